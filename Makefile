@@ -1,0 +1,46 @@
+# `make repro` runs the whole experiment, `make test` the tests; both install what they need into .venv.
+PYTHON ?= python3
+VENV ?= .venv
+PROFILE ?=
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# stages and tests pin their own threads; several processes of many threads each would slow each other down
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: repro test lint format install data sheets clean
+
+repro: install
+ifeq ($(PROFILE),)
+	dvc pull -q data.dvc
+	tools/repro.sh
+else
+	tools/repro_profile.sh $(PROFILE)
+endif
+
+test: install
+	pytest
+
+lint: install
+	pre-commit run --all-files
+
+format: install
+	ruff check --fix-only .
+	ruff format .
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# For maintainers: render the target sets anew (their bytes only change with a new version of the benchmark).
+data: install
+	tools/render_data.sh
+
+# For maintainers: contact sheets of all domains for the README.
+sheets: install
+	tools/render_sheets.sh
+
+clean:
+	rm -rf artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Run the pipeline with a profile's overrides (profiles/NAME.txt) in a temporary clone: this checkout stays as it is.
+set -euo pipefail
+
+profile=$PWD/profiles/$1.txt
+[ -f "$profile" ] || { echo "error: no such profile: profiles/$1.txt" >&2; exit 1; }
+clone=$(mktemp -d)/sttreid
+git clone -q . "$clone"
+cd "$clone"
+git config user.name >/dev/null || { git config user.name sttreid; git config user.email sttreid@localhost; }
+export PYTHONPATH=$clone/src
+dvc pull -q data.dvc
+mapfile -t overrides < <(grep -v '^ *\(#\|$\)' "$profile")
+dvc exp run "${overrides[@]/#/-S}"
+cat metrics/report.md
+echo "Results of the profile: $clone/metrics"
