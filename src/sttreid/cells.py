@@ -1,0 +1,125 @@
+"""The ablation's cells: each variant's overrides merged over the parameters, reduced to what has an effect.
+
+A cell re-runs only when its resolved configuration changes, so terms of branches that are off, and schedules that are
+not used, must not stand in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic.dataclasses import dataclass
+
+from sttreid.params import (
+    CONFIG,
+    Ablation,
+    Augment,
+    Batch,
+    Clip,
+    Compute,
+    Evaluate,
+    Finetune,
+    Loss,
+    Model,
+    Pretrain,
+    Schedule,
+    dump,
+    parse,
+)
+
+TERMS = {
+    "stt": ("spatial", "spatial_part", "frame_triplet", "entropy"),
+    "gt": ("global_identity", "global_triplet"),
+}
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Settings:
+    """The sections that a variant may override."""
+
+    clip: Clip
+    augment: Augment
+    batch: Batch
+    model: Model
+    loss: Loss
+    pretrain: Pretrain
+    finetune: Finetune
+    evaluate: Evaluate
+    compute: Compute
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Cell:
+    """One cell, complete: what to train on what, and how.
+
+    Attributes:
+        variant: row of the ablation table.
+        seed: of initialisation, batches and, where there is one, of the pre-training.
+        source: data set that is trained on.
+        synthetic: data set of the pre-training.
+        targets: data sets that are tested on.
+        reuses: the cell is the default configuration: the fine-tuned model of ``source`` stands for it.
+        pretrain: None if the cell starts from random weights.
+        train: schedule of the training on ``source``.
+    """
+
+    variant: str
+    seed: int
+    source: str
+    synthetic: str
+    targets: list[str]
+    reuses: bool
+    clip: Clip
+    augment: Augment
+    batch: Batch
+    model: Model
+    loss: Loss
+    pretrain: Pretrain | None
+    train: Schedule
+    evaluate: Evaluate
+    compute: Compute
+
+
+def resolve(
+    settings: Settings, ablation: Ablation, variant: str, seed: int, synthetic: str, targets: list[str]
+) -> Cell:
+    """Merge one variant's overrides and reduce them to what has an effect.
+
+    Raises:
+        InputError: an override names an unknown key or breaks a field's rule.
+    """
+    merged = _merge(dump(settings), ablation.variants[variant])
+    chosen = parse(Settings, merged, f"params.yaml: ablation.variants.{variant}")
+    pretrained = chosen.pretrain.steps > 0
+    return Cell(
+        variant=variant,
+        seed=seed,
+        source=ablation.source,
+        synthetic=synthetic,
+        targets=targets,
+        reuses=chosen == settings and pretrained,
+        clip=chosen.clip,
+        augment=chosen.augment,
+        batch=chosen.batch,
+        model=chosen.model,
+        loss=_effective(chosen.loss, chosen.model),
+        pretrain=chosen.pretrain if pretrained else None,
+        train=chosen.finetune if pretrained else ablation.scratch,
+        evaluate=chosen.evaluate,
+        compute=chosen.compute,
+    )
+
+
+def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides replace values key by key, at any depth."""
+    merged = dict(base)
+    for key, value in overrides.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _effective(loss: Loss, model: Model) -> Loss:
+    """Terms of branches that are off get the weight 0."""
+    off = [name for branch, names in TERMS.items() if not getattr(model, branch) for name in names]
+    return replace(loss, **dict.fromkeys(off, 0.0))

@@ -1,0 +1,32 @@
+"""Embeddings -> distances; shared by the triplet losses and by retrieval, so that both mean the same thing."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def cosine(a: Tensor, b: Tensor) -> Tensor:
+    """1 - cosine similarity, between 0 and 2.
+
+    Args:
+        a: [M, D] rows of any length.
+        b: [N, D].
+
+    Returns:
+        [M, N].
+    """
+    return 1.0 - F.normalize(a, dim=1) @ F.normalize(b, dim=1).t()
+
+
+def euclidean(a: Tensor, b: Tensor) -> Tensor:
+    """Euclidean distance, with a finite gradient where two rows coincide.
+
+    Args:
+        a: [M, D].
+        b: [N, D].
+
+    Returns:
+        [M, N]; coinciding rows are 1e-6 apart, because the square root has no gradient at 0.
+    """
+    squared = a.square().sum(1, keepdim=True) + b.square().sum(1) - 2.0 * a @ b.t()
+    return torch.sqrt(squared.clamp_min(1e-12))

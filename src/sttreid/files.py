@@ -1,0 +1,73 @@
+"""Reading JSON, and writing whole files or nothing: no reader, DVC included, meets a half-written output."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from sttreid.errors import InputError
+from typing import Any
+
+from sttreid.errors import InputError
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        InputError: the file cannot be read, or is no JSON; the sentence names the line.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: must be JSON in UTF-8 ({error})") from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        InputError: the file is missing or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: is not valid JSON ({error})") from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path`` in one step; missing folders are made.
+
+    The bytes first go to a hidden file in the same folder, because a rename is atomic only inside one file
+    system. A failure removes that file and leaves what stood at ``path`` as it was.
+
+    Raises:
+        OSError: the folder cannot be made or written to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """As :func:`write_bytes`, in UTF-8, with line ends untouched on every system."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, content: object) -> None:
+    """As :func:`write_text`: sorted keys, one value a line and a last newline keep Git's diffs small.
+
+    Raises:
+        ValueError: ``content`` holds NaN or an infinity, which JSON cannot say.
+        TypeError: ``content`` holds something that is no JSON value.
+    """
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")

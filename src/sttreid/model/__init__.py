@@ -1,0 +1,1 @@
+"""Clips -> tokens -> embeddings: the network of the paper."""

@@ -1,0 +1,306 @@
+"""params.yaml as frozen, typed dataclasses: values live there and nowhere else, so no field has a default.
+
+Every stage declares the sections that it reads in the signature of its ``main`` (a parameter's name is the section's
+name); :func:`run` loads, checks and hands over exactly those. Values are converted by field type, because
+``dvc exp run -S finetune.rate=0.00001`` writes ``1e-05``, which YAML 1.1 reads as text.
+"""
+
+import difflib
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from sttreid.domain import Domain, Scale
+from sttreid.errors import DivergedError, InputError
+
+PARAMS = Path("params.yaml")
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+Count = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Dataset:
+    """One data set: where its camera videos and tracks lie."""
+
+    root: Path
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Simulate:
+    """The synthetic pre-training set: which domain, how much of it."""
+
+    domain: Name
+    scale: Scale
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Decode:
+    """Crops are stored at this many pixels."""
+
+    height: Count
+    width: Count
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Clip:
+    """How many frames of a tracklet the network sees at once (T)."""
+
+    frames: Count
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Augment:
+    """Clip-consistent augmentation; probabilities, pixels and spreads."""
+
+    flip: Share
+    pad: Whole
+    brightness: Weight
+    contrast: Weight
+    saturation: Weight
+    white_balance: Weight
+    gamma: Weight
+    erase: Share
+    erase_area_low: Share
+    erase_area_high: Share
+    erase_aspect: Annotated[float, Field(ge=1)]
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Batch:
+    """P identities x K clips a step."""
+
+    identities: Annotated[int, Field(ge=2)]
+    clips: Annotated[int, Field(ge=2)]
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Backbone:
+    """ResNet up to its third stage; ResNet-50 is width 64 with 3, 4 and 6 blocks."""
+
+    width: Count
+    layer1: Count
+    layer2: Count
+    layer3: Count
+    last_stride: Literal[1, 2]
+    weights: str
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Model:
+    """The network; every branch can be switched off."""
+
+    stt: bool
+    gt: bool
+    width: Count
+    heads: Count
+    spatial_layers: Count
+    temporal_layers: Count
+    global_layers: Count
+    mlp_ratio: Positive
+    dropout: Share
+    parts: Count
+    backbone: Backbone
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Loss:
+    """Weights of the loss terms, and their constants."""
+
+    identity: Weight
+    triplet: Weight
+    spatial: Weight
+    spatial_part: Weight
+    frame_triplet: Weight
+    entropy: Weight
+    global_identity: Weight
+    global_triplet: Weight
+    label_smoothing: Share
+    margin: Weight
+    entropy_threshold: Share
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Schedule:
+    """One training run's optimiser and length."""
+
+    steps: Whole
+    rate: Positive
+    backbone_rate: Positive
+    warmup: Whole
+    weight_decay: Weight
+    gradient_norm: Positive
+    looks: Count
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Pretrain(Schedule):
+    """Training on the synthetic set."""
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Finetune(Schedule):
+    """Training on a target set."""
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Evaluate:
+    """How features are compared."""
+
+    protocol: Name
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Compute:
+    """Settings that belong to the machine but change the last bits of results, and are therefore tracked."""
+
+    threads: Count
+    clips: Count
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Ablation:
+    """The ablation: its training set, its cells (name -> overrides of the other sections)."""
+
+    source: Name
+    fitted: Share
+    scratch: Schedule
+    variants: dict[Name, dict[str, Any]]
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Params:
+    """The whole of params.yaml."""
+
+    datasets: dict[Name, Dataset]
+    simulate: Simulate
+    decode: Decode
+    clip: Clip
+    augment: Augment
+    batch: Batch
+    model: Model
+    loss: Loss
+    pretrain: Pretrain
+    finetune: Finetune
+    evaluate: Evaluate
+    compute: Compute
+    ablation: Ablation
+    benchmark: Scale
+    domains: dict[Name, Domain]
+    seeds: list[Whole]
+    targets: list[Name]
+
+
+def load(path: Path = PARAMS) -> Params:
+    """Read and check a parameter file.
+
+    Raises:
+        InputError: the file is missing or is no YAML, a key is unknown or missing, or a value breaks its field's rule.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from error
+    params = parse(Params, content, str(path))
+    _check_names(params, path)
+    return params
+
+
+def parse(section: type[T], content: object, where: str) -> T:
+    """Convert plain YAML or JSON content to a section; ``where`` names its file in errors."""
+    try:
+        return TypeAdapter(section).validate_python(content)
+    except ValidationError as error:
+        raise InputError(f"{where}: {'; '.join(_sentences(section, error))}") from error
+
+
+def dump(section: object) -> Any:
+    """A section as plain JSON content (the inverse of :func:`parse`)."""
+    return TypeAdapter(type(section)).dump_python(section, mode="json")
+
+
+def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
+    """Call a stage's ``main``: sections come from params.yaml by name, the rest from the command line in order.
+
+    Input errors end the process with status 1 and one sentence on stderr, before any output is replaced.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        params = load()
+        main(**bind(main, params, words))
+    except (InputError, DivergedError) as error:
+        sys.exit(f"error: {error}")
+
+
+def bind(main: Callable[..., None], params: Params, words: list[str]) -> dict[str, object]:
+    """The keyword arguments of a stage's ``main``."""
+    sections = {field.name for field in fields(Params)}  # type: ignore[arg-type]
+    given: dict[str, object] = {}
+    for name, parameter in inspect.signature(main).parameters.items():
+        if name in sections:
+            given[name] = getattr(params, name)
+        elif words:
+            given[name] = parse(parameter.annotation, words.pop(0), f"{main.__module__}: the argument {name}")
+        else:
+            raise InputError(f"{main.__module__}: the argument {name!r} is missing on the command line")
+    if words:
+        raise InputError(f"{main.__module__}: unexpected arguments {' '.join(words)!r}")
+    return given
+
+
+def _check_names(params: Params, path: Path) -> None:
+    """Names that refer to other names must exist."""
+    for key, name, known in (
+        *((f"targets.{i}", t, params.datasets) for i, t in enumerate(params.targets)),
+        ("ablation.source", params.ablation.source, dict.fromkeys(params.targets)),
+        ("simulate.domain", params.simulate.domain, params.domains),
+        ("simulate.domain", params.simulate.domain, params.datasets),
+    ):
+        if name not in known:
+            raise InputError(f"{path}: {key} must be one of {', '.join(known)}, got {name!r}{_hint(name, list(known))}")
+    for key, values in (("seeds", params.seeds), ("targets", params.targets)):
+        if not values or len(set(values)) < len(values):
+            raise InputError(f"{path}: {key} must be a non-empty list without repetition, got {values}")
+
+
+def _sentences(section: Any, error: ValidationError) -> list[str]:
+    out = []
+    for detail in error.errors():
+        key = ".".join(str(part) for part in detail["loc"] if part != "[key]") or "the file"
+        if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            known = _known_keys(section, detail["loc"][:-1])
+            out.append(f"unknown key {key}{_hint(str(detail['loc'][-1]), known)}")
+        elif detail["type"] in ("missing", "missing_argument"):
+            out.append(f"the key {key} is missing")
+        else:
+            reason = detail["msg"].removeprefix("Input ")
+            out.append(f"{key} {reason}, got {detail['input']!r}")
+    return out
+
+
+def _known_keys(section: Any, location: tuple[int | str, ...]) -> list[str]:
+    """The field names of the dataclass at a location inside ``section``."""
+    for part in location:
+        types = {field.name: field.type for field in fields(section)} if is_dataclass(section) else {}
+        section = types.get(str(part), getattr(section, "__args__", (None, None))[-1])
+    return [field.name for field in fields(section)] if is_dataclass(section) else []
+
+
+def _hint(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""

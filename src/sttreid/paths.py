@@ -1,0 +1,50 @@
+"""Where each artifact lies; only stages use these, library code is handed its paths.
+
+``data/`` belongs to data.dvc, so everything that a stage writes lies under ``artifacts/`` (cached by DVC, ignored by
+git) or ``metrics/`` (small, in git). A folder is what a later stage waits for: all models of a seed, all results.
+"""
+
+from pathlib import Path
+
+ARTIFACTS = Path("artifacts")
+METRICS = Path("metrics")
+
+
+def videos(domain: str) -> Path:
+    """Folder of rendered camera videos with their tracks (c1.mp4, c1.txt, ..., manifest.json)."""
+    return ARTIFACTS / "videos" / domain
+
+
+def tracklets(dataset: str) -> Path:
+    """Folder of a tracklet store: frames.npy and index.parquet."""
+    return ARTIFACTS / "tracklets" / dataset
+
+
+def model(source: str, seed: int) -> Path:
+    """Weights after training on ``source``."""
+    return ARTIFACTS / "models" / str(seed) / f"{source}.pt"
+
+
+def history(source: str, seed: int) -> Path:
+    """One row a training step: rate, loss terms, gradient norm, accuracy where it was looked at."""
+    return ARTIFACTS / "history" / str(seed) / f"{source}.tsv"
+
+
+def cross_result(seed: int) -> Path:
+    """The cross-domain matrix of one seed."""
+    return ARTIFACTS / "results" / "cross_domain" / f"{seed}.json"
+
+
+def cell_config(variant: str, seed: int) -> Path:
+    """The resolved configuration of one ablation cell."""
+    return ARTIFACTS / "configs" / f"{variant}-{seed}.json"
+
+
+def cell_result(variant: str, seed: int) -> Path:
+    """The accuracies of one ablation cell."""
+    return ARTIFACTS / "results" / "ablation" / f"{variant}-{seed}.json"
+
+
+def cell_history(variant: str, seed: int) -> Path:
+    """The history of one ablation cell."""
+    return ARTIFACTS / "history" / "ablation" / f"{variant}-{seed}.tsv"
