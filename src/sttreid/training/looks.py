@@ -1,0 +1,51 @@
+"""Looks at a network while it trains: does it fit its training identities, and does it know unseen ones?
+
+A small rank-1 of its own, apart from ``retrieval``: editing a protocol must not retrain a model. The test split is
+never read here.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from sttreid.data.store import Store
+from sttreid.distances import cosine
+from sttreid.model.network import Network
+
+Embed = Callable[[Network, Store, pd.DataFrame], Tensor]
+
+
+def accuracies(network: Network, store: Store, embed: Embed) -> dict[str, float]:
+    """``train_rank1`` and ``validation_rank1``: cross-camera rank-1 among the tracklets of a split."""
+    results = {}
+    for split in ("train", "validation"):
+        tracklets = store.of_split(split)
+        features = embed(network, store, tracklets)
+        identities, cameras = (torch.from_numpy(tracklets[c].to_numpy(np.int64)) for c in ("identity", "camera"))
+        results[f"{split}_rank1"] = rank1(features, identities, cameras)
+    return results
+
+
+def rank1(features: Tensor, identities: Tensor, cameras: Tensor) -> float:
+    """Share of tracklets whose nearest tracklet of another camera or person is the same person.
+
+    Same identity in the same camera is left out, tracklets seen by one camera only are no queries, and a tie with a
+    wrong tracklet counts as wrong.
+
+    Args:
+        features: [G, D].
+        identities: int64 [G].
+        cameras: int64 [G].
+
+    Returns:
+        Between 0 and 1; NaN if no tracklet has a match.
+    """
+    distances = cosine(features.double(), features.double())
+    same = identities[:, None] == identities[None]
+    matches = same & (cameras[:, None] != cameras[None])
+    right = distances.masked_fill(~matches, float("inf")).amin(1)
+    wrong = distances.masked_fill(same, float("inf")).amin(1)
+    return float((right < wrong)[matches.any(1)].double().mean())

@@ -1,0 +1,127 @@
+"""The losses of the paper's section 3, one function a term; their weights stand in params.yaml under ``loss``.
+
+L_SpaC = ``spatial`` + ``spatial_part``; L_TemC = ``frame_triplet`` + ``entropy``; ``identity`` is L_tem_xent.
+Margins, mining, smoothing and weights are not known from the paper: our choices.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sttreid.distances import euclidean
+from sttreid.model.network import Output
+from sttreid.params import Loss
+
+
+def cross_entropy(logits: Tensor, classes: Tensor, smoothing: float) -> Tensor:
+    """Identity cross entropy with label smoothing.
+
+    Args:
+        logits: [B, classes], or with more axes between: [B, T, classes], each entry of a row has the row's class.
+        classes: int64 [B].
+        smoothing: share of the target spread evenly over all classes.
+    """
+    per_row = logits[0, ..., 0].numel()
+    return F.cross_entropy(
+        logits.flatten(0, -2), classes.repeat_interleave(per_row), label_smoothing=smoothing
+    )
+
+
+def part_cross_entropy(logits: Tensor, classes: Tensor, smoothing: float) -> Tensor:
+    """L_spa_part_xent = (1/P) sum_p of the stripes' cross entropies; ``logits`` [P, B, T, classes]."""
+    return torch.stack([cross_entropy(part, classes, smoothing) for part in logits]).mean()
+
+
+def batch_hard(features: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+    """Batch-hard triplet loss on L2-normalised features.
+
+    Normalising bounds the distances: the unnormalised hinge can be "solved" by shrinking all features to one point,
+    and did so in trials.
+
+    Args:
+        features: [M, D].
+        positive: bool [M, M], pairs that belong together (the diagonal is ignored).
+        negative: bool [M, M], pairs that must lie apart.
+        margin: hinge margin; 0 means the soft margin log(1 + exp(d_pos - d_neg)).
+
+    Returns:
+        The mean over anchors that have both a positive and a negative; 0 if there is none.
+    """
+    features = F.normalize(features, dim=1)
+    distances = euclidean(features, features)
+    positive = positive & ~torch.eye(len(features), dtype=torch.bool, device=features.device)
+    anchors = positive.any(1) & negative.any(1)
+    if not bool(anchors.any()):
+        return features.sum() * 0.0
+    furthest = distances.masked_fill(~positive, float("-inf")).amax(1)[anchors]
+    nearest = distances.masked_fill(~negative, float("inf")).amin(1)[anchors]
+    gap = furthest - nearest
+    return (F.softplus(gap) if margin == 0 else F.relu(gap + margin)).mean()
+
+
+def triplet(features: Tensor, classes: Tensor, margin: float) -> Tensor:
+    """Tracklet-level batch-hard triplet; features [B, D], positives share the identity."""
+    same = classes[:, None] == classes[None]
+    return batch_hard(features, same, ~same, margin)
+
+
+def frame_triplet(frames: Tensor, classes: Tensor, tracklets: Tensor, margin: float) -> Tensor:
+    """L_tem_trip: triplet on frame features; positives come from the same tracklet, negatives from other identities.
+
+    Frames of another tracklet of the same identity are neither.
+
+    Args:
+        frames: [B, T, D] frame tokens that enter TT.
+        classes: int64 [B].
+        tracklets: int64 [B].
+        margin: as in :func:`batch_hard`.
+    """
+    t = frames.shape[1]
+    identity = classes.repeat_interleave(t)
+    tracklet = tracklets.repeat_interleave(t)
+    positive = tracklet[:, None] == tracklet[None]
+    return batch_hard(frames.flatten(0, 1), positive, identity[:, None] != identity[None], margin)
+
+
+def attention_entropy(attention: Tensor, threshold: float) -> Tensor:
+    """L_tem_attn = mean over rows of [exp(sum_k a_k log a_k) - alpha]_+ = [exp(-H(a)) - alpha]_+.
+
+    exp(-H) is 1 for a one-hot row and 1/L for a uniform one: minimising it raises the entropy and so penalises
+    attention that collapses on a few frames. The paper sums over rows; the mean keeps the weight independent of batch
+    and heads (our choice).
+
+    Args:
+        attention: [..., L] rows that sum to 1; exact zeros are fine.
+        threshold: the paper's alpha.
+    """
+    entropy = -torch.special.xlogy(attention, attention.clamp_min(1e-12)).sum(-1)
+    return F.relu(torch.exp(-entropy) - threshold).mean()
+
+
+def terms(output: Output, classes: Tensor, tracklets: Tensor, loss: Loss) -> dict[str, Tensor]:
+    """Every term that is switched on (weight above 0) and whose branch exists, unweighted."""
+    named: dict[str, Tensor] = {}
+    for branch, xent, hard in (
+        ("stt", "identity", "triplet"),
+        ("cnn", "identity", "triplet"),
+        ("gt", "global_identity", "global_triplet"),
+    ):
+        if branch in output.branches:
+            if getattr(loss, xent):
+                named[xent] = cross_entropy(output.logits[branch], classes, loss.label_smoothing)
+            if getattr(loss, hard):
+                named[hard] = triplet(output.branches[branch], classes, loss.margin)
+    if output.frame_logits is not None and loss.spatial:
+        named["spatial"] = cross_entropy(output.frame_logits, classes, loss.label_smoothing)
+    if output.part_logits is not None and loss.spatial_part:
+        named["spatial_part"] = part_cross_entropy(output.part_logits, classes, loss.label_smoothing)
+    if output.frames is not None and loss.frame_triplet:
+        named["frame_triplet"] = frame_triplet(output.frames, classes, tracklets, loss.margin)
+    if output.temporal_attention is not None and loss.entropy:
+        named["entropy"] = attention_entropy(output.temporal_attention, loss.entropy_threshold)
+    return named
+
+
+def total(named: dict[str, Tensor], loss: Loss) -> Tensor:
+    """The weighted sum of the terms; each term's weight has the term's name in ``loss``."""
+    return torch.stack([getattr(loss, name) * value for name, value in named.items()]).sum()
