@@ -1,0 +1,63 @@
+"""Stage ``ablate``: one ablation cell: train its configuration on the source, test it on every target."""
+
+from functools import partial
+
+import pandas as pd
+import torch
+
+from sttreid import machine, paths
+from sttreid.cells import Cell
+from sttreid.data.store import Store, open_store
+from sttreid.files import read_json, write_json, write_text
+from sttreid.model.network import Network
+from sttreid.model.weights import transfer
+from sttreid.params import Schedule, parse, run
+from sttreid.retrieval.accuracy import score_network
+from sttreid.retrieval.embedding import embed_tracklets
+from sttreid.retrieval.protocol import protocol
+from sttreid.training.looks import accuracies
+from sttreid.training.loop import Recipe, fit, history_text, last_look
+from sttreid.training.start import initialise
+
+
+def main(variant: str, seed: int) -> None:
+    """Run one cell; a cell that is the default configuration only says so: the fine-tuned model stands for it."""
+    path = paths.cell_config(variant, seed)
+    cell = parse(Cell, read_json(path), str(path))
+    result: dict[str, object] = {"variant": variant, "seed": seed, "source": cell.source, "reuses": cell.reuses}
+    text = ""
+    if not cell.reuses:
+        device = machine.prepare(cell.compute.threads)
+        network, history = _train(cell, device)
+        text = history_text(history)
+        result |= last_look(history)
+        rules = protocol(cell.evaluate.protocol)
+        stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
+        result["targets"] = {
+            target: score_network(network, store, "test", cell.compute.clips, rules).numbers()
+            for target, store in stores.items()
+        }
+    write_json(paths.cell_result(variant, seed), result)
+    write_text(paths.cell_history(variant, seed), text)
+
+
+def _train(cell: Cell, device: torch.device) -> tuple[Network, pd.DataFrame]:
+    """Pre-train if the cell says so, then train on the source."""
+    store = open_store(paths.tracklets(cell.source))
+    network = initialise(cell.model, cell.clip.frames, store, cell.seed)
+    if cell.pretrain is not None:
+        synthetic = open_store(paths.tracklets(cell.synthetic))
+        start = initialise(cell.model, cell.clip.frames, synthetic, cell.seed)
+        _fit(cell, start.to(device), synthetic, cell.pretrain)
+        transfer(start, network)
+    return network, _fit(cell, network.to(device), store, cell.train)
+
+
+def _fit(cell: Cell, network: Network, store: Store, schedule: Schedule) -> pd.DataFrame:
+    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=cell.compute.clips))
+    recipe = Recipe(cell.augment, cell.batch, cell.loss, schedule)
+    return fit(network, store, recipe, cell.seed, look, f"ablate {cell.variant} {cell.seed}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,53 @@
+"""Stage ``configs``: params -> one resolved configuration file for each ablation cell.
+
+A cell depends on its own file, so it re-runs only when its effective configuration changes.
+"""
+
+from sttreid import paths
+from sttreid.cells import Settings, resolve
+from sttreid.files import write_json
+from sttreid.params import (
+    Ablation,
+    Augment,
+    Batch,
+    Clip,
+    Compute,
+    Evaluate,
+    Finetune,
+    Loss,
+    Model,
+    Pretrain,
+    Simulate,
+    dump,
+    run,
+)
+
+
+def main(
+    simulate: Simulate,
+    targets: list[str],
+    seeds: list[int],
+    clip: Clip,
+    augment: Augment,
+    batch: Batch,
+    model: Model,
+    loss: Loss,
+    pretrain: Pretrain,
+    finetune: Finetune,
+    evaluate: Evaluate,
+    compute: Compute,
+    ablation: Ablation,
+) -> None:
+    """Resolve all cells before writing the first one: one bad override leaves the last good files."""
+    settings = Settings(clip, augment, batch, model, loss, pretrain, finetune, evaluate, compute)
+    cells = [
+        resolve(settings, ablation, variant, seed, simulate.domain, targets)
+        for variant in ablation.variants
+        for seed in seeds
+    ]
+    for cell in cells:
+        write_json(paths.cell_config(cell.variant, cell.seed), dump(cell))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,41 @@
+"""Stage ``finetune``: pre-trained weights + one data set's training tracklets -> weights."""
+
+from functools import partial
+
+from sttreid import machine, paths
+from sttreid.data.store import open_store
+from sttreid.files import write_text
+from sttreid.model.weights import save, start_from
+from sttreid.params import Augment, Batch, Clip, Compute, Finetune, Loss, Model, Simulate, run
+from sttreid.retrieval.embedding import embed_tracklets
+from sttreid.training.looks import accuracies
+from sttreid.training.loop import Recipe, fit, history_text
+from sttreid.training.start import initialise
+
+
+def main(
+    source: str,
+    seed: int,
+    simulate: Simulate,
+    clip: Clip,
+    augment: Augment,
+    batch: Batch,
+    model: Model,
+    loss: Loss,
+    finetune: Finetune,
+    compute: Compute,
+) -> None:
+    """Go on from the synthetic set's weights; classifiers start anew, for the new identities."""
+    device = machine.prepare(compute.threads)
+    store = open_store(paths.tracklets(source))
+    network = initialise(model, clip.frames, store, seed)
+    start_from(network, paths.model(simulate.domain, seed))
+    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.clips))
+    recipe = Recipe(augment, batch, loss, finetune)
+    history = fit(network.to(device), store, recipe, seed, look, f"finetune {source} {seed}")
+    save(network, model, paths.model(source, seed))
+    write_text(paths.history(source, seed), history_text(history))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,38 @@
+"""Stage ``pretrain``: synthetic tracklets -> weights."""
+
+from functools import partial
+
+from sttreid import machine, paths
+from sttreid.data.store import open_store
+from sttreid.files import write_text
+from sttreid.model.weights import save
+from sttreid.params import Augment, Batch, Clip, Compute, Loss, Model, Pretrain, Simulate, run
+from sttreid.retrieval.embedding import embed_tracklets
+from sttreid.training.looks import accuracies
+from sttreid.training.loop import Recipe, fit, history_text
+from sttreid.training.start import initialise
+
+
+def main(
+    seed: int,
+    simulate: Simulate,
+    clip: Clip,
+    augment: Augment,
+    batch: Batch,
+    model: Model,
+    loss: Loss,
+    pretrain: Pretrain,
+    compute: Compute,
+) -> None:
+    """Train from random weights (or the backbone checkpoint that params name) on the synthetic set."""
+    device = machine.prepare(compute.threads)
+    store = open_store(paths.tracklets(simulate.domain))
+    network = initialise(model, clip.frames, store, seed).to(device)
+    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.clips))
+    history = fit(network, store, Recipe(augment, batch, loss, pretrain), seed, look, f"pretrain {seed}")
+    save(network, model, paths.model(simulate.domain, seed))
+    write_text(paths.history(simulate.domain, seed), history_text(history))
+
+
+if __name__ == "__main__":
+    run(main)
