@@ -1,7 +1,7 @@
 """The ablation's cells: each variant's overrides merged over the parameters, reduced to what has an effect.
 
-A cell re-runs only when its resolved configuration changes, so terms of branches that are off, and schedules that are
-not used, must not stand in it.
+A cell re-runs only when its resolved configuration changes, so terms of branches that are off, and schedules
+that are not used, must not stand in it.
 """
 
 from collections.abc import Mapping
@@ -120,6 +120,9 @@ def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
 
 
 def _effective(loss: Loss, model: Model) -> Loss:
-    """Terms of branches that are off get the weight 0."""
+    """Terms of branches that are off get the weight 0, and so does a threshold that nothing is held against."""
     off = [name for branch, names in TERMS.items() if not getattr(model, branch) for name in names]
-    return replace(loss, **dict.fromkeys(off, 0.0))
+    if model.gt and not model.stt:
+        off += ["identity", "triplet"]  # of STT, or of the CNN where no transformer is on
+    loss = replace(loss, **dict.fromkeys(off, 0.0))
+    return loss if loss.entropy else replace(loss, entropy_threshold=0.0)

@@ -1,4 +1,4 @@
-"""Embeddings -> distances; shared by the triplet losses and by retrieval, so that both mean the same thing."""
+"""Embeddings -> distances; shared by the triplet losses and by retrieval, so that both mean the same."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""What a simulated domain is (its people, scenes, cameras and light) and how large a data set is, as plain numbers.
+"""What a simulated domain is (people, scenes, cameras, light) and how large a data set is, in plain numbers.
 
 Every value comes from params.yaml: nothing here has a default.
 """
@@ -186,4 +186,6 @@ class Scale:
         if self.shortest > self.longest:
             raise ValueError(f"shortest must not be above longest, got {self.shortest} and {self.longest}")
         if not 0 < self.train < self.train + self.validation < 1:
-            raise ValueError(f"train and validation must leave a test split, got {self.train} and {self.validation}")
+            raise ValueError(
+                f"train and validation must leave a test share, got {self.train}, {self.validation}"
+            )

@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from sttreid.errors import InputError
-from typing import Any
-
-from sttreid.errors import InputError
 
 
 def read_json(path: Path) -> Any:
@@ -23,20 +20,6 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{path}: must be JSON in UTF-8 ({error})") from error
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file.
-
-    Raises:
-        InputError: the file is missing or is no JSON.
-    """
-    try:
-        return json.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: is not valid JSON ({error})") from error
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The machine that a stage runs on: detected, never tracked, except for the thread count, which changes results."""
+"""The machine that a stage runs on: detected, not tracked, but for the thread count: it changes results."""
 
 import os
 

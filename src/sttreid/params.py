@@ -1,8 +1,8 @@
 """params.yaml as frozen, typed dataclasses: values live there and nowhere else, so no field has a default.
 
-Every stage declares the sections that it reads in the signature of its ``main`` (a parameter's name is the section's
-name); :func:`run` loads, checks and hands over exactly those. Values are converted by field type, because
-``dvc exp run -S finetune.rate=0.00001`` writes ``1e-05``, which YAML 1.1 reads as text.
+Every stage declares the sections that it reads in the signature of its ``main`` (a parameter's name is the
+section's name); :func:`run` loads, checks and hands over exactly those. Values are converted by field type,
+because ``dvc exp run -S finetune.rate=0.00001`` writes ``1e-05``, which YAML 1.1 reads as text.
 """
 
 import difflib
@@ -137,7 +137,7 @@ class Loss:
 class Schedule:
     """One training run's optimiser and length."""
 
-    steps: Whole
+    steps: Count
     rate: Positive
     backbone_rate: Positive
     warmup: Whole
@@ -148,7 +148,9 @@ class Schedule:
 
 @dataclass(frozen=True, config=CONFIG)
 class Pretrain(Schedule):
-    """Training on the synthetic set."""
+    """Training on the synthetic set; 0 steps leave it out."""
+
+    steps: Whole
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -208,10 +210,11 @@ def load(path: Path = PARAMS) -> Params:
     """Read and check a parameter file.
 
     Raises:
-        InputError: the file is missing or is no YAML, a key is unknown or missing, or a value breaks its field's rule.
+        InputError: the file is missing or is no YAML, a key is unknown or missing, or a value breaks its
+            field's rule.
     """
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_bytes())  # bytes, so that a wrong encoding is a YAML error too
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except yaml.YAMLError as error:
@@ -235,7 +238,7 @@ def dump(section: object) -> Any:
 
 
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
-    """Call a stage's ``main``: sections come from params.yaml by name, the rest from the command line in order.
+    """Call a stage's ``main``: sections come from params.yaml by name, the rest from the command line.
 
     Input errors end the process with status 1 and one sentence on stderr, before any output is replaced.
     """
@@ -249,30 +252,33 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
 
 def bind(main: Callable[..., None], params: Params, words: list[str]) -> dict[str, object]:
     """The keyword arguments of a stage's ``main``."""
-    sections = {field.name for field in fields(Params)}  # type: ignore[arg-type]
+    sections = {field.name for field in fields(Params)}
+    stage = f"stage {Path(inspect.getfile(main)).stem}"  # main's __module__ is only "__main__"
     given: dict[str, object] = {}
     for name, parameter in inspect.signature(main).parameters.items():
         if name in sections:
             given[name] = getattr(params, name)
         elif words:
-            given[name] = parse(parameter.annotation, words.pop(0), f"{main.__module__}: the argument {name}")
+            given[name] = parse(parameter.annotation, words.pop(0), f"{stage}: the argument {name}")
         else:
-            raise InputError(f"{main.__module__}: the argument {name!r} is missing on the command line")
+            raise InputError(f"{stage}: the argument {name!r} is missing on the command line")
     if words:
-        raise InputError(f"{main.__module__}: unexpected arguments {' '.join(words)!r}")
+        raise InputError(f"{stage}: unexpected arguments {' '.join(words)!r}")
     return given
 
 
 def _check_names(params: Params, path: Path) -> None:
     """Names that refer to other names must exist."""
+    datasets, domains = list(params.datasets), list(params.domains)
     for key, name, known in (
-        *((f"targets.{i}", t, params.datasets) for i, t in enumerate(params.targets)),
-        ("ablation.source", params.ablation.source, dict.fromkeys(params.targets)),
-        ("simulate.domain", params.simulate.domain, params.domains),
-        ("simulate.domain", params.simulate.domain, params.datasets),
+        *((f"targets.{i}", target, datasets) for i, target in enumerate(params.targets)),
+        ("ablation.source", params.ablation.source, params.targets),
+        ("simulate.domain", params.simulate.domain, domains),
+        ("simulate.domain", params.simulate.domain, datasets),
     ):
         if name not in known:
-            raise InputError(f"{path}: {key} must be one of {', '.join(known)}, got {name!r}{_hint(name, list(known))}")
+            rule = f"{key} must be one of {', '.join(known)}"
+            raise InputError(f"{path}: {rule}, got {name!r}{_hint(name, known)}")
     for key, values in (("seeds", params.seeds), ("targets", params.targets)):
         if not values or len(set(values)) < len(values):
             raise InputError(f"{path}: {key} must be a non-empty list without repetition, got {values}")
@@ -281,12 +287,14 @@ def _check_names(params: Params, path: Path) -> None:
 def _sentences(section: Any, error: ValidationError) -> list[str]:
     out = []
     for detail in error.errors():
-        key = ".".join(str(part) for part in detail["loc"] if part != "[key]") or "the file"
+        key = ".".join(str(part) for part in detail["loc"] if part != "[key]") or "the value"
         if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
             known = _known_keys(section, detail["loc"][:-1])
             out.append(f"unknown key {key}{_hint(str(detail['loc'][-1]), known)}")
         elif detail["type"] in ("missing", "missing_argument"):
             out.append(f"the key {key} is missing")
+        elif detail["type"] == "value_error":
+            out.append(f"{key}: {detail['ctx']['error']}")
         else:
             reason = detail["msg"].removeprefix("Input ")
             out.append(f"{key} {reason}, got {detail['input']!r}")

@@ -1,7 +1,8 @@
 """Multi-head self-attention and the transformer layer built on it.
 
-The fused kernel never shows its weights. Where a loss or a picture needs them, :meth:`Attention.forward` computes the
-first token's row (or the whole matrix) beside the fused output: one row costs O(L), the matrix O(L^2).
+The fused kernel never shows its weights. Where a loss or a picture needs them, :meth:`Attention.forward`
+computes the first token's row (or the whole matrix) beside the fused output: one row costs O(L), the matrix
+O(L^2).
 """
 
 from typing import Literal
@@ -74,7 +75,7 @@ class Transformer(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, weights: Weights = "none") -> tuple[Tensor, Tensor | None]:
-        """[B, L, D] -> [B, L, D], and the attention weights of every layer, stacked: [B, layers, heads, ...]."""
+        """[B, L, D] -> [B, L, D], and the weights of all layers, stacked: [B, layers, heads, ...]."""
         attentions = []
         for layer in self.layers:
             x, attention = layer(x, weights)

@@ -1,7 +1,7 @@
 """Frames -> maps: a residual network up to its third stage, as the paper's "first three blocks" of ResNet-50.
 
-Parameter names are torchvision's (conv1, bn1, layer1.0.conv1, ..., layer1.0.downsample.0), so an ImageNet checkpoint
-loads as it is.
+Parameter names are torchvision's (conv1, bn1, layer1.0.conv1, ..., layer1.0.downsample.0), so an ImageNet
+checkpoint loads as it is.
 """
 
 from typing import cast
@@ -31,6 +31,7 @@ class Bottleneck(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
+        """[M, channels, h, w] -> [M, 4 * inner, h / stride, w / stride]."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.relu(self.bn2(self.conv2(x)))
@@ -38,7 +39,7 @@ class Bottleneck(nn.Module):
 
 
 class Backbone(nn.Module):
-    """[M, 3, H, W] frames -> [M, C, h, w] maps, C = 16 * width; h, w = H/16, W/16, or H/8, W/8 with last stride 1."""
+    """Frames -> maps of C = 16 * width channels and H/16 x W/16 places, or H/8 x W/8 with last stride 1."""
 
     def __init__(self, width: int, depths: tuple[int, int, int], last_stride: int) -> None:
         super().__init__()
@@ -56,6 +57,7 @@ class Backbone(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
+        """[M, 3, H, W] -> [M, C, h, w]."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         return cast(Tensor, self.layer3(self.layer2(self.layer1(x))))
 

@@ -1,11 +1,11 @@
 """Clips -> features: backbone, ST + TT, GT and the heads that training needs.
 
-    clips [B, T, 3, H, W]
-      -> backbone map -> patch tokens [B, T, N, D]
-         -> ST per frame -> frame tokens [B, T, D] and patches -> P stripes
-         -> TT over frame tokens -> [B, D]     (branch "stt")
-         -> GT over all T*N patches -> [B, D]  (branch "gt")
-         -> neither: mean over frames and places -> [B, C], the CNN baseline (branch "cnn")
+clips [B, T, 3, H, W]
+  -> backbone map -> patch tokens [B, T, N, D]
+     -> ST per frame -> frame tokens [B, T, D] and patches -> P stripes
+     -> TT over frame tokens -> [B, D]     (branch "stt")
+     -> GT over all T*N patches -> [B, D]  (branch "gt")
+     -> neither: mean over frames and places -> [B, C], the CNN baseline (branch "cnn")
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Output:
 
 
 class Head(nn.Module):
-    """BN-neck and classifier (our choice): triplets see the feature before the norm, cross entropy after it."""
+    """BN-neck and classifier (our choice): triplets see the feature before the norm, cross entropy after."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
@@ -71,6 +71,7 @@ class Network(nn.Module):
         self.parts = model.parts
         depths = (model.backbone.layer1, model.backbone.layer2, model.backbone.layer3)
         self.backbone = Backbone(model.backbone.width, depths, model.backbone.last_stride)
+        self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on CPUs
         rows, columns = _map_size(self.backbone, height, width)
         self.map_size = rows, columns
         channels, d = self.backbone.channels, model.width
@@ -96,7 +97,8 @@ class Network(nn.Module):
     def forward(self, clips: Tensor, weights: Weights = "none") -> Output:
         """[B, T, 3, H, W] -> Output; ``weights="first"`` also gives TT's attention rows."""
         b, t = clips.shape[:2]
-        maps = self.backbone(clips.flatten(0, 1))  # [B*T, C, h, w]
+        pictures = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        maps = self.backbone(pictures)  # [B*T, C, h, w]
         branches: dict[str, Tensor] = {}
         frames = stripes = attention = None
         if "cnn" in self.heads:

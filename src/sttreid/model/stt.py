@@ -1,6 +1,7 @@
 """The three transformers of the paper's section 3: spatial (ST), temporal (TT) and global (GT).
 
-Axis letters: B clips, T frames, N = h*w patches of a frame, D width. Position embeddings are learned (our choice).
+Axis letters: B clips, T frames, N = h*w patches of a frame, D width. Position embeddings are learned (our
+choice).
 """
 
 import torch
@@ -27,7 +28,7 @@ class SpatialTransformer(nn.Module):
         self.transformer = Transformer(width, heads, layers, mlp_ratio, dropout)
 
     def forward(self, x: Tensor, weights: Weights = "none") -> tuple[Tensor, Tensor, Tensor | None]:
-        """[M, N, D] patches of M = B*T frames -> [M, D] frame tokens, [M, N, D] patches, attention weights."""
+        """[M, N, D] patches of M = B*T frames -> [M, D] frame tokens, [M, N, D] patches, attention."""
         x = torch.cat([self.token.expand(len(x), -1, -1), x + self.positions], dim=1)
         x, attention = self.transformer(x, weights)
         return x[:, 0], x[:, 1:], attention
@@ -47,8 +48,8 @@ class TemporalTransformer(nn.Module):
     def forward(self, x: Tensor, weights: Weights = "none") -> tuple[Tensor, Tensor | None]:
         """[B, T, D] frame tokens -> [B, D] clip tokens and TT's attention weights.
 
-        With ``weights="first"`` these are the temporal token's rows, [B, layers, heads, 1 + T]: what the attention
-        entropy term looks at.
+        With ``weights="first"`` these are the temporal token's rows, [B, layers, heads, 1 + T]: what the
+        attention entropy term looks at.
         """
         x = torch.cat([self.token.expand(len(x), -1, -1), x + self.positions], dim=1)
         x, attention = self.transformer(x, weights)

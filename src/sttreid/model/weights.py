@@ -1,7 +1,8 @@
 """Weights in files: our own models, and ImageNet checkpoints for the backbone.
 
-A file holds plain tensors and plain values only, so it loads with ``weights_only=True``. ``torch.save`` writes the
-target's file stem into the archive, so a temporary name would change the bytes: it saves to memory first.
+A file holds plain tensors and plain values only, so it loads with ``weights_only=True``. ``torch.save``
+writes the target's file stem into the archive, so a temporary name would change the bytes: ``save`` writes to
+memory first.
 """
 
 import io
@@ -103,7 +104,9 @@ def _load(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
             raise InputError(f"{path}: the tensor {name!r} is missing")
         if name not in own:
             raise InputError(f"{path}: the tensor {name!r} has no place in this architecture")
-        if own[name].shape != state[name].shape:
-            expected, got = list(own[name].shape), list(state[name].shape)
+        if not isinstance(state[name], Tensor):
+            raise InputError(f"{path}: {name!r} must be a tensor, got {type(state[name]).__name__}")
+        expected, got = list(own[name].shape), list(state[name].shape)
+        if expected != got:
             raise InputError(f"{path}: the tensor {name!r} must have the shape {expected}, got {got}")
     module.load_state_dict(dict(state))

@@ -16,7 +16,7 @@ from sttreid.retrieval.accuracy import score_network
 from sttreid.retrieval.embedding import embed_tracklets
 from sttreid.retrieval.protocol import protocol
 from sttreid.training.looks import accuracies
-from sttreid.training.loop import Recipe, fit, history_text, last_look
+from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.start import initialise
 
 
@@ -30,7 +30,6 @@ def main(variant: str, seed: int) -> None:
         device = machine.prepare(cell.compute.threads)
         network, history = _train(cell, device)
         text = history_text(history)
-        result |= last_look(history)
         rules = protocol(cell.evaluate.protocol)
         stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
         result["targets"] = {

@@ -13,9 +13,9 @@ def main(simulate: Simulate, targets: list[str], seeds: list[int]) -> None:
     """Average over seeds."""
     results = [read_json(paths.cross_result(seed)) for seed in seeds]
     content = summary.cross_domain(results, targets, simulate.domain)
-    table = summary.matrix(results, targets, simulate.domain)
+    table = plots.cross_domain(results, targets, simulate.domain)
     write_json(paths.METRICS / "cross_domain.json", content)
-    write_text(paths.METRICS / "plots" / "cross_domain.tsv", plots.tsv(plots.cross_domain_plot(table)))
+    write_text(paths.METRICS / "plots" / "cross_domain.tsv", plots.text(table))
 
 
 if __name__ == "__main__":

@@ -5,37 +5,39 @@ import pandas as pd
 from sttreid import paths
 from sttreid.files import read_json, write_json, write_text
 from sttreid.params import Ablation, Simulate, run
-from sttreid.report import page, plots, summary
-from sttreid.report.collect import complete
+from sttreid.report import plots, summary
 from sttreid.report.figure import figure
+from sttreid.report.page import report
 
 
 def main(simulate: Simulate, targets: list[str], seeds: list[int], ablation: Ablation) -> None:
     """Cells and seeds are named by params, never found by a search: leftovers of older runs are not read."""
-    results = {seed: read_json(paths.cross_result(seed)) for seed in seeds}
+    results = [read_json(paths.cross_result(seed)) for seed in seeds]
     histories = {
-        **{f"{s}-{seed}": paths.history(s, seed) for s in (simulate.domain, *targets) for seed in seeds},
-        **{f"ablation-{v}-{seed}": paths.cell_history(v, seed) for v in ablation.variants for seed in seeds},
-    }
-    curves = {name: pd.read_csv(path, sep="\t") for name, path in histories.items() if path.stat().st_size}
-    cells = [
-        complete(read_json(paths.cell_result(v, seed)), results[seed], curves[f"{ablation.source}-{seed}"])
-        for v in ablation.variants
+        f"{name}-{seed}": pd.read_csv(paths.history(name, seed), sep="\t")
+        for name in (simulate.domain, *targets)
         for seed in seeds
-    ]
-    rows = list(results.values())
-    text = page.report(rows, cells, targets, simulate.domain, ablation.fitted)
-    content = summary.ablation(cells, rows[0]["protocol"]["name"], ablation.fitted)
-    cross = plots.cross_domain_plot(summary.matrix(rows, targets, simulate.domain))
-    bars = plots.ablation_plot(summary.arms(cells))
-    doubtful = [v for v in ablation.variants if not content[v]["comparable"]]
+    }
+    cells = []
+    for variant in ablation.variants:
+        for seed in seeds:
+            cell = read_json(paths.cell_result(variant, seed))
+            if not cell["reuses"]:
+                own = pd.read_csv(paths.cell_history(variant, seed), sep="\t")
+                histories[f"ablation-{variant}-{seed}"] = own
+            name = f"{ablation.source}-{seed}" if cell["reuses"] else f"ablation-{variant}-{seed}"
+            cells.append(summary.complete(cell, histories[name], results))
+    everything = (results, cells, targets, simulate.domain, ablation.fitted)
+    page, picture = report(*everything), figure(*everything)
+    content = summary.ablation(cells, results[0]["protocol"]["name"], ablation.fitted)
+    bars = plots.ablation(cells)
     write_json(paths.METRICS / "ablation.json", content)
-    write_text(paths.METRICS / "plots" / "ablation.tsv", plots.tsv(bars))
-    for name, history in curves.items():
-        curve = plots.tsv(plots.history_curve(history))
-        write_text(paths.METRICS / "plots" / "training" / f"{name}.tsv", curve)
-    write_text(paths.METRICS / "results.svg", figure(cross, bars, doubtful))
-    write_text(paths.METRICS / "report.md", text)
+    write_text(paths.METRICS / "plots" / "ablation.tsv", plots.text(bars))
+    for name, history in histories.items():
+        path = paths.METRICS / "plots" / "training" / f"{name}.tsv"
+        write_text(path, plots.text(plots.history_curve(history)))
+    write_text(paths.METRICS / "results.svg", picture)
+    write_text(paths.METRICS / "report.md", page)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Looks at a network while it trains: does it fit its training identities, and does it know unseen ones?
 
-A small rank-1 of its own, apart from ``retrieval``: editing a protocol must not retrain a model. The test split is
-never read here.
+A small rank-1 of its own, apart from ``retrieval``: editing a protocol must not retrain a model. The test
+split is never read here.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,8 @@ def accuracies(network: Network, store: Store, embed: Embed) -> dict[str, float]
     for split in ("train", "validation"):
         tracklets = store.of_split(split)
         features = embed(network, store, tracklets)
-        identities, cameras = (torch.from_numpy(tracklets[c].to_numpy(np.int64)) for c in ("identity", "camera"))
+        columns = tracklets[["identity", "camera"]].to_numpy(np.int64)
+        identities, cameras = torch.from_numpy(columns).unbind(1)
         results[f"{split}_rank1"] = rank1(features, identities, cameras)
     return results
 
@@ -32,8 +33,8 @@ def accuracies(network: Network, store: Store, embed: Embed) -> dict[str, float]
 def rank1(features: Tensor, identities: Tensor, cameras: Tensor) -> float:
     """Share of tracklets whose nearest tracklet of another camera or person is the same person.
 
-    Same identity in the same camera is left out, tracklets seen by one camera only are no queries, and a tie with a
-    wrong tracklet counts as wrong.
+    Same identity in the same camera is left out, identities seen by one camera only are no queries, and a tie
+    with a wrong tracklet counts as wrong.
 
     Args:
         features: [G, D].

@@ -43,7 +43,8 @@ def fit(network: Network, store: Store, recipe: Recipe, seed: int, look: Look, n
         name: for the progress bar.
 
     Returns:
-        One row a step: step, rate, loss, one column a term, gradient_norm, and the looks' columns (empty between).
+        One row a step: step, rate, loss, one column a term, gradient_norm, and the looks' columns (empty
+        between).
 
     Raises:
         DivergedError: a loss term or the gradient is not finite.
@@ -96,7 +97,8 @@ def _check(row: dict[str, float], step: int) -> None:
     broken = [name for name, value in row.items() if not math.isfinite(value)]
     if broken:
         name = next((name for name in broken if name != "loss"), "loss")
-        raise DivergedError(f"training step {step + 1}: {name} must be finite, got {row[name]}; lower the rate")
+        rule = f"{name} must be finite, got {row[name]}"
+        raise DivergedError(f"training step {step + 1}: {rule}; lower the rate")
 
 
 def _looks_now(step: int, schedule: Schedule) -> bool:
@@ -105,11 +107,10 @@ def _looks_now(step: int, schedule: Schedule) -> bool:
 
 
 def history_text(history: pd.DataFrame) -> str:
-    """The history as tab-separated text, six significant digits, empty where nothing was looked at."""
+    """The history as tab-separated text, six significant digits, empty where nothing was looked at.
+
+    No step gives no text at all, not even a header: its columns are not known.
+    """
+    if history.empty:
+        return ""
     return str(history.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n"))
-
-
-def last_look(history: pd.DataFrame) -> dict[str, float]:
-    """steps, train_rank1 and validation_rank1 at the end of a run."""
-    last = history.iloc[-1]
-    return {"steps": int(last["step"]), **{k: float(last[k]) for k in ("train_rank1", "validation_rank1")}}

@@ -1,4 +1,4 @@
-"""The losses of the paper's section 3, one function a term; their weights stand in params.yaml under ``loss``.
+"""The losses of the paper's section 3, one function a term; their weights stand in params.yaml (``loss``).
 
 L_SpaC = ``spatial`` + ``spatial_part``; L_TemC = ``frame_triplet`` + ``entropy``; ``identity`` is L_tem_xent.
 Margins, mining, smoothing and weights are not known from the paper: our choices.
@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sttreid.distances import euclidean
+from sttreid.errors import InputError
 from sttreid.model.network import Output
 from sttreid.params import Loss
 
@@ -17,7 +18,7 @@ def cross_entropy(logits: Tensor, classes: Tensor, smoothing: float) -> Tensor:
     """Identity cross entropy with label smoothing.
 
     Args:
-        logits: [B, classes], or with more axes between: [B, T, classes], each entry of a row has the row's class.
+        logits: [B, classes], or with more axes between: [B, T, classes], where all T have their row's class.
         classes: int64 [B].
         smoothing: share of the target spread evenly over all classes.
     """
@@ -35,8 +36,8 @@ def part_cross_entropy(logits: Tensor, classes: Tensor, smoothing: float) -> Ten
 def batch_hard(features: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
     """Batch-hard triplet loss on L2-normalised features.
 
-    Normalising bounds the distances: the unnormalised hinge can be "solved" by shrinking all features to one point,
-    and did so in trials.
+    Normalising bounds the distances: the unnormalised hinge can be "solved" by shrinking all features to one
+    point, and did so in trials.
 
     Args:
         features: [M, D].
@@ -66,7 +67,7 @@ def triplet(features: Tensor, classes: Tensor, margin: float) -> Tensor:
 
 
 def frame_triplet(frames: Tensor, classes: Tensor, tracklets: Tensor, margin: float) -> Tensor:
-    """L_tem_trip: triplet on frame features; positives come from the same tracklet, negatives from other identities.
+    """L_tem_trip: triplet on frame features; positives of the same tracklet, negatives of other identities.
 
     Frames of another tracklet of the same identity are neither.
 
@@ -86,9 +87,9 @@ def frame_triplet(frames: Tensor, classes: Tensor, tracklets: Tensor, margin: fl
 def attention_entropy(attention: Tensor, threshold: float) -> Tensor:
     """L_tem_attn = mean over rows of [exp(sum_k a_k log a_k) - alpha]_+ = [exp(-H(a)) - alpha]_+.
 
-    exp(-H) is 1 for a one-hot row and 1/L for a uniform one: minimising it raises the entropy and so penalises
-    attention that collapses on a few frames. The paper sums over rows; the mean keeps the weight independent of batch
-    and heads (our choice).
+    exp(-H) is 1 for a one-hot row and 1/L for a uniform one: minimising it raises the entropy and so
+    penalises attention that collapses on a few frames. The paper sums over rows; the mean keeps the weight
+    independent of batch and heads (our choice).
 
     Args:
         attention: [..., L] rows that sum to 1; exact zeros are fine.
@@ -123,5 +124,11 @@ def terms(output: Output, classes: Tensor, tracklets: Tensor, loss: Loss) -> dic
 
 
 def total(named: dict[str, Tensor], loss: Loss) -> Tensor:
-    """The weighted sum of the terms; each term's weight has the term's name in ``loss``."""
+    """The weighted sum of the terms; each term's weight has the term's name in ``loss``.
+
+    Raises:
+        InputError: there is no term.
+    """
+    if not named:
+        raise InputError("params.yaml: loss must have a weight above 0 for a branch that is on, got none")
     return torch.stack([getattr(loss, name) * value for name, value in named.items()]).sum()

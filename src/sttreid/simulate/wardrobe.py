@@ -1,0 +1,230 @@
+"""Drawing the looks of a domain's people at random, look-alikes included."""
+
+from dataclasses import fields, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sttreid.domain import Clothing, Domain, Hair, Skin
+from sttreid.simulate.body import Z_ANKLE, Z_HIP, Z_KNEE, Floats, body
+from sttreid.simulate.cloth import PATTERNS, SIDE_STRIPE
+from sttreid.simulate.colours import HAIR_TONES, SKIN_TONES, beside_skin, grey, of_hue
+from sttreid.simulate.looks import Arm, Bottom, Carried, Feet, Head, Look, Physique, Top, Walk
+from sttreid.simulate.streams import stream
+
+Generator = np.random.Generator
+_NO_COAT: Final = 9.0  # a coat hem above every head: no coat is drawn
+_FULL_SLEEVE: Final = 1.95  # limb coordinate just above the wrist
+_HAND_BAG: Final = 1
+
+
+def look(identity: int, name: str, domain: Domain, seed: int) -> Look:
+    """The look of an identity (counted from 1) of the domain `name`; no other identity's number plays a part.
+
+    An even number may be the look-alike of the odd number before it: another person in the same top, half
+    the time in the same trousers too.
+    """
+    own = _sample(stream(seed, "look", name, identity), domain)
+    rng = stream(seed, "twin", name, identity)
+    if identity % 2 or rng.random() >= domain.clothing.twins:
+        return own
+    twin = _sample(stream(seed, "look", name, identity - 1), domain)
+    top = replace(own, top=twin.top)
+    return (
+        replace(top, bottom=twin.bottom)
+        if rng.random() < 0.5 and own.bottom.skirt == twin.bottom.skirt
+        else top
+    )
+
+
+def _sample(rng: Generator, domain: Domain) -> Look:
+    clothing = domain.clothing
+    physique = _physique(rng, domain.skin)
+    head = _head(rng, clothing, domain.hair, physique)
+    coat = bool(rng.random() < clothing.coat)
+    top = _top(rng, clothing, physique.skin, coat)
+    bottom = _bottom(rng, clothing, physique)
+    if bottom.skirt and rng.random() < 0.35 and not coat:  # a dress
+        top = replace(top, colour=bottom.colour, second=bottom.second, pattern=bottom.pattern)
+    carried = _carried(rng, clothing, physique.skin)
+    return Look(
+        seed=int(rng.integers(0, 10000)),
+        physique=physique,
+        head=head,
+        top=top,
+        bottom=bottom,
+        feet=_feet(rng, clothing, physique.skin),
+        carried=carried,
+        walk=_walk(rng, bottom, carried),
+    )
+
+
+def _physique(rng: Generator, skin: Skin) -> Physique:
+    person = body()
+    first, second = rng.integers(0, len(person.examples), 2)
+    share = rng.uniform(0, 0.5)
+    male = bool(person.male[first])
+    height = rng.normal(1.76, 0.07) if male else rng.normal(1.65, 0.065)
+    tone = SKIN_TONES[weighted(rng, skin)] * rng.uniform(0.92, 1.06)
+    return Physique(
+        coefficients=((1 - share) * person.examples[first] + share * person.examples[second]).astype(
+            np.float32
+        ),
+        height=float(np.clip(height, 1.48, 1.98)),
+        male=male,
+        skin=tone.astype(np.float32),
+    )
+
+
+def _head(rng: Generator, clothing: Clothing, hair: Hair, physique: Physique) -> Head:
+    male, skin = physique.male, physique.skin
+    style = rng.choice(
+        ["short", "long", "knot", "tail"], p=[0.94, 0.06, 0, 0] if male else [0.15, 0.5, 0.15, 0.2]
+    )
+    masks = np.array([(0.85, 0.87, 0.90), (0.35, 0.55, 0.75), (0.05, 0.05, 0.05)], np.float32)
+    return Head(
+        hair=HAIR_TONES[weighted(rng, hair)],
+        volume=rng.uniform(0.004, 0.03),
+        hairline=rng.uniform(-0.02, 0.03),
+        length=rng.uniform(0.13, 0.25 if male else 0.4) if style == "long" else 0.0,
+        bun={"knot": 1, "tail": 2}.get(str(style), 0),
+        beard=bool(male and rng.random() < 0.25),
+        mask=bool(rng.random() < clothing.mask),
+        mask_colour=masks[rng.integers(3)],
+        hat=int(rng.integers(1, 4)) if rng.random() < clothing.hat else 0,
+        hat_colour=_dye(rng, clothing.vivid, skin),
+        scarf=bool(rng.random() < clothing.scarf),
+        scarf_colour=_dye(rng, clothing.vivid, skin),
+    )
+
+
+def _top(rng: Generator, clothing: Clothing, skin: Floats, coat: bool) -> Top:
+    long = coat or rng.random() < clothing.long_sleeves
+    hem = Z_HIP + (rng.uniform(-0.08, 0.0) if rng.random() < 0.75 else rng.uniform(0.05, 0.14))
+    return Top(
+        colour=_dye(rng, clothing.vivid, skin),
+        second=_dye(rng, clothing.vivid, skin),
+        inner=_dye(rng, clothing.vivid, skin),
+        pattern=int(rng.integers(PATTERNS)) if rng.random() < clothing.pattern else 0,
+        frequency=rng.uniform(8, 26),
+        phase=rng.random(),
+        thickness=rng.uniform(0.02, 0.038) if coat else rng.uniform(0.006, 0.02),
+        sleeve=_FULL_SLEEVE if long else float(rng.choice([0.05, 0.5, 0.65, 0.9], p=[0.1, 0.4, 0.35, 0.15])),
+        hem=Z_HIP - 0.04 if coat else hem,
+        coat=_coat_hem(rng, clothing) if coat else _NO_COAT,
+        opening=rng.uniform(0.03, 0.075) if long and rng.random() < 0.35 else 0.0,
+        neckline=rng.uniform(0.0, 0.09),
+        logo=int(rng.integers(1, 7)) if rng.random() < clothing.logo else 0,
+        logo_height=rng.uniform(0.50, 0.58),
+        logo_size=rng.uniform(0.05, 0.12),
+        logo_colour=_dye(rng, 0.7, skin),
+        fabric=rng.uniform(0.05, 0.22),
+    )
+
+
+def _coat_hem(rng: Generator, clothing: Clothing) -> float:
+    hem = rng.choice([Z_HIP - 0.2, Z_HIP - 0.33, Z_KNEE + 0.02, Z_KNEE - 0.12], p=[0.35, 0.3, 0.25, 0.1])
+    return float(hem) if rng.random() < clothing.long_coat else _NO_COAT
+
+
+def _bottom(rng: Generator, clothing: Clothing, physique: Physique) -> Bottom:
+    skirt = bool(not physique.male and rng.random() < clothing.skirt)
+    patterned = rng.random() < clothing.pattern * (0.8 if skirt else 0.2)
+    striped = not skirt and rng.random() < 0.15
+    skirt_hem = rng.choice(
+        [Z_HIP - 0.28, Z_KNEE + 0.05, Z_KNEE - 0.15, Z_ANKLE + 0.08], p=[0.25, 0.35, 0.25, 0.15]
+    )
+    if skirt:  # bare legs, or stockings to the ankle
+        length = float(max(skirt_hem + 0.02, Z_KNEE)) if rng.random() < 0.7 else Z_ANKLE
+    elif rng.random() < clothing.shorts:
+        length = float(rng.choice([Z_HIP - 0.22, Z_KNEE + 0.04, Z_KNEE - 0.15]))
+    else:
+        length = Z_ANKLE - 0.02
+    return Bottom(
+        skirt=skirt,
+        colour=_dye(rng, clothing.vivid * 0.5, physique.skin),
+        second=_dye(rng, clothing.vivid, physique.skin),
+        pattern=int(rng.integers(PATTERNS)) if patterned else SIDE_STRIPE if striped else 0,
+        frequency=rng.uniform(8, 22),
+        thickness=rng.uniform(0.0, 0.035),
+        length=length,
+        skirt_hem=float(skirt_hem),
+        flare=rng.uniform(0.02, 0.14),
+        belt=bool(rng.random() < 0.3),
+    )
+
+
+def _feet(rng: Generator, clothing: Clothing, skin: Floats) -> Feet:
+    top = Z_ANKLE + float(rng.choice([-0.035, 0.02, 0.12, 0.25], p=[0.5, 0.3, 0.12, 0.08]))
+    return Feet(
+        shoe=_dye(rng, clothing.vivid, skin),
+        shoe_top=top,
+        sole=np.full(3, rng.choice([0.04, 0.85]), np.float32),
+        sock_top=top + float(rng.choice([0, 0.05, 0.12])),
+    )
+
+
+def _carried(rng: Generator, clothing: Clothing, skin: Floats) -> Carried:
+    return Carried(
+        backpack=rng.uniform(0.75, 1.15) if rng.random() < clothing.backpack else 0.0,
+        backpack_colour=_dye(rng, clothing.vivid, skin),
+        bag=int(rng.integers(1, 3)) if rng.random() < clothing.bag else 0,
+        bag_left=bool(rng.random() < 0.5),
+        bag_colour=_dye(rng, clothing.vivid, skin),
+        trolley=bool(rng.random() < clothing.trolley),
+    )
+
+
+def _walk(rng: Generator, bottom: Bottom, carried: Carried) -> Walk:
+    narrow = 0.8 if bottom.skirt and bottom.skirt_hem < Z_KNEE else 1.0
+    arms = [Arm(int(rng.choice([0, 1, 2, 4], p=[0.82, 0.06, 0.09, 0.03]))) for _ in range(2)]
+    if carried.bag == _HAND_BAG or carried.trolley:
+        arms[0 if carried.bag_left else 1] = Arm.CARRIES
+    return Walk(
+        stride=rng.uniform(0.65, 1.1) * narrow,
+        knee=rng.uniform(0.75, 1.2),
+        ankle=rng.uniform(0.6, 1.4),
+        cadence=rng.uniform(0.78, 1.1),
+        swing=rng.uniform(0.1, 0.6),
+        elbow=rng.uniform(0.1, 0.7),
+        abduction=rng.uniform(0.08, 0.26),
+        base=rng.uniform(0.02, 0.09),
+        toe_out=rng.uniform(-0.04, 0.25),
+        hip_yaw=rng.uniform(0.02, 0.14),
+        lean=rng.uniform(-0.03, 0.14),
+        hunch=rng.uniform(-0.05, 0.16),
+        nod=rng.uniform(-0.05, 0.22),
+        left=arms[0],
+        right=arms[1],
+    )
+
+
+def weighted(rng: Generator, weights: object) -> str:
+    """The name of one field of a dataclass of weights, drawn in proportion to them."""
+    names = [field.name for field in fields(weights)]  # type: ignore[arg-type]
+    values: NDArray[np.float64] = np.array([getattr(weights, name) for name in names], np.float64)
+    return names[int(rng.choice(len(names), p=values / values.sum()))]
+
+
+def _dye(rng: Generator, vivid: float, skin: Floats) -> Floats:
+    """A colour of cloth; one that could be taken for the wearer's skin is drawn again."""
+    while True:
+        colour = _any_dye(rng, vivid)
+        if not beside_skin(colour, skin):
+            return colour
+
+
+def _any_dye(rng: Generator, vivid: float) -> Floats:
+    if rng.random() < vivid:
+        return of_hue(rng.random(), rng.uniform(0.45, 0.95), rng.uniform(0.35, 0.95))
+    kind = rng.choice(["black", "grey", "white", "denim", "beige"], p=[0.34, 0.21, 0.17, 0.14, 0.14])
+    if kind == "black":
+        return grey(rng, 0.02, 0.09, 0.10)
+    if kind == "grey":
+        return grey(rng, 0.15, 0.55, 0.07)
+    if kind == "white":
+        return grey(rng, 0.70, 0.95, 0.03)
+    if kind == "denim":
+        return of_hue(rng.uniform(0.57, 0.66), rng.uniform(0.35, 0.7), rng.uniform(0.12, 0.5))
+    return of_hue(rng.uniform(0.06, 0.12), rng.uniform(0.2, 0.5), rng.uniform(0.3, 0.75))

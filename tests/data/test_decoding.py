@@ -1,0 +1,111 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from sttreid.data.decoding import arrange, decode_cameras
+from sttreid.data.sources import read_cameras
+from sttreid.errors import InputError
+
+Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
+
+
+def test_every_crop_shows_its_identity_and_its_frame(painted: Path, tmp_path: Path) -> None:
+    store = decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store")
+    assert store.frames.shape == (len(read_cameras(painted).detections), 16, 8, 3)
+    upper, lower = store.frames[:, 3, 4].mean(axis=1), store.frames[:, 12, 4].mean(axis=1)
+    assert np.abs(upper - 25 * store.index["identity"]).max() <= 6
+    assert np.abs(lower - 25 * store.index["frame"]).max() <= 6
+
+
+def test_crops_equal_those_of_another_decoder(painted: Path, tmp_path: Path) -> None:
+    source = read_cameras(painted)
+    store = decode_cameras(source, 16, 8, tmp_path / "store")
+    boxes = source.detections.set_index(["camera", "identity", "frame"])
+    for camera in source.cameras:
+        with av.open(str(camera.video)) as file:
+            pictures = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
+        for row in np.flatnonzero(store.index["camera"] == camera.number):
+            entry = store.index.loc[row]
+            left, top, width, height = boxes.loc[
+                (camera.number, entry["identity"], entry["frame"]), ["left", "top", "width", "height"]
+            ].astype(int)
+            cut = pictures[entry["frame"] - 1].crop((left, top, left + width, top + height))
+            expected = np.asarray(cut.resize((8, 16), Image.Resampling.BILINEAR)).astype(int)
+            assert np.abs(store.frames[row] - expected).max() <= 2  # colour conversion may round otherwise
+
+
+def test_the_index_carries_split_and_visibility(painted: Path, tmp_path: Path) -> None:
+    store = decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store")
+    assert np.allclose(store.index["visibility"], store.index["identity"] / 10)
+    assert set(zip(store.index["identity"], store.index["split"], strict=True)) == {
+        (7, "train"),
+        (2, "train"),
+        (5, "train"),
+        (3, "validation"),
+        (9, "test"),
+        (4, "test"),
+    }
+
+
+def test_tracklets_are_numbered_by_split_then_identity_then_camera(campus: Path) -> None:
+    rows = arrange(read_cameras(campus).detections)
+    firsts = rows.drop_duplicates("tracklet")[["tracklet", "identity", "camera"]]
+    assert firsts.to_numpy().tolist() == [
+        [number, identity, camera]
+        for number, (identity, camera) in enumerate(
+            (identity, camera)
+            for identity in (2, 5, 7, 3, 4, 9)
+            for camera in (1, 2, 10)
+            if (identity, camera) not in {(5, 2), (9, 10)}
+        )
+    ]
+    assert rows.index.tolist() == list(range(len(rows)))
+    assert (rows.groupby("tracklet")["frame"].diff().dropna() > 0).all()
+
+
+def test_two_runs_give_equal_bytes(painted: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        decode_cameras(read_cameras(painted), 16, 8, tmp_path / name)
+    for file in ("frames.npy", "index.parquet"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_the_order_of_lines_in_the_tracks_does_not_matter(painted: Path, tmp_path: Path) -> None:
+    decode_cameras(read_cameras(painted), 16, 8, tmp_path / "one")
+    path = painted / "c2.txt"
+    path.write_text("\n".join(reversed(path.read_text().splitlines())))
+    decode_cameras(read_cameras(painted), 16, 8, tmp_path / "two")
+    for file in ("frames.npy", "index.parquet"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_a_box_outside_the_picture_is_named_with_its_line(painted: Path, tmp_path: Path) -> None:
+    path = painted / "c2.txt"
+    lines = path.read_text().splitlines()
+    words = lines[4].split(",")
+    words[2] = "128"
+    lines[4] = ",".join(words)
+    path.write_text("\n".join(lines))
+    with pytest.raises(InputError) as error:
+        decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store")
+    assert str(error.value).startswith(
+        f"{path}:5: the box left 128, top 10, width 16, height 64 must overlap"
+    )
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_manifest_with_a_wrong_frame_count_is_refused(painted: Path, edit: Edit, tmp_path: Path) -> None:
+    edit(lambda manifest: manifest["cameras"]["c10"].update(frames=9))
+    with pytest.raises(InputError, match=r"c10\.mp4: the video must hold 9 frames, got 8"):
+        decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store")
+    assert not list(tmp_path.glob("*store*"))
+
+
+def test_a_video_that_cannot_be_read_is_named(campus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"c1\.mp4: cannot be opened as a video"):
+        decode_cameras(read_cameras(campus), 16, 8, tmp_path / "store")

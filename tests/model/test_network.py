@@ -1,0 +1,173 @@
+"""The whole network: shapes, what mixes what, and branches that can be switched off alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tests.sections import (
+    BACKBONE,
+    CLASSES,
+    FRAMES,
+    HEIGHT,
+    LOSS,
+    MODEL,
+    WIDTH,
+    small_clips,
+    small_network,
+)
+from torch.nn import functional as F
+
+from sttreid.model.network import Head, Network
+from sttreid.training import losses
+
+B, D, P = 4, MODEL.width, MODEL.parts
+CHANNELS = 16 * BACKBONE.width
+BRANCHES = [
+    ({}, {"stt": D, "gt": D}),
+    ({"gt": False}, {"stt": D}),
+    ({"stt": False}, {"gt": D}),
+    ({"stt": False, "gt": False}, {"cnn": CHANNELS}),
+]
+OWNERS = {
+    "stt": ("spatial.", "temporal.", "frame_head.", "part_heads.", "heads.stt."),
+    "gt": ("global_.", "heads.gt."),
+    "cnn": ("heads.cnn.",),
+}
+
+
+@pytest.mark.parametrize(("changes", "widths"), BRANCHES)
+def test_the_output_holds_what_the_branches_give(changes, widths):
+    output = small_network(**changes)(small_clips(B), "first")
+    assert {name: tuple(x.shape) for name, x in output.branches.items()} == {
+        name: (B, width) for name, width in widths.items()
+    }
+    assert {name: tuple(x.shape) for name, x in output.logits.items()} == dict.fromkeys(widths, (B, CLASSES))
+    assert output.features.shape == (B, sum(widths.values()))
+    torch.testing.assert_close(output.features.norm(dim=1), torch.ones(B))
+    spatial = [output.frames, output.frame_logits, output.part_logits, output.temporal_attention]
+    expected = [(B, FRAMES, D), (B, FRAMES, CLASSES), (P, B, FRAMES, CLASSES), (B, 2, 2, 1 + FRAMES)]
+    found = [x if x is None else tuple(x.shape) for x in spatial]
+    assert found == (expected if "stt" in widths else [None] * 4)
+
+
+@pytest.mark.parametrize(("changes", "widths"), BRANCHES)
+def test_a_branch_that_is_off_has_no_weights(changes, widths):
+    names = list(small_network(**changes).state_dict())
+    for branch, owned in OWNERS.items():
+        for prefix in owned:
+            assert any(name.startswith(prefix) for name in names) == (branch in widths), prefix
+    assert any(name.startswith("project.") for name in names) == ("cnn" not in widths)
+    everything = ("backbone.", "project.", *(prefix for owned in OWNERS.values() for prefix in owned))
+    assert all(name.startswith(everything) for name in names)
+
+
+@pytest.mark.parametrize(("changes", "widths"), BRANCHES)
+def test_every_weight_is_trained_by_the_losses(changes, widths):
+    network = small_network(**changes)
+    loss = replace(LOSS, entropy_threshold=0.0, margin=5.0)  # no hinge is at rest
+    clips, classes = small_clips(B), torch.tensor([0, 0, 1, 1])
+    terms = losses.terms(network(clips, "first"), classes, torch.arange(B), loss)
+    losses.total(terms, loss).backward()
+    idle = [name for name, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    assert idle == []
+    fixed = [name for name, p in network.named_parameters() if not p.requires_grad]
+    assert all(name.endswith(".norm.bias") for name in fixed)
+
+
+def test_one_frame_changes_its_own_spatial_token_alone_and_both_clip_features():
+    network = small_network().eval()
+    clips = small_clips(2)
+    changed = clips.clone()
+    changed[0, 1] = torch.randn(3, HEIGHT, WIDTH)
+    before, after = network(clips), network(changed)
+    moved = (after.frames - before.frames).abs().amax(2) > 1e-5
+    assert moved.tolist() == [[False, True, False], [False, False, False]]
+    for branch in ("stt", "gt"):
+        difference = (after.branches[branch] - before.branches[branch]).abs().amax(1)
+        assert difference[0] > 1e-5
+        assert difference[1] < 1e-6
+
+
+def test_parts_are_horizontal_stripes_of_the_spatial_patches():
+    network = small_network(parts=4)
+    seen = {}
+    network.spatial.register_forward_hook(lambda _, __, out: seen.update(patches=out[1]))
+    for number, head in enumerate(network.part_heads):
+        head.register_forward_hook(lambda _, inputs, out, n=number: seen.update({n: (inputs[0], out[1])}))
+    output = network(small_clips(2))
+    rows, columns = network.map_size
+    assert (rows, columns) == (4, 2)
+    for part in range(4):
+        patches = [part * columns + column for column in range(columns)]  # one row of the map
+        torch.testing.assert_close(seen[part][0], seen["patches"][:, patches].mean(1))
+        torch.testing.assert_close(output.part_logits[part].flatten(0, 1), seen[part][1])
+
+
+def test_patches_are_the_map_row_by_row():
+    network = small_network().eval()
+    seen = {}
+    network.spatial.register_forward_hook(lambda _, inputs, __: seen.update(patches=inputs[0]))
+    clips = small_clips(1)
+    network(clips)
+    maps = network.backbone(clips[0])
+    for row in range(4):
+        for column in range(2):
+            expected = network.project(maps[:, :, row, column])
+            torch.testing.assert_close(seen["patches"][:, 2 * row + column], expected)
+
+
+def test_the_cnn_feature_is_the_mean_of_all_frames_maps():
+    network = small_network(stt=False, gt=False).eval()
+    clips = small_clips(2)
+    expected = [network.backbone(clip).mean((0, 2, 3)) for clip in clips]
+    torch.testing.assert_close(network(clips).branches["cnn"], torch.stack(expected))
+
+
+def test_the_test_feature_puts_both_normalised_necks_side_by_side():
+    network = small_network().train()
+    network(small_clips(B, seed=5))  # necks with statistics of their own
+    network.eval()
+    output = network(small_clips(B))
+    necks = [network.heads[name].norm(output.branches[name]) for name in ("stt", "gt")]
+    expected = torch.cat([x / x.norm(dim=1, keepdim=True) for x in necks], dim=1) / 2**0.5
+    torch.testing.assert_close(output.features, expected)
+    assert torch.equal(network.encode(small_clips(B)), output.features)
+
+
+def test_logits_that_only_losses_need_are_left_out_of_evaluation():
+    output = small_network().eval()(small_clips(2))
+    assert (output.frame_logits, output.part_logits, output.temporal_attention) == (None, None, None)
+    assert output.frames is not None
+
+
+def test_a_clip_s_test_feature_does_not_depend_on_its_batch():
+    network = small_network().eval()
+    clips = small_clips(3)
+    torch.testing.assert_close(network.encode(clips)[1:2], network.encode(clips[1:2]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_head_norms_before_its_classifier_and_never_shifts():
+    torch.manual_seed(0)
+    head = Head(4, 3)
+    x = 5 + 2 * torch.randn(10, 4)
+    normed, logits = head(x)
+    torch.testing.assert_close(normed, F.batch_norm(x, None, None, training=True))
+    torch.testing.assert_close(logits, normed @ head.classifier.weight.T)
+    assert not head.norm.bias.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("model", "height", "message"),
+    [
+        (MODEL, 36, "crops must be multiples of 8 pixels, got 36x16"),
+        (replace(MODEL, parts=3), 32, r"model\.parts must divide the map's 4 rows, got 3"),
+        (replace(MODEL, heads=3), 32, r"model\.width must be a multiple of model\.heads, got 8 and 3"),
+    ],
+)
+def test_an_architecture_that_does_not_fit_is_refused(model, height, message):
+    with pytest.raises(ValueError, match=message):
+        Network(model, FRAMES, height, WIDTH, CLASSES)
+
+
+def test_parts_may_be_anything_where_no_branch_has_parts():
+    assert small_network(stt=False, parts=3).encode(small_clips(2)).shape == (2, D)

@@ -1,0 +1,199 @@
+"""Weights files: equal bytes for equal weights, a round trip, foreign checkpoints, and files that are not right."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from tests.sections import CLASSES, FRAMES, HEIGHT, MODEL, WIDTH, small_clips, small_network
+
+from sttreid.errors import InputError
+from sttreid.model.backbone import Backbone
+from sttreid.model.network import Network
+from sttreid.model.weights import load_backbone, restore, save, start_from, transfer
+from sttreid.params import dump, parse
+
+ROOT = Path(__file__).parents[2]
+
+
+def trained(seed=0, **changes):
+    """A network whose norms have statistics and whose shifts are not zero."""
+    network = small_network(seed, **changes).train()
+    network(small_clips(seed=seed))
+    with torch.no_grad():
+        for p in network.parameters():
+            p.add_(0.01 * torch.randn_like(p))
+    return network.eval()
+
+
+def test_a_saved_network_comes_back_with_equal_features(tmp_path):
+    network = trained()
+    save(network, MODEL, tmp_path / "a" / "model.pt")
+    restored = restore(tmp_path / "a" / "model.pt").eval()
+    assert torch.equal(restored.encode(small_clips()), network.encode(small_clips()))
+    assert restored.state_dict().keys() == network.state_dict().keys()
+
+
+WRITE = """
+import sys
+from pathlib import Path
+import torch
+from tests.sections import MODEL, small_network
+from sttreid.model.weights import save
+torch.randn(int(sys.argv[2]))
+save(small_network(7), MODEL, Path(sys.argv[1]))
+"""
+
+
+def test_equal_weights_give_equal_bytes_under_any_name_in_any_process(tmp_path):
+    save(small_network(7), MODEL, tmp_path / "here.pt")
+    other = tmp_path / "deep" / "a longer name.weights"
+    command = [sys.executable, "-c", WRITE, str(other), "5"]
+    environment = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PYTHONHASHSEED": "12", "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, env=environment, cwd=ROOT)
+    assert (tmp_path / "here.pt").read_bytes() == other.read_bytes()
+
+
+def test_saving_what_was_restored_gives_equal_bytes(tmp_path):
+    save(trained(), MODEL, tmp_path / "one.pt")
+    save(restore(tmp_path / "one.pt"), parse(type(MODEL), dump(MODEL), ""), tmp_path / "two.pt")
+    assert (tmp_path / "one.pt").read_bytes() == (tmp_path / "two.pt").read_bytes()
+
+
+def test_other_weights_give_other_bytes(tmp_path):
+    for seed in (0, 1):
+        save(small_network(seed), MODEL, tmp_path / f"{seed}.pt")
+    assert (tmp_path / "0.pt").read_bytes() != (tmp_path / "1.pt").read_bytes()
+
+
+@pytest.mark.parametrize("how", ["file", "memory"])
+def test_starting_from_weights_leaves_the_classifiers_fresh(tmp_path, how):
+    source = trained()
+    torch.manual_seed(3)
+    network = Network(MODEL, FRAMES, HEIGHT, WIDTH, CLASSES + 2)  # other people
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    if how == "file":
+        save(source, MODEL, tmp_path / "source.pt")
+        start_from(network, tmp_path / "source.pt")
+    else:
+        transfer(source, network)
+    given, fresh = source.state_dict(), []
+    for name, value in network.state_dict().items():
+        if name.endswith("classifier.weight"):
+            fresh.append(name)
+            assert torch.equal(value, before[name]), name
+        else:
+            assert torch.equal(value, given[name]), name
+    assert len(fresh) == 3 + MODEL.parts
+
+
+def test_a_transfer_copies(tmp_path):
+    source, target = trained(0), trained(1)
+    transfer(source, target)
+    with torch.no_grad():
+        source.spatial.token.add_(1)
+    assert not torch.equal(source.spatial.token, target.spatial.token)
+
+
+def test_starting_from_another_architecture_names_the_first_tensor_that_differs(tmp_path):
+    save(trained(stt=False), MODEL, tmp_path / "gt.pt")
+    with pytest.raises(InputError, match=r"gt\.pt: the tensor 'heads\.stt\.norm\.weight' is missing"):
+        start_from(small_network(), tmp_path / "gt.pt")
+    save(trained(), MODEL, tmp_path / "both.pt")
+    with pytest.raises(InputError, match=r"the tensor 'heads\.stt\.norm\.weight' has no place in this architecture"):
+        start_from(small_network(stt=False), tmp_path / "both.pt")
+    with pytest.raises(InputError, match=r"'heads\.stt\.norm\.weight' must have the shape \[12\], got \[8\]"):
+        start_from(small_network(width=12), tmp_path / "both.pt")
+
+
+def checkpoint(backbone):
+    """What torchvision would save for the ResNet whose first three stages are ``backbone``."""
+    state = {name: torch.rand(value.shape) for name, value in backbone.state_dict().items()}
+    state = {k: torch.tensor(9) if k.endswith("num_batches_tracked") else v for k, v in state.items()}
+    rest = {"layer4.0.conv1.weight": torch.rand(16, 32, 1, 1), "fc.weight": torch.rand(9, 64)}
+    return state | rest | {"fc.bias": torch.rand(9)}
+
+
+def test_a_torchvision_checkpoint_loads_without_its_fourth_stage_and_classifier(tmp_path):
+    backbone = Backbone(2, (1, 2, 1), 2)
+    state = checkpoint(backbone)
+    torch.save(state, tmp_path / "resnet.pth")
+    load_backbone(backbone, tmp_path / "resnet.pth")
+    assert all(torch.equal(value, state[name]) for name, value in backbone.state_dict().items())
+
+
+def test_an_old_checkpoint_without_counters_loads(tmp_path):
+    backbone = Backbone(2, (1, 1, 1), 1)
+    state = {k: v for k, v in checkpoint(backbone).items() if not k.endswith("num_batches_tracked")}
+    torch.save(state, tmp_path / "old.pth")
+    load_backbone(backbone, tmp_path / "old.pth")
+    loaded = backbone.state_dict()
+    assert all(torch.equal(loaded[name], state[name]) for name in state.keys() & loaded.keys())
+    assert loaded["bn1.num_batches_tracked"] == 0
+
+
+BREAKS = {
+    "missing": (lambda state: state.pop("layer2.0.bn1.weight"), r"'layer2\.0\.bn1\.weight' is missing"),
+    "shape": (
+        lambda state: state.update({"layer1.0.conv2.weight": torch.zeros(2, 2, 1, 1)}),
+        r"'layer1\.0\.conv2\.weight' must have the shape \[2, 2, 3, 3\], got \[2, 2, 1, 1\]",
+    ),
+    "deeper": (
+        lambda state: state.update({"layer1.1.conv1.weight": torch.zeros(2, 8, 1, 1)}),
+        r"'layer1\.1\.conv1\.weight' has no place",
+    ),
+    "number": (lambda state: state.update({"bn1.bias": 3}), r"'bn1\.bias' must be a tensor, got int"),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_checkpoint_that_does_not_fit_names_file_and_tensor(tmp_path, name):
+    backbone = Backbone(2, (1, 1, 1), 1)
+    before = {k: v.clone() for k, v in backbone.state_dict().items()}
+    state = checkpoint(backbone)
+    change, message = BREAKS[name]
+    change(state)
+    torch.save(state, tmp_path / "bad.pth")
+    with pytest.raises(InputError, match=r"bad\.pth: .*" + message):
+        load_backbone(backbone, tmp_path / "bad.pth")
+    assert all(torch.equal(value, before[k]) for k, value in backbone.state_dict().items())
+
+
+def truncated(path):
+    save(small_network(), MODEL, path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+FILES = {
+    "truncated": (truncated, "cannot be read as a weights file"),
+    "text": (lambda path: path.write_text("these are no weights\n"), "cannot be read as a weights file"),
+    "empty": (lambda path: path.write_bytes(b""), "cannot be read as a weights file"),
+    "missing": (lambda path: None, "no such weights file"),
+    "folder": (lambda path: path.mkdir(), "cannot be read as a weights file"),
+    "code": (lambda path: torch.save({"state": Path("x")}, path), "cannot be read as a weights file"),
+    "list": (lambda path: torch.save([torch.zeros(1)], path), "must hold a mapping .* got list"),
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("reader", ["restore", "start_from", "load_backbone"])
+def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path, kind, reader):
+    path = tmp_path / "weights.pt"
+    make, message = FILES[kind]
+    make(path)
+    calls = {
+        "restore": lambda: restore(path),
+        "start_from": lambda: start_from(small_network(), path),
+        "load_backbone": lambda: load_backbone(Backbone(2, (1, 1, 1), 1), path),
+    }
+    with pytest.raises(InputError, match=rf"weights\.pt: {message}"):
+        calls[reader]()
+
+
+def test_a_foreign_checkpoint_is_no_model_of_ours(tmp_path):
+    torch.save(checkpoint(Backbone(2, (1, 1, 1), 1)), tmp_path / "resnet.pth")
+    with pytest.raises(InputError, match=r"resnet\.pth: is not a model of this project"):
+        restore(tmp_path / "resnet.pth")
+    with pytest.raises(InputError, match=r"resnet\.pth: the tensor '.*' is missing"):
+        start_from(small_network(), tmp_path / "resnet.pth")

@@ -1,0 +1,70 @@
+"""Results as the stages write them, with numbers that can be checked by head."""
+
+import pytest
+
+TARGETS = ["campus", "winter", "station"]
+PROTOCOL = {
+    "name": "embedded",
+    "source": "Made for these tests.",
+    "queries": "all",
+    "gallery": "all",
+    "excluded": "same identity and camera",
+    "average_precision": "step",
+    "unmatched": "drop",
+    "ties": "pessimistic",
+}
+
+
+def numbers(rank1, target):
+    """One cell: mAP is half of rank-1, counts depend on the target alone."""
+    place = TARGETS.index(target)
+    rates = {
+        "rank1": rank1,
+        "rank5": rank1,
+        "rank10": 1.0,
+        "rank20": 1.0,
+        "mAP": rank1 / 2,
+        "mINP": rank1 / 4,
+    }
+    return {**rates, "queries": 100 + place, "dropped": place, "gallery": 100 + 2 * place}
+
+
+def result(seed):
+    """Rank-1 of seed 0: 0.5 in-domain, 0.3 cross-domain, 0.2 direct; a seed adds 0.1 to what is trained."""
+    gain = seed / 10
+    sources = {s: {t: numbers((0.5 if s == t else 0.3) + gain, t) for t in TARGETS} for s in TARGETS}
+    sources["unreal"] = {t: numbers(0.2 + gain, t) for t in TARGETS}
+    sources["untrained"] = {t: numbers(0.04, t) for t in TARGETS}
+    sources["histogram"] = {t: numbers(0.25, t) for t in TARGETS}
+    return {"protocol": dict(PROTOCOL), "seed": seed, "sources": sources}
+
+
+def cell(variant, seed, train, rank1=0.4):
+    """One ablation cell; cross-domain rank-1 is 0.1 and 0.2 lower."""
+    targets = {target: numbers(rank1 - 0.1 * place, target) for place, target in enumerate(TARGETS)}
+    looks = {"train_rank1": train, "validation_rank1": train / 2, "steps": 1500}
+    return {
+        "variant": variant,
+        "seed": seed,
+        "source": "campus",
+        "reuses": False,
+        "targets": targets,
+        **looks,
+    }
+
+
+@pytest.fixture
+def results():
+    """Two seeds."""
+    return [result(0), result(1)]
+
+
+@pytest.fixture
+def cells():
+    """Two variants of two seeds; the second variant does not fit its training identities with seed 1."""
+    return [
+        cell("vanilla", 0, 0.96),
+        cell("vanilla", 1, 0.98, 0.5),
+        cell("spatial", 0, 0.97),
+        cell("spatial", 1, 0.31, 0.3),
+    ]

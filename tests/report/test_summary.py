@@ -1,0 +1,146 @@
+"""Means that can be checked by head, and the refusal of results that do not belong together."""
+
+import copy
+
+import pandas as pd
+import pytest
+
+from sttreid.errors import InputError
+from sttreid.report.summary import ablation, arms, complete, cross_domain, matrix
+
+TARGETS = ["campus", "winter", "station"]
+
+
+def test_the_matrix_has_every_seed_source_and_target_with_its_setting(results):
+    table = matrix(results, TARGETS, "unreal")
+    assert len(table) == 2 * 6 * 3
+    assert list(table["source"].unique()) == [*TARGETS, "unreal", "untrained", "histogram"]
+    counted = table.groupby("setting").size().to_dict()
+    expected = {"in_domain": 6, "cross_domain": 12, "direct_transfer": 6, "untrained": 6, "histogram": 6}
+    assert counted == expected
+    assert (
+        table[table["setting"] == "in_domain"]["source"] == table[table["setting"] == "in_domain"]["target"]
+    ).all()
+
+
+def test_cross_domain_metrics_are_means_over_seeds_and_cells(results):
+    content = cross_domain(results, TARGETS, "unreal")
+    settings = {"in_domain": 0.55, "cross_domain": 0.35, "direct_transfer": 0.25, "untrained": 0.04}
+    assert {name: content["rank1"][name] for name in settings} == pytest.approx(settings)
+    assert content["rank1"]["histogram"] == 0.25
+    assert content["rank1"]["winter"] == {"campus": 0.35, "winter": 0.55, "station": 0.35}
+    assert content["mAP"]["unreal"] == {"campus": 0.125, "winter": 0.125, "station": 0.125}
+    assert set(content["mAP"]) == {*settings, "histogram", *TARGETS, "unreal"}
+
+
+def test_cross_domain_metrics_name_protocol_seeds_and_counts(results):
+    content = cross_domain(results, TARGETS, "unreal")
+    assert (content["protocol"], content["seeds"]) == ("embedded", 2)
+    assert content["queries"] == {"campus": 100, "winter": 101, "station": 102}
+    assert content["dropped"] == {"campus": 0, "winter": 1, "station": 2}
+    assert content["gallery"] == {"campus": 100, "winter": 102, "station": 104}
+
+
+def test_metrics_have_four_digits(results):
+    results[0]["sources"]["unreal"]["winter"]["rank1"] = 0.123456
+    assert cross_domain(results[:1], TARGETS, "unreal")["rank1"]["unreal"]["winter"] == 0.1235
+
+
+def test_one_target_alone_has_no_cross_domain_setting(results):
+    content = cross_domain(results, ["winter"], "unreal")
+    assert "cross_domain" not in content["rank1"]
+    assert content["rank1"]["winter"] == {"winter": 0.55}
+
+
+def test_the_order_of_the_seeds_changes_nothing(results):
+    assert cross_domain(results[::-1], TARGETS, "unreal") == cross_domain(results, TARGETS, "unreal")
+
+
+def test_a_missing_cell_is_refused_with_its_place(results):
+    del results[1]["sources"]["winter"]["station"]
+    with pytest.raises(InputError, match="result of seed 1: the cell winter -> station is missing"):
+        matrix(results, TARGETS, "unreal")
+    del results[0]["sources"]["histogram"]
+    with pytest.raises(InputError, match="result of seed 0: the cell histogram -> campus is missing"):
+        matrix(results, TARGETS, "unreal")
+
+
+def test_results_of_different_protocols_are_refused(results):
+    results[1]["protocol"]["unmatched"] = "zero"
+    with pytest.raises(InputError, match="result of seed 1: the protocol must be that of seed 0"):
+        matrix(results, TARGETS, "unreal")
+
+
+def test_results_of_different_data_are_refused(results):
+    results[1]["sources"]["unreal"]["winter"]["queries"] = 99
+    with pytest.raises(InputError, match=r"queries of winter must be the same in all cells, got \[99, 101\]"):
+        matrix(results, TARGETS, "unreal")
+
+
+def test_no_result_and_a_repeated_seed_are_refused(results, cells):
+    with pytest.raises(InputError, match="cross-domain results: there must be at least one"):
+        matrix([], TARGETS, "unreal")
+    with pytest.raises(InputError, match=r"every seed must come once, got the seeds \[0, 0\]"):
+        matrix([results[0], results[0]], TARGETS, "unreal")
+    with pytest.raises(InputError, match="ablation results: there must be at least one"):
+        arms([])
+    with pytest.raises(
+        InputError, match=r"ablation results: every seed must come once, got the seeds \[0, 0\]"
+    ):
+        arms([cells[0], cells[0]])
+
+
+def test_ablation_metrics_are_means_over_seeds_and_the_other_targets(cells):
+    content = ablation(cells, "embedded", 0.95)
+    assert content["vanilla"] == {
+        "rank1_in_domain": 0.45,
+        "rank1_cross_domain": 0.3,
+        "mAP_in_domain": 0.225,
+        "mAP_cross_domain": 0.15,
+        "train_rank1": 0.97,
+        "validation_rank1": 0.485,
+        "comparable": 1,
+    }
+    assert (content["protocol"], content["seeds"], content["queries"]["station"]) == ("embedded", 2, 102)
+
+
+@pytest.mark.parametrize(
+    ("fitted", "expected"), [(0.31, [1, 1]), (0.32, [1, 0]), (0.96, [1, 0]), (0.97, [0, 0])]
+)
+def test_a_variant_is_comparable_if_it_fits_with_every_seed(cells, fitted, expected):
+    content = ablation(cells, "embedded", fitted)
+    assert [content[variant]["comparable"] for variant in ("vanilla", "spatial")] == expected
+
+
+def test_variants_of_different_seeds_are_refused(cells):
+    with pytest.raises(InputError, match=r"spatial must have the seeds \[0, 1\], as vanilla has, got \[0\]"):
+        arms(cells[:3])
+
+
+def test_ablation_cells_of_different_data_are_refused(cells):
+    cells[2]["targets"]["campus"]["gallery"] = 7
+    with pytest.raises(InputError, match=r"gallery of campus must be the same in all cells, got \[7, 100\]"):
+        arms(cells)
+
+
+def test_a_cell_is_completed_from_its_history(cells, results):
+    looks = {"train_rank1": [0.2, None, 0.7, None], "validation_rank1": [0.1, None, 0.4, None]}
+    history = pd.DataFrame({"step": [1, 2, 3, 4], **looks})
+    bare = {key: cells[0][key] for key in ("variant", "seed", "source", "reuses", "targets")}
+    content = complete(bare, history, results)
+    assert content == {**bare, "steps": 4, "train_rank1": 0.7, "validation_rank1": 0.4}
+
+
+def test_a_cell_that_reuses_a_model_gets_its_row_of_the_matrix(cells, results):
+    bare = {"variant": "full", "seed": 1, "source": "winter", "reuses": True}
+    before = copy.deepcopy(bare)
+    history = pd.DataFrame({"step": [9], "train_rank1": [1.0], "validation_rank1": [0.5]})
+    assert complete(bare, history, results)["targets"] == results[1]["sources"]["winter"]
+    assert bare == before
+    with pytest.raises(InputError, match="ablation result full of seed 1: reuses a model, but no"):
+        complete(bare, history, results[:1])
+
+
+def test_an_empty_history_is_refused(cells, results):
+    with pytest.raises(InputError, match="vanilla of seed 0: its training history must have at least 1 row"):
+        complete(cells[0], pd.DataFrame({"step": []}), results)

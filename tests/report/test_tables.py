@@ -1,0 +1,105 @@
+"""Markdown tables: shape, marks, and numbers against the results they come from."""
+
+import pytest
+
+from sttreid.report.summary import arms, matrix
+from sttreid.report.tables import (
+    ablation_table,
+    against_baselines,
+    counts_table,
+    cross_domain_table,
+    markdown,
+    means_table,
+    paper_table,
+    percent,
+    seeds_sentence,
+    verdict,
+)
+
+TARGETS = ["campus", "winter", "station"]
+
+
+def rows(table):
+    """The cells of a pipe table, its rule left out."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    assert len({len(line) for line in lines}) == 1
+    return [line for line in lines if not set("".join(line)) <= set(":-")]
+
+
+def test_a_table_has_a_header_a_rule_and_escaped_bars():
+    text = markdown(["a", "b"], [["x|y", "1"]])
+    assert text == "| a | b |\n| :-- | --: |\n| x\\|y | 1 |"
+
+
+def test_the_matrix_shows_every_cell_and_marks_the_in_domain_ones(results):
+    header, *lines = rows(cross_domain_table(matrix(results[:1], TARGETS, "unreal"), TARGETS))
+    assert header == ["trained on", *(f"{target}, mAP / R-1" for target in TARGETS)]
+    assert [line[0] for line in lines] == [*TARGETS, "unreal", "untrained", "histogram"]
+    assert lines[1] == ["winter", "15.0 / 30.0", "**25.0 / 50.0**", "15.0 / 30.0"]
+    assert sum(cell.startswith("**") for line in lines for cell in line) == 3
+
+
+def test_several_seeds_show_their_mean_and_standard_deviation(results):
+    _, *lines = rows(means_table(matrix(results, TARGETS, "unreal"), "unreal"))
+    assert [line[1] for line in lines] == [
+        "27.5 ± 3.5 / 55.0 ± 7.1",
+        "17.5 ± 3.5 / 35.0 ± 7.1",
+        "12.5 ± 3.5 / 25.0 ± 7.1",
+        "2.0 ± 0.0 / 4.0 ± 0.0",
+        "12.5 ± 0.0 / 25.0 ± 0.0",
+    ]
+
+
+def test_one_seed_shows_no_standard_deviation(results):
+    assert "±" not in means_table(matrix(results[:1], TARGETS, "unreal"), "unreal")
+
+
+def test_the_counts_are_those_of_the_results(results):
+    table = rows(counts_table(matrix(results, TARGETS, "unreal")))
+    assert table[0] == ["tested on", "queries", "dropped", "gallery"]
+    assert table[1:] == [
+        ["campus", "100", "0", "100"],
+        ["winter", "101", "1", "102"],
+        ["station", "102", "2", "104"],
+    ]
+
+
+def test_an_arm_that_does_not_fit_is_marked_with_its_lowest_seed(cells):
+    _, vanilla, spatial = rows(ablation_table(arms(cells), 0.95))
+    assert vanilla[:5] == ["vanilla", "yes", "1500", "97.0", "48.5"]
+    assert spatial[1] == "not comparable: fits only 31.0 % of its training identities"
+    assert vanilla[5:] == ["22.5 ± 3.5 / 45.0 ± 7.1", "15.0 ± 3.5 / 30.0 ± 7.1"]
+
+
+def test_an_ablation_without_other_targets_shows_none(cells):
+    for cell in cells:
+        cell["targets"] = {"campus": cell["targets"]["campus"]}
+    assert [line[-1] for line in rows(ablation_table(arms(cells), 0.95))[1:]] == ["-", "-"]
+
+
+def test_the_threshold_itself_is_comparable():
+    assert verdict(0.95, 0.95) == "yes"
+    assert verdict(0.9499, 0.95).startswith("not comparable")
+
+
+def test_baselines_are_compared_by_their_means(results):
+    untrained, histogram = against_baselines(matrix(results[:1], TARGETS, "unreal"))
+    assert untrained == "untrained, 2.0 mAP: in-domain above, cross-domain above, direct-transfer above"
+    assert histogram == "histogram, 12.5 mAP: in-domain above, cross-domain above, direct-transfer not above"
+
+
+@pytest.mark.parametrize(
+    "known", ["86.3 / 88.7", "78.0 / 87.5", "- / 50.6", "- / 60.5", "about +3.9", "not known"]
+)
+def test_the_paper_table_holds_what_is_known(known):
+    assert known in paper_table()
+
+
+def test_one_seed_is_called_inconclusive():
+    assert "inconclusive" in seeds_sentence(1)
+    assert "inconclusive" not in seeds_sentence(3)
+    assert "3 seeds" in seeds_sentence(3)
+
+
+def test_per_cent_has_one_decimal():
+    assert [percent(share) for share in (0, 0.5, 0.12345, 1)] == ["0.0", "50.0", "12.3", "100.0"]

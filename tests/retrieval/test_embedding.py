@@ -1,0 +1,104 @@
+"""A tracklet's feature covers all its frames, whatever shares its batch."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sttreid.data.clips import consecutive_clips, normalise
+from sttreid.data.store import Store
+from sttreid.errors import InputError
+from sttreid.retrieval.embedding import embed
+
+LENGTHS = (5, 1, 12, 4, 8)
+
+
+@pytest.fixture
+def store():
+    """Five tracklets of noise pictures."""
+    frames = np.random.default_rng(0).integers(0, 256, (sum(LENGTHS), 8, 4, 3), dtype=np.uint8)
+    return Store(frames=frames, index=pd.DataFrame(), tracklets=tracklets())
+
+
+def tracklets():
+    starts = np.cumsum((0, *LENGTHS[:-1]))
+    numbers = np.arange(len(LENGTHS))
+    columns = {"tracklet": numbers, "identity": 10 + numbers, "camera": 1 + numbers % 2, "start": starts}
+    return pd.DataFrame({**columns, "split": "test", "length": LENGTHS})
+
+
+def encode(clips):
+    """A feature that depends on every pixel and on the order of the frames."""
+    weights = torch.linspace(-1, 1, 6 * clips[0].numel()).reshape(-1, 6).sin()
+    return torch.tanh(clips.flatten(1) @ weights / 20)
+
+
+def naive(store, rows, frames):
+    """Clip by clip, one at a time."""
+    out = []
+    for start, length in zip(rows["start"], rows["length"], strict=True):
+        parts = []
+        for places in consecutive_clips(length, frames):
+            clip = np.empty((frames, 3, 8, 4), np.float32)
+            normalise(store.frames[start + places], clip)
+            parts.append(encode(torch.from_numpy(clip)[None])[0])
+        mean = torch.stack(parts).mean(0)
+        out.append(mean / mean.norm())
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+@pytest.mark.parametrize("frames", [1, 4, 6])
+def test_features_are_means_over_clips_whatever_the_batch(store, batch, frames):
+    features = embed(encode, store, store.tracklets, frames, batch)
+    torch.testing.assert_close(features, naive(store, store.tracklets, frames), rtol=1e-5, atol=1e-6)
+
+
+def test_rows_follow_the_table_that_is_asked_for(store):
+    every = embed(encode, store, store.tracklets, 4, 8)
+    chosen = embed(encode, store, store.tracklets.iloc[[3, 0]], 4, 8)
+    torch.testing.assert_close(chosen, every[[3, 0]], rtol=0, atol=1e-4)
+
+
+def test_features_have_length_one_and_no_gradient(store):
+    network = torch.nn.Linear(4 * 3 * 8 * 4, 5)
+    features = embed(lambda clips: network(clips.flatten(1)), store, store.tracklets, 4, 2)
+    assert (features.dtype, features.shape, features.requires_grad) == (torch.float32, (5, 5), False)
+    torch.testing.assert_close(features.norm(dim=1), torch.ones(5))
+
+
+def test_every_frame_is_seen(store):
+    seen = []
+
+    def record(clips):
+        seen.append(clips[:, :, 0, 0, 0].flatten().clone())
+        return clips.flatten(1)[:, :3] + 9
+
+    embed(record, store, store.tracklets, 4, 3)
+    expected = np.empty((len(store.frames), 3, 8, 4), np.float32)
+    normalise(store.frames, expected)
+    assert set(expected[:, 0, 0, 0].tolist()) == set(torch.cat(seen).tolist())
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_feature_that_is_not_finite_is_refused_with_its_tracklet(store, value):
+    marked = store.frames[store.tracklets["start"][2]].copy()
+
+    def fail(clips):
+        reference = np.empty((1, 3, 8, 4), np.float32)
+        normalise(marked[None], reference)
+        hit = (clips[:, 0] == torch.from_numpy(reference[0])).flatten(1).all(1)
+        return torch.where(hit[:, None], value, 1.0).expand(-1, 4)
+
+    with pytest.raises(InputError, match=r"tracklet 2 \(identity 12, camera 1\): its feature must be finite"):
+        embed(fail, store, store.tracklets, 4, 2)
+
+
+def test_a_feature_of_zeros_is_refused(store):
+    with pytest.raises(InputError, match=r"tracklet 0 \(identity 10, camera 1\).*not all zero"):
+        embed(lambda clips: torch.zeros(len(clips), 3), store, store.tracklets, 4, 8)
+
+
+def test_an_empty_table_is_refused(store):
+    with pytest.raises(InputError, match="at least 1 tracklet"):
+        embed(encode, store, store.tracklets.iloc[:0], 4, 8)

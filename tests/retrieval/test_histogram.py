@@ -1,0 +1,76 @@
+"""Colour histograms against the standard library's colour conversion and naive counts."""
+
+import colorsys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sttreid.data.store import Store
+from sttreid.errors import InputError
+from sttreid.retrieval.histogram import BINS, STRIPES, bins, histograms, similarity
+
+
+def made(frames, lengths):
+    starts = np.cumsum((0, *lengths[:-1]))
+    numbers = np.arange(len(lengths))
+    columns = {"tracklet": numbers, "identity": numbers, "camera": 1, "split": "test"}
+    rows = pd.DataFrame({**columns, "start": starts, "length": lengths})
+    return Store(frames=frames, index=pd.DataFrame(), tracklets=rows)
+
+
+def code(colour):
+    """The bin of one colour between 0 and 1 by the standard library."""
+    h, s, v = colorsys.rgb_to_hsv(*colour)
+    return (min(int(h * 8), 7) * 4 + min(int(s * 4), 3)) * 4 + min(int(v * 4), 3)
+
+
+def test_bins_agree_with_the_standard_library():
+    colours = np.random.default_rng(0).random((5000, 3))
+    corners = [np.eye(3), 1 - np.eye(3), np.zeros((1, 3)), np.ones((1, 3))]
+    colours = np.concatenate([colours, colours[:200, [0, 0, 0]], *corners])
+    np.testing.assert_array_equal(bins(colours), [code(colour) for colour in colours.tolist()])
+
+
+def test_a_histogram_is_the_naive_count_per_stripe_averaged_over_frames():
+    frames = np.random.default_rng(1).integers(0, 256, (7, 16, 5, 3), dtype=np.uint8)
+    store = made(frames, (3, 4))
+    result = histograms(store, store.tracklets)
+    expected = np.zeros((2, STRIPES * BINS))
+    for row, (low, high) in enumerate(((0, 3), (3, 7))):
+        for frame in frames[low:high]:
+            for line, pixels in enumerate(frame):
+                for pixel in pixels.tolist():
+                    middle = [(channel // 8 + 0.5) / 32 for channel in pixel]
+                    expected[row, line * STRIPES // 16 * BINS + code(middle)] += 1 / (high - low) / 16 / 5
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-5, atol=1e-9)
+
+
+def test_rows_sum_to_one_and_do_not_depend_on_length_or_order():
+    frames = np.random.default_rng(2).integers(0, 256, (9, 12, 6, 3), dtype=np.uint8)
+    store = made(np.concatenate([frames, frames[::-1], frames]), (9, 18))
+    result = histograms(store, store.tracklets)
+    torch.testing.assert_close(result.sum(1), torch.ones(2))
+    torch.testing.assert_close(result[0], result[1])
+
+
+def test_the_height_of_a_colour_matters():
+    dark, bright = np.zeros((1, 12, 6, 3), np.uint8), np.full((1, 12, 6, 3), 255, np.uint8)
+    down = np.concatenate([dark[:, :6], bright[:, 6:]], axis=1)
+    store = made(np.concatenate([down, down[:, ::-1]]), (1, 1))
+    result = histograms(store, store.tracklets)
+    torch.testing.assert_close(similarity(result, result), torch.eye(2))
+
+
+def test_similarity_is_one_for_equal_and_zero_for_disjoint_histograms():
+    a = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    b = torch.tensor([[0.5, 0.5, 0.0], [0.08, 0.92, 0.0], [0.0, 0.0, 1.0]])
+    mixed = 0.04**0.5 + 0.46**0.5
+    torch.testing.assert_close(similarity(a, b), torch.tensor([[1.0, mixed, 0.0], [0.0, 0.0, 1.0]]))
+
+
+def test_pictures_lower_than_the_stripes_are_refused():
+    store = made(np.zeros((1, 5, 4, 3), np.uint8), (1,))
+    with pytest.raises(InputError, match="at least 6 rows high, got 5"):
+        histograms(store, store.tracklets)

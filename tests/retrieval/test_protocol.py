@@ -1,0 +1,41 @@
+"""Protocols are named, complete and checked."""
+
+from dataclasses import replace
+
+import pytest
+
+from sttreid.errors import InputError
+from sttreid.retrieval.protocol import EMBEDDED, PROTOCOLS, protocol
+
+
+def test_every_protocol_is_found_by_its_name():
+    assert [protocol(p.name) for p in PROTOCOLS] == list(PROTOCOLS)
+
+
+def test_an_unknown_name_is_refused_with_the_names_that_exist():
+    with pytest.raises(InputError, match=r"evaluate\.protocol must be one of 'embedded', got 'mars'"):
+        protocol("mars")
+
+
+def test_names_are_unique():
+    assert len({p.name for p in PROTOCOLS}) == len(PROTOCOLS)
+
+
+def test_the_embedded_protocol_drops_unmatched_queries_and_is_pessimistic_about_ties():
+    assert (EMBEDDED.unmatched, EMBEDDED.ties, EMBEDDED.average_precision) == ("drop", "pessimistic", "step")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("average_precision", "auc"), ("unmatched", "ignore"), ("ties", "optimistic"), ("gallery", "none")],
+)
+def test_a_value_that_the_evaluator_does_not_know_is_refused(field, value):
+    with pytest.raises(InputError, match=f"protocol embedded: {field} must be one of .*, got '{value}'"):
+        replace(EMBEDDED, **{field: value})
+
+
+def test_words_hold_every_field_as_text():
+    words = EMBEDDED.words()
+    assert words["name"] == "embedded"
+    assert EMBEDDED.__class__(**words) == EMBEDDED
+    assert all(isinstance(value, str) and value for value in words.values())

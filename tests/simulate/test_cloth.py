@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from sttreid.domain import Domain
+from sttreid.simulate.body import Z_ANKLE, Z_KNEE, Part
+from sttreid.simulate.cloth import MATERIAL, PATTERNS, Logo, Pattern, albedo, pattern, printed
+from sttreid.simulate.clothing import material
+from sttreid.simulate.wardrobe import look
+
+
+@pytest.fixture
+def plain() -> np.ndarray:
+    """Red shirt, blue trousers, green skin; no pattern, print or fold."""
+    record = np.zeros(1, MATERIAL)
+    record["top"], record["bottom"], record["skin"] = (1, 0, 0), (0, 0, 1), (0, 1, 0)
+    record["sleeve"], record["hem"], record["length"] = 0.5, 0.1, Z_ANKLE
+    record["shoe"], record["shoe_top"], record["sock_top"] = (0.5, 0.5, 0), Z_ANKLE - 0.035, -9
+    return record
+
+
+def colour(part: Part, point: tuple[float, float, float], limb: float, record: np.ndarray) -> list[float]:
+    out = np.full(3, -1, np.float32)
+    albedo(part, *point, limb, record[0], out)
+    return [float(c) for c in out]
+
+
+def test_garments_end_where_the_look_says(plain: np.ndarray) -> None:
+    assert colour(Part.TORSO, (0.05, -0.1, 0.3), 0, plain) == [1, 0, 0]
+    assert colour(Part.TORSO, (0.05, -0.1, 0.05), 0, plain) == [0, 0, 1]
+    assert colour(Part.UPPER_ARM, (0.3, 0, 0.5), 0.4, plain) == [1, 0, 0]
+    assert colour(Part.FOREARM, (0.5, 0, 0.3), 1.4, plain) == [0, 1, 0]
+    assert colour(Part.SHANK, (0.1, 0, Z_KNEE - 0.1), 1.2, plain) == [0, 0, 1]
+    assert colour(Part.FOOT, (0.1, 0, Z_ANKLE - 0.05), 2.0, plain) == [0.5, 0.5, 0]
+
+
+def test_shorts_leave_the_shank_bare(plain: np.ndarray) -> None:
+    plain["length"] = Z_KNEE
+    assert colour(Part.SHANK, (0.1, 0, Z_KNEE - 0.1), 1.2, plain) == [0, 1, 0]
+
+
+def test_a_print_is_on_the_chest_and_not_on_the_back(plain: np.ndarray) -> None:
+    plain["logo"], plain["logo_height"], plain["logo_size"], plain["logo_colour"] = Logo.DISC, 0.5, 0.1, (1, 1, 1)
+    assert colour(Part.TORSO, (0.0, -0.1, 0.5), 0, plain) == [1, 1, 1]
+    assert colour(Part.TORSO, (0.0, 0.1, 0.5), 0, plain) == [1, 0, 0]
+
+
+def test_every_pattern_but_plain_mixes_both_colours() -> None:
+    points = [(u, v, y) for u in np.arange(-0.2, 0.2, 0.011) for v in np.arange(-0.1, 0.7, 0.013) for y in (-0.1, 0.0)]
+    for kind in [*range(1, PATTERNS), int(Pattern.SIDE_STRIPE)]:
+        shares = [pattern(kind, u, v, y, 15.0, 0.3, 4) for u, v, y in points]
+        assert 0.0 <= min(shares) < 0.3
+        assert 0.7 < max(shares) <= 1.0
+    assert not any(pattern(0, u, v, y, 15.0, 0.3, 4) for u, v, y in points)
+
+
+def test_every_print_covers_some_of_its_square() -> None:
+    for kind in list(Logo)[1:]:
+        covered = np.mean([printed(int(kind), x, z, 3) for x in np.arange(-2, 2, 0.1) for z in np.arange(-2, 2, 0.1)])
+        assert 0.05 < covered < 0.6
+
+
+def test_reflectances_of_random_people_are_physical(domain: Domain) -> None:
+    rng, out = np.random.default_rng(0), np.zeros(3, np.float32)
+    for identity in range(1, 15):
+        record = material(look(identity, "a", domain, 0))[0]
+        for _ in range(300):
+            part = int(rng.integers(16))
+            albedo(part, *rng.uniform((-0.3, -0.2, -0.8), (0.3, 0.2, 1.0)), rng.uniform(0, 2), record, out)
+            assert np.isfinite(out).all()
+            assert out.min() >= 0
+            assert out.max() < 1.6

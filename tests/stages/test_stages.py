@@ -1,0 +1,178 @@
+"""Every stage by its real main, tiny, in a folder of its own: twice with equal bytes, and with broken inputs."""
+
+import hashlib
+import importlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.tiny import parameters, profile
+
+from sttreid.params import load, run
+from sttreid.simulate.dataset import render
+
+SEED = "0"
+TARGETS = ("campus", "winter", "station")
+VARIANTS = ("vanilla", "full", "cnn")
+ORDER = [
+    ("simulate",),
+    *(("decode", name) for name in ("unreal", *TARGETS)),
+    ("pretrain", SEED),
+    *(("finetune", name, SEED) for name in TARGETS),
+    ("evaluate", SEED),
+    ("cross_domain",),
+    ("configs",),
+    *(("ablate", variant, SEED) for variant in VARIANTS),
+    ("report",),
+]
+
+
+def call(stage: str, *words: str) -> None:
+    run(importlib.import_module(f"sttreid.stages.{stage}").main, list(words))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny parameters and three tiny target sets; no stage has run."""
+    folder = tmp_path_factory.mktemp("project")
+    values = profile("smoke") | {
+        "pretrain.steps": 3,
+        "pretrain.warmup": 1,
+        "finetune.steps": 2,
+        "finetune.warmup": 1,
+        "ablation.scratch.steps": 2,
+        "ablation.scratch.warmup": 1,
+        "pretrain.looks": 1,
+    }
+    content = parameters(values)
+    content["ablation"]["variants"] = {name: content["ablation"]["variants"][name] for name in VARIANTS}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    params = load(folder / "params.yaml")
+    for target in TARGETS:
+        render(target, params.domains[target], params.simulate.scale, folder / "data" / target, workers=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(project: Path) -> Path:
+    """The same folder after all stages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project)
+        for words in ORDER:
+            call(*words)
+    return project
+
+
+@pytest.fixture
+def workplace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the finished folder, to break things in."""
+    shutil.copytree(finished, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_a_second_run_gives_the_same_bytes(workplace: Path) -> None:
+    before = digests(workplace)
+    shutil.rmtree(workplace / "artifacts")
+    shutil.rmtree(workplace / "metrics")
+    for words in ORDER:
+        call(*words)
+    after = digests(workplace)
+    assert after == before
+    assert len([name for name in after if name.endswith(".pt")]) == 4
+
+
+def test_metrics_name_protocol_and_counts(finished: Path) -> None:
+    metrics = json.loads((finished / "metrics" / "cross_domain.json").read_text())
+    assert metrics["protocol"] == "embedded"
+    assert set(metrics["queries"]) == set(metrics["dropped"]) == set(metrics["gallery"]) == set(TARGETS)
+    assert {"in_domain", "cross_domain", "direct_transfer", "untrained", "histogram"} <= set(metrics["rank1"])
+    ablation = json.loads((finished / "metrics" / "ablation.json").read_text())
+    assert set(VARIANTS) <= set(ablation)
+    assert set(ablation["full"]) == set(ablation["cnn"])
+
+
+def test_the_full_arm_is_the_fine_tuned_model(finished: Path) -> None:
+    cell = json.loads((finished / "artifacts/results/ablation/full-0.json").read_text())
+    assert cell["reuses"]
+    metrics = json.loads((finished / "metrics" / "cross_domain.json").read_text())
+    ablation = json.loads((finished / "metrics" / "ablation.json").read_text())
+    assert ablation["full"]["rank1_in_domain"] == metrics["rank1"]["campus"]["campus"]
+
+
+def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run a stage that must end with one sentence and leave all files as they were."""
+    before = digests(Path())
+    with pytest.raises(SystemExit) as ended:
+        call(*words)
+    assert digests(Path()) == before
+    message = str(ended.value.code)
+    assert message.startswith("error: ")
+    assert "\n" not in message
+    return message
+
+
+def test_a_missing_video_stops_decode(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workplace / "data/campus/c1.mp4").unlink()
+    assert "c1.mp4" in fails(capsys, "decode", "campus")
+
+
+def test_a_track_line_that_does_not_parse_stops_decode(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = workplace / "data/campus/c1.txt"
+    lines = path.read_text().splitlines()
+    lines[2] = "7,one,3"
+    path.write_text("\n".join(lines) + "\n")
+    message = fails(capsys, "decode", "campus")
+    assert "c1.txt" in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("loss", {"entropi": 0.1}, "did you mean 'entropy'"),
+        ("loss", {"entropy": "abc"}, "loss.entropy"),
+        ("clip", {"frames": 0}, "clip.frames"),
+    ],
+)
+def test_bad_parameters_stop_any_stage(
+    workplace: Path, capsys: pytest.CaptureFixture[str], key: str, value: dict[str, object], words: str
+) -> None:
+    content = yaml.safe_load((workplace / "params.yaml").read_text())
+    content[key] |= value
+    (workplace / "params.yaml").write_text(yaml.safe_dump(content))
+    assert words in fails(capsys, "pretrain", "0")
+
+
+def test_more_identities_a_batch_than_there_are_stops_training(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = yaml.safe_load((workplace / "params.yaml").read_text())
+    content["batch"]["identities"] = 500
+    (workplace / "params.yaml").write_text(yaml.safe_dump(content))
+    assert "500" in fails(capsys, "pretrain", "0")
+
+
+def test_a_truncated_store_stops_training(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = workplace / "artifacts/tracklets/unreal/frames.npy"
+    path.write_bytes(path.read_bytes()[:-1000])
+    assert "frames.npy" in fails(capsys, "pretrain", "0")
+
+
+def test_a_damaged_model_stops_evaluation(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = workplace / "artifacts/models/0/winter.pt"
+    path.write_bytes(path.read_bytes()[:5000])
+    assert "winter.pt" in fails(capsys, "evaluate", "0")
+
+
+def test_diverged_training_names_step_and_term(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = yaml.safe_load((workplace / "params.yaml").read_text())
+    content["pretrain"] |= {"rate": 1e30, "backbone_rate": 1e30, "warmup": 0, "gradient_norm": 1e30}
+    (workplace / "params.yaml").write_text(yaml.safe_dump(content))
+    assert "training step" in fails(capsys, "pretrain", "0")

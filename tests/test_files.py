@@ -1,0 +1,85 @@
+"""Outputs appear whole or not at all."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from sttreid.errors import InputError
+from sttreid.files import read_json, write_bytes, write_json, write_text
+
+
+def test_content_arrives_and_folders_are_made(tmp_path):
+    path = tmp_path / "a" / "b" / "c.bin"
+    write_bytes(path, b"\x00one")
+    write_bytes(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [p.name for p in path.parent.iterdir()] == ["c.bin"]
+
+
+def test_text_is_utf8_with_its_own_line_ends(tmp_path):
+    write_text(tmp_path / "t.txt", "Zürich\r\nβ\n")
+    assert (tmp_path / "t.txt").read_bytes() == b"Z\xc3\xbcrich\r\n\xce\xb2\n"
+
+
+def test_json_is_sorted_indented_and_ends_in_a_newline(tmp_path):
+    content = {"b": [1, 2.5], "a": {"ü": None}}
+    write_json(tmp_path / "x.json", content)
+    text = (tmp_path / "x.json").read_text()
+    assert text == '{\n "a": {\n  "ü": null\n },\n "b": [\n  1,\n  2.5\n ]\n}\n'
+    assert json.loads(text) == content
+
+
+@pytest.mark.parametrize("content", [{"a": float("nan")}, {"a": object()}])
+def test_what_json_cannot_say_leaves_the_old_file(tmp_path, content):
+    path = tmp_path / "x.json"
+    write_json(path, 1)
+    with pytest.raises((ValueError, TypeError)):
+        write_json(path, content)
+    assert path.read_text() == "1\n"
+
+
+def test_a_failing_rename_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "x.txt"
+    write_text(path, "old")
+
+    def refuse(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        write_text(path, "new")
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("x.txt", "old")]
+
+
+def test_the_file_has_the_usual_permissions(tmp_path):
+    (tmp_path / "plain").write_text("")
+    write_text(tmp_path / "ours", "")
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "ours")]
+    assert modes[0] == modes[1]
+
+
+def test_json_is_read_back(tmp_path):
+    content = {"ü": [1, None, 0.1]}
+    write_json(tmp_path / "x.json", content)
+    assert read_json(tmp_path / "x.json") == content
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'{"a": 1,\n}', "must be JSON in UTF-8 .*line 2"),
+        (b"", "must be JSON"),
+        (b'"\xff"', "must be JSON in UTF-8"),
+    ],
+)
+def test_broken_json_is_refused_with_its_name(tmp_path, content, reason):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(InputError, match=f"x.json: {reason}"):
+        read_json(tmp_path / "x.json")
+
+
+def test_a_missing_file_is_refused_with_its_name(tmp_path):
+    with pytest.raises(InputError, match=r"none\.json: cannot be read \(No such file"):
+        read_json(tmp_path / "none.json")

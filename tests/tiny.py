@@ -1,0 +1,33 @@
+"""A complete project in a folder, as small as it gets: the repository's params.yaml with a profile's overrides."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def profile(name: str) -> dict[str, Any]:
+    """The overrides of profiles/NAME.txt."""
+    lines = (ROOT / "profiles" / f"{name}.txt").read_text().splitlines()
+    pairs = [line.split("=", 1) for line in lines if line.strip() and not line.startswith("#")]
+    return {key: yaml.safe_load(value) for key, value in pairs}
+
+
+def override(content: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Set dotted keys, which must exist already."""
+    for key, value in values.items():
+        *parents, last = key.split(".")
+        section = content
+        for parent in parents:
+            section = section[parent]
+        assert last in section, f"{key} is no key of params.yaml"
+        section[last] = value
+    return content
+
+
+def parameters(values: dict[str, Any]) -> dict[str, Any]:
+    """params.yaml with overrides."""
+    content: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    return override(content, values)

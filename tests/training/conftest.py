@@ -1,0 +1,34 @@
+"""A tracklet store with people who differ in colour alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.sections import HEIGHT, WIDTH
+
+from sttreid.data.store import Store, write_store
+
+LENGTH = 4  # frames of a tracklet
+PEOPLE = {"train": [3, 5, 8, 9], "validation": [1, 2], "test": [4, 6]}
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Two tracklets a person, one in each of two cameras."""
+    rng = np.random.default_rng(0)
+    rows, crops = [], []
+    people = [(split, identity) for split, numbers in PEOPLE.items() for identity in numbers]
+    for split, identity in people:
+        top, bottom = rng.integers(30, 225, (2, 3))
+        for camera in (0, 1):
+            number = len(rows) // LENGTH
+            for frame in range(1, LENGTH + 1):
+                rows.append((number, identity, camera, frame, split, 1.0))
+                crop = rng.integers(-20, 20, (HEIGHT, WIDTH, 3))
+                crop[: HEIGHT // 2] += top
+                crop[HEIGHT // 2 :] += bottom
+                crops.append(crop.astype(np.uint8))
+    columns = ["tracklet", "identity", "camera", "frame", "split", "visibility"]
+    folder: Path = tmp_path_factory.mktemp("store") / "tracklets"
+    return write_store(folder, pd.DataFrame(rows, columns=columns), enumerate(crops), HEIGHT, WIDTH)
