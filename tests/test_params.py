@@ -1,20 +1,17 @@
 """params.yaml: what is accepted, and what is said about everything else."""
 
-import copy
-from dataclasses import FrozenInstanceError, asdict, replace
+from dataclasses import FrozenInstanceError, asdict
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.sections import LOSS, MODEL, SCHEDULE
-from tests.tiny import ROOT, override, parameters
 
-from sttreid import params
 from sttreid.errors import DivergedError, InputError
-from sttreid.params import Clip, Finetune, Loss, Model, Params, Pretrain, bind, dump, load, parse, run
+from sttreid.params import Clip, Finetune, Loss, Model, Pretrain, bind, dump, load, parse, run
+from tests.sections import LOSS, MODEL, SCHEDULE
+from tests.tiny import ROOT, parameters
 
 
 def written(folder: Path, values) -> Path:
@@ -58,12 +55,24 @@ ERRORS = [
     ({"batch.identities": 1}, r"batch\.identities should be greater than or equal to 2, got 1"),
     ({"model.backbone.last_stride": 3}, r"model\.backbone\.last_stride should be 1 or 2, got 3"),
     ({"model.stt": "perhaps"}, r"model\.stt should be a valid boolean, .*got 'perhaps'"),
-    ({"simulate.scale.longest": 6, "simulate.scale.shortest": 7}, r"simulate\.scale: shortest must not be above .*7 and 6$"),
+    (
+        {"simulate.scale.longest": 6, "simulate.scale.shortest": 7},
+        r"simulate\.scale: shortest must not be above .*7 and 6$",
+    ),
     ({"evaluate.protocol": "a b"}, r"evaluate\.protocol .*got 'a b'"),
     ({"loss": 3}, r"loss should be a dictionary .*got 3"),
-    ({"simulate.domain": "unreel"}, r"simulate\.domain must be one of .*got 'unreel' \(did you mean 'unreal'\?\)"),
-    ({"targets": ["campus", "winner"]}, r"targets\.1 must be one of .*got 'winner' \(did you mean 'winter'\?\)"),
-    ({"ablation.source": "station", "targets": ["campus"]}, r"ablation\.source must be one of campus, got 'station'"),
+    (
+        {"simulate.domain": "unreel"},
+        r"simulate\.domain must be one of .*got 'unreel' \(did you mean 'unreal'\?\)",
+    ),
+    (
+        {"targets": ["campus", "winner"]},
+        r"targets\.1 must be one of .*got 'winner' \(did you mean 'winter'\?\)",
+    ),
+    (
+        {"ablation.source": "station", "targets": ["campus"]},
+        r"ablation\.source must be one of campus, got 'station'",
+    ),
     ({"seeds": []}, r"seeds must be a non-empty list without repetition, got \[\]"),
     ({"seeds": [1, 1]}, r"seeds must be a non-empty list without repetition, got \[1, 1\]"),
     ({"targets": ["campus", "campus"]}, r"targets must be a non-empty list without repetition"),
@@ -71,7 +80,9 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("values", "message"), ERRORS, ids=lambda value: None if isinstance(value, str) else "+".join(value))
+@pytest.mark.parametrize(
+    ("values", "message"), ERRORS, ids=lambda value: None if isinstance(value, str) else "+".join(value)
+)
 def test_a_wrong_value_is_named_with_its_key_and_rule(tmp_path, values, message):
     with pytest.raises(InputError, match=r"params\.yaml: " + message):
         load(written(tmp_path, values))
@@ -189,11 +200,15 @@ def test_bind_gives_exactly_the_sections_that_are_named(loaded):
 def test_bind_refuses_words_that_are_missing_wrong_or_too_many(loaded):
     def main(seed: int, clip: Clip) -> None: ...
 
-    with pytest.raises(InputError, match="^stage test_params: the argument 'seed' is missing on the command line$"):
+    with pytest.raises(
+        InputError, match=r"^stage test_params: the argument 'seed' is missing on the command line$"
+    ):
         bind(main, loaded, [])
-    with pytest.raises(InputError, match="^stage test_params: the argument seed: .* valid integer.*got 'x'$"):
+    with pytest.raises(
+        InputError, match=r"^stage test_params: the argument seed: .* valid integer.*got 'x'$"
+    ):
         bind(main, loaded, ["x"])
-    with pytest.raises(InputError, match="^stage test_params: unexpected arguments '8 9'$"):
+    with pytest.raises(InputError, match=r"^stage test_params: unexpected arguments '8 9'$"):
         bind(main, loaded, ["7", "8", "9"])
 
 

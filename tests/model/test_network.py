@@ -4,6 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
+
+from sttreid.model.network import Head, Network
+from sttreid.training import losses
 from tests.sections import (
     BACKBONE,
     CLASSES,
@@ -15,10 +19,6 @@ from tests.sections import (
     small_clips,
     small_network,
 )
-from torch.nn import functional as F
-
-from sttreid.model.network import Head, Network
-from sttreid.training import losses
 
 B, D, P = 4, MODEL.width, MODEL.parts
 CHANNELS = 16 * BACKBONE.width
@@ -68,7 +68,11 @@ def test_every_weight_is_trained_by_the_losses(changes, widths):
     clips, classes = small_clips(B), torch.tensor([0, 0, 1, 1])
     terms = losses.terms(network(clips, "first"), classes, torch.arange(B), loss)
     losses.total(terms, loss).backward()
-    idle = [name for name, p in network.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    idle = [
+        name
+        for name, p in network.named_parameters()
+        if p.requires_grad and (p.grad is None or not p.grad.any())
+    ]
     assert idle == []
     fixed = [name for name, p in network.named_parameters() if not p.requires_grad]
     assert all(name.endswith(".norm.bias") for name in fixed)

@@ -1,4 +1,4 @@
-"""Weights files: equal bytes for equal weights, a round trip, foreign checkpoints, and files that are not right."""
+"""Weights files: equal bytes, a round trip, foreign checkpoints, and files that are not right."""
 
 import subprocess
 import sys
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.sections import CLASSES, FRAMES, HEIGHT, MODEL, WIDTH, small_clips, small_network
 
 from sttreid.errors import InputError
 from sttreid.model.backbone import Backbone
 from sttreid.model.network import Network
 from sttreid.model.weights import load_backbone, restore, save, start_from, transfer
 from sttreid.params import dump, parse
+from tests.sections import CLASSES, FRAMES, HEIGHT, MODEL, WIDTH, small_clips, small_network
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,7 +101,9 @@ def test_starting_from_another_architecture_names_the_first_tensor_that_differs(
     with pytest.raises(InputError, match=r"gt\.pt: the tensor 'heads\.stt\.norm\.weight' is missing"):
         start_from(small_network(), tmp_path / "gt.pt")
     save(trained(), MODEL, tmp_path / "both.pt")
-    with pytest.raises(InputError, match=r"the tensor 'heads\.stt\.norm\.weight' has no place in this architecture"):
+    with pytest.raises(
+        InputError, match=r"the tensor 'heads\.stt\.norm\.weight' has no place in this architecture"
+    ):
         start_from(small_network(stt=False), tmp_path / "both.pt")
     with pytest.raises(InputError, match=r"'heads\.stt\.norm\.weight' must have the shape \[12\], got \[8\]"):
         start_from(small_network(width=12), tmp_path / "both.pt")
@@ -169,7 +171,7 @@ FILES = {
     "truncated": (truncated, "cannot be read as a weights file"),
     "text": (lambda path: path.write_text("these are no weights\n"), "cannot be read as a weights file"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be read as a weights file"),
-    "missing": (lambda path: None, "no such weights file"),
+    "missing": (Path.exists, "no such weights file"),
     "folder": (lambda path: path.mkdir(), "cannot be read as a weights file"),
     "code": (lambda path: torch.save({"state": Path("x")}, path), "cannot be read as a weights file"),
     "list": (lambda path: torch.save([torch.zeros(1)], path), "must hold a mapping .* got list"),

@@ -40,6 +40,11 @@ def test_arms_that_are_not_comparable_are_faint_and_starred(picture):
     assert "* not comparable: does not fit its training identities" in words(picture)
 
 
+def test_an_arm_at_the_threshold_is_comparable(results, cells):
+    assert "vanilla *" not in figure(results, cells, TARGETS, "unreal", 0.96)
+    assert "vanilla *" in figure(results, cells, TARGETS, "unreal", 0.961)
+
+
 def test_no_star_is_explained_where_none_is_drawn(results, cells):
     assert "*" not in figure(results, cells, TARGETS, "unreal", 0.3)
 

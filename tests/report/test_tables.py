@@ -1,5 +1,6 @@
 """Markdown tables: shape, marks, and numbers against the results they come from."""
 
+import numpy as np
 import pytest
 
 from sttreid.report.summary import arms, matrix
@@ -12,6 +13,7 @@ from sttreid.report.tables import (
     means_table,
     paper_table,
     percent,
+    queries_sentence,
     seeds_sentence,
     verdict,
 )
@@ -99,6 +101,12 @@ def test_one_seed_is_called_inconclusive():
     assert "inconclusive" in seeds_sentence(1)
     assert "inconclusive" not in seeds_sentence(3)
     assert "3 seeds" in seeds_sentence(3)
+
+
+def test_the_standard_error_of_rank1_follows_from_the_number_of_queries():
+    draws = np.random.default_rng(0).random((20_000, 100)) < 0.5
+    assert 100 * draws.mean(axis=1).std() == pytest.approx(5.0, abs=0.1)
+    assert queries_sentence(100).endswith("at least 5.0 points.")
 
 
 def test_per_cent_has_one_decimal():

@@ -8,7 +8,7 @@ import torch
 from sttreid.data.clips import consecutive_clips, normalise
 from sttreid.data.store import Store
 from sttreid.errors import InputError
-from sttreid.retrieval.embedding import embed
+from sttreid.retrieval.embedding import embed, embed_tracklets
 
 LENGTHS = (5, 1, 12, 4, 8)
 
@@ -65,6 +65,28 @@ def test_features_have_length_one_and_no_gradient(store):
     features = embed(lambda clips: network(clips.flatten(1)), store, store.tracklets, 4, 2)
     assert (features.dtype, features.shape, features.requires_grad) == (torch.float32, (5, 5), False)
     torch.testing.assert_close(features.norm(dim=1), torch.ones(5))
+
+
+class Stand(torch.nn.Module):
+    """What embedding needs of a network."""
+
+    frames = 4
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(4 * 3 * 8 * 4, 5)
+        self.drop = torch.nn.Dropout(0.9)
+
+    def encode(self, clips):
+        assert clips.shape[1:] == (4, 3, 8, 4)
+        return self.drop(self.layer(clips.flatten(1)))
+
+
+def test_a_network_is_embedded_in_evaluation_mode_with_its_own_clip_length(store):
+    network = Stand().train()
+    features = embed_tracklets(network, store, store.tracklets, 3)
+    expected = embed(lambda clips: network.layer(clips.flatten(1)), store, store.tracklets, 4, 3)
+    torch.testing.assert_close(features, expected)
 
 
 def test_every_frame_is_seen(store):

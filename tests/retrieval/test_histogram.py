@@ -9,7 +9,7 @@ import torch
 
 from sttreid.data.store import Store
 from sttreid.errors import InputError
-from sttreid.retrieval.histogram import BINS, STRIPES, bins, histograms, similarity
+from sttreid.retrieval.histogram import BINS, STRIPES, bins, equalise, histograms, similarity
 
 
 def made(frames, lengths):
@@ -33,17 +33,36 @@ def test_bins_agree_with_the_standard_library():
     np.testing.assert_array_equal(bins(colours), [code(colour) for colour in colours.tolist()])
 
 
+def rank(level, levels):
+    """The step of a level by counting the levels below it and half of those equal to it."""
+    return int((np.sum(levels < level) + np.sum(levels == level) / 2) * 32 / levels.size)
+
+
+def test_equalised_levels_are_ranks():
+    pixels = np.random.default_rng(3).integers(0, 40, (2, 5, 4, 3), dtype=np.uint8)
+    expected = [[rank(level, pixels[..., c]) for c, level in enumerate(p)] for p in pixels.reshape(-1, 3)]
+    np.testing.assert_array_equal(equalise(pixels).reshape(-1, 3), expected)
+
+
+def test_extreme_pictures_can_be_equalised():
+    assert equalise(np.full((1, 2, 2, 3), 255, np.uint8)).tolist() == np.full((1, 2, 2, 3), 16).tolist()
+    ramp = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+    assert equalise(ramp)[..., 0].ravel().tolist() == [level // 8 for level in range(256)]
+
+
 def test_a_histogram_is_the_naive_count_per_stripe_averaged_over_frames():
-    frames = np.random.default_rng(1).integers(0, 256, (7, 16, 5, 3), dtype=np.uint8)
+    frames = np.random.default_rng(1).integers(0, 256, (7, 16, 9, 3), dtype=np.uint8)
     store = made(frames, (3, 4))
     result = histograms(store, store.tracklets)
     expected = np.zeros((2, STRIPES * BINS))
     for row, (low, high) in enumerate(((0, 3), (3, 7))):
-        for frame in frames[low:high]:
+        middle = frames[low:high, :, 2:7]
+        for frame in middle:
             for line, pixels in enumerate(frame):
-                for pixel in pixels.tolist():
-                    middle = [(channel // 8 + 0.5) / 32 for channel in pixel]
-                    expected[row, line * STRIPES // 16 * BINS + code(middle)] += 1 / (high - low) / 16 / 5
+                for pixel in pixels:
+                    steps = [rank(level, middle[..., c]) for c, level in enumerate(pixel)]
+                    colour = [(step + 0.5) / 32 for step in steps]
+                    expected[row, line * STRIPES // 16 * BINS + code(colour)] += 1 / (high - low) / 16 / 5
     np.testing.assert_allclose(result.numpy(), expected, rtol=1e-5, atol=1e-9)
 
 
@@ -52,6 +71,23 @@ def test_rows_sum_to_one_and_do_not_depend_on_length_or_order():
     store = made(np.concatenate([frames, frames[::-1], frames]), (9, 18))
     result = histograms(store, store.tracklets)
     torch.testing.assert_close(result.sum(1), torch.ones(2))
+    torch.testing.assert_close(result[0], result[1])
+
+
+def test_the_light_of_a_camera_changes_nothing():
+    frames = np.random.default_rng(4).integers(0, 100, (6, 12, 8, 3), dtype=np.uint8)
+    other_light = (frames * np.array([2, 1, 2]) + np.array([0, 90, 30])).astype(np.uint8)
+    store = made(np.concatenate([frames, other_light]), (6, 6))
+    result = histograms(store, store.tracklets)
+    torch.testing.assert_close(result[0], result[1])
+
+
+def test_the_sides_of_a_picture_change_nothing():
+    frames = np.random.default_rng(5).integers(0, 256, (4, 12, 8, 3), dtype=np.uint8)
+    other_sides = frames.copy()
+    other_sides[:, :, [0, 1, 6, 7]] = 7
+    store = made(np.concatenate([frames, other_sides]), (4, 4))
+    result = histograms(store, store.tracklets)
     torch.testing.assert_close(result[0], result[1])
 
 
@@ -70,7 +106,8 @@ def test_similarity_is_one_for_equal_and_zero_for_disjoint_histograms():
     torch.testing.assert_close(similarity(a, b), torch.tensor([[1.0, mixed, 0.0], [0.0, 0.0, 1.0]]))
 
 
-def test_pictures_lower_than_the_stripes_are_refused():
-    store = made(np.zeros((1, 5, 4, 3), np.uint8), (1,))
-    with pytest.raises(InputError, match="at least 6 rows high, got 5"):
+@pytest.mark.parametrize(("height", "width"), [(5, 4), (6, 1)])
+def test_pictures_that_are_too_small_are_refused(height, width):
+    store = made(np.zeros((1, height, width, 3), np.uint8), (1,))
+    with pytest.raises(InputError, match=f"at least 6 rows high and 2 columns wide, got {height} x {width}"):
         histograms(store, store.tracklets)

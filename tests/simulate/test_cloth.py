@@ -39,13 +39,23 @@ def test_shorts_leave_the_shank_bare(plain: np.ndarray) -> None:
 
 
 def test_a_print_is_on_the_chest_and_not_on_the_back(plain: np.ndarray) -> None:
-    plain["logo"], plain["logo_height"], plain["logo_size"], plain["logo_colour"] = Logo.DISC, 0.5, 0.1, (1, 1, 1)
+    plain["logo"], plain["logo_height"], plain["logo_size"], plain["logo_colour"] = (
+        Logo.DISC,
+        0.5,
+        0.1,
+        (1, 1, 1),
+    )
     assert colour(Part.TORSO, (0.0, -0.1, 0.5), 0, plain) == [1, 1, 1]
     assert colour(Part.TORSO, (0.0, 0.1, 0.5), 0, plain) == [1, 0, 0]
 
 
 def test_every_pattern_but_plain_mixes_both_colours() -> None:
-    points = [(u, v, y) for u in np.arange(-0.2, 0.2, 0.011) for v in np.arange(-0.1, 0.7, 0.013) for y in (-0.1, 0.0)]
+    points = [
+        (u, v, y)
+        for u in np.arange(-0.2, 0.2, 0.011)
+        for v in np.arange(-0.1, 0.7, 0.013)
+        for y in (-0.1, 0.0)
+    ]
     for kind in [*range(1, PATTERNS), int(Pattern.SIDE_STRIPE)]:
         shares = [pattern(kind, u, v, y, 15.0, 0.3, 4) for u, v, y in points]
         assert 0.0 <= min(shares) < 0.3
@@ -55,7 +65,9 @@ def test_every_pattern_but_plain_mixes_both_colours() -> None:
 
 def test_every_print_covers_some_of_its_square() -> None:
     for kind in list(Logo)[1:]:
-        covered = np.mean([printed(int(kind), x, z, 3) for x in np.arange(-2, 2, 0.1) for z in np.arange(-2, 2, 0.1)])
+        covered = np.mean(
+            [printed(int(kind), x, z, 3) for x in np.arange(-2, 2, 0.1) for z in np.arange(-2, 2, 0.1)]
+        )
         assert 0.05 < covered < 0.6
 
 

@@ -40,7 +40,9 @@ def test_only_what_is_worn_counts_as_the_person(domain: Domain) -> None:
 
 def test_a_skirt_is_outside_the_legs(domain: Domain) -> None:
     skirts = replace(domain, clothing=replace(domain.clothing, skirt=1.0))
-    women = [someone for someone in (look(i, "a", skirts, 0) for i in range(1, 20)) if not someone.physique.male]
+    women = [
+        someone for someone in (look(i, "a", skirts, 0) for i in range(1, 20)) if not someone.physique.male
+    ]
     for woman in women[:4]:
         person = figure(woman)
         skirt = person.vertices[np.unique(person.faces[person.face_parts == Part.SKIRT])]

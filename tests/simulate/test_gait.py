@@ -34,8 +34,9 @@ def test_nobody_sinks_into_the_ground_or_floats(people: list[Figure]) -> None:
 
 def test_the_foot_on_the_ground_hardly_slides(people: list[Figure]) -> None:
     for person in people:
-        matrices, feet = straight(person, 48), [JOINT["footL"], JOINT["footR"]]
-        ankle = np.einsum("tjab,jb->tja", matrices[:, feet, :, :3], person.joints[feet]) + matrices[:, feet, :, 3]
+        feet = [JOINT["footL"], JOINT["footR"]]
+        matrices = straight(person, 48)[:, feet]
+        ankle = np.einsum("tjab,jb->tja", matrices[..., :3], person.joints[feet]) + matrices[..., 3]
         lower = ankle[:-1, :, 2].argmin(1)
         slide = np.abs(np.diff(ankle[..., 0], axis=0)[np.arange(47), lower])
         assert slide.mean() < 0.1 * progress(person, np.array([1.0]))[0] / 48

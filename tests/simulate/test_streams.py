@@ -5,7 +5,13 @@ from sttreid.simulate.streams import stream
 
 
 def test_a_stream_depends_on_every_part_of_its_key() -> None:
-    keys = [(0, "look", "a", 1), (1, "look", "a", 1), (0, "path", "a", 1), (0, "look", "b", 1), (0, "look", "a", 2)]
+    keys = [
+        (0, "look", "a", 1),
+        (1, "look", "a", 1),
+        (0, "path", "a", 1),
+        (0, "look", "b", 1),
+        (0, "look", "a", 2),
+    ]
     assert len({stream(*key).random() for key in keys}) == len(keys)
 
 

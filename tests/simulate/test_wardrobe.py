@@ -61,4 +61,4 @@ def test_what_is_certain_happens_and_what_is_impossible_does_not(domain: Domain)
         assert dressed.top.coat < 1
         assert dressed.bottom.skirt != dressed.physique.male
         assert Arm.CARRIES in (dressed.walk.left, dressed.walk.right)
-        assert not (plain.carried.backpack or plain.head.hat or plain.top.coat < 1 or plain.bottom.skirt)
+        assert not any((plain.carried.backpack, plain.head.hat, plain.top.coat < 1, plain.bottom.skirt))

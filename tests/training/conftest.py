@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.sections import HEIGHT, WIDTH
 
 from sttreid.data.store import Store, write_store
+from tests.sections import HEIGHT, WIDTH
 
 LENGTH = 4  # frames of a tracklet
 PEOPLE = {"train": [3, 5, 8, 9], "validation": [1, 2], "test": [4, 6]}

@@ -9,12 +9,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sections import small_network
 
 from sttreid.distances import cosine
 from sttreid.retrieval.metrics import evaluate
 from sttreid.retrieval.protocol import EMBEDDED
 from sttreid.training.looks import accuracies, rank1
+from tests.sections import small_network
 
 
 def naive(features, identities, cameras):

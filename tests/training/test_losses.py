@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sections import LOSS, small_clips, small_network
 
 from sttreid.errors import InputError
 from sttreid.training.losses import (
@@ -20,6 +19,7 @@ from sttreid.training.losses import (
     total,
     triplet,
 )
+from tests.sections import LOSS, small_clips, small_network
 
 seeds = st.integers(0, 2**31)
 margins = st.sampled_from([0.0, 0.3, 1.5])
@@ -85,7 +85,10 @@ def test_triplet_equals_the_search_for_the_hardest_pairs(seed, labels, margin, s
 
 @settings(max_examples=60, deadline=None)
 @given(
-    seeds, st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=5), st.integers(1, 3), margins
+    seeds,
+    st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=5),
+    st.integers(1, 3),
+    margins,
 )
 def test_frame_triplet_takes_positives_of_the_tracklet_and_negatives_of_other_people(seed, clips, t, margin):
     frames = noise(seed, len(clips), t, 3)
@@ -103,7 +106,7 @@ def test_frame_triplet_takes_positives_of_the_tracklet_and_negatives_of_other_pe
 
 
 def test_another_tracklet_of_the_same_person_is_neither_positive_nor_negative():
-    # person 0's second tracklet lies opposite the first: as a positive it would cost much, as a negative nothing
+    # person 0's second tracklet lies opposite the first: as a positive it would cost much
     frames = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[-1.0, 0.0], [-1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])
     classes, tracklets = torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2])
     assert float(frame_triplet(frames, classes, tracklets, 1.4)) == pytest.approx(0.0, abs=1e-6)
@@ -171,7 +174,9 @@ def test_attention_entropy_at_its_two_ends():
     assert float(attention_entropy(uniform, 0.3)) == 0.0
 
 
-@pytest.mark.parametrize("scores", [[0.0, 0.0, 0.0], [0.0, -200.0, -200.0], [-1e4, 0.0, 0.0], [88.0, 0.0, 0.0]])
+@pytest.mark.parametrize(
+    "scores", [[0.0, 0.0, 0.0], [0.0, -200.0, -200.0], [-1e4, 0.0, 0.0], [88.0, 0.0, 0.0]]
+)
 def test_the_gradient_of_attention_entropy_is_finite(scores):
     logits = torch.tensor([scores], requires_grad=True)
     attention = torch.softmax(logits, dim=-1)
@@ -235,7 +240,7 @@ def test_each_term_looks_at_its_own_part_of_the_output():
         "global_identity": cross_entropy(output.logits["gt"], CLASSES, 0.1),
         "global_triplet": triplet(output.branches["gt"], CLASSES, 0.3),
     }
-    assert {name: float(value) for name, value in found.items()} == {k: float(v) for k, v in expected.items()}
+    assert {name: value.item() for name, value in found.items()} == {k: v.item() for k, v in expected.items()}
 
 
 def test_the_total_weighs_each_term():

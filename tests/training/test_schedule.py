@@ -7,9 +7,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.sections import SCHEDULE, small_network
 
 from sttreid.training.schedule import factor, optimizer, set_rate
+from tests.sections import SCHEDULE, small_network
 
 TEN = replace(SCHEDULE, steps=14, warmup=4)
 
@@ -54,7 +54,9 @@ def test_matrices_decay_and_norms_biases_tokens_and_positions_do_not():
             if p.requires_grad:
                 decayed = is_matrix and name == "weight"
                 expected[f"{owner}.{name}"] = (id(p), SCHEDULE.weight_decay if decayed else 0.0)
-    assert {name: decays[key] for name, (key, _) in expected.items()} == {n: d for n, (_, d) in expected.items()}
+    assert {name: decays[key] for name, (key, _) in expected.items()} == {
+        n: d for n, (_, d) in expected.items()
+    }
     tokens = ("token", "positions", "places", "times")
     assert sum(name.endswith(tokens) for name in expected) == 2 + 2 + 3
 

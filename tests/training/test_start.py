@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tests.sections import BACKBONE, FRAMES, HEIGHT, MODEL, WIDTH
 
 from sttreid.errors import InputError
 from sttreid.model.backbone import Backbone
 from sttreid.training.start import initialise
+from tests.sections import BACKBONE, FRAMES, HEIGHT, MODEL, WIDTH
 
 
 def test_the_network_fits_the_store(store):

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sttreid.data.crops import crop
-from sttreid.data.sources import SPLITS, Camera, CameraFolder
-from sttreid.data.store import Store, write_store
+from sttreid.data.sources import Camera, CameraFolder
+from sttreid.data.store import SPLITS, Store, write_store
 from sttreid.data.videos import frames
 from sttreid.errors import InputError
 

@@ -18,11 +18,11 @@ from typing import Any
 import pandas as pd
 
 from sttreid.data.mot import read_tracks
+from sttreid.data.store import SPLITS
 from sttreid.errors import InputError
 
 FORMAT = "sttreid-cameras/1"
 MANIFEST = "manifest.json"
-SPLITS = ("train", "validation", "test")
 COLUMNS = ["camera", "frame", "identity", "left", "top", "width", "height", "visibility", "split", "line"]
 
 

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sttreid.data.sources import SPLITS
 from sttreid.errors import InputError
 
+SPLITS = ("train", "validation", "test")
 FRAMES = "frames.npy"
 INDEX = "index.parquet"
 SCHEMA = pa.schema(

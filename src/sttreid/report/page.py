@@ -13,6 +13,7 @@ from sttreid.report.tables import (
     means_table,
     paper_table,
     percent,
+    queries_sentence,
     seeds_sentence,
 )
 
@@ -67,7 +68,8 @@ def _protocol(words: Content, table: pd.DataFrame) -> str:
         f"- average precision: {words['average_precision']}; queries without a match {unmatched}",
         f"- ties: {words['ties']}, a wrong answer ranks before a right one at the same distance",
     )
-    parts = (f"## Protocol: {words['name']}", words["source"], "\n".join(rules), counts_table(table))
+    noise = queries_sentence(int(table["queries"].min()))
+    parts = (f"## Protocol: {words['name']}", words["source"], "\n".join(rules), counts_table(table), noise)
     return "\n\n".join(parts)
 
 

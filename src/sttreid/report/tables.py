@@ -57,7 +57,7 @@ def means_table(table: pd.DataFrame, synthetic: str) -> str:
         "cross_domain": "cross-domain: trained on one target, tested on another",
         "direct_transfer": f"direct transfer: trained on {synthetic} alone",
         "untrained": "untrained: random weights",
-        "histogram": "histogram: colours in stripes, nothing learnt",
+        "histogram": "histogram: equalised colours in stripes, nothing learnt",
     }
     means = settings(table, ["seed"])
     present = [name for name in SETTINGS if name in set(table["setting"])]
@@ -115,6 +115,15 @@ def seeds_sentence(seeds: int) -> str:
     if seeds == 1:
         return "One seed was run: differences are inconclusive, because another seed may turn them round."
     return f"Means over {seeds} seeds; ± is the standard deviation between seeds."
+
+
+def queries_sentence(queries: int) -> str:
+    """How far the choice of the queries alone moves rank-1: the standard error of a share of one half.
+
+    Queries of one person are not independent, so the true error is rather larger.
+    """
+    error = percent((0.25 / queries) ** 0.5)
+    return f"With {queries} queries, R-1 near 50 % has a standard error of at least {error} points."
 
 
 def pair(seeds: pd.DataFrame) -> str:

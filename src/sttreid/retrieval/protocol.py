@@ -3,7 +3,7 @@
 The same features score several points of mAP apart under different protocols, so a result names its own.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from sttreid.errors import InputError
@@ -44,10 +44,6 @@ class Protocol:
             if allowed and value not in allowed:
                 known = ", ".join(repr(word) for word in allowed)
                 raise InputError(f"protocol {self.name}: {field.name} must be one of {known}, got {value!r}")
-
-    def words(self) -> dict[str, str]:
-        """The fields as plain text, for a results file."""
-        return asdict(self)
 
 
 EMBEDDED = Protocol(

@@ -1,0 +1,175 @@
+"""The pipeline through DVC itself, in a temporary clone with the smoke profile: what the README promises of it."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.tiny import ROOT, profile
+
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+    "GIT_AUTHOR_NAME": "test",
+    "GIT_AUTHOR_EMAIL": "test@localhost",
+    "GIT_COMMITTER_NAME": "test",
+    "GIT_COMMITTER_EMAIL": "test@localhost",
+    "DVC_NO_ANALYTICS": "1",
+}
+
+
+def call(folder: Path, *words: str, ok: bool = True) -> str:
+    environment = ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if ok:
+        assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout + done.stderr
+
+
+def copy_of_the_tree(folder: Path) -> Path:
+    """The working tree's files (tracked, or new and not ignored) as a git repository of their own."""
+    names = call(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    call(folder, "git", "init", "-q", "-b", "main")
+    call(folder, "git", "add", "-A", "--force", "data-store")
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-q", "-m", "copy")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh clone with its sample data; nothing has run."""
+    folder = copy_of_the_tree(tmp_path_factory.mktemp("clone"))
+    call(folder, "dvc", "pull", "-q", "data.dvc")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(clone: Path) -> Path:
+    """The clone after the smoke profile, committed."""
+    overrides = [word for key, value in profile("smoke").items() for word in ("-S", f"{key}={value}")]
+    call(clone, "dvc", "exp", "run", *overrides)
+    call(clone, "git", "add", "-A")
+    call(clone, "git", "commit", "-q", "-m", "smoke")
+    return clone
+
+
+def ran(output: str) -> list[str]:
+    """The stages that a DVC command ran."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def test_stage_instances_are_the_expected_ones() -> None:
+    names = call(ROOT, "dvc", "stage", "list", "--name-only").split()
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    expected = {"simulate", "cross_domain", "configs", "report"}
+    expected |= {f"decode@{name}" for name in params["datasets"]}
+    for seed in params["seeds"]:
+        expected |= {f"pretrain@{seed}", f"evaluate@{seed}"}
+        expected |= {f"finetune@{name}-{seed}" for name in params["targets"]}
+        expected |= {f"ablate@{name}-{seed}" for name in params["ablation"]["variants"]}
+    assert set(names) == expected
+
+
+def test_lock_and_metrics_belong_to_code_params_and_data(tmp_path: Path) -> None:
+    """What stands in git is what `dvc repro` would make: nothing to run in a clone without any artifact."""
+    if not (ROOT / "dvc.lock").exists():
+        pytest.fail("dvc.lock is missing: run `dvc repro` and commit it")
+    folder = copy_of_the_tree(tmp_path)
+    call(folder, "dvc", "pull", "-q", "data.dvc")
+    output = call(folder, "dvc", "repro", "--allow-missing", "--dry")
+    assert not ran(output), output
+
+
+def test_the_committed_metrics_are_those_of_the_lock() -> None:
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+    for stage in ("cross_domain", "report"):
+        for out in lock[stage]["outs"]:
+            path = ROOT / out["path"]
+            if path.is_file():
+                assert hashlib.md5(path.read_bytes()).hexdigest() == out["md5"], path
+
+
+def test_the_pinned_data_are_whole(clone: Path) -> None:
+    for target in yaml.safe_load((clone / "params.yaml").read_text())["targets"]:
+        manifest = json.loads((clone / "data" / target / "manifest.json").read_text())
+        splits = {name: set(ids) for name, ids in manifest["splits"].items()}
+        assert sum(map(len, splits.values())) == len(set().union(*splits.values())) >= 60
+        for name, camera in manifest["cameras"].items():
+            video = clone / "data" / target / f"{name}.mp4"
+            assert hashlib.sha256(video.read_bytes()).hexdigest() == camera["sha256_video"]
+
+
+def test_a_finished_pipeline_runs_nothing(finished: Path) -> None:
+    assert not ran(call(finished, "dvc", "repro"))
+    assert "up to date" in call(finished, "dvc", "status")
+
+
+def test_every_cell_of_the_ablation_is_in_the_metrics(finished: Path) -> None:
+    shown = json.loads(call(finished, "dvc", "metrics", "show", "--json"))
+    names = shown[""]["data"]["metrics/ablation.json"]["data"]
+    assert {"vanilla", "spatial", "temporal", "constrained", "global", "full", "cnn"} <= set(names)
+
+
+def test_a_full_experiment_trains_again_but_skips_what_it_does_not_touch(finished: Path) -> None:
+    output = call(finished, "dvc", "exp", "run", "-S", "loss.entropy=0.1", "-n", "entropy")
+    stages = ran(output)
+    assert not [name for name in stages if name.startswith(("simulate", "decode"))]
+    assert {"pretrain@0", "finetune@campus-0", "evaluate@0", "cross_domain", "configs"} <= set(stages)
+    assert "ablate@constrained-0" in stages
+    skipped = {"ablate@vanilla-0", "ablate@spatial-0", "ablate@cnn-0"}
+    assert not skipped & set(stages)
+    assert call(finished, "git", "diff", "--numstat", "params.yaml").split()[:2] == ["1", "1"]
+    params = json.loads(call(finished, "dvc", "params", "diff", "--json"))
+    assert "loss.entropy" in json.dumps(params)
+    assert json.loads(call(finished, "dvc", "metrics", "diff", "--json"))["diff"]
+    assert "metrics/cross_domain.json" in call(finished, "dvc", "exp", "show", "--csv")
+    call(finished, "dvc", "plots", "diff", "-o", "plots_page", "HEAD")
+    assert (finished / "plots_page" / "index.html").stat().st_size > 1000
+    restore(finished)
+
+
+def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: Path) -> None:
+    output = call(finished, "dvc", "exp", "run", "-S", "loss.entropy=0.15", "cross_domain")
+    assert not [name for name in ran(output) if name.startswith(("simulate", "decode", "ablate", "configs"))]
+    assert "cross_domain" in ran(output)
+    changed = json.loads(call(finished, "dvc", "metrics", "diff", "--json"))["diff"]
+    assert list(changed) == ["metrics/cross_domain.json"]
+    restore(finished)
+
+
+def test_experiments_can_be_queued(finished: Path) -> None:
+    call(finished, "dvc", "exp", "run", "--queue", "-n", "sweep", "-S", "loss.entropy=0.0,0.1", "cross_domain")
+    call(finished, "dvc", "exp", "run", "--run-all")
+    status = call(finished, "dvc", "queue", "status")
+    assert status.count("Success") == 2, status
+    call(finished, "dvc", "queue", "stop", "--kill")
+
+
+def test_a_bad_value_of_an_experiment_is_refused_with_its_name(finished: Path) -> None:
+    output = call(finished, "dvc", "exp", "run", "-S", "loss.entropy=abc", "cross_domain", ok=False)
+    assert "loss.entropy" in output
+    assert "'abc'" in output
+    restore(finished)
+
+
+def test_an_unknown_key_of_an_experiment_is_refused(finished: Path) -> None:
+    output = call(finished, "dvc", "exp", "run", "-S", "loss.entropi=0.1", "cross_domain", ok=False)
+    assert "entropi" in output
+    restore(finished)
+
+
+def restore(folder: Path) -> None:
+    """Back to the committed state."""
+    call(folder, "git", "reset", "-q", "--hard")
+    call(folder, "dvc", "checkout", "-q", "--force")
