@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
-# Declarations, not computation: what they hold is tracked as parameters and outputs. Package files hold docstrings.
+# Declarations, not computation: what they hold is tracked as parameters and outputs.
 DECLARATIONS = {"sttreid.params", "sttreid.domain", "sttreid.paths", "sttreid.errors"}
 # folder -> what it may import, besides itself; everything may import the lowest floor
 GROUND = {"params", "domain", "paths", "distances", "errors", "files", "machine", "cells"}
@@ -97,7 +97,9 @@ def test_a_stage_declares_the_sections_that_its_main_names(stage: str) -> None:
 def test_a_stage_depends_on_all_code_that_it_imports_and_on_no_other(stage: str) -> None:
     code = {MODULES[name] for name in needed(f"sttreid.stages.{stage}") if not is_package(name)}
     declared = [d for d in STAGES[stage]["deps"] if d.startswith("src/")]
-    missing = sorted(str(path.relative_to(ROOT)) for path in code if not any(covers(d, path) for d in declared))
+    missing = sorted(
+        str(path.relative_to(ROOT)) for path in code if not any(covers(d, path) for d in declared)
+    )
     assert not missing, f"imported but not in deps of {stage}: {missing}"
     idle = [d for d in declared if d != "src/sttreid/domain.py" and not any(covers(d, path) for path in code)]
     assert not idle, f"in deps of {stage} but not imported: {idle}"
@@ -152,7 +154,9 @@ def test_no_module_is_longer_than_350_lines() -> None:
 
 
 def test_stages_write_below_artifacts_and_metrics_only() -> None:
-    outputs = [next(iter(out)) if isinstance(out, dict) else out for s in STAGES.values() for out in s["outs"]]
+    outputs = [
+        next(iter(out)) if isinstance(out, dict) else out for s in STAGES.values() for out in s["outs"]
+    ]
     assert all(out.startswith(("artifacts/", "metrics/")) for out in outputs)
 
 

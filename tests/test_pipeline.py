@@ -1,4 +1,4 @@
-"""The pipeline through DVC itself, in a temporary clone with the smoke profile: what the README promises of it."""
+"""The pipeline through DVC itself, in a temporary clone with the smoke profile."""
 
 import hashlib
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tests.tiny import ROOT, profile
 
 ENVIRONMENT = {
@@ -149,7 +150,9 @@ def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: P
 
 
 def test_experiments_can_be_queued(finished: Path) -> None:
-    call(finished, "dvc", "exp", "run", "--queue", "-n", "sweep", "-S", "loss.entropy=0.0,0.1", "cross_domain")
+    call(
+        finished, "dvc", "exp", "run", "--queue", "-n", "sweep", "-S", "loss.entropy=0.0,0.1", "cross_domain"
+    )
     call(finished, "dvc", "exp", "run", "--run-all")
     status = call(finished, "dvc", "queue", "status")
     assert status.count("Success") == 2, status

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.tiny import ROOT, parameters, profile
 
 from sttreid.params import load
+from tests.tiny import ROOT, parameters, profile
 
 NAMES = sorted(path.stem for path in (ROOT / "profiles").glob("*.txt"))
 

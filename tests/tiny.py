@@ -1,4 +1,4 @@
-"""A complete project in a folder, as small as it gets: the repository's params.yaml with a profile's overrides."""
+"""The repository's params.yaml with a profile's overrides: the whole project, small."""
 
 from pathlib import Path
 from typing import Any

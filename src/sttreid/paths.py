@@ -1,7 +1,8 @@
 """Where each artifact lies; only stages use these, library code is handed its paths.
 
-``data/`` belongs to data.dvc, so everything that a stage writes lies under ``artifacts/`` (cached by DVC, ignored by
-git) or ``metrics/`` (small, in git). A folder is what a later stage waits for: all models of a seed, all results.
+``data/`` belongs to data.dvc, so everything that a stage writes lies under ``artifacts/`` (cached by DVC,
+ignored by git) or ``metrics/`` (small, in git). A folder is what a later stage waits for: all models of a
+seed, all results.
 """
 
 from pathlib import Path

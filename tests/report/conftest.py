@@ -36,6 +36,7 @@ def result(seed):
     sources["unreal"] = {t: numbers(0.2 + gain, t) for t in TARGETS}
     sources["untrained"] = {t: numbers(0.04, t) for t in TARGETS}
     sources["histogram"] = {t: numbers(0.25, t) for t in TARGETS}
+    sources["equalised"] = {t: numbers(0.5, t) for t in TARGETS}
     return {"protocol": dict(PROTOCOL), "seed": seed, "sources": sources}
 
 

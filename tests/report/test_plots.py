@@ -16,7 +16,7 @@ TARGETS = ["campus", "winter", "station"]
 def test_the_cross_domain_table_has_one_row_a_cell(results):
     table = plots.cross_domain(results, TARGETS, "unreal")
     assert list(table.columns) == ["source", "target", "rank1", "mAP"]
-    assert len(table) == 18
+    assert len(table) == 21
     cell = table[(table["source"] == "winter") & (table["target"] == "campus")]
     assert cell[["rank1", "mAP"]].to_numpy().tolist() == [[0.35, 0.175]]
 

@@ -13,10 +13,17 @@ TARGETS = ["campus", "winter", "station"]
 
 def test_the_matrix_has_every_seed_source_and_target_with_its_setting(results):
     table = matrix(results, TARGETS, "unreal")
-    assert len(table) == 2 * 6 * 3
-    assert list(table["source"].unique()) == [*TARGETS, "unreal", "untrained", "histogram"]
+    assert len(table) == 2 * 7 * 3
+    assert list(table["source"].unique()) == [*TARGETS, "unreal", "untrained", "histogram", "equalised"]
     counted = table.groupby("setting").size().to_dict()
-    expected = {"in_domain": 6, "cross_domain": 12, "direct_transfer": 6, "untrained": 6, "histogram": 6}
+    expected = {
+        "in_domain": 6,
+        "cross_domain": 12,
+        "direct_transfer": 6,
+        "untrained": 6,
+        "histogram": 6,
+        "equalised": 6,
+    }
     assert counted == expected
     assert (
         table[table["setting"] == "in_domain"]["source"] == table[table["setting"] == "in_domain"]["target"]
@@ -30,7 +37,7 @@ def test_cross_domain_metrics_are_means_over_seeds_and_cells(results):
     assert content["rank1"]["histogram"] == 0.25
     assert content["rank1"]["winter"] == {"campus": 0.35, "winter": 0.55, "station": 0.35}
     assert content["mAP"]["unreal"] == {"campus": 0.125, "winter": 0.125, "station": 0.125}
-    assert set(content["mAP"]) == {*settings, "histogram", *TARGETS, "unreal"}
+    assert set(content["mAP"]) == {*settings, "histogram", "equalised", *TARGETS, "unreal"}
 
 
 def test_cross_domain_metrics_name_protocol_seeds_and_counts(results):

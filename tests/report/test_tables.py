@@ -36,7 +36,7 @@ def test_a_table_has_a_header_a_rule_and_escaped_bars():
 def test_the_matrix_shows_every_cell_and_marks_the_in_domain_ones(results):
     header, *lines = rows(cross_domain_table(matrix(results[:1], TARGETS, "unreal"), TARGETS))
     assert header == ["trained on", *(f"{target}, mAP / R-1" for target in TARGETS)]
-    assert [line[0] for line in lines] == [*TARGETS, "unreal", "untrained", "histogram"]
+    assert [line[0] for line in lines] == [*TARGETS, "unreal", "untrained", "histogram", "equalised"]
     assert lines[1] == ["winter", "15.0 / 30.0", "**25.0 / 50.0**", "15.0 / 30.0"]
     assert sum(cell.startswith("**") for line in lines for cell in line) == 3
 
@@ -49,6 +49,7 @@ def test_several_seeds_show_their_mean_and_standard_deviation(results):
         "12.5 ± 3.5 / 25.0 ± 7.1",
         "2.0 ± 0.0 / 4.0 ± 0.0",
         "12.5 ± 0.0 / 25.0 ± 0.0",
+        "25.0 ± 0.0 / 50.0 ± 0.0",
     ]
 
 
@@ -85,9 +86,10 @@ def test_the_threshold_itself_is_comparable():
 
 
 def test_baselines_are_compared_by_their_means(results):
-    untrained, histogram = against_baselines(matrix(results[:1], TARGETS, "unreal"))
+    untrained, histogram, equalised = against_baselines(matrix(results[:1], TARGETS, "unreal"))
     assert untrained == "untrained, 2.0 mAP: in-domain above, cross-domain above, direct-transfer above"
     assert histogram == "histogram, 12.5 mAP: in-domain above, cross-domain above, direct-transfer not above"
+    assert equalised.startswith("equalised, 25.0 mAP: ")
 
 
 @pytest.mark.parametrize(

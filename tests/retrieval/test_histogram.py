@@ -50,10 +50,23 @@ def test_extreme_pictures_can_be_equalised():
     assert equalise(ramp)[..., 0].ravel().tolist() == [level // 8 for level in range(256)]
 
 
+def test_a_plain_histogram_counts_the_colours_as_they_are():
+    frames = np.random.default_rng(2).integers(0, 256, (3, 12, 8, 3), dtype=np.uint8)
+    store = made(frames, (3,))
+    expected = np.zeros(STRIPES * BINS)
+    for frame in frames[:, :, 2:6]:
+        for y, row in enumerate(frame):
+            for pixel in row:
+                middle = (pixel // 8 + 0.5) / 32
+                expected[y // 2 * BINS + bins(middle)] += 1
+    result = histograms(store, store.tracklets, equalised=False)
+    np.testing.assert_allclose(result[0], expected / expected.sum(), rtol=1e-6)
+
+
 def test_a_histogram_is_the_naive_count_per_stripe_averaged_over_frames():
     frames = np.random.default_rng(1).integers(0, 256, (7, 16, 9, 3), dtype=np.uint8)
     store = made(frames, (3, 4))
-    result = histograms(store, store.tracklets)
+    result = histograms(store, store.tracklets, equalised=True)
     expected = np.zeros((2, STRIPES * BINS))
     for row, (low, high) in enumerate(((0, 3), (3, 7))):
         middle = frames[low:high, :, 2:7]
@@ -69,7 +82,7 @@ def test_a_histogram_is_the_naive_count_per_stripe_averaged_over_frames():
 def test_rows_sum_to_one_and_do_not_depend_on_length_or_order():
     frames = np.random.default_rng(2).integers(0, 256, (9, 12, 6, 3), dtype=np.uint8)
     store = made(np.concatenate([frames, frames[::-1], frames]), (9, 18))
-    result = histograms(store, store.tracklets)
+    result = histograms(store, store.tracklets, equalised=True)
     torch.testing.assert_close(result.sum(1), torch.ones(2))
     torch.testing.assert_close(result[0], result[1])
 
@@ -78,7 +91,7 @@ def test_the_light_of_a_camera_changes_nothing():
     frames = np.random.default_rng(4).integers(0, 100, (6, 12, 8, 3), dtype=np.uint8)
     other_light = (frames * np.array([2, 1, 2]) + np.array([0, 90, 30])).astype(np.uint8)
     store = made(np.concatenate([frames, other_light]), (6, 6))
-    result = histograms(store, store.tracklets)
+    result = histograms(store, store.tracklets, equalised=True)
     torch.testing.assert_close(result[0], result[1])
 
 
@@ -87,7 +100,7 @@ def test_the_sides_of_a_picture_change_nothing():
     other_sides = frames.copy()
     other_sides[:, :, [0, 1, 6, 7]] = 7
     store = made(np.concatenate([frames, other_sides]), (4, 4))
-    result = histograms(store, store.tracklets)
+    result = histograms(store, store.tracklets, equalised=True)
     torch.testing.assert_close(result[0], result[1])
 
 
@@ -95,7 +108,7 @@ def test_the_height_of_a_colour_matters():
     dark, bright = np.zeros((1, 12, 6, 3), np.uint8), np.full((1, 12, 6, 3), 255, np.uint8)
     down = np.concatenate([dark[:, :6], bright[:, 6:]], axis=1)
     store = made(np.concatenate([down, down[:, ::-1]]), (1, 1))
-    result = histograms(store, store.tracklets)
+    result = histograms(store, store.tracklets, equalised=True)
     torch.testing.assert_close(similarity(result, result), torch.eye(2))
 
 
@@ -110,4 +123,4 @@ def test_similarity_is_one_for_equal_and_zero_for_disjoint_histograms():
 def test_pictures_that_are_too_small_are_refused(height, width):
     store = made(np.zeros((1, height, width, 3), np.uint8), (1,))
     with pytest.raises(InputError, match=f"at least 6 rows high and 2 columns wide, got {height} x {width}"):
-        histograms(store, store.tracklets)
+        histograms(store, store.tracklets, equalised=True)

@@ -1,4 +1,4 @@
-"""Every stage by its real main, tiny, in a folder of its own: twice with equal bytes, and with broken inputs."""
+"""Every stage by its real main, tiny, in a folder of its own: twice, and with broken inputs."""
 
 import hashlib
 import importlib
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.tiny import parameters, profile
 
 from sttreid.params import load, run
 from sttreid.simulate.dataset import render
+from tests.tiny import parameters, profile
 
 SEED = "0"
 TARGETS = ("campus", "winter", "station")
@@ -124,7 +124,9 @@ def test_a_missing_video_stops_decode(workplace: Path, capsys: pytest.CaptureFix
     assert "c1.mp4" in fails(capsys, "decode", "campus")
 
 
-def test_a_track_line_that_does_not_parse_stops_decode(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_track_line_that_does_not_parse_stops_decode(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = workplace / "data/campus/c1.txt"
     lines = path.read_text().splitlines()
     lines[2] = "7,one,3"

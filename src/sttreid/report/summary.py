@@ -15,7 +15,7 @@ Content = Mapping[str, Any]  # of one results file, as read from JSON
 
 RATES = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
 COUNTS = ("queries", "dropped", "gallery")
-BASELINES = ("untrained", "histogram")
+BASELINES = ("untrained", "histogram", "equalised")
 SETTINGS = ("in_domain", "cross_domain", "direct_transfer", *BASELINES)
 LOOKS = ("train_rank1", "validation_rank1")
 DIGITS = 4

@@ -57,7 +57,8 @@ def means_table(table: pd.DataFrame, synthetic: str) -> str:
         "cross_domain": "cross-domain: trained on one target, tested on another",
         "direct_transfer": f"direct transfer: trained on {synthetic} alone",
         "untrained": "untrained: random weights",
-        "histogram": "histogram: equalised colours in stripes, nothing learnt",
+        "histogram": "histogram: colours in stripes, nothing learnt",
+        "equalised": "equalised: the same, each channel equalised within a tracklet",
     }
     means = settings(table, ["seed"])
     present = [name for name in SETTINGS if name in set(table["setting"])]

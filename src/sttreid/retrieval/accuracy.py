@@ -1,4 +1,4 @@
-"""Stores -> scores: what the stages ask of a network, or of a colour histogram, on one split of a data set."""
+"""Stores -> scores: what the stages ask of a network, or of a colour histogram, on one split."""
 
 from sttreid.data.store import Store
 from sttreid.model.network import Network
@@ -15,8 +15,8 @@ def score_network(network: Network, store: Store, split: str, batch: int, rules:
     return score(embed_tracklets(network, store, tracklets, batch), tracklets, rules)
 
 
-def score_histogram(store: Store, split: str, rules: Protocol) -> Result:
-    """As :func:`score_network`, for the colour histogram baseline."""
+def score_histogram(store: Store, split: str, equalised: bool, rules: Protocol) -> Result:
+    """As :func:`score_network`, for a colour histogram, plain or equalised."""
     tracklets = store.of_split(split)
-    features = histograms(store, tracklets)
+    features = histograms(store, tracklets, equalised)
     return score_similarities(similarity(features, features), tracklets, rules)

@@ -1,9 +1,9 @@
-"""The baseline without learning: the colours of a person in horizontal stripes.
+"""Two baselines without learning: the colours of a person in horizontal stripes, as they are and equalised.
 
-Cameras see the same clothes in other light, so a channel's levels are first replaced by their ranks among
-the tracklet's own pixels, which no monotone change of a channel alters (Finlayson et al., "Illuminant and
-device invariant colour using histogram equalisation", Pattern Recognition 38, 2005). Without that, the
-nearest tracklet is nearly always another person in front of the same camera, and rank-1 falls below chance.
+Cameras see the same clothes in other light, so the nearest tracklet by plain colours is nearly always another
+person in front of the same camera. Equalising replaces a channel's levels by their ranks among the tracklet's
+own pixels, which no monotone change of a channel alters (Finlayson et al., "Illuminant and device invariant
+colour using histogram equalisation", Pattern Recognition 38, 2005).
 
 A trained network that does not beat this has learnt nothing that a count of colours does not say.
 """
@@ -20,20 +20,21 @@ from sttreid.errors import InputError
 STRIPES = 6  # from head to foot
 HUES, SATURATIONS, VALUES = 8, 4, 4
 BINS = HUES * SATURATIONS * VALUES
-LEVELS = 32  # of an equalised channel; finer than any bin
+LEVELS = 32  # of a channel; finer than any bin
 
 Pixels = NDArray[np.uint8]
 Codes = NDArray[np.int64]
 
 
-def histograms(store: Store, tracklets: pd.DataFrame) -> Tensor:
-    """The mean over a tracklet's frames of their striped, equalised colour histograms.
+def histograms(store: Store, tracklets: pd.DataFrame, equalised: bool) -> Tensor:
+    """The mean over a tracklet's frames of their striped colour histograms.
 
     The left and the right quarter of a picture are left out: they mostly show the background.
 
     Args:
         store: where the frames lie; pictures must be at least 6 rows high and 2 columns wide.
         tracklets: G rows of ``store.tracklets``.
+        equalised: make each channel's levels independent of the camera's light first.
 
     Returns:
         [G, 768] float32, rows that sum to 1: 6 stripes x 8 hues x 4 saturations x 4 values.
@@ -51,7 +52,9 @@ def histograms(store: Store, tracklets: pd.DataFrame) -> Tensor:
     out = np.empty((len(tracklets), STRIPES * BINS), np.float32)
     spans = zip(tracklets["start"].to_numpy(np.int64), tracklets["length"].to_numpy(np.int64), strict=True)
     for row, (start, length) in enumerate(spans):
-        red, green, blue = np.moveaxis(equalise(store.frames[start : start + length, :, middle]), -1, 0)
+        pixels = store.frames[start : start + length, :, middle]
+        levels = equalise(pixels) if equalised else pixels // (256 // LEVELS)
+        red, green, blue = np.moveaxis(levels, -1, 0)
         codes = table[red, green, blue] + offset
         out[row] = np.bincount(codes.ravel(), minlength=STRIPES * BINS) / codes.size
     return torch.from_numpy(out)

@@ -21,10 +21,11 @@ from sttreid.training.start import initialise
 
 
 def main(variant: str, seed: int) -> None:
-    """Run one cell; a cell that is the default configuration only says so: the fine-tuned model stands for it."""
+    """Run one cell; one that is the default configuration only says so: the fine-tuned model stands for it."""
     path = paths.cell_config(variant, seed)
     cell = parse(Cell, read_json(path), str(path))
-    result: dict[str, object] = {"variant": variant, "seed": seed, "source": cell.source, "reuses": cell.reuses}
+    result: dict[str, object] = {"variant": variant, "seed": seed}
+    result |= {"source": cell.source, "reuses": cell.reuses}
     text = ""
     if not cell.reuses:
         device = machine.prepare(cell.compute.threads)

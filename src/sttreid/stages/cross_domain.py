@@ -1,6 +1,6 @@
 """Stage ``cross_domain``: the evaluations of all seeds -> metrics/cross_domain.json and its plot table.
 
-It depends on nothing of the ablation, so a targeted experiment (``dvc exp run -S ... cross_domain``) ends in a metric.
+It depends on nothing of the ablation: a targeted experiment (``dvc exp run -S ... cross_domain``) ends here.
 """
 
 from sttreid import paths

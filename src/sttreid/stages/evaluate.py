@@ -1,4 +1,4 @@
-"""Stage ``evaluate``: every model x every target -> the cross-domain matrix of one seed, with two baselines."""
+"""Stage ``evaluate``: every model x every target -> the cross-domain matrix of one seed, with baselines."""
 
 from dataclasses import asdict
 
@@ -21,13 +21,16 @@ def main(
     evaluate: Evaluate,
     compute: Compute,
 ) -> None:
-    """Score the synthetic model (direct transfer), each fine-tuned one, an untrained one and a colour histogram."""
+    """Score the synthetic model (direct transfer), the fine-tuned ones, an untrained one and histograms."""
     device = machine.prepare(compute.threads)
     rules = protocol(evaluate.protocol)
     stores = {target: open_store(paths.tracklets(target)) for target in targets}
     untrained = initialise(model, clip.frames, stores[targets[0]], seed)
     networks = {name: restore(paths.model(name, seed)) for name in (simulate.domain, *targets)}
-    rows = {"histogram": {t: score_histogram(s, "test", rules).numbers() for t, s in stores.items()}}
+    rows = {
+        name: {t: score_histogram(store, "test", equalised, rules).numbers() for t, store in stores.items()}
+        for name, equalised in (("histogram", False), ("equalised", True))
+    }
     for name, network in {**networks, "untrained": untrained}.items():
         network.to(device)
         scores = {t: score_network(network, s, "test", compute.clips, rules) for t, s in stores.items()}
