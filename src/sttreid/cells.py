@@ -120,7 +120,7 @@ def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
 
 
 def _effective(loss: Loss, model: Model) -> Loss:
-    """Terms of branches that are off get the weight 0; so does a threshold that nothing is held against."""
+    """Terms of branches that are off get the weight 0; so does a threshold that nothing is held to."""
     off = [name for branch, names in TERMS.items() if not getattr(model, branch) for name in names]
     if model.gt and not model.stt:
         off += ["identity", "triplet"]  # of STT, or of the CNN where no transformer is on

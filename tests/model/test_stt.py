@@ -91,3 +91,11 @@ def test_the_first_token_is_the_learned_one():
     module, x = temporal(), torch.randn(B, T, D)
     sequence = torch.cat([module.token.expand(B, 1, D), x + module.positions], dim=1)
     torch.testing.assert_close(module(x)[0], module.transformer(sequence)[0][:, 0])
+
+
+def test_spatial_patches_come_back_in_their_places_behind_the_token():
+    module, x = spatial(), torch.randn(2, N, D)
+    sequence = module.transformer(torch.cat([module.token.expand(2, 1, D), x + module.positions], dim=1))[0]
+    frames, patches, _ = module(x)
+    torch.testing.assert_close(frames, sequence[:, 0])
+    torch.testing.assert_close(patches, torch.stack([sequence[:, 1 + n] for n in range(N)], dim=1))
