@@ -12,6 +12,7 @@ FRAMES, HEIGHT, WIDTH, CLASSES = 3, 32, 16, 5  # the backbone's map is 4 x 2: ei
 
 BACKBONE = Backbone(width=2, layer1=1, layer2=1, layer3=1, last_stride=1, weights="")
 MODEL = Model(
+    standardise=False,
     stt=True,
     gt=True,
     width=8,

@@ -255,3 +255,12 @@ def test_zero_steps_are_for_pre_training_alone():
     assert parse(Pretrain, content, "here").steps == 0
     with pytest.raises(InputError, match="steps should be greater than or equal to 1, got 0"):
         parse(Finetune, content, "here")
+
+
+def test_the_synthetic_domain_is_no_target(tmp_path: Path) -> None:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["targets"].append("unreal")
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=r"synthetic domain 'unreal' must not be one of the targets"):
+        load(path)

@@ -103,6 +103,7 @@ class Backbone:
 class Model:
     """The network; every branch can be switched off."""
 
+    standardise: bool
     stt: bool
     gt: bool
     width: Count
@@ -282,6 +283,8 @@ def _check_names(params: Params, path: Path) -> None:
     for key, values in (("seeds", params.seeds), ("targets", params.targets)):
         if not values or len(set(values)) < len(values):
             raise InputError(f"{path}: {key} must be a non-empty list without repetition, got {values}")
+    if params.simulate.domain in params.targets:
+        raise InputError(f"{path}: the synthetic domain {params.simulate.domain!r} must not be one of the targets")
 
 
 def _sentences(section: Any, error: ValidationError) -> list[str]:

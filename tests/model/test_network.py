@@ -175,3 +175,19 @@ def test_an_architecture_that_does_not_fit_is_refused(model, height, message):
 
 def test_parts_may_be_anything_where_no_branch_has_parts():
     assert small_network(stt=False, parts=3).encode(small_clips(2)).shape == (2, D)
+
+
+def test_standardising_takes_a_camera_s_light_and_tint_out():
+    network = small_network(standardise=True).eval()
+    clips = small_clips(2)
+    gain = torch.tensor([0.7, 1.0, 1.4]).view(1, 1, 3, 1, 1)
+    seen = []
+    network.backbone.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    plain, tinted = network.encode(clips), network.encode(3 * gain * clips + 0.5)
+    channels = seen[0].view(2, FRAMES, 3, HEIGHT, WIDTH)
+    torch.testing.assert_close(channels.mean((1, 3, 4)), torch.zeros(2, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(channels.std((1, 3, 4)), torch.full((2, 3), 1 / 1.1), atol=0.02, rtol=0)
+    assert (plain * tinted).sum(1).min() > 0.99  # not equal: flat clips must not turn to noise
+    assert network.encode(torch.full_like(clips, 0.3)).isfinite().all()
+    untreated = small_network(standardise=False).eval()
+    assert (untreated.encode(clips) - untreated.encode(3 * gain * clips + 0.5)).abs().max() > 1e-3

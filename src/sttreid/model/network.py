@@ -21,6 +21,9 @@ from sttreid.model.stt import GlobalTransformer, SpatialTransformer, TemporalTra
 from sttreid.params import Model
 
 
+FLATNESS = 0.1  # added to a channel's deviation: a clip of one colour stays near 0 instead of turning to noise
+
+
 @dataclass(frozen=True)
 class Output:
     """What one forward pass gives; parts of branches that are off are None.
@@ -65,6 +68,7 @@ class Network(nn.Module):
 
     def __init__(self, model: Model, frames: int, height: int, width: int, classes: int) -> None:
         super().__init__()
+        self.standardise = model.standardise
         self.frames = frames
         self.picture = height, width
         self.classes = classes
@@ -97,6 +101,8 @@ class Network(nn.Module):
     def forward(self, clips: Tensor, weights: Weights = "none") -> Output:
         """[B, T, 3, H, W] -> Output; ``weights="first"`` also gives TT's attention rows."""
         b, t = clips.shape[:2]
+        if self.standardise:
+            clips = _standardise(clips)
         pictures = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         maps = self.backbone(pictures)  # [B*T, C, h, w]
         branches: dict[str, Tensor] = {}
@@ -141,6 +147,13 @@ class Network(nn.Module):
             parts = [head(x)[1] for head, x in zip(self.part_heads, stripes, strict=True)]
             part_logits = torch.stack(parts).view(self.parts, b, t, -1)
         return Output(features, branches, logits, frames, frame_logits, part_logits, attention)
+
+
+def _standardise(clips: Tensor) -> Tensor:
+    """[B, T, 3, H, W]: each channel of a clip to mean 0 and deviation 1, so that no camera's light comes through."""
+    mean = clips.mean((1, 3, 4), keepdim=True)
+    spread = clips.std((1, 3, 4), keepdim=True)
+    return (clips - mean) / (spread + FLATNESS)
 
 
 def _map_size(backbone: Backbone, height: int, width: int) -> tuple[int, int]:
