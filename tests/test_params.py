@@ -262,5 +262,5 @@ def test_the_synthetic_domain_is_no_target(tmp_path: Path) -> None:
     content["targets"].append("unreal")
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content))
-    with pytest.raises(InputError, match=r"synthetic domain 'unreal' must not be one of the targets"):
+    with pytest.raises(InputError, match=r"simulate.domain must not be one of the targets, got 'unreal'"):
         load(path)

@@ -284,7 +284,9 @@ def _check_names(params: Params, path: Path) -> None:
         if not values or len(set(values)) < len(values):
             raise InputError(f"{path}: {key} must be a non-empty list without repetition, got {values}")
     if params.simulate.domain in params.targets:
-        raise InputError(f"{path}: the synthetic domain {params.simulate.domain!r} must not be one of the targets")
+        raise InputError(
+            f"{path}: simulate.domain must not be one of the targets, got {params.simulate.domain!r}"
+        )
 
 
 def _sentences(section: Any, error: ValidationError) -> list[str]:

@@ -20,8 +20,7 @@ from sttreid.model.backbone import Backbone
 from sttreid.model.stt import GlobalTransformer, SpatialTransformer, TemporalTransformer
 from sttreid.params import Model
 
-
-FLATNESS = 0.1  # added to a channel's deviation: a clip of one colour stays near 0 instead of turning to noise
+FLATNESS = 0.1  # added to a channel's deviation: a clip of one colour must not turn to noise
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ class Network(nn.Module):
 
 
 def _standardise(clips: Tensor) -> Tensor:
-    """[B, T, 3, H, W]: each channel of a clip to mean 0 and deviation 1, so that no camera's light comes through."""
+    """[B, T, 3, H, W]: each channel of a clip to mean 0 and deviation 1, against cameras' light."""
     mean = clips.mean((1, 3, 4), keepdim=True)
     spread = clips.std((1, 3, 4), keepdim=True)
     return (clips - mean) / (spread + FLATNESS)

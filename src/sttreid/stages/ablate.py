@@ -21,7 +21,7 @@ from sttreid.training.start import initialise
 
 
 def main(variant: str, seed: int) -> None:
-    """Run one cell; one that is the default configuration only says so: the fine-tuned model stands for it."""
+    """Run one cell; for the default configuration, only say that the fine-tuned model stands for it."""
     path = paths.cell_config(variant, seed)
     cell = parse(Cell, read_json(path), str(path))
     result: dict[str, object] = {"variant": variant, "seed": seed}
