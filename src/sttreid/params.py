@@ -7,7 +7,9 @@ because ``dvc exp run -S finetune.rate=0.00001`` writes ``1e-05``, which YAML 1.
 
 import difflib
 import inspect
+import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -241,14 +243,19 @@ def dump(section: object) -> Any:
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a stage's ``main``: sections come from params.yaml by name, the rest from the command line.
 
-    Input errors end the process with status 1 and one sentence on stderr, before any output is replaced.
+    Input errors end the process with status 1 and one sentence on stderr, before any output is replaced. At the end
+    stderr says what the stage has cost.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    start = time.monotonic()
     try:
         params = load()
-        main(**bind(main, params, words))
+        main(**bind(main, params, list(words)))
     except (InputError, DivergedError) as error:
         sys.exit(f"error: {error}")
+    name = " ".join((Path(inspect.getfile(main)).stem, *words))
+    seconds = sum(os.times()[:4])  # of this process, its imports and its workers
+    print(f"{name}: {seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds", file=sys.stderr)
 
 
 def bind(main: Callable[..., None], params: Params, words: list[str]) -> dict[str, object]:
