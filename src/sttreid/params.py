@@ -243,8 +243,8 @@ def dump(section: object) -> Any:
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a stage's ``main``: sections come from params.yaml by name, the rest from the command line.
 
-    Input errors end the process with status 1 and one sentence on stderr, before any output is replaced. At the end
-    stderr says what the stage has cost.
+    Input errors end the process with status 1 and one sentence on stderr, before any output is replaced.
+    At the end stderr says what the stage has cost.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     start = time.monotonic()

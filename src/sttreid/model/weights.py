@@ -47,7 +47,8 @@ def restore(path: Path) -> Network:
         raise InputError(f"{path}: is not a model of this project (it holds {', '.join(map(str, content))})")
     model = parse(Model, content["model"], str(path))
     try:
-        network = Network(model, content["frames"], *content["picture"], content["classes"])
+        height, width = content["picture"]
+        network = Network(model, content["frames"], height, width, content["classes"])
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: describes an architecture that cannot be built ({error})") from error
     _load(network, content["state"], path)
