@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sttreid.cells import Cell, Settings, resolve
+from sttreid.cells import Cell, Settings, composition, resolve
 from sttreid.errors import InputError
 from sttreid.params import dump, load, parse
 from tests.tiny import ROOT
@@ -146,3 +146,39 @@ def test_resolving_leaves_the_overrides_alone():
     overrides = {"model": {"backbone": {"width": 4}}}
     cell(overrides)
     assert overrides == {"model": {"backbone": {"width": 4}}}
+
+
+def test_overrides_of_the_fine_tuning_reach_a_cell_from_scratch():
+    found = cell({"pretrain": {"steps": 0}, "finetune": {"rate": 0.5}})
+    assert found.train == replace(PARAMS.ablation.scratch, rate=0.5)
+
+
+@pytest.mark.parametrize(
+    ("branches", "idle"),
+    [
+        ({"gt": False}, {"global_layers": 3}),
+        ({"stt": False}, {"spatial_layers": 3, "temporal_layers": 3, "parts": 2}),
+        ({"stt": False, "gt": False}, {"width": 64, "heads": 2, "mlp_ratio": 3.0, "dropout": 0.5}),
+    ],
+)
+def test_fields_of_branches_that_are_off_do_not_move_a_cell(branches, idle):
+    for name, value in idle.items():
+        assert getattr(SETTINGS.model, name) != value
+        assert cell({"model": branches}, changed("model", **{name: value})) == cell({"model": branches})
+        assert cell({}, changed("model", **{name: value})) != cell({})
+
+
+@pytest.mark.parametrize(
+    ("variant", "told"),
+    [
+        ("vanilla", "ST + TT"),
+        ("spatial", "ST + TT + spatial constraint"),
+        ("temporal", "ST + TT + temporal constraint"),
+        ("constrained", "ST + TT + spatial constraint + temporal constraint"),
+        ("global", "ST + TT + spatial constraint + temporal constraint + GT"),
+        ("full", "ST + TT + spatial constraint + temporal constraint + GT + synthetic pre-training"),
+        ("cnn", "CNN"),
+    ],
+)
+def test_a_cell_says_what_it_is_made_of(variant, told):
+    assert composition(resolve(SETTINGS, PARAMS.ablation, variant, 0, "unreal", ["campus"])) == told

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ruamel.yaml import YAML
 
-from tests.tiny import ROOT, profile
+from tests.tiny import ROOT, override, profile
 
 ENVIRONMENT = {
     **os.environ,
@@ -39,7 +40,7 @@ def copy_of_the_tree(folder: Path) -> Path:
     for name in filter(None, names):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, folder / name)
+            shutil.copy(ROOT / name, folder / name)  # with its mode: scripts stay executable
     call(folder, "git", "init", "-q", "-b", "main")
     call(folder, "git", "add", "-A", "--force", "data-store")
     call(folder, "git", "add", "-A")
@@ -57,9 +58,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(clone: Path) -> Path:
-    """The clone after the smoke profile, committed."""
-    overrides = [word for key, value in profile("smoke").items() for word in ("-S", f"{key}={value}")]
-    call(clone, "dvc", "exp", "run", *overrides)
+    """The clone after `make repro`'s script with the smoke profile's parameters, committed."""
+    path = clone / "params.yaml"
+    yaml_as_dvc_writes_it = YAML()
+    content = yaml_as_dvc_writes_it.load(path)
+    override(content, profile("smoke"))
+    yaml_as_dvc_writes_it.dump(content, path)
+    call(clone, "tools/repro.sh")
     call(clone, "git", "add", "-A")
     call(clone, "git", "commit", "-q", "-m", "smoke")
     return clone
@@ -97,6 +102,7 @@ def test_the_committed_metrics_are_those_of_the_lock() -> None:
     for stage in ("cross_domain", "report"):
         for out in lock[stage]["outs"]:
             path = ROOT / out["path"]
+            assert path.exists(), f"{path} is in dvc.lock but not in the tree"
             if path.is_file():
                 assert hashlib.md5(path.read_bytes()).hexdigest() == out["md5"], path
 
@@ -109,6 +115,10 @@ def test_the_pinned_data_are_whole(clone: Path) -> None:
         for name, camera in manifest["cameras"].items():
             video = clone / "data" / target / f"{name}.mp4"
             assert hashlib.sha256(video.read_bytes()).hexdigest() == camera["sha256_video"]
+
+
+def test_the_script_of_make_repro_says_when_there_is_nothing_to_do(finished: Path) -> None:
+    assert call(finished, "tools/repro.sh").strip() == "Everything is up to date."
 
 
 def test_a_finished_pipeline_runs_nothing(finished: Path) -> None:
@@ -170,6 +180,20 @@ def test_an_unknown_key_of_an_experiment_is_refused(finished: Path) -> None:
     output = call(finished, "dvc", "exp", "run", "-S", "loss.entropi=0.1", "cross_domain", ok=False)
     assert "entropi" in output
     restore(finished)
+
+
+def test_bad_data_leave_the_metrics_and_the_last_good_store_can_be_had_back(finished: Path) -> None:
+    tracks = finished / "data" / "campus" / "c1.txt"
+    lines = tracks.read_text().splitlines()
+    lines[4] = "5,one,2"
+    tracks.write_text("\n".join(lines) + "\n")
+    output = call(finished, "dvc", "repro", ok=False)
+    assert "c1.txt" in output
+    assert "line 5" in output
+    assert (finished / "metrics" / "report.md").exists()
+    restore(finished)
+    assert (finished / "artifacts" / "tracklets" / "campus" / "frames.npy").exists()
+    assert not ran(call(finished, "dvc", "repro"))
 
 
 def restore(folder: Path) -> None:

@@ -5,14 +5,21 @@ set -euo pipefail
 
 dvc status -q && { echo "Everything is up to date."; exit 0; }
 
-# --wait-for-lock and -s (no upstream stages) are what makes parallel calls safe
-each() { dvc stage list --name-only "$1" | xargs -n 1 dvc --wait-for-lock repro -q -s; }
-
 dvc repro decode configs
-(each pretrain && each finetune) &
+# read before the streams start: they rewrite dvc.lock, which listing reads
+mapfile -t first < <(dvc stage list --name-only pretrain; dvc stage list --name-only finetune)
+mapfile -t second < <(dvc stage list --name-only ablate)
+
+# --wait-for-lock and -s (no upstream stages) are what makes parallel calls safe
+stream() { for stage in "$@"; do dvc --wait-for-lock repro -q -s "$stage" || return; done; }
+
+set -m  # each stream is a process group of its own, so that all of it can be ended
+stream "${first[@]}" &
 training=$!
-each ablate &
+stream "${second[@]}" &
 ablation=$!
+trap 'kill -- "-$training" "-$ablation" 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
 wait "$training"
 wait "$ablation"
 dvc repro

@@ -4,6 +4,7 @@ set -euo pipefail
 
 profile=$PWD/profiles/$1.txt
 [ -f "$profile" ] || { echo "error: no such profile: profiles/$1.txt" >&2; exit 1; }
+[ -z "$(git status --porcelain)" ] || echo "Note: uncommitted changes are not part of the clone." >&2
 clone=$(mktemp -d)/sttreid
 git clone -q . "$clone"
 cd "$clone"

@@ -88,9 +88,11 @@ def resolve(
     Raises:
         InputError: an override names an unknown key or breaks a field's rule.
     """
-    merged = _merge(dump(settings), ablation.variants[variant])
-    chosen = parse(Settings, merged, f"params.yaml: ablation.variants.{variant}")
+    place = f"params.yaml: ablation.variants.{variant}"
+    overrides = ablation.variants[variant]
+    chosen = parse(Settings, _merge(dump(settings), overrides), place)
     pretrained = chosen.pretrain.steps > 0
+    scratch = _merge(dump(ablation.scratch), overrides.get("finetune", {}))
     return Cell(
         variant=variant,
         seed=seed,
@@ -101,13 +103,37 @@ def resolve(
         clip=chosen.clip,
         augment=chosen.augment,
         batch=chosen.batch,
-        model=chosen.model,
+        model=_effective_model(chosen.model),
         loss=_effective(chosen.loss, chosen.model),
         pretrain=chosen.pretrain if pretrained else None,
-        train=chosen.finetune if pretrained else ablation.scratch,
+        train=chosen.finetune if pretrained else parse(Schedule, scratch, f"{place}.finetune"),
         evaluate=chosen.evaluate,
         compute=chosen.compute,
     )
+
+
+def composition(cell: Cell) -> str:
+    """What a cell's network is made of, in the paper's words: the ablation table explains itself."""
+    loss, model = cell.loss, cell.model
+    parts = {
+        "ST + TT": model.stt,
+        "spatial constraint": loss.spatial > 0 or loss.spatial_part > 0,
+        "temporal constraint": loss.frame_triplet > 0 or loss.entropy > 0,
+        "GT": model.gt,
+        "CNN": not (model.stt or model.gt),
+        "synthetic pre-training": cell.pretrain is not None,
+    }
+    return " + ".join(name for name, there in parts.items() if there)
+
+
+def _effective_model(model: Model) -> Model:
+    """Fields of branches that are off become 1."""
+    off = [] if model.gt else ["global_layers"]
+    off += [] if model.stt else ["spatial_layers", "temporal_layers", "parts"]
+    off += [] if model.stt or model.gt else ["width", "heads", "mlp_ratio"]
+    ones: dict[str, Any] = dict.fromkeys(off, 1)
+    changed = replace(model, **ones)
+    return changed if model.stt or model.gt else replace(changed, dropout=0.0)
 
 
 def _merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -290,6 +290,8 @@ def _check_names(params: Params, path: Path) -> None:
     for key, values in (("seeds", params.seeds), ("targets", params.targets)):
         if not values or len(set(values)) < len(values):
             raise InputError(f"{path}: {key} must be a non-empty list without repetition, got {values}")
+    if params.pretrain.steps == 0:
+        raise InputError(f"{path}: pretrain.steps must be at least 1 outside ablation.variants, got 0")
     if params.simulate.domain in params.targets:
         raise InputError(
             f"{path}: simulate.domain must not be one of the targets, got {params.simulate.domain!r}"

@@ -64,7 +64,7 @@ def test_the_folder_holds_one_plain_array_and_one_parquet_table(tmp_path: Path) 
     assert dtypes == {
         "tracklet": "int32",
         "identity": "int32",
-        "camera": "int16",
+        "camera": "int32",
         "frame": "int32",
         "visibility": "float32",
     }

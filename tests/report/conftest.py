@@ -43,12 +43,14 @@ def result(seed):
 def cell(variant, seed, train, rank1=0.4):
     """One ablation cell; cross-domain rank-1 is 0.1 and 0.2 lower."""
     targets = {target: numbers(rank1 - 0.1 * place, target) for place, target in enumerate(TARGETS)}
-    looks = {"train_rank1": train, "validation_rank1": train / 2, "steps": 1500}
+    looks = {"train_rank1": train, "validation_rank1": train / 2, "pretrain_steps": 900, "steps": 1500}
     return {
         "variant": variant,
         "seed": seed,
         "source": "campus",
         "reuses": False,
+        "composition": f"ST + TT, {variant}",
+        "protocol": dict(PROTOCOL),
         "targets": targets,
         **looks,
     }

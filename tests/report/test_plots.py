@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sttreid.report import plots
+from sttreid.report.summary import RATES
 
 TARGETS = ["campus", "winter", "station"]
 
 
 def test_the_cross_domain_table_has_one_row_a_cell(results):
     table = plots.cross_domain(results, TARGETS, "unreal")
-    assert list(table.columns) == ["source", "target", "rank1", "mAP"]
+    assert list(table.columns) == ["source", "target", *RATES]
     assert len(table) == 21
     cell = table[(table["source"] == "winter") & (table["target"] == "campus")]
     assert cell[["rank1", "mAP"]].to_numpy().tolist() == [[0.35, 0.175]]
@@ -23,8 +24,8 @@ def test_the_cross_domain_table_has_one_row_a_cell(results):
 
 def test_the_ablation_table_has_one_row_a_variant_and_setting(cells):
     table = plots.ablation(cells)
-    assert list(table.columns) == ["variant", "setting", "rank1", "mAP"]
-    assert table.to_numpy().tolist() == [
+    assert list(table.columns) == ["variant", "setting", *RATES]
+    assert table[["variant", "setting", "rank1", "mAP"]].to_numpy().tolist() == [
         ["vanilla", "in_domain", 0.45, 0.225],
         ["vanilla", "cross_domain", 0.3, 0.15],
         ["spatial", "in_domain", 0.35, 0.175],
@@ -78,3 +79,12 @@ def test_text_is_tab_separated_and_reads_back():
     assert written.startswith("step\tloss\ttrain_rank1\n")
     assert "\r" not in written
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(written), sep="\t"), table)
+
+
+def test_the_wide_table_has_one_row_a_variant_for_one_bar(cells):
+    long = plots.ablation(cells)
+    table = plots.wide(long)
+    assert table["variant"].tolist() == ["vanilla", "spatial"]
+    for _, row in long.iterrows():
+        values = table.loc[table["variant"] == row["variant"], f"mINP_{row['setting']}"]
+        assert values.tolist() == [row["mINP"]]

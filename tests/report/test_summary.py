@@ -98,7 +98,7 @@ def test_no_result_and_a_repeated_seed_are_refused(results, cells):
 
 
 def test_ablation_metrics_are_means_over_seeds_and_the_other_targets(cells):
-    content = ablation(cells, "embedded", 0.95)
+    content = ablation(cells, 0.95)
     assert content["vanilla"] == {
         "rank1_in_domain": 0.45,
         "rank1_cross_domain": 0.3,
@@ -115,7 +115,7 @@ def test_ablation_metrics_are_means_over_seeds_and_the_other_targets(cells):
     ("fitted", "expected"), [(0.31, [1, 1]), (0.32, [1, 0]), (0.96, [1, 0]), (0.97, [0, 0])]
 )
 def test_a_variant_is_comparable_if_it_fits_with_every_seed(cells, fitted, expected):
-    content = ablation(cells, "embedded", fitted)
+    content = ablation(cells, fitted)
     assert [content[variant]["comparable"] for variant in ("vanilla", "spatial")] == expected
 
 
@@ -151,3 +151,9 @@ def test_a_cell_that_reuses_a_model_gets_its_row_of_the_matrix(cells, results):
 def test_an_empty_history_is_refused(cells, results):
     with pytest.raises(InputError, match="vanilla of seed 0: its training history must have at least 1 row"):
         complete(cells[0], pd.DataFrame({"step": []}), results)
+
+
+def test_cells_of_two_protocols_are_not_mixed(cells):
+    cells[2]["protocol"] = {**cells[2]["protocol"], "average_precision": "trapezoid"}
+    with pytest.raises(InputError, match="the protocol must be that of vanilla"):
+        arms(cells)

@@ -124,7 +124,7 @@ def batch(
 
 
 def _choose(
-    rows: NDArray[np.int64], cameras: NDArray[np.int16], clips: int, rng: np.random.Generator
+    rows: NDArray[np.int64], cameras: NDArray[np.int32], clips: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """K of one identity's rows: shuffled, then each camera's first ones before any camera's second."""
     shuffled = rng.permutation(rows)

@@ -27,7 +27,7 @@ SCHEMA = pa.schema(
     [
         ("tracklet", pa.int32()),
         ("identity", pa.int32()),
-        ("camera", pa.int16()),
+        ("camera", pa.int32()),
         ("frame", pa.int32()),
         ("split", pa.string()),
         ("visibility", pa.float32()),

@@ -94,7 +94,9 @@ def _ablation(cells: Sequence[Content], fitted: float) -> str:
     told = (
         f"Per cent. Every variant is trained on {source} and tested on unseen people of all targets. One"
         f" is comparable only if its rank-1 on the training identities reaches {percent(fitted)} % with each"
-        " seed: an arm that has not fitted them says nothing about over-fitting."
+        " seed: an arm that has not fitted them says nothing about over-fitting. Steps before a plus were"
+        " trained on the synthetic set: an arm with them was also trained for longer, so what it gains over"
+        " the others is not the gain of synthetic data alone."
         f" {seeds_sentence(table['seed'].nunique())}"
     )
     parts = ["## Ablation", told, ablation_table(table, fitted)]

@@ -5,21 +5,31 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sttreid.report.summary import DIGITS, Content, arms, matrix, settings
+from sttreid.report.summary import DIGITS, RATES, Content, arms, matrix, settings
 
 ROWS = 200  # of a curve; more can neither be seen in a plot nor read in a diff
-RATES = ["rank1", "mAP"]
 
 
 def cross_domain(results: Sequence[Content], targets: Sequence[str], synthetic: str) -> pd.DataFrame:
-    """source, target, rank1, mAP: means over seeds; arguments as :func:`sttreid.report.summary.matrix`."""
+    """source, target and all rates: means over seeds; arguments as :func:`sttreid.report.summary.matrix`."""
     table = matrix(results, targets, synthetic)
-    return table.groupby(["source", "target"], sort=False)[RATES].mean().round(DIGITS).reset_index()
+    return table.groupby(["source", "target"], sort=False)[list(RATES)].mean().round(DIGITS).reset_index()
 
 
 def ablation(cells: Sequence[Content]) -> pd.DataFrame:
-    """variant, setting, rank1, mAP: means over seeds and targets, of :func:`sttreid.report.summary.arms`."""
-    return settings(arms(cells), ["variant"])[RATES].round(DIGITS).reset_index()
+    """variant, setting and all rates: means over seeds and targets; cells as :func:`arms` takes them."""
+    return settings(arms(cells), ["variant"])[list(RATES)].round(DIGITS).reset_index()
+
+
+def wide(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a variant, columns <rate>_<setting>, because ``dvc plots`` draws one bar a row.
+
+    Args:
+        table: of :func:`ablation`.
+    """
+    columns = table.pivot(index="variant", columns="setting", values=list(RATES))  # noqa: PD010 - no aggregation
+    columns.columns = [f"{rate}_{setting}" for rate, setting in columns.columns]
+    return columns.loc[table["variant"].unique()].reset_index()
 
 
 def history_curve(history: pd.DataFrame) -> pd.DataFrame:

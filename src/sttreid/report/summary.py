@@ -17,6 +17,7 @@ RATES = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
 COUNTS = ("queries", "dropped", "gallery")
 BASELINES = ("untrained", "histogram", "equalised")
 SETTINGS = ("in_domain", "cross_domain", "direct_transfer", *BASELINES)
+STEPS = ("pretrain_steps", "steps")
 LOOKS = ("train_rank1", "validation_rank1")
 DIGITS = 4
 
@@ -60,16 +61,20 @@ def arms(cells: Sequence[Content]) -> pd.DataFrame:
         cells: one content a variant and seed, of ``artifacts/results/ablation``, in the order of the table.
 
     Returns:
-        One row a variant, seed and target: variant, seed, steps, train_rank1, validation_rank1, target,
-        setting (``in_domain`` where the target is the source), the rates and the counts.
+        One row a variant, seed and target: variant, composition, seed, pretrain_steps, steps, train_rank1,
+        validation_rank1, target, setting (``in_domain`` where the target is the source), the rates and the
+        counts.
 
     Raises:
-        InputError: there is no cell, a cell comes twice, variants were run with different seeds, or counts
-            differ.
+        InputError: there is no cell, a cell comes twice, variants were run with different seeds, or protocols
+            or counts differ.
     """
     rows = []
     for cell in cells:
-        place = {name: cell[name] for name in ("variant", "seed", "steps", *LOOKS)}
+        if cell["protocol"] != cells[0]["protocol"]:
+            rule = f"the protocol must be that of {cells[0]['variant']}, {cells[0]['protocol']}"
+            raise InputError(f"{_name(cell)}: {rule}, got {cell['protocol']}")
+        place = {name: cell[name] for name in ("variant", "composition", "seed", *STEPS, *LOOKS)}
         for target, numbers in cell["targets"].items():
             setting = "in_domain" if target == cell["source"] else "cross_domain"
             chosen = {name: numbers[name] for name in (*RATES, *COUNTS)}
@@ -127,12 +132,11 @@ def cross_domain(results: Sequence[Content], targets: Sequence[str], synthetic: 
     }
 
 
-def ablation(cells: Sequence[Content], protocol: str, fitted: float) -> dict[str, Any]:
+def ablation(cells: Sequence[Content], fitted: float) -> dict[str, Any]:
     """Content of ``metrics/ablation.json``: one entry a variant, means over seeds, fractions of 4 digits.
 
     Args:
         cells: as for :func:`arms`.
-        protocol: name of the protocol that all cells were evaluated with.
         fitted: rank-1 on its training identities (0 to 1) that an arm must reach with every seed to be
             comparable.
     """
@@ -149,7 +153,12 @@ def ablation(cells: Sequence[Content], protocol: str, fitted: float) -> dict[str
         }
         seen = {name: round(float(looks.loc[variant, name]), DIGITS) for name in LOOKS}
         variants[str(variant)] = numbers | seen | {"comparable": int(fits[variant] >= fitted)}
-    return {"protocol": protocol, "seeds": table["seed"].nunique(), **_counts(table), **variants}
+    return {
+        "protocol": cells[0]["protocol"]["name"],
+        "seeds": table["seed"].nunique(),
+        **_counts(table),
+        **variants,
+    }
 
 
 def settings(table: pd.DataFrame, keys: Sequence[str] = ()) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from sttreid.report.summary import BASELINES, COUNTS, SETTINGS, lowest_fit, settings
+from sttreid.report.summary import BASELINES, COUNTS, LOOKS, SETTINGS, STEPS, lowest_fit, settings
 
 NONE = "-"
 PAIR = "mAP / R-1"
@@ -84,7 +84,8 @@ def ablation_table(table: pd.DataFrame, fitted: float) -> str:
         fitted: rank-1 on its training identities (0 to 1) that a variant must reach with every seed.
     """
     means = settings(table, ["variant", "seed"])
-    looks = table.groupby("variant")[["steps", "train_rank1", "validation_rank1"]].mean()
+    looks = table.groupby("variant")[[*STEPS, *LOOKS]].mean()
+    told = table.groupby("variant")["composition"].first()
     fits = lowest_fit(table)
     rows = []
     for variant in table["variant"].unique():
@@ -94,9 +95,11 @@ def ablation_table(table: pd.DataFrame, fitted: float) -> str:
         pairs = [pair(seeds.xs(setting, level="setting")) if setting in known else NONE for setting in both]
         look = looks.loc[variant]
         seen = [percent(look["train_rank1"]), percent(look["validation_rank1"]), *pairs]
-        rows.append([variant, verdict(fits[variant], fitted), f"{look['steps']:.0f}", *seen])
-    header = ["variant", "comparable", "steps", "train R-1", "validation R-1"]
-    return markdown([*header, f"in-domain, {PAIR}", f"cross-domain, {PAIR}"], rows, left=2)
+        before = f"{look['pretrain_steps']:.0f} + " if look["pretrain_steps"] else ""
+        steps = f"{before}{look['steps']:.0f}"
+        rows.append([variant, told[variant], verdict(fits[variant], fitted), steps, *seen])
+    header = ["variant", "made of", "comparable", "steps", "train R-1", "validation R-1"]
+    return markdown([*header, f"in-domain, {PAIR}", f"cross-domain, {PAIR}"], rows, left=3)
 
 
 def paper_table() -> str:

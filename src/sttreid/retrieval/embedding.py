@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from sttreid.data.clips import consecutive_clips, normalise
 from sttreid.data.store import Store
@@ -51,7 +52,7 @@ def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, b
     height, width = store.frames.shape[1:3]
     clips = torch.empty((min(batch, len(owner)), frames, 3, height, width))
     total: Tensor | None = None
-    for start in range(0, len(owner), batch):
+    for start in tqdm(range(0, len(owner), batch), desc="embed", unit="batch", disable=None, leave=False):
         rows = owner[start : start + batch]
         for slot, positions in enumerate(where[start : start + batch]):
             normalise(store.frames[positions], clips[slot].numpy())

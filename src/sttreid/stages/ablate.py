@@ -1,12 +1,13 @@
 """Stage ``ablate``: one ablation cell: train its configuration on the source, test it on every target."""
 
+from dataclasses import asdict
 from functools import partial
 
 import pandas as pd
 import torch
 
 from sttreid import machine, paths
-from sttreid.cells import Cell
+from sttreid.cells import Cell, composition
 from sttreid.data.store import Store, open_store
 from sttreid.files import read_json, write_json, write_text
 from sttreid.model.network import Network
@@ -24,14 +25,21 @@ def main(variant: str, seed: int) -> None:
     """Run one cell; for the default configuration, only say that the fine-tuned model stands for it."""
     path = paths.cell_config(variant, seed)
     cell = parse(Cell, read_json(path), str(path))
-    result: dict[str, object] = {"variant": variant, "seed": seed}
-    result |= {"source": cell.source, "reuses": cell.reuses}
+    rules = protocol(cell.evaluate.protocol)
+    result = {
+        "variant": variant,
+        "seed": seed,
+        "source": cell.source,
+        "reuses": cell.reuses,
+        "composition": composition(cell),
+        "pretrain_steps": 0 if cell.pretrain is None else cell.pretrain.steps,
+        "protocol": asdict(rules),
+    }
     text = ""
     if not cell.reuses:
         device = machine.prepare(cell.compute.threads)
         network, history = _train(cell, device)
         text = history_text(history)
-        rules = protocol(cell.evaluate.protocol)
         stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
         result["targets"] = {
             target: score_network(network, store, "test", cell.compute.clips, rules).numbers()

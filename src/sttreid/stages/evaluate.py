@@ -1,6 +1,6 @@
 """Stage ``evaluate``: every model x every target -> the cross-domain matrix of one seed, with baselines."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from sttreid import machine, paths
 from sttreid.data.store import open_store
@@ -25,7 +25,8 @@ def main(
     device = machine.prepare(compute.threads)
     rules = protocol(evaluate.protocol)
     stores = {target: open_store(paths.tracklets(target)) for target in targets}
-    untrained = initialise(model, clip.frames, stores[targets[0]], seed)
+    random = replace(model, backbone=replace(model.backbone, weights=""))
+    untrained = initialise(random, clip.frames, stores[targets[0]], seed)
     networks = {name: restore(paths.model(name, seed)) for name in (simulate.domain, *targets)}
     rows = {
         name: {t: score_histogram(store, "test", equalised, rules).numbers() for t, store in stores.items()}

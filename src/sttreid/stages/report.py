@@ -29,10 +29,10 @@ def main(simulate: Simulate, targets: list[str], seeds: list[int], ablation: Abl
             cells.append(summary.complete(cell, histories[name], results))
     everything = (results, cells, targets, simulate.domain, ablation.fitted)
     page, picture = report(*everything), figure(*everything)
-    content = summary.ablation(cells, results[0]["protocol"]["name"], ablation.fitted)
+    content = summary.ablation(cells, ablation.fitted)
     bars = plots.ablation(cells)
     write_json(paths.METRICS / "ablation.json", content)
-    write_text(paths.METRICS / "plots" / "ablation.tsv", plots.text(bars))
+    write_text(paths.METRICS / "plots" / "ablation.tsv", plots.text(plots.wide(bars)))
     for name, history in histories.items():
         path = paths.METRICS / "plots" / "training" / f"{name}.tsv"
         write_text(path, plots.text(plots.history_curve(history)))

@@ -92,8 +92,9 @@ def attention_entropy(attention: Tensor, threshold: float) -> Tensor:
     independent of batch and heads (our choice).
 
     Args:
-        attention: [..., L] rows that sum to 1; exact zeros are fine.
-        threshold: the paper's alpha.
+        attention: [..., L] rows that sum to 1; exact zeros are fine. In training these are the temporal
+            token's rows in TT over itself and the T frames, L = 1 + T (our choice).
+        threshold: the paper's alpha; 1/alpha is the number of tokens that may share the attention for free.
     """
     entropy = -torch.special.xlogy(attention, attention.clamp_min(1e-12)).sum(-1)
     return F.relu(torch.exp(-entropy) - threshold).mean()
