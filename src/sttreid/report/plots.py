@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sttreid.report.summary import DIGITS, RATES, Content, arms, matrix, settings
+from sttreid.report.summary import RATES, Content, arms, matrix, settings
 
 ROWS = 200  # of a curve; more can neither be seen in a plot nor read in a diff
 
@@ -13,12 +13,12 @@ ROWS = 200  # of a curve; more can neither be seen in a plot nor read in a diff
 def cross_domain(results: Sequence[Content], targets: Sequence[str], synthetic: str) -> pd.DataFrame:
     """source, target and all rates: means over seeds; arguments as :func:`sttreid.report.summary.matrix`."""
     table = matrix(results, targets, synthetic)
-    return table.groupby(["source", "target"], sort=False)[list(RATES)].mean().round(DIGITS).reset_index()
+    return table.groupby(["source", "target"], sort=False)[list(RATES)].mean().reset_index()
 
 
 def ablation(cells: Sequence[Content]) -> pd.DataFrame:
     """variant, setting and all rates: means over seeds and targets; cells as :func:`arms` takes them."""
-    return settings(arms(cells), ["variant"])[list(RATES)].round(DIGITS).reset_index()
+    return settings(arms(cells), ["variant"])[list(RATES)].reset_index()
 
 
 def wide(table: pd.DataFrame) -> pd.DataFrame:
@@ -54,5 +54,5 @@ def history_curve(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def text(table: pd.DataFrame) -> str:
-    """Tab-separated text with a header, empty where there is no value."""
-    return str(table.to_csv(sep="\t", index=False, lineterminator="\n"))
+    """Tab-separated text with a header, six significant digits, empty where there is no value."""
+    return str(table.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n"))

@@ -1,0 +1,59 @@
+"""The README says what the repository holds: its numbers, its files, its parameters."""
+
+import json
+import re
+
+import yaml
+
+from tests.tiny import ROOT, override
+
+README = (ROOT / "README.md").read_text()
+METRICS = json.loads((ROOT / "metrics" / "cross_domain.json").read_text())
+TARGETS = ("campus", "winter", "station")
+NEAR = 0.0006  # the README rounds to 0.1 per cent, the metrics to 4 digits
+
+
+def row(name: str) -> list[float]:
+    """The per cents of the first table row that starts with a name."""
+    found = re.search(rf"^\| {re.escape(name)} \|(.*)\|$", README, re.MULTILINE)
+    assert found, name
+    return [float(word) / 100 for word in found.group(1).split("|")]
+
+
+def test_the_means_are_those_of_the_metrics() -> None:
+    names = {
+        "fine-tuned, in-domain": "in_domain",
+        "fine-tuned, cross-domain": "cross_domain",
+        "direct transfer from synthetic": "direct_transfer",
+        "untrained network": "untrained",
+        "colour histogram": "histogram",
+        "colour histogram, channels equalised per tracklet": "equalised",
+    }
+    for name, key in names.items():
+        rank1, average = row(name)
+        assert abs(rank1 - METRICS["rank1"][key]) < NEAR, name
+        assert abs(average - METRICS["mAP"][key]) < NEAR, name
+
+
+def test_the_matrix_is_that_of_the_metrics() -> None:
+    for source in (*TARGETS, "unreal"):
+        for value, target in zip(row(source), TARGETS, strict=True):
+            assert abs(value - METRICS["rank1"][source][target]) < NEAR, (source, target)
+
+
+def test_the_tree_names_every_module() -> None:
+    for path in (ROOT / "src" / "sttreid").rglob("*.py"):
+        if path.name not in ("__init__.py", "__main__.py") and path.parent.name != "stages":
+            assert path.name in README, path
+
+
+def test_the_overrides_of_the_examples_exist() -> None:
+    examples = re.findall(r"-S '?([\w.]+)=", README)
+    assert examples
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    override(content, dict.fromkeys(examples, 0))
+
+
+def test_pictures_and_linked_files_exist() -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert link.startswith("https://") or (ROOT / link).exists(), link
