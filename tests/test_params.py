@@ -1,12 +1,14 @@
 """params.yaml: what is accepted, and what is said about everything else."""
 
 from dataclasses import FrozenInstanceError, asdict
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from sttreid.errors import DivergedError, InputError
 from sttreid.params import Clip, Finetune, Loss, Model, Pretrain, bind, dump, load, parse, run
@@ -24,6 +26,14 @@ def test_the_repository_s_file_loads():
     params = load(ROOT / "params.yaml")
     assert params.simulate.domain in params.domains
     assert set(params.targets) <= params.datasets.keys()
+
+
+def test_dvc_rewrites_the_file_without_touching_other_lines():
+    """`dvc exp run -S` loads and dumps it with ruamel.yaml: an experiment's diff must be its own line."""
+    path, written_back = ROOT / "params.yaml", StringIO()
+    yaml_of_dvc = YAML()
+    yaml_of_dvc.dump(yaml_of_dvc.load(path), written_back)
+    assert written_back.getvalue() == path.read_text()
 
 
 def test_sections_are_frozen():
