@@ -107,6 +107,14 @@ def test_the_full_arm_is_the_fine_tuned_model(finished: Path) -> None:
     assert ablation["full"]["rank1_in_domain"] == metrics["rank1"]["campus"]["campus"]
 
 
+def test_curves_of_cells_that_are_no_more_go_away(workplace: Path) -> None:
+    folder = workplace / "metrics" / "plots" / "training"
+    before = digests(folder)
+    (folder / "ablation-former-0.tsv").write_text("step\n1\n")
+    call("report")
+    assert digests(folder) == before
+
+
 def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Run a stage that must end with one sentence and leave all files as they were."""
     before = digests(Path())

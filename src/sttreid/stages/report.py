@@ -33,9 +33,12 @@ def main(simulate: Simulate, targets: list[str], seeds: list[int], ablation: Abl
     bars = plots.ablation(cells)
     write_json(paths.METRICS / "ablation.json", content)
     write_text(paths.METRICS / "plots" / "ablation.tsv", plots.text(plots.wide(bars)))
+    folder = paths.METRICS / "plots" / "training"
     for name, history in histories.items():
-        path = paths.METRICS / "plots" / "training" / f"{name}.tsv"
-        write_text(path, plots.text(plots.history_curve(history)))
+        write_text(folder / f"{name}.tsv", plots.text(plots.history_curve(history)))
+    for path in folder.iterdir():  # DVC leaves this folder alone, so curves of former cells would stay
+        if path.stem not in histories:
+            path.unlink()
     write_text(paths.METRICS / "results.svg", picture)
     write_text(paths.METRICS / "report.md", page)
 
