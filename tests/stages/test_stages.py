@@ -115,7 +115,7 @@ def test_curves_of_cells_that_are_no_more_go_away(workplace: Path) -> None:
     assert digests(folder) == before
 
 
-def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def fails(*words: str) -> str:
     """Run a stage that must end with one sentence and leave all files as they were."""
     before = digests(Path())
     with pytest.raises(SystemExit) as ended:
@@ -127,19 +127,17 @@ def fails(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return message
 
 
-def test_a_missing_video_stops_decode(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_video_stops_decode(workplace: Path) -> None:
     (workplace / "data/campus/c1.mp4").unlink()
-    assert "c1.mp4" in fails(capsys, "decode", "campus")
+    assert "c1.mp4" in fails("decode", "campus")
 
 
-def test_a_track_line_that_does_not_parse_stops_decode(
-    workplace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_track_line_that_does_not_parse_stops_decode(workplace: Path) -> None:
     path = workplace / "data/campus/c1.txt"
     lines = path.read_text().splitlines()
     lines[2] = "7,one,3"
     path.write_text("\n".join(lines) + "\n")
-    message = fails(capsys, "decode", "campus")
+    message = fails("decode", "campus")
     assert "c1.txt" in message
 
 
@@ -152,37 +150,35 @@ def test_a_track_line_that_does_not_parse_stops_decode(
     ],
 )
 def test_bad_parameters_stop_any_stage(
-    workplace: Path, capsys: pytest.CaptureFixture[str], key: str, value: dict[str, object], words: str
+    workplace: Path, key: str, value: dict[str, object], words: str
 ) -> None:
     content = yaml.safe_load((workplace / "params.yaml").read_text())
     content[key] |= value
     (workplace / "params.yaml").write_text(yaml.safe_dump(content))
-    assert words in fails(capsys, "pretrain", "0")
+    assert words in fails("pretrain", "0")
 
 
-def test_more_identities_a_batch_than_there_are_stops_training(
-    workplace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_more_identities_a_batch_than_there_are_stops_training(workplace: Path) -> None:
     content = yaml.safe_load((workplace / "params.yaml").read_text())
     content["batch"]["identities"] = 500
     (workplace / "params.yaml").write_text(yaml.safe_dump(content))
-    assert "500" in fails(capsys, "pretrain", "0")
+    assert "500" in fails("pretrain", "0")
 
 
-def test_a_truncated_store_stops_training(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_truncated_store_stops_training(workplace: Path) -> None:
     path = workplace / "artifacts/tracklets/unreal/frames.npy"
     path.write_bytes(path.read_bytes()[:-1000])
-    assert "frames.npy" in fails(capsys, "pretrain", "0")
+    assert "frames.npy" in fails("pretrain", "0")
 
 
-def test_a_damaged_model_stops_evaluation(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_model_stops_evaluation(workplace: Path) -> None:
     path = workplace / "artifacts/models/0/winter.pt"
     path.write_bytes(path.read_bytes()[:5000])
-    assert "winter.pt" in fails(capsys, "evaluate", "0")
+    assert "winter.pt" in fails("evaluate", "0")
 
 
-def test_diverged_training_names_step_and_term(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diverged_training_names_step_and_term(workplace: Path) -> None:
     content = yaml.safe_load((workplace / "params.yaml").read_text())
     content["pretrain"] |= {"rate": 1e30, "backbone_rate": 1e30, "warmup": 0, "gradient_norm": 1e30}
     (workplace / "params.yaml").write_text(yaml.safe_dump(content))
-    assert "training step" in fails(capsys, "pretrain", "0")
+    assert "training step" in fails("pretrain", "0")
