@@ -2,10 +2,20 @@
 # Render the target sets with params.yaml's `benchmark` scale, pin them with DVC and put their objects where git takes them.
 set -euo pipefail
 
-rm -rf data && mkdir data
-for domain in campus winter station; do
-  python -m sttreid.simulate "$domain" "data/$domain"
+domains=(campus winter station)
+for folder in data/*/; do
+  name=$(basename "$folder")
+  [[ $name == "*" || " ${domains[*]} " == *" $name "* ]] ||
+    { echo "error: data/$name is not one of ${domains[*]}: move it away, it must not get into the sample remote" >&2; exit 1; }
 done
+fresh=$(mktemp -d -p .)  # beside data: a failure leaves the sets that are there
+trap 'rm -rf "$fresh"' EXIT
+for domain in "${domains[@]}"; do
+  python -m sttreid.simulate "$domain" "$fresh/$domain"
+done
+rm -rf data
+mv "$fresh" data
+chmod 755 data
 dvc add -q data
 rm -rf data-store
 dvc push -q data.dvc
