@@ -22,10 +22,9 @@ def main(simulate: Simulate, targets: list[str], seeds: list[int], ablation: Abl
     for variant in ablation.variants:
         for seed in seeds:
             cell = read_json(paths.cell_result(variant, seed))
-            if not cell["reuses"]:
-                own = pd.read_csv(paths.cell_history(variant, seed), sep="\t")
-                histories[f"ablation-{variant}-{seed}"] = own
             name = f"{ablation.source}-{seed}" if cell["reuses"] else f"ablation-{variant}-{seed}"
+            if name not in histories:
+                histories[name] = pd.read_csv(paths.cell_history(variant, seed), sep="\t")
             cells.append(summary.complete(cell, histories[name], results))
     everything = (results, cells, targets, simulate.domain, ablation.fitted)
     page, picture = report(*everything), figure(*everything)
