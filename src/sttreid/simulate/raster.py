@@ -21,6 +21,7 @@ Longs = NDArray[np.int64]
 SAMPLES: Final = 2
 NOTHING: Final = -1
 FAR: Final = np.float32(1e9)
+HIDDEN: Final = 2  # place in the counts of `shade` where the kinds of solids begin
 _WRAP: Final = np.float32(0.25)  # light reaches a little round the edge, as it does on cloth
 
 
@@ -106,14 +107,15 @@ def rasterise(
 @kernel
 def shade(
     faces: Ints, parts: Bytes, canonical: Floats, limb: Floats, normals: Floats, materials: Any, lights: Any,
-    sunlit: float, view: Floats, depth: Floats, hit: Ints, bary: Floats, scene: Floats, left: int, top: int,
-    tile: Floats, counts: Longs,
+    sunlit: float, view: Floats, depth: Floats, hit: Ints, bary: Floats, scene: Floats, kinds: Bytes,
+    left: int, top: int, tile: Floats, counts: Longs,
 ) -> None:  # fmt: skip
     """Colours the samples of a tile that the scene does not hide.
 
     `view` [3] points from the person to the camera; `sunlit` is 0 in the shadow of the scene; `scene` [H,
-    W] is its depth. Writes `tile` [h, w, 4], display colour times coverage and coverage. `counts` [2]
-    receives the number of samples of the person inside the picture or not, and of those that are seen.
+    W] is its depth and `kinds` [H, W] the Kind of solid there. Writes `tile` [h, w, 4], display colour times
+    coverage and coverage. `counts` [HIDDEN + kinds] receives the number of samples of the person inside the
+    picture or not, of those that the scene leaves to be seen, and from HIDDEN on of those behind each Kind.
     """
     light, material = lights[0], materials[0]
     colour, total = np.zeros(3, np.float32), np.zeros(4, np.float32)
@@ -129,7 +131,10 @@ def shade(
                 if t == NOTHING:
                     continue
                 counts[0] += 1
-                if not inside or depth[y, x] > scene[top + row, left + column]:
+                if not inside:
+                    continue
+                if depth[y, x] > scene[top + row, left + column]:
+                    counts[HIDDEN + kinds[top + row, left + column]] += 1
                     continue
                 counts[1] += 1
                 a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]

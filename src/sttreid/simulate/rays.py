@@ -13,7 +13,7 @@ from sttreid.simulate.optics import display
 
 SOLID: Final = np.dtype(
     [
-        ("shape", "i4"), ("texture", "i4"), ("seed", "i4"),
+        ("kind", "i4"), ("shape", "i4"), ("texture", "i4"), ("seed", "i4"),
         ("centre", "f8", 3), ("half", "f8", 3),  # metres; half sizes or radii
         ("cosine", "f8"), ("sine", "f8"),  # of the angle by which it is turned around the vertical
         ("first", "f8", 3), ("second", "f8", 3), ("unit", "f8"),  # two colours, metres a texture unit
@@ -24,6 +24,19 @@ OPEN_AIR: Final = 1e6  # ground coordinate of pixels that do not show the ground
 MISS: Final = 1e9  # metres
 _HORIZON: Final = 150.0  # metres, beyond is sky
 _NEAREST: Final = 1e-3
+
+
+class Kind(IntEnum):
+    """What a solid is; OPEN stands for the ground and the sky, which hide nobody."""
+
+    OPEN = 0
+    BUILDING = 1
+    TREE = 2
+    CAR = 3
+    BOX = 4
+    POLE = 5
+    WALL = 6
+    BUSH = 7
 
 
 class Shape(IntEnum):
@@ -237,8 +250,11 @@ def photograph(
     picture: Floats,
     depth: Floats,
     ground: Floats,
+    kinds: NDArray[np.uint8],
 ) -> None:
     """The empty scene: `picture` [H, W, 3] in display values, `depth` [H, W] in metres along the view axis.
+
+    `kinds` [H, W] says which Kind of solid `depth` belongs to.
 
     `ground` [H, W, 2] holds the place of the ground seen in a pixel, OPEN_AIR where something else is seen.
     `sky` [2, 3] are its colours at the zenith and at the horizon; `samples` x `samples` rays a pixel.
@@ -253,6 +269,7 @@ def photograph(
         for x in range(depth.shape[1]):
             depth[y, x], ground[y, x, 0], ground[y, x, 1] = MISS, OPEN_AIR, OPEN_AIR
             picture[y, x] = 0
+            kinds[y, x] = Kind.OPEN
             for s in range(samples * samples):
                 right = (x + (s % samples + 0.5) / samples - centre[0]) / focal
                 down = (y + (s // samples + 0.5) / samples - centre[1]) / focal
@@ -275,6 +292,7 @@ def photograph(
                 _surface_colour(solids[seen], point, seen_face, colour)
                 if s == 0:
                     depth[y, x] = nearest
+                    kinds[y, x] = solids[seen]["kind"]
                     if seen_face == Face.LEVEL:
                         ground[y, x, 0], ground[y, x, 1] = point[0], point[1]
                 slope = max(0.0, best[0] * towards[0] + best[1] * towards[1] + best[2] * towards[2])

@@ -15,7 +15,7 @@ from sttreid.simulate import raster, shadows
 from sttreid.simulate.body import Floats
 from sttreid.simulate.clothing import figure
 from sttreid.simulate.optics import pixels
-from sttreid.simulate.rays import sunlit
+from sttreid.simulate.rays import Kind, sunlit
 from sttreid.simulate.scene import Backdrop, Scene, backdrop, draw_scene
 from sttreid.simulate.sensor import Sensor
 from sttreid.simulate.streams import stream
@@ -168,7 +168,7 @@ class _Stage:
             tile, left, top, counts = self._tile(pose)
             dx, dy = pose.motion
             raster.composite(tile, left, top, dx, dy, picture, self._owner, number, lost)
-            whole[number], seen[number] = counts
+            whole[number], seen[number] = counts[:2]
         uncovered = 1 - lost * raster.SAMPLES**2 / np.maximum(seen, 1)
         shares: NDArray[np.float64] = seen / np.maximum(whole, 1) * np.clip(uncovered, 0, 1)
         return shares
@@ -185,10 +185,11 @@ class _Stage:
         raster.rasterise(pose.screen, person.faces, person.face_parts, left, top, depth, hit, bary)
         view = scene.camera["position"][0] - pose.world[0]
         view /= np.sqrt((view**2).sum())
-        counts = np.zeros(2, np.int64)
+        counts = np.zeros(raster.HIDDEN + len(Kind), np.int64)
         raster.shade(
             person.faces, person.face_parts, person.canonical, person.limb, pose.normals, person.material,
-            scene.light, pose.sun, view, depth, hit, bary, self.still.depth, left, top, tile, counts,
+            scene.light, pose.sun, view, depth, hit, bary, self.still.depth, self.still.kinds,
+            left, top, tile, counts,
         )  # fmt: skip
         return tile, left, top, counts
 

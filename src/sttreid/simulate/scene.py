@@ -11,7 +11,7 @@ from sttreid.domain import Domain, Range, Scale
 from sttreid.simulate.body import Floats
 from sttreid.simulate.colours import of_hue
 from sttreid.simulate.optics import camera_record, light_record
-from sttreid.simulate.rays import SOLID, Shape, Texture, photograph
+from sttreid.simulate.rays import SOLID, Kind, Shape, Texture, photograph
 from sttreid.simulate.wardrobe import weighted
 
 Generator = np.random.Generator
@@ -61,6 +61,7 @@ class Backdrop:
     picture: Floats  # [H, W, 3] display values
     depth: Floats  # [H, W] metres
     ground: Floats  # [H, W, 2] place on the ground, OPEN_AIR elsewhere
+    kinds: NDArray[np.uint8]  # [H, W] Kind of what is seen
 
 
 def draw_scene(rng: Generator, domain: Domain, scale: Scale) -> Scene:
@@ -95,11 +96,17 @@ def backdrop(rng: Generator, scene: Scene, scale: Scale) -> Backdrop:
     """Photographs the empty scene."""
     shape = (scale.height, scale.width)
     still = Backdrop(
-        np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32), np.zeros((*shape, 2), np.float32)
+        np.zeros((*shape, 3), np.float32),
+        np.zeros(shape, np.float32),
+        np.zeros((*shape, 2), np.float32),
+        np.zeros(shape, np.uint8),
     )
     zenith = rng.uniform(0.6, 0.95) * np.array([0.85, 0.93, 1.0])
     sky = np.minimum(np.stack([zenith, zenith * 1.2]), 1).astype(np.float32)
-    photograph(scene.solids, scene.camera, scene.light, sky, _RAYS, still.picture, still.depth, still.ground)
+    photograph(
+        scene.solids, scene.camera, scene.light, sky, _RAYS,
+        still.picture, still.depth, still.ground, still.kinds,
+    )  # fmt: skip
     return still
 
 
@@ -110,7 +117,9 @@ def _surroundings(rng: Generator, style: str, distance: float) -> list[Solid]:
         path = _between_colours(rng, 0.35, 0.55), _between_colours(rng, 0.3, 0.5)
         half = (30, 1.6, 0.004)
         solids.append(
-            _solid(rng, Shape.BOX, (0, distance, 0.001), half, rng.uniform(-0.3, 0.3), 0, path, 1.0)
+            _solid(
+                rng, Kind.OPEN, Shape.BOX, (0, distance, 0.001), half, rng.uniform(-0.3, 0.3), 0, path, 1.0
+            )
         )
     count = 1 if style == "park" else int(rng.integers(1, 3))
     solids += [_wall(rng, style, far, (number - 0.5) * 14 * (count > 1)) for number in range(count)]
@@ -122,13 +131,22 @@ def _surroundings(rng: Generator, style: str, distance: float) -> list[Solid]:
 def _ground(rng: Generator, style: str) -> Solid:
     if style == "park":
         return _solid(
-            rng, Shape.GROUND, (0, 0, 0), (1, 1, 1), 0.0, Texture.GRASS, _GRASS, rng.uniform(0.4, 1.6)
+            rng,
+            Kind.OPEN,
+            Shape.GROUND,
+            (0, 0, 0),
+            (1, 1, 1),
+            0.0,
+            Texture.GRASS,
+            _GRASS,
+            rng.uniform(0.4, 1.6),
         )
     colour = _between_colours(rng, 0.2, 0.6)
     colours = colour, colour * rng.uniform(0.5, 0.85)
     texture = int(rng.choice(_GROUNDS[style]))
     return _solid(
         rng,
+        Kind.OPEN,
         Shape.GROUND,
         (0, 0, 0),
         (1, 1, 1),
@@ -143,33 +161,63 @@ def _wall(rng: Generator, style: str, far: float, aside: float) -> Solid:
     centre = (rng.uniform(-6, 6) + aside, far + rng.uniform(0, 5), 4)
     half, yaw = (rng.uniform(7, 25), 1.5, rng.uniform(3.5, 9)), rng.uniform(-0.35, 0.35)
     if style == "park":
-        return _solid(rng, Shape.BOX, centre, half, yaw, Texture.LEAVES, _LEAVES, 1.0)
+        return _solid(rng, Kind.BUSH, Shape.BOX, centre, half, yaw, Texture.LEAVES, _LEAVES, 1.0)
     colour = _between_colours(rng, 0.25, 0.8, 0.15)
     colours = colour, colour * rng.uniform(0.15, 0.6)
     return _solid(
-        rng, Shape.BOX, centre, half, yaw, int(rng.choice(_WALLS[style])), colours, rng.uniform(0.7, 2.2)
+        rng,
+        Kind.BUILDING,
+        Shape.BOX,
+        centre,
+        half,
+        yaw,
+        int(rng.choice(_WALLS[style])),
+        colours,
+        rng.uniform(0.7, 2.2),
     )
 
 
 def _clutter(rng: Generator, style: str, x: float, y: float) -> list[Solid]:
     """A tree, a car or a box behind the walkers."""
     if style in ("campus", "park") and rng.random() < 0.6:
-        trunk = _solid(rng, Shape.CYLINDER, (x, y, 1.2), (0.13, 0.13, 1.2), 0.0, Texture.PLASTER, _BARK, 0.5)
+        trunk = _solid(
+            rng, Kind.TREE, Shape.CYLINDER, (x, y, 1.2), (0.13, 0.13, 1.2), 0.0, Texture.PLASTER, _BARK, 0.5
+        )
         crown = rng.uniform(1.1, 1.7)
         half = (crown, crown, crown * rng.uniform(0.8, 1.2))
         return [
             trunk,
-            _solid(rng, Shape.ELLIPSOID, (x, y, 2.0 + half[2]), half, 0.0, Texture.LEAVES, _LEAVES, 1.0),
+            _solid(
+                rng,
+                Kind.TREE,
+                Shape.ELLIPSOID,
+                (x, y, 2.0 + half[2]),
+                half,
+                0.0,
+                Texture.LEAVES,
+                _LEAVES,
+                1.0,
+            ),
         ]
     if style == "street" and rng.random() < 0.5:
         paint = of_hue(rng.random(), rng.uniform(0, 0.8), rng.uniform(0.1, 0.8))
         yaw = rng.uniform(-0.3, 0.3)
         hull = _solid(
-            rng, Shape.BOX, (x, y, 0.55), (2.1, 0.85, 0.35), yaw, Texture.PLASTER, (paint, paint), 5.0
+            rng,
+            Kind.CAR,
+            Shape.BOX,
+            (x, y, 0.55),
+            (2.1, 0.85, 0.35),
+            yaw,
+            Texture.PLASTER,
+            (paint, paint),
+            5.0,
         )
         return [
             hull,
-            _solid(rng, Shape.BOX, (x, y, 1.15), (1.1, 0.75, 0.28), yaw, Texture.WINDOWS, _GLASS, 0.9),
+            _solid(
+                rng, Kind.CAR, Shape.BOX, (x, y, 1.15), (1.1, 0.75, 0.28), yaw, Texture.WINDOWS, _GLASS, 0.9
+            ),
         ]
     size = rng.uniform(0.3, 1.0)
     half = (size * rng.uniform(0.3, 1), size * rng.uniform(0.3, 1), size)
@@ -177,7 +225,15 @@ def _clutter(rng: Generator, style: str, x: float, y: float) -> list[Solid]:
     colours = _between_colours(rng, 0.1, 0.9, 0.4), _between_colours(rng, 0.1, 0.9, 0.4)
     return [
         _solid(
-            rng, Shape.BOX, (x, y, size), half, rng.uniform(0, 1.5), texture, colours, rng.uniform(0.2, 0.8)
+            rng,
+            Kind.BOX,
+            Shape.BOX,
+            (x, y, size),
+            half,
+            rng.uniform(0, 1.5),
+            texture,
+            colours,
+            rng.uniform(0.2, 0.8),
         )
     ]
 
@@ -193,28 +249,45 @@ def _occluders(rng: Generator, mean: float, distance: float, width: float) -> li
         if kind == "pole":
             radius, texture = rng.uniform(0.06, 0.25), int(rng.choice([Texture.PLASTER, Texture.STRIPES]))
             half = (radius, radius, 2.2)
-            occluders.append(_solid(rng, Shape.CYLINDER, (x, y, 2.0), half, 0.0, texture, colours, 0.3))
+            occluders.append(
+                _solid(rng, Kind.POLE, Shape.CYLINDER, (x, y, 2.0), half, 0.0, texture, colours, 0.3)
+            )
         elif kind == "wall":
             half = (rng.uniform(0.3, 1.1), 0.25, rng.uniform(0.35, 0.6))
             texture = int(rng.choice([Texture.PLASTER, Texture.BRICKS, Texture.STRIPES]))
             occluders.append(
-                _solid(rng, Shape.BOX, (x, y, 0.45), half, rng.uniform(-0.5, 0.5), texture, colours, 0.3)
+                _solid(
+                    rng,
+                    Kind.WALL,
+                    Shape.BOX,
+                    (x, y, 0.45),
+                    half,
+                    rng.uniform(-0.5, 0.5),
+                    texture,
+                    colours,
+                    0.3,
+                )
             )
         else:
             half = (rng.uniform(0.35, 0.7), 0.5, rng.uniform(0.45, 0.8))
             occluders.append(
-                _solid(rng, Shape.ELLIPSOID, (x, y, 0.4), half, 0.0, Texture.LEAVES, _LEAVES, 0.5)
+                _solid(rng, Kind.BUSH, Shape.ELLIPSOID, (x, y, 0.4), half, 0.0, Texture.LEAVES, _LEAVES, 0.5)
             )
     return occluders
 
 
 def _solid(
-    rng: Generator, shape: Shape, centre: Sequence[float], half: Sequence[float], yaw: float, texture: int,
-    colours: tuple[ArrayLike, ArrayLike], unit: float,
+    rng: Generator, kind: Kind, shape: Shape, centre: Sequence[float], half: Sequence[float], yaw: float,
+    texture: int, colours: tuple[ArrayLike, ArrayLike], unit: float,
 ) -> Solid:  # fmt: skip
     """One SOLID record [1] with a texture seed of its own."""
     solid = np.zeros(1, SOLID)
-    solid["shape"], solid["texture"], solid["seed"] = shape, texture, rng.integers(1, 9999)
+    solid["kind"], solid["shape"], solid["texture"], solid["seed"] = (
+        kind,
+        shape,
+        texture,
+        rng.integers(1, 9999),
+    )
     solid["centre"], solid["half"] = centre, half
     solid["cosine"], solid["sine"] = np.cos(yaw), np.sin(yaw)
     solid["first"], solid["second"], solid["unit"] = *colours, unit
