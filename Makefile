@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # stages and tests pin their own threads; several processes of many threads each would slow each other down
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: repro test lint format install data sheets clean
+.PHONY: repro test lint format install data verify sheets clean
 
 repro: install
 ifeq ($(PROFILE),)
@@ -37,6 +37,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # For maintainers: render the target sets anew (their bytes only change with a new version of the benchmark).
 data: install
 	tools/render_data.sh
+
+# The pinned sets against their manifests' checksums.
+verify: install
+	python -m sttreid.simulate verify data/*
 
 # For maintainers: contact sheets of all domains for the README.
 sheets: install

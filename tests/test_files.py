@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sttreid.errors import InputError
-from sttreid.files import read_json, write_bytes, write_json, write_text
+from sttreid.files import read_json, replace_folder, write_bytes, write_json, write_text
 
 
 def test_content_arrives_and_folders_are_made(tmp_path):
@@ -83,3 +83,25 @@ def test_broken_json_is_refused_with_its_name(tmp_path, content, reason):
 def test_a_missing_file_is_refused_with_its_name(tmp_path):
     with pytest.raises(InputError, match=r"none\.json: cannot be read \(No such file"):
         read_json(tmp_path / "none.json")
+
+
+def test_a_finished_folder_takes_the_place_of_the_old_one(tmp_path):
+    for name in ("new", "old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.txt").write_text(name)
+    replace_folder(tmp_path / "old", by=tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["new.txt"]
+
+
+def test_a_finished_folder_appears_where_nothing_was(tmp_path):
+    (tmp_path / "new").mkdir()
+    replace_folder(tmp_path / "there", by=tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_without_a_finished_folder_the_old_one_stays(tmp_path):
+    (tmp_path / "old").mkdir()
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "old", by=tmp_path / "none")
+    assert (tmp_path / "old").exists()

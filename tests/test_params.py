@@ -66,8 +66,8 @@ ERRORS = [
     ({"model.backbone.last_stride": 3}, r"model\.backbone\.last_stride should be 1 or 2, got 3"),
     ({"model.stt": "perhaps"}, r"model\.stt should be a valid boolean, .*got 'perhaps'"),
     (
-        {"simulate.scale.longest": 6, "simulate.scale.shortest": 7},
-        r"simulate\.scale: shortest must not be above .*7 and 6$",
+        {"simulate.longest": 6, "simulate.shortest": 7},
+        r"simulate: shortest must not be above .*7 and 6$",
     ),
     ({"evaluate.protocol": "a b"}, r"evaluate\.protocol .*got 'a b'"),
     ({"loss": 3}, r"loss should be a dictionary .*got 3"),

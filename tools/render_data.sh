@@ -11,7 +11,7 @@ done
 fresh=$(mktemp -d -p .)  # beside data: a failure leaves the sets that are there
 trap 'rm -rf "$fresh"' EXIT
 for domain in "${domains[@]}"; do
-  python -m sttreid.simulate "$domain" "$fresh/$domain"
+  python -m sttreid.simulate render "$domain" "$fresh/$domain"
 done
 rm -rf data
 mv "$fresh" data

@@ -4,5 +4,5 @@ set -euo pipefail
 
 mkdir -p docs/pictures
 for folder in artifacts/videos/unreal data/campus data/winter data/station; do
-  python -m sttreid.simulate.sheet "$folder" "docs/pictures/$(basename "$folder").jpg"
+  python -m sttreid.simulate sheet "$folder" "docs/pictures/$(basename "$folder").jpg"
 done

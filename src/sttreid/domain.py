@@ -3,12 +3,14 @@
 Every value comes from params.yaml: nothing here has a default.
 """
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+FIRST_DISTRACTOR: Final = 10_001  # identities count from 1, distractors from here on
 
 Count = Annotated[int, Field(ge=1)]
 Even = Annotated[int, Field(ge=16, multiple_of=2)]
@@ -110,6 +112,11 @@ class View:
     person: Range  # height of a person in the walking area, as a share of the picture's height
     occluders: Weight  # mean number of poles, walls and bushes among the walkers
 
+    def __post_init__(self) -> None:
+        _check("height", self.height, 0.5, 30)
+        _check("focal", self.focal, 0.2, 10)
+        _check("person", self.person, 0.05, 0.9)
+
 
 @dataclass(frozen=True, config=CONFIG)
 class Light:
@@ -121,6 +128,12 @@ class Light:
     exposure: Range  # factor
     saturation: Range  # factor, 1 = as it is
     gamma: Range  # display gamma, about 2.2
+
+    def __post_init__(self) -> None:
+        for name in ("sun", "ambient", "saturation"):
+            _check(name, getattr(self, name), 0, 10)
+        for name in ("exposure", "gamma"):
+            _check(name, getattr(self, name), 0.1, 10)
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -134,14 +147,21 @@ class Sensor:
     preset: Preset  # x264 preset: slower is smaller
     keyframes: Count  # frames from one key frame to the next at most
 
+    def __post_init__(self) -> None:
+        _check("noise", self.noise, 0, 255)
+        _check("soft", self.soft, 0, 1)
+        _check("crf", self.crf, 0, 51)
+
 
 @dataclass(frozen=True, config=CONFIG)
 class Crowd:
-    """Who walks when, and how well the detector's boxes fit."""
+    """Who walks when, and the mistakes of the detector and the tracker."""
 
     present: Annotated[float, Field(gt=0)]  # people in the picture at a time, mean
-    cameras: Whole  # cameras that see an identity
+    cameras: Whole  # cameras that see an identity; a distractor is seen by one
     jitter: Annotated[float, Field(ge=0, le=0.2)]  # standard deviation of a box edge as a share of the box
+    fragments: Share  # of the walks on which the tracker loses the person for a while
+    switches: Share  # of the crossings after which two people go on under each other's number
 
     def __post_init__(self) -> None:
         if self.cameras.low < 2:
@@ -171,12 +191,13 @@ class Domain:
 class Scale:
     """How large a data set is."""
 
-    identities: Annotated[int, Field(ge=6)]
+    identities: Annotated[int, Field(ge=6, lt=FIRST_DISTRACTOR)]
+    distractors: Annotated[int, Field(ge=0)]  # people seen by one camera only, for the gallery of the test
     cameras: Annotated[int, Field(ge=2)]
     shortest: Annotated[int, Field(ge=6)]  # tracklet, frames
     longest: Count  # tracklet, frames
     width: Even  # of the videos, pixels
-    height: Even  # of the videos, pixels
+    height: Even  # of the videos, pixels; people grow with it
     fps: Count  # frames a second
     seed: Annotated[int, Field(ge=0)]
     train: Share  # of the identities
@@ -189,3 +210,8 @@ class Scale:
             raise ValueError(
                 f"train and validation must leave a test share, got {self.train}, {self.validation}"
             )
+
+
+def _check(name: str, limits: Range | Whole, least: float, most: float) -> None:
+    if not least <= limits.low <= limits.high <= most:
+        raise ValueError(f"{name} must lie between {least} and {most}, got {limits.low} to {limits.high}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -54,3 +55,21 @@ def write_json(path: Path, content: object) -> None:
     """
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n")
+
+
+def replace_folder(folder: Path, by: Path) -> None:
+    """Put the finished folder ``by``, of the same parent, at ``folder``; what stood there goes away.
+
+    A folder cannot be renamed to one that is not empty, so the old one steps aside under a hidden name.
+    """
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    try:
+        by.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -42,11 +42,17 @@ class Dataset:
 
 
 @dataclass(frozen=True, config=CONFIG)
-class Simulate:
-    """The synthetic pre-training set: which domain, how much of it."""
+class Simulate(Scale):
+    """The synthetic pre-training set: how much of which domain."""
 
     domain: Name
-    scale: Scale
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Benchmark(Scale):
+    """The pinned target sets: their size, and the name under which their bytes never change."""
+
+    version: Name
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -203,7 +209,7 @@ class Params:
     evaluate: Evaluate
     compute: Compute
     ablation: Ablation
-    benchmark: Scale
+    benchmark: Benchmark
     domains: dict[Name, Domain]
     seeds: list[Whole]
     targets: list[Name]

@@ -1,15 +1,23 @@
 import hashlib
 import json
+import multiprocessing
+import time
 from collections import defaultdict
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import av
 import pytest
 
+from sttreid.data.videos import frames
 from sttreid.domain import Domain, Scale
 from sttreid.errors import InputError
 from sttreid.simulate import dataset
 from sttreid.simulate.dataset import render
+from sttreid.simulate.render import film
+
+FILES = ["c1.mp4", "c1.txt", "c2.mp4", "c2.txt", "manifest.json", "tracks.csv", "truth.parquet"]
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -23,8 +31,9 @@ def test_the_number_of_workers_changes_no_byte(
     assert contents(tmp_path / "two") == contents(rendered)
 
 
-def test_a_folder_holds_videos_tracks_and_a_manifest(rendered: Path) -> None:
-    assert list(contents(rendered)) == ["c1.mp4", "c1.txt", "c2.mp4", "c2.txt", "manifest.json"]
+def test_a_folder_holds_videos_tracks_tables_and_a_manifest(rendered: Path) -> None:
+    assert list(contents(rendered)) == FILES
+    assert [path.name for path in rendered.parent.iterdir()] == [rendered.name]
 
 
 def test_the_manifest_describes_the_files(rendered: Path, scale: Scale) -> None:
@@ -32,13 +41,28 @@ def test_the_manifest_describes_the_files(rendered: Path, scale: Scale) -> None:
     assert manifest["format"] == "sttreid-cameras/1"
     assert manifest["name"] == "tiny"
     assert manifest["scale"]["identities"] == scale.identities
-    assert manifest["splits"] == {"train": [1, 2], "validation": [3, 4], "test": [5, 6]}
+    assert manifest["splits"] == {"train": [1, 2], "validation": [3, 4], "test": [5, 6], "distractors": []}
+    assert manifest["domain"]["crowd"]["jitter"] == 0.05
+    assert manifest["gap"] == 3
+    assert "version" not in manifest
     found = contents(rendered)
     for camera, entry in manifest["cameras"].items():
         assert entry["sha256_video"] == found[f"{camera}.mp4"]
         assert entry["sha256_tracks"] == found[f"{camera}.txt"]
         with av.open(str(rendered / f"{camera}.mp4")) as container:
             assert sum(1 for _ in container.decode(video=0)) == entry["frames"]
+    assert manifest["tables"] == {name: found[name] for name in ("tracks.csv", "truth.parquet")}
+
+
+def test_decord_reads_back_every_frame_that_was_encoded(rendered: Path) -> None:
+    manifest = json.loads((rendered / "manifest.json").read_text())
+    for camera, entry in manifest["cameras"].items():
+        with av.open(str(rendered / f"{camera}.mp4")) as container:
+            encoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        read = list(frames(rendered / f"{camera}.mp4", entry["frames"]))
+        assert len(read) == len(encoded) == entry["frames"]
+        for mine, theirs in zip(encoded, read, strict=True):
+            assert abs(mine.astype(int) - theirs.astype(int)).mean() < 3  # two conversions to RGB
 
 
 def test_every_identity_has_boxes_in_two_cameras_and_all_lie_in_the_picture(
@@ -74,22 +98,79 @@ def test_a_failure_leaves_what_was_there(
     monkeypatch.setattr(dataset, "film", fail)
     with pytest.raises(InputError, match="the reason"):
         render("tiny", domain, scale, tmp_path / "old", workers=1)
-    assert [path.name for path in tmp_path.iterdir()] == ["old"]
-    assert (tmp_path / "old" / "kept.txt").read_text() == "kept"
+    assert [path.name for path in (tmp_path / "old").iterdir()] == ["kept.txt"]
 
 
-def test_a_finished_rendering_replaces_the_folder(
-    domain: Domain, scale: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_interrupted_rendering_goes_on_with_what_is_missing(
+    domain: Domain, scale: Scale, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def quick(
-        name: str, _domain: Domain, _scale: Scale, camera: int, _who: list[int], folder: Path, told: object
-    ) -> int:
-        (folder / f"c{camera}.mp4").write_bytes(b"")
-        (folder / f"c{camera}.txt").write_text(name)
-        return 9
+    calls = count()
 
+    def interrupted(*given: object) -> int:
+        if next(calls) == 1:
+            (tmp_path / ".tiny.partial" / f"c{given[3]}.mp4").write_bytes(b"half")
+            raise KeyboardInterrupt
+        return film(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dataset, "film", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        render("tiny", domain, scale, tmp_path / "tiny", workers=1)
+    assert not (tmp_path / "tiny").exists()
+    render("tiny", domain, scale, tmp_path / "tiny", workers=1)
+    assert next(calls) == 3  # the first camera was not filmed again
+    assert contents(tmp_path / "tiny") == contents(rendered)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_what_another_recipe_left_is_not_used(
+    domain: Domain, scale: Scale, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*given: object) -> int:
+        film(*given)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset, "film", stop)
+    with pytest.raises(KeyboardInterrupt):
+        render("tiny", domain, replace(scale, seed=4), tmp_path / "tiny", workers=1)
+    monkeypatch.undo()
+    render("tiny", domain, scale, tmp_path / "tiny", workers=1)
+    assert contents(tmp_path / "tiny") == contents(rendered)
+
+
+def test_a_killed_process_leaves_no_half_video_under_a_final_name(
+    domain: Domain, scale: Scale, rendered: Path, tmp_path: Path
+) -> None:
+    for delay in (0.2, 1.0):
+        process = multiprocessing.get_context("spawn").Process(
+            target=render, args=("tiny", domain, scale, tmp_path / "tiny", 1)
+        )
+        process.start()
+        while not (tmp_path / ".tiny.partial").exists() and process.is_alive():
+            time.sleep(0.02)
+        time.sleep(delay)
+        process.kill()
+        process.join()
+        if (tmp_path / "tiny").exists():  # it was quicker than the kill
+            assert contents(tmp_path / "tiny") == contents(rendered)
+    render("tiny", domain, scale, tmp_path / "tiny", workers=1)
+    assert contents(tmp_path / "tiny") == contents(rendered)
+
+
+def test_a_finished_rendering_replaces_the_folder(domain: Domain, scale: Scale, tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "gone.txt").write_text("")
-    monkeypatch.setattr(dataset, "film", quick)
-    render("new", domain, scale, tmp_path / "old", workers=1)
-    assert list(contents(tmp_path / "old")) == ["c1.mp4", "c1.txt", "c2.mp4", "c2.txt", "manifest.json"]
+    render("new", domain, replace(scale, width=64, height=36), tmp_path / "old", workers=1)
+    assert list(contents(tmp_path / "old")) == FILES
+
+
+def test_distractors_stand_in_one_camera(domain: Domain, scale: Scale, tmp_path: Path) -> None:
+    render("tiny", domain, replace(scale, distractors=3, width=128, height=72), tmp_path / "more", workers=1)
+    seen: dict[int, set[str]] = defaultdict(set)
+    for path in (tmp_path / "more").glob("c*.txt"):
+        for line in path.read_text().splitlines():
+            seen[int(line.split(",")[1])].add(path.stem)
+    assert {number: len(cameras) for number, cameras in seen.items() if number > 6} == {
+        10_001: 1,
+        10_002: 1,
+        10_003: 1,
+    }

@@ -8,13 +8,18 @@ import pytest
 
 from sttreid.domain import Domain, Scale
 from sttreid.errors import InputError
+from sttreid.simulate import raster
 from sttreid.simulate import render as module
-from sttreid.simulate.render import FEWEST, film
-from sttreid.simulate.tracks import Detector
+from sttreid.simulate.optics import pixels
+from sttreid.simulate.rays import SOLID, Kind, Shape
+from sttreid.simulate.render import film, seen
+from sttreid.simulate.scene import backdrop
+from sttreid.simulate.tracks import FEWEST, Detector
+from sttreid.simulate.truth import Truth, read_truth
 
 
 def ignore(count: int) -> None:
-    assert count == 1
+    assert count >= 0
 
 
 def rows(path: Path) -> list[list[float]]:
@@ -50,8 +55,8 @@ def test_who_is_hardly_seen_walks_again(
 ) -> None:
     found = Detector.box
 
-    def blind(self: Detector, frame: int, identity: int, *rest: object) -> object:
-        return None if frame <= 8 else found(self, frame, identity, *rest)  # type: ignore[arg-type]
+    def blind(self: Detector, truth: Truth, width: int, height: int) -> object:
+        return None if truth.frame <= 8 else found(self, truth, width, height)
 
     monkeypatch.setattr(Detector, "box", blind)
     frames = film("again", domain, scale, 1, [1, 2], tmp_path, ignore)
@@ -77,3 +82,129 @@ def test_the_nearer_person_hides_the_farther_one(rendered: Path) -> None:
     assert min(visibility) >= 0.25
     assert max(visibility) == 1
     assert len(set(visibility)) > 3
+
+
+def test_exact_boxes_enclose_silhouettes(domain: Domain, scale: Scale) -> None:
+    """Every sample of the person lies in the box, and none of its sides could move in by two pixels."""
+    bare = replace(domain.clothing, backpack=0.0, bag=0.0, trolley=0.0)  # bags may stand out of the box
+    stage = module._Stage("box", replace(domain, clothing=bare), scale, 1, [1, 2, 3, 4, 5])
+    checked = 0
+    while stage.waiting or stage.actors:
+        before = list(stage.actors)
+        stage.frame()
+        for actor in before:
+            if not actor.boxes or actor.boxes[-1].frame != stage.clock:
+                continue
+            truth = actor.boxes[-1].truth
+            columns, rows_ = silhouette(stage, actor)
+            assert columns.min() >= truth.left - 0.5
+            assert columns.max() <= truth.left + truth.width + 0.5
+            assert rows_.min() >= truth.top - 0.5
+            assert rows_.max() <= truth.top + truth.height + 0.5
+            assert columns.max() - columns.min() > truth.width - 4
+            assert rows_.max() - rows_.min() > truth.height - 4
+            checked += 1
+    assert checked > 5
+
+
+def silhouette(stage: "module._Stage", actor: "module._Actor") -> tuple[np.ndarray, np.ndarray]:
+    """Pixel columns and rows of the samples of a person in the frame that was just filmed."""
+    stage.clock -= 1
+    pose = stage._pose(actor)
+    stage.clock += 1
+    person, (low, high) = actor.walk.figure, (pose.screen.min(0), pose.screen.max(0))
+    left, top = int(low[0]) - 2, int(low[1]) - 2
+    shape = ((int(high[1]) + 3 - top) * raster.SAMPLES, (int(high[0]) + 3 - left) * raster.SAMPLES)
+    depth, hit = np.full(shape, raster.FAR), np.full(shape, raster.NOTHING, np.int32)
+    bary = np.zeros((*shape, 2), np.float32)
+    raster.rasterise(pose.screen, person.faces, person.face_parts, left, top, depth, hit, bary)
+    y, x = np.nonzero(hit != raster.NOTHING)
+    return left + (x + 0.5) / raster.SAMPLES, top + (y + 0.5) / raster.SAMPLES
+
+
+def test_a_person_behind_a_pillar_has_the_visibility_that_geometry_gives(empty: Domain, scale: Scale) -> None:
+    """The pillar's edges are the tangents from the camera; what lies between their columns is hidden."""
+    stage = module._Stage("pillar", empty, scale, 1, [1])
+    while not stage.actors:
+        stage.frame()
+    actor = stage.actors[0]
+    pose = stage._pose(actor)
+    radius, place = 0.12, pose.place * 0.7  # between the camera and the person
+    pillar = np.zeros(1, SOLID)
+    pillar["kind"], pillar["shape"], pillar["cosine"] = Kind.POLE, Shape.CYLINDER, 1.0
+    pillar["centre"], pillar["half"], pillar["unit"] = (*place, 5.0), (radius, radius, 5.0), 1.0
+    stage.scene = replace(stage.scene, solids=np.concatenate([stage.scene.solids[:1], pillar]))
+    stage.still = backdrop(np.random.default_rng(0), stage.scene, scale)
+    found, occluder = stage._draw([pose], stage.still.picture.copy())[0]
+
+    middle, away = np.arctan2(place[0], place[1]), np.hypot(*place)
+    edge = np.arcsin(radius / away)
+    focal, centre = float(stage.scene.camera["focal"][0]), float(stage.scene.camera["centre"][0, 0])
+    eye = np.array([0, 0, stage.scene.camera["position"][0, 2]])
+    limits = []
+    for angle in (middle - edge, middle + edge):  # a vertical edge at the height of the person's middle
+        point = eye + np.array([np.sin(angle) * away, np.cos(angle) * away, 0])
+        point[2] = eye[2] - (eye[2] - 0.9) * 0.7
+        limits.append(pixels(stage.scene.camera, point)[0])
+    assert limits[0] < limits[1] < limits[0] + 2.5 * focal * radius / away
+    assert abs(np.mean(limits) - centre) < scale.width / 2
+    stage.clock += 1
+    columns, _ = silhouette(stage, actor)
+    stage.clock -= 1
+    hidden = ((columns > limits[0]) & (columns < limits[1])).mean()
+    assert 0.1 < hidden < 1
+    assert found == pytest.approx(1 - hidden, abs=0.05)
+    assert occluder == "pole"
+
+
+@pytest.mark.parametrize(
+    ("behind", "covered", "expected"),
+    [
+        ({}, 0, (1.0, "none")),
+        ({"pole": 30}, 0, (0.7, "pole")),
+        ({"pole": 30}, 40, (0.3, "person")),
+        ({"bush": 10, "wall": 20}, 5, (0.65, "wall")),
+        ({"edge": 60}, 20, (0.2, "edge")),
+        ({"car": 4}, 0, (0.96, "none")),
+        ({}, 100, (0.0, "person")),
+    ],
+)
+def test_visibility_and_occluder_follow_from_the_counts(
+    behind: dict[str, int], covered: int, expected: tuple[float, str]
+) -> None:
+    counts = np.zeros(raster.HIDDEN + len(Kind), np.int64)
+    counts[0], counts[1] = 100, 100 - sum(behind.values())
+    for name, count in behind.items():
+        if name != "edge":
+            counts[raster.HIDDEN + Kind[name.upper()]] = count
+    share, occluder = seen(counts, covered)
+    assert (share, occluder) == (pytest.approx(expected[0]), expected[1])
+
+
+def test_tracks_break_where_the_tracker_loses_people(domain: Domain, scale: Scale, tmp_path: Path) -> None:
+    long = replace(scale, shortest=30, longest=30)
+    crowd = replace(domain.view, occluders=0.0), replace(domain.crowd, present=1.0, fragments=1.0)
+    broken = replace(domain, view=crowd[0], crowd=crowd[1])
+    film("broken", broken, long, 1, [1, 2, 3, 4], tmp_path, ignore)
+    truth = read_truth(tmp_path / "c1.parquet")
+    gaps = truth.groupby("identity")["frame"].apply(lambda frames: int((frames.diff() > 3).sum()))
+    assert gaps.min() >= 1
+
+
+def test_switched_numbers_hide_who_it_is_from_the_tracks_alone(
+    domain: Domain, scale: Scale, tmp_path: Path
+) -> None:
+    crowd = replace(domain.crowd, present=6.0, fragments=0.0)
+    long = replace(scale, shortest=25, longest=30)
+    for folder, share in (("clean", 0.0), ("switched", 1.0)):
+        (tmp_path / folder).mkdir()
+        changed = replace(domain, crowd=replace(crowd, switches=share))
+        film("busy", changed, long, 1, list(range(1, 13)), tmp_path / folder, ignore)
+    clean, found = (read_truth(tmp_path / folder / "c1.parquet") for folder in ("clean", "switched"))
+    assert (clean["identity"] == clean["person"]).all()
+    assert (found["identity"] != found["person"]).any()
+    order = ["frame", "person"]
+    same = [table.sort_values(order)[[*order, "left", "visibility"]].to_numpy() for table in (clean, found)]
+    assert np.array_equal(*same)
+    assert (tmp_path / "clean/c1.mp4").read_bytes() == (tmp_path / "switched/c1.mp4").read_bytes()
+    assert set(found["identity"]) == set(clean["identity"])

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from sttreid.errors import InputError
-from sttreid.simulate.sheet import CELL, main, sheet, write_sheet
+from sttreid.simulate.sheet import CELL, sheet, write_sheet
 
 
 def test_a_sheet_has_a_cell_for_every_camera_and_time(rendered: Path) -> None:
@@ -17,8 +17,8 @@ def test_a_sheet_has_a_cell_for_every_camera_and_time(rendered: Path) -> None:
     assert (page[:, third : third + CELL[0] * 4] == 255).all()  # nobody is seen by a third camera
 
 
-def test_the_command_writes_a_small_jpeg(rendered: Path, tmp_path: Path) -> None:
-    main([str(rendered), str(tmp_path / "sheet.jpg"), "--identities", "2"])
+def test_a_sheet_is_a_small_jpeg(rendered: Path, tmp_path: Path) -> None:
+    write_sheet(rendered, tmp_path / "sheet.jpg", 2)
     assert (tmp_path / "sheet.jpg").stat().st_size <= 300_000
     with Image.open(tmp_path / "sheet.jpg") as picture:
         assert picture.format == "JPEG"

@@ -56,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     params = load(folder / "params.yaml")
     for target in TARGETS:
-        render(target, params.domains[target], params.simulate.scale, folder / "data" / target, workers=1)
+        render(target, params.domains[target], params.simulate, folder / "data" / target, workers=1)
     return folder
 
 

@@ -1,11 +1,12 @@
-"""One camera: its people walk, are drawn, filmed and boxed."""
+"""One camera: its people walk, are drawn, filmed, boxed, and written down as they truly were."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from sttreid.domain import Domain, Scale
@@ -19,13 +20,14 @@ from sttreid.simulate.rays import Kind, sunlit
 from sttreid.simulate.scene import Backdrop, Scene, backdrop, draw_scene
 from sttreid.simulate.sensor import Sensor
 from sttreid.simulate.streams import stream
-from sttreid.simulate.tracks import Box, Detector, mot
+from sttreid.simulate.tracks import Box, Detector, kept, lost, mot, switched
+from sttreid.simulate.truth import NOBODY, Truth, facing, write_truth
 from sttreid.simulate.video import VideoWriter
 from sttreid.simulate.walkers import Visit, Walk, schedule, walk
 from sttreid.simulate.wardrobe import look
 
-FEWEST: Final = 4  # boxes of an identity in a camera; after fewer it walks again
-_TRIALS: Final = 8
+_TRIALS: Final = 8  # walks of somebody who is hardly seen
+_NOTICED: Final = 0.05  # share of a person that must be hidden before an occluder is named
 _CHEST: Final = 1.0  # metres, where a walker counts as standing in the sun
 _FAINT: Final = 0.1  # sun below which nobody casts a shadow
 _LOW: Final = 0.2  # height of the sun's direction below which shadows would be endless
@@ -37,6 +39,7 @@ class _Actor:
 
     walk: Walk
     detector: Detector
+    lost: range  # frames of the walk in which the tracker has lost the person
     boxes: list[Box] = field(default_factory=list)
 
 
@@ -58,10 +61,10 @@ def film(
     name: str, domain: Domain, scale: Scale, camera: int, identities: list[int], folder: Path,
     progress: Callable[[int], None],
 ) -> int:  # fmt: skip
-    """Writes c<camera>.mp4 and c<camera>.txt into the folder; returns the number of frames.
+    """Writes c<camera>.mp4, c<camera>.txt and, last of all, c<camera>.parquet; returns the number of frames.
 
-    Every one of `identities` gets at least FEWEST boxes: who is seen less walks again after the others.
-    `progress` is told after each frame how many frames are done since it was last told.
+    Every one of `identities` gets a track: who is hardly seen walks again after the others. `progress` is
+    told after each frame how many boxes it has.
 
     Raises:
         InputError: an identity stays hidden however often it walks.
@@ -73,9 +76,23 @@ def film(
     with VideoWriter(path, *settings) as video:
         while stage.waiting or stage.actors:
             video.write(stage.frame())
-            progress(1)
-    write_text(path.with_suffix(".txt"), mot(stage.boxes))
+            progress(stage.found)
+
+    def toss(one: int, other: int) -> float:
+        return stream(scale.seed, "switch", name, camera, one, other).random()
+
+    boxes = switched(stage.boxes, domain.crowd.switches, toss)
+    write_text(path.with_suffix(".txt"), mot(boxes))
+    table = path.with_suffix(".parquet")
+    write_truth(table.with_suffix(".tmp"), truths(boxes).assign(camera=camera))
+    table.with_suffix(".tmp").replace(table)
     return stage.clock
+
+
+def truths(boxes: list[Box]) -> pd.DataFrame:
+    """The table of boxes of `sttreid.simulate.truth` without the camera, ordered as the tracks' lines are."""
+    rows = [asdict(box.truth) | {"identity": box.identity} for box in boxes]
+    return pd.DataFrame(rows).sort_values(["frame", "identity"], ignore_index=True)
 
 
 class _Stage:
@@ -92,6 +109,7 @@ class _Stage:
         self.actors: list[_Actor] = []
         self.boxes: list[Box] = []
         self.clock = 0
+        self.found = 0  # boxes in the last frame
         self._owner = np.empty((scale.height, scale.width), np.int32)
         self._mask = np.zeros((scale.height, scale.width), np.uint8)
 
@@ -103,8 +121,10 @@ class _Stage:
         picture = self.still.picture.copy()
         for pose in poses:
             self._shadow(pose, picture)
-        for pose, visibility in zip(poses, self._draw(poses, picture), strict=True):
-            self._detect(pose, visibility)
+        found = [
+            self._detect(pose, *seen) for pose, seen in zip(poses, self._draw(poses, picture), strict=True)
+        ]
+        self.found = sum(found)
         self.clock += 1
         for actor in [actor for actor in self.actors if actor.walk.visit.end <= self.clock]:
             self._leave(actor)
@@ -114,15 +134,20 @@ class _Stage:
         scale, keys = self.scale, (visit.identity, self.camera, visit.trial)
         person = figure(look(visit.identity, self.name, self.domain, scale.seed))
         path = stream(scale.seed, "path", self.name, *keys)
-        detector = Detector(stream(scale.seed, "boxes", self.name, *keys), self.domain.crowd.jitter)
-        return _Actor(walk(path, visit, person, self.scene, self.still.depth, scale.fps), detector)
+        crowd = self.domain.crowd
+        return _Actor(
+            walk(path, visit, person, self.scene, self.still.depth, scale.fps),
+            Detector(stream(scale.seed, "boxes", self.name, *keys), crowd.jitter),
+            lost(stream(scale.seed, "lost", self.name, *keys), visit.length, crowd.fragments),
+        )
 
     def _leave(self, actor: _Actor) -> None:
-        """Keeps the boxes of a walk, or sends a person who was hardly seen through once more."""
+        """Keeps the tracks of a walk, or sends a person who was hardly seen through once more."""
         self.actors.remove(actor)
         visit = actor.walk.visit
-        if len(actor.boxes) >= FEWEST:
-            self.boxes += actor.boxes
+        boxes = kept(actor.boxes)
+        if boxes:
+            self.boxes += boxes
             return
         if visit.trial + 1 == _TRIALS:
             raise InputError(
@@ -160,18 +185,19 @@ class _Stage:
             shadows.stencil(screen, person.faces, mask, box)
         shadows.darken(picture, self.still.ground, mask, box, pose.place, scene.shadow)
 
-    def _draw(self, poses: list[_Pose], picture: Floats) -> NDArray[np.float64]:
-        """Draws the poses, far to near; the share of each person that is seen in the end, [poses]."""
+    def _draw(self, poses: list[_Pose], picture: Floats) -> list[tuple[float, str]]:
+        """Draws the poses, far to near; of each person the share that is seen, and the occluder."""
         self._owner[:] = raster.NOTHING
-        lost, seen, whole = (np.zeros(len(poses), np.int64) for _ in range(3))
+        lost_pixels, counted = np.zeros(len(poses), np.int64), []
         for number, pose in enumerate(poses):
             tile, left, top, counts = self._tile(pose)
             dx, dy = pose.motion
-            raster.composite(tile, left, top, dx, dy, picture, self._owner, number, lost)
-            whole[number], seen[number] = counts[:2]
-        uncovered = 1 - lost * raster.SAMPLES**2 / np.maximum(seen, 1)
-        shares: NDArray[np.float64] = seen / np.maximum(whole, 1) * np.clip(uncovered, 0, 1)
-        return shares
+            raster.composite(tile, left, top, dx, dy, picture, self._owner, number, lost_pixels)
+            counted.append(counts)
+        return [
+            seen(counts, int(lost) * raster.SAMPLES**2)
+            for counts, lost in zip(counted, lost_pixels, strict=True)
+        ]
 
     def _tile(self, pose: _Pose) -> tuple[Floats, int, int, NDArray[np.int64]]:
         """The person alone: tile, its first column and row, and the counts of `raster.shade`."""
@@ -193,10 +219,42 @@ class _Stage:
         )  # fmt: skip
         return tile, left, top, counts
 
-    def _detect(self, pose: _Pose, visibility: float) -> None:
+    def _detect(self, pose: _Pose, visibility: float, occluder: str) -> bool:
+        """Whether the detector and the tracker have the person in this frame; keeps the box if so."""
         actor, scale = pose.actor, self.scale
-        outline = pose.screen[actor.walk.figure.person]
-        identity = actor.walk.visit.identity
-        box = actor.detector.box(self.clock + 1, identity, outline, visibility, scale.width, scale.height)
-        if box is not None:
-            actor.boxes.append(box)
+        visit, outline = actor.walk.visit, pose.screen[actor.walk.figure.person, :2]
+        left, top = outline.min(0).tolist()
+        right, bottom = outline.max(0).tolist()
+        now = self.clock - visit.start
+        turned = facing(pose.place, float(actor.walk.yaw[now]))
+        truth = Truth(
+            self.clock + 1,
+            visit.identity,
+            left,
+            top,
+            right - left,
+            bottom - top,
+            visibility,
+            turned,
+            occluder,
+        )
+        box = actor.detector.box(truth, scale.width, scale.height)
+        if box is None or now in actor.lost:
+            return False
+        actor.boxes.append(box)
+        return True
+
+
+def seen(counts: NDArray[np.int64], covered: int) -> tuple[float, str]:
+    """Share of a person that is seen, and what hides most of the rest.
+
+    Args:
+        counts: of `raster.shade`.
+        covered: of the samples that the scene leaves to be seen, how many other people hide.
+    """
+    whole, left = max(int(counts[0]), 1), max(0, int(counts[1]) - covered)
+    hidden = {kind.name.lower(): int(counts[raster.HIDDEN + kind]) for kind in Kind if kind != Kind.OPEN}
+    hidden["person"] = int(counts[1]) - left
+    hidden["edge"] = int(counts[0] - counts[1] - counts[raster.HIDDEN :].sum())
+    worst = max(hidden, key=lambda name: hidden[name])
+    return left / whole, worst if hidden[worst] >= _NOTICED * whole else NOBODY

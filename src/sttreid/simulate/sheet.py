@@ -1,9 +1,6 @@
-"""`python -m sttreid.simulate.sheet FOLDER OUT.jpg`: a contact sheet, identities x cameras x times."""
+"""Contact sheets of a rendered data set: identities x cameras x times."""
 
-import argparse
 import io
-import json
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +9,8 @@ from typing import Final
 import av
 from PIL import Image
 
-from sttreid.errors import InputError
-from sttreid.files import write_bytes
+from sttreid.files import read_json, write_bytes
+from sttreid.simulate.manifest import MANIFEST
 
 CELL: Final = (48, 96)  # width and height of a crop, pixels
 _CAMERAS: Final = 3  # of an identity
@@ -49,9 +46,9 @@ def write_sheet(folder: Path, path: Path, count: int) -> None:
     """Writes the sheet of the first `count` test identities as a JPEG of at most 300 kB.
 
     Raises:
-        InputError: the folder holds no camera videos.
+        InputError: the folder has no manifest.
     """
-    page = sheet(folder, _manifest(folder)["splits"]["test"][:count])
+    page = sheet(folder, read_json(folder / MANIFEST)["splits"]["test"][:count])
     for quality in range(90, 20, -5):
         encoded = io.BytesIO()
         page.save(encoded, "JPEG", quality=quality)
@@ -60,17 +57,8 @@ def write_sheet(folder: Path, path: Path, count: int) -> None:
     write_bytes(path, encoded.getvalue())
 
 
-def _manifest(folder: Path) -> dict[str, dict[str, list[int]]]:
-    path = folder / "manifest.json"
-    try:
-        content: dict[str, dict[str, list[int]]] = json.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read, so {folder} is no folder of camera videos") from error
-    return content
-
-
 def _cameras(folder: Path) -> list[str]:
-    return sorted(_manifest(folder)["cameras"])
+    return sorted(read_json(folder / MANIFEST)["cameras"])
 
 
 def _chosen(tracks: Path, identities: list[int]) -> dict[int, list[Place]]:
@@ -92,20 +80,3 @@ def _crops(video: Path, wanted: dict[int, list[Place]]) -> Iterator[tuple[int, i
             for identity, time, box in wanted.get(number, []):
                 picture = Image.fromarray(frame.to_ndarray(format="rgb24"))
                 yield identity, time, picture.resize(CELL, Image.Resampling.BILINEAR, box)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m sttreid.simulate.sheet", description=__doc__)
-    parser.add_argument("folder", type=Path, help="a rendered folder with its manifest.json")
-    parser.add_argument("picture", type=Path, help="the JPEG to write")
-    parser.add_argument("--identities", type=int, default=24, help="how many (default: %(default)s)")
-    given = parser.parse_args(arguments)
-    write_sheet(given.folder, given.picture, given.identities)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")

@@ -44,6 +44,7 @@ class Walk:
     figure: Figure
     matrices: Floats  # [T, J, 3, 4]
     position: Doubles  # [T, 2] metres
+    yaw: Doubles  # [T] heading in radians from the x axis
     velocity: Doubles  # [T, 2] metres a frame
 
 
@@ -76,7 +77,8 @@ def walk(
     assert best is not None  # a fault is finite, so the first trial is better than none
     position, yaw = best
     matrices = joint_matrices(person, phase, position, yaw, glance=float(rng.normal(0, 0.25)))
-    return Walk(visit, person, matrices, position, steps[:, None] * np.stack([np.cos(yaw), np.sin(yaw)], 1))
+    moves = steps[:, None] * np.stack([np.cos(yaw), np.sin(yaw)], 1)
+    return Walk(visit, person, matrices, position, yaw, moves)
 
 
 def _path(

@@ -8,7 +8,7 @@ from sttreid.simulate.dataset import render
 
 def main(simulate: Simulate, domains: dict[str, Domain]) -> None:
     """Render the synthetic domain; the number of worker processes does not change a byte."""
-    render(simulate.domain, domains[simulate.domain], simulate.scale, paths.videos(simulate.domain))
+    render(simulate.domain, domains[simulate.domain], simulate, paths.videos(simulate.domain))
 
 
 if __name__ == "__main__":

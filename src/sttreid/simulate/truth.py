@@ -1,0 +1,101 @@
+"""What is true about every box of a camera's tracks, and about every track, as tables.
+
+`truth.parquet` has one row a box: camera, frame (from 1), identity (as the tracks say), person (who it is:
+another number after an identity switch), the exact box in pixels (left, top, width, height: all of the
+person without bags, hidden parts and parts outside the picture included), visibility (share of the person's
+area that is seen, 0 to 1), orientation (degrees from -180 to 180: 0 faces the camera, 90 looks to the right
+of the picture, 180 away) and occluder (what hides most: a kind of solid, "person", "edge" of the picture, or
+"none").
+
+`tracks.csv` has one row a track: camera, identity, track (from 1 for each identity in a camera), first and
+last frame, boxes, visibility (mean), orientation (circular mean), occluder (what hides most over all frames)
+and switches (boxes that show somebody else).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+NOBODY: Final = "none"
+SCHEMA: Final = pa.schema(
+    [
+        *((name, pa.int32()) for name in ("camera", "frame", "identity", "person")),
+        *((name, pa.float32()) for name in ("left", "top", "width", "height", "visibility", "orientation")),
+        ("occluder", pa.string()),
+    ]
+)
+_DIGITS: Final = 4
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One person in one frame; the fields are columns of `truth.parquet`."""
+
+    frame: int
+    person: int
+    left: float
+    top: float
+    width: float
+    height: float
+    visibility: float
+    orientation: float
+    occluder: str
+
+
+def facing(place: NDArray[np.float64], yaw: float) -> float:
+    """Orientation in degrees of a person at `place` [2] on the ground who walks towards `yaw` (radians).
+
+    The camera hangs above the origin and looks along +y.
+    """
+    back = float(np.arctan2(-place[1], -place[0]))  # the direction to the camera
+    return float(np.rad2deg(np.angle(np.exp(1j * (yaw - back)))))
+
+
+def read_truth(path: Path) -> pd.DataFrame:
+    """The table of boxes."""
+    table: pd.DataFrame = pd.read_parquet(path)
+    return table
+
+
+def write_truth(path: Path, table: pd.DataFrame) -> None:
+    """Writes a table of boxes; equal tables give equal bytes."""
+    columns = pa.Table.from_pandas(table[SCHEMA.names], schema=SCHEMA, preserve_index=False)
+    pq.write_table(columns.replace_schema_metadata(None), path, compression="zstd")
+
+
+def by_track(table: pd.DataFrame, numbers: "pd.Series[int]") -> pd.DataFrame:
+    """The table of tracks; `numbers` are the tracks' numbers, one a row of the table of boxes."""
+    rows = table.assign(
+        track=numbers,
+        hidden=1 - table["visibility"],
+        east=np.cos(np.deg2rad(table["orientation"])),
+        north=np.sin(np.deg2rad(table["orientation"])),
+        switched=table["person"] != table["identity"],
+    )
+    groups = rows.groupby(["camera", "identity", "track"])
+    tracks = groups.agg(
+        first=("frame", "min"),
+        last=("frame", "max"),
+        boxes=("frame", "size"),
+        visibility=("visibility", "mean"),
+        east=("east", "mean"),
+        north=("north", "mean"),
+        switches=("switched", "sum"),
+    )
+    tracks["visibility"] = tracks["visibility"].astype(float).round(_DIGITS)
+    tracks["orientation"] = np.rad2deg(np.arctan2(tracks["north"], tracks["east"])).astype(float).round(1)
+    tracks["occluder"] = groups.apply(_worst)
+    order = ["first", "last", "boxes", "visibility", "orientation", "occluder", "switches"]
+    return tracks[order].reset_index()
+
+
+def _worst(rows: pd.DataFrame) -> str:
+    """What hides most of a track; ties by name."""
+    hidden = rows[rows["occluder"] != NOBODY].groupby("occluder")["hidden"].sum()
+    return NOBODY if hidden.empty else str(hidden.idxmax())

@@ -1,0 +1,61 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sttreid.domain import Domain, Scale
+from sttreid.errors import InputError
+from sttreid.simulate.manifest import MANIFEST, differences, recipe
+
+
+@pytest.fixture
+def copy(rendered: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(rendered, tmp_path / "copy"))
+
+
+def test_a_rendering_agrees_with_its_manifest(rendered: Path) -> None:
+    assert differences(rendered, rendered / MANIFEST) == []
+
+
+@pytest.mark.parametrize("name", ["c1.mp4", "c2.txt", "truth.parquet", "tracks.csv"])
+def test_a_file_with_another_byte_is_named(copy: Path, name: str) -> None:
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(bytes(content))
+    (sentence,) = differences(copy, copy / MANIFEST)
+    assert sentence.startswith(f"{copy / name}: the checksum must be ")
+
+
+def test_missing_and_surplus_files_are_named(copy: Path) -> None:
+    (copy / "c1.txt").rename(copy / "c7.txt")
+    assert differences(copy, copy / MANIFEST) == [
+        f"{copy / 'c1.txt'}: is missing",
+        f"{copy / 'c7.txt'}: is not in the manifest",
+    ]
+
+
+def test_a_folder_that_is_not_there_lacks_every_file(rendered: Path, tmp_path: Path) -> None:
+    assert len(differences(tmp_path / "none", rendered / MANIFEST)) == 6
+
+
+def test_a_manifest_without_checksums_is_refused(copy: Path) -> None:
+    content = json.loads((copy / MANIFEST).read_text())
+    del content["cameras"]["c2"]["sha256_video"]
+    (copy / MANIFEST).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"manifest\.json: must be a manifest of the simulator"):
+        differences(copy, copy / MANIFEST)
+
+
+def test_a_recipe_holds_everything_that_decides_the_bytes(domain: Domain, scale: Scale) -> None:
+    first = recipe("a", domain, scale, None)
+    assert json.loads(json.dumps(first)) == first
+    assert first == recipe("a", domain, replace(scale), None)
+    others = [
+        recipe("b", domain, scale, None),
+        recipe("a", replace(domain, crowd=replace(domain.crowd, jitter=0.06)), scale, None),
+        recipe("a", domain, replace(scale, seed=4), None),
+        recipe("a", domain, scale, "v1"),
+    ]
+    assert all(other != first for other in others)

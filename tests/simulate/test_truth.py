@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sttreid.simulate.tracks import GAP, fragments
+from sttreid.simulate.truth import SCHEMA, by_track, facing, read_truth, write_truth
+
+
+@pytest.mark.parametrize(
+    ("place", "yaw", "degrees"),
+    [
+        ((0, 10), -90, 0),  # far ahead, walking towards the camera
+        ((0, 10), 90, 180),
+        ((0, 10), 0, 90),  # to the right
+        ((0, 10), 180, -90),
+        ((5, 5), -135, 0),  # aside, still straight towards the camera
+        ((-5, 5), -45, 0),
+        ((5, 5), -90, 45),
+    ],
+)
+def test_orientation_is_measured_from_the_direction_to_the_camera(
+    place: tuple[float, float], yaw: float, degrees: float
+) -> None:
+    found = facing(np.array(place, float), np.deg2rad(yaw))
+    assert np.exp(1j * np.deg2rad(found)) == pytest.approx(np.exp(1j * np.deg2rad(degrees)))
+
+
+def table() -> pd.DataFrame:
+    rows = [
+        (1, 1, 5, 5, 1.0, 170.0, "none"),
+        (1, 2, 5, 5, 0.6, -170.0, "pole"),
+        (1, 3, 5, 8, 0.8, 180.0, "person"),
+        (1, 9, 5, 5, 1.0, 10.0, "none"),
+        (2, 1, 5, 5, 1.0, 0.0, "none"),
+    ]
+    columns = ["camera", "frame", "identity", "person", "visibility", "orientation", "occluder"]
+    return pd.DataFrame(rows, columns=columns).assign(left=1.5, top=2.0, width=3.0, height=4.0)
+
+
+def test_a_table_is_read_back_and_its_bytes_repeat(tmp_path: Path) -> None:
+    write_truth(tmp_path / "a.parquet", table())
+    write_truth(tmp_path / "b.parquet", table())
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    found = read_truth(tmp_path / "a.parquet")
+    assert list(found.columns) == SCHEMA.names
+    pd.testing.assert_frame_equal(found, table()[SCHEMA.names], check_dtype=False)
+
+
+def test_tracks_sum_up_their_boxes() -> None:
+    found = by_track(table(), pd.Series([1, 1, 1, 2, 1]))
+    assert found[["camera", "identity", "track", "first", "last", "boxes"]].to_numpy().tolist() == [
+        [1, 5, 1, 1, 3, 3],
+        [1, 5, 2, 9, 9, 1],
+        [2, 5, 1, 1, 1, 1],
+    ]
+    assert found["visibility"].tolist() == [0.8, 1.0, 1.0]
+    assert abs(found["orientation"][0]) == 180  # the mean of 170, -170 and 180, not of the numbers
+    assert found["occluder"].tolist() == ["pole", "none", "none"]
+    assert found["switches"].tolist() == [1, 0, 0]
+
+
+def test_a_rendered_folder_says_what_is_true_about_every_line(rendered: Path) -> None:
+    truth = read_truth(rendered / "truth.parquet")
+    lines = [
+        (int(path.stem[1:]), *map(float, line.split(",")))
+        for path in sorted(rendered.glob("c*.txt"))
+        for line in path.read_text().splitlines()
+    ]
+    assert len(lines) == len(truth)
+    for (camera, frame, identity, left, top, width, height, _, _, visibility), row in zip(
+        lines, truth.itertuples(), strict=True
+    ):
+        assert (row.camera, row.frame, row.identity, row.person) == (camera, frame, identity, identity)
+        assert row.visibility == pytest.approx(visibility, abs=0.0051)
+        assert (row.occluder == "none") == (row.visibility >= 0.95) or row.visibility > 0.6
+        overlap = min(left + width, row.left + row.width) - max(left, row.left)
+        assert overlap > 0.5 * min(width, row.width)
+        assert min(top + height, row.top + row.height) - max(top, row.top) > 0.5 * row.height
+    tracks = pd.read_csv(rendered / "tracks.csv")
+    assert tracks["boxes"].sum() == len(truth)
+    for _, row in tracks.iterrows():
+        own = truth[(truth["camera"] == row["camera"]) & (truth["identity"] == row["identity"])]
+        numbers = np.array(fragments(own["frame"], GAP)) + 1
+        own = own[numbers == row["track"]]
+        assert (own["frame"].min(), own["frame"].max(), len(own)) == (row["first"], row["last"], row["boxes"])
+        assert own["visibility"].mean() == pytest.approx(row["visibility"], abs=1e-3)
