@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bench import power
 from sttreid.params import load, run
 from sttreid.simulate.dataset import render
 from tests.tiny import parameters, profile
@@ -97,6 +98,15 @@ def test_metrics_name_protocol_and_counts(finished: Path) -> None:
     ablation = json.loads((finished / "metrics" / "ablation.json").read_text())
     assert set(VARIANTS) <= set(ablation)
     assert set(ablation["full"]) == set(ablation["cnn"])
+
+
+def test_the_power_is_measured_on_every_query_of_every_target(workplace: Path) -> None:
+    table = power.train(load(workplace / "params.yaml"), 0, pretrain=2, finetune=1)
+    queries = json.loads((workplace / "metrics" / "cross_domain.json").read_text())["queries"]
+    assert table.groupby(["target", "model"]).size().to_dict() == {
+        (target, model): queries[target] for target in TARGETS for model in power.MODELS
+    }
+    assert set(table["hit"]) <= {0, 1}
 
 
 def test_the_full_arm_is_the_fine_tuned_model(finished: Path) -> None:

@@ -1,0 +1,64 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench.power import bootstrap, differences, report
+
+
+def outcomes(gain: float, spread: float = 0.0, seeds: int = 5, identities: int = 60) -> pd.DataFrame:
+    """Hits of two models on three queries of every identity; the first is better by `gain`."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for target in ("a", "b"):
+        for seed in range(seeds):
+            shift = rng.normal(0, spread)
+            for identity in range(identities):
+                for query in range(3):
+                    for model, chance in (("with", 0.5 + gain + shift), ("without", 0.5)):
+                        place = (target, 3 * identity + query, identity, model, seed)
+                        rows.append((*place, int(rng.random() < chance)))
+    return pd.DataFrame(rows, columns=["target", "query", "identity", "model", "seed", "hit"])
+
+
+def test_differences_are_sums_over_the_queries_of_an_identity() -> None:
+    table = outcomes(0.2, seeds=2, identities=4)
+    cells = differences(table)
+    assert list(cells) == ["a", "b"]
+    for target in ("a", "b"):
+        cell = cells[target]
+        assert cell.shape == (4, 2, 2)
+        for identity in range(4):
+            for seed in range(2):
+                own = table.query("target == @target and identity == @identity and seed == @seed")
+                hits = own.groupby("model")["hit"].sum()
+                assert cell[identity, seed].tolist() == [hits["with"] - hits["without"], 3]
+
+
+def test_the_spread_of_independent_queries_is_that_of_the_binomial_or_a_little_more() -> None:
+    """Drawing seeds and identities counts noise of single queries up to three times: a known, safe bias."""
+    drawn = bootstrap(differences(outcomes(0.0)), seed=0)
+    expected = np.sqrt(2 * 0.25 / (3 * 60 * 5) / 2)  # two models, 900 trials a set, mean of two sets
+    assert 0.9 * expected < drawn.std() < 1.9 * expected
+    assert abs(drawn.mean()) < 4 * expected
+
+
+def test_seeds_that_disagree_widen_the_interval() -> None:
+    narrow, wide = (bootstrap(differences(outcomes(0.0, spread)), seed=0).std() for spread in (0.0, 0.2))
+    assert wide > 2 * narrow
+
+
+def test_queries_of_a_person_are_drawn_together() -> None:
+    table = outcomes(0.0)
+    alike = table.assign(hit=table.groupby(["target", "seed", "identity", "model"])["hit"].transform("first"))
+    spreads = [bootstrap(differences(rows), seed=0).std() for rows in (table, alike)]
+    assert spreads[1] / spreads[0] == pytest.approx(np.sqrt(3), rel=0.35)
+
+
+def test_the_report_finds_a_difference_that_is_there() -> None:
+    lines = report(outcomes(0.2), resamples=500).splitlines()
+    assert lines[0].startswith("5 seeds (0, 1, 2, 3, 4)")
+    cells = [cell.strip() for cell in lines[-1].split("|")]
+    assert cells[1:3] == ["mean of all", "360"]
+    low, high = (float(word) for word in cells[5].split(" to "))
+    assert 10 < low < float(cells[4]) < high < 30
+    assert float(cells[6]) == pytest.approx((high - low) / 2, abs=0.11)
