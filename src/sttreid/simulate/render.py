@@ -1,7 +1,7 @@
 """One camera: its people walk, are drawn, filmed, boxed, and written down as they truly were."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -91,7 +91,7 @@ def film(
 
 def truths(boxes: list[Box]) -> pd.DataFrame:
     """The table of boxes of `sttreid.simulate.truth` without the camera, ordered as the tracks' lines are."""
-    rows = [asdict(box.truth) | {"identity": box.identity} for box in boxes]
+    rows = [vars(box.truth) | {"identity": box.identity} for box in boxes]
     return pd.DataFrame(rows).sort_values(["frame", "identity"], ignore_index=True)
 
 
