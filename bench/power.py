@@ -53,7 +53,7 @@ def train(params: Params, seed: int, pretrain: int = PRETRAIN, finetune: int = F
             transfer(start, network)
             _fit(params, network, store, params.finetune, finetune, entropy, seed)
             rules = protocol(params.evaluate.protocol)
-            rows = score_network(network.eval(), store, "test", params.compute.clips, rules).per_query
+            rows = score_network(network.eval(), store, params.compute.clips, rules).per_query
             hits = rows[rows["matches"] > 0]
             table = hits[["query", "identity"]].assign(hit=(hits["first_hit"] == 1).astype(int))
             tables.append(table.assign(target=target, model=model, seed=seed))

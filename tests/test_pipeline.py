@@ -78,7 +78,7 @@ def ran(output: str) -> list[str]:
 def test_stage_instances_are_the_expected_ones() -> None:
     names = call(ROOT, "dvc", "stage", "list", "--name-only").split()
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    expected = {"simulate", "cross_domain", "configs", "report"}
+    expected = {"simulate", "compare", "cross_domain", "configs", "report"}
     expected |= {f"decode@{name}" for name in params["datasets"]}
     for seed in params["seeds"]:
         expected |= {f"pretrain@{seed}", f"evaluate@{seed}"}
@@ -99,7 +99,7 @@ def test_lock_and_metrics_belong_to_code_params_and_data(tmp_path: Path) -> None
 
 def test_the_committed_metrics_are_those_of_the_lock() -> None:
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
-    for stage in ("cross_domain", "report"):
+    for stage in ("compare", "cross_domain", "report"):
         for out in lock[stage]["outs"]:
             path = ROOT / out["path"]
             assert path.exists(), f"{path} is in dvc.lock but not in the tree"

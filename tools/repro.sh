@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Run the pipeline with two one-thread training processes side by side: synthetic pre-training and fine-tuning in one
-# stream, the ablation's cells in the other. `dvc repro` alone does the same, one stage after the other.
+# Run the pipeline with two one-thread training processes side by side: synthetic pre-training, fine-tuning and the test
+# of these models in one stream, the ablation's cells in the other. `dvc repro` alone does the same, one stage after the
+# other.
 set -euo pipefail
 
 dvc status -q && { echo "Everything is up to date."; exit 0; }
 
 dvc repro decode configs
 # read before the streams start: they rewrite dvc.lock, which listing reads
-mapfile -t first < <(dvc stage list --name-only pretrain; dvc stage list --name-only finetune)
+mapfile -t first < <(for stage in pretrain finetune evaluate; do dvc stage list --name-only "$stage"; done)
 mapfile -t second < <(dvc stage list --name-only ablate)
 
 # --wait-for-lock and -s (no upstream stages) are what makes parallel calls safe

@@ -64,6 +64,15 @@ class Decode:
 
 
 @dataclass(frozen=True, config=CONFIG)
+class Compare:
+    """How well a small classifier tells the crops of two data sets apart: how many, drawn how."""
+
+    crops: Count
+    folds: Annotated[int, Field(ge=2)]
+    seed: Whole
+
+
+@dataclass(frozen=True, config=CONFIG)
 class Clip:
     """How many frames of a tracklet the network sees at once (T)."""
 
@@ -199,6 +208,7 @@ class Params:
     datasets: dict[Name, Dataset]
     simulate: Simulate
     decode: Decode
+    compare: Compare
     clip: Clip
     augment: Augment
     batch: Batch

@@ -53,7 +53,7 @@ def test_the_index_carries_split_and_visibility(painted: Path, tmp_path: Path) -
 
 
 def test_tracklets_are_numbered_by_split_then_identity_then_camera(campus: Path) -> None:
-    rows = arrange(read_cameras(campus).detections)
+    rows = arrange(read_cameras(campus).detections, None)
     firsts = rows.drop_duplicates("tracklet")[["tracklet", "identity", "camera"]]
     assert firsts.to_numpy().tolist() == [
         [number, identity, camera]
@@ -66,6 +66,61 @@ def test_tracklets_are_numbered_by_split_then_identity_then_camera(campus: Path)
     ]
     assert rows.index.tolist() == list(range(len(rows)))
     assert (rows.groupby("tracklet")["frame"].diff().dropna() > 0).all()
+
+
+def cut(campus: Path, camera: int, identity: int, frames: set[int]) -> None:
+    """Take lines out of a camera's tracks."""
+    path = campus / f"c{camera}.txt"
+    kept = [words for words in map(str.strip, path.open()) if not taken(words, identity, frames)]
+    path.write_text("\n".join(kept) + "\n")
+
+
+def taken(line: str, identity: int, frames: set[int]) -> bool:
+    frame, owner = line.split(",")[:2]
+    return int(owner) == identity and int(frame) in frames
+
+
+@pytest.mark.parametrize("gap", [1, 2, 3, 4, None])
+def test_a_tracklet_ends_where_the_next_box_is_later_than_the_gap(campus: Path, gap: int | None) -> None:
+    cut(campus, 1, 4, {2, 3, 4})
+    cut(campus, 2, 7, {3})
+    cut(campus, 10, 5, {2, 4, 5})
+    rows = arrange(read_cameras(campus).detections, gap)
+    numbers, before = [], None
+    for identity, camera, frame in rows[["identity", "camera", "frame"]].itertuples(index=False):
+        goes_on = before is not None and before[:2] == (identity, camera)
+        if goes_on and (gap is None or frame - before[2] <= gap):
+            numbers.append(numbers[-1])
+        else:
+            numbers.append(numbers[-1] + 1 if numbers else 0)
+        before = (identity, camera, frame)
+    assert rows["tracklet"].tolist() == numbers
+    pairs = rows.groupby(["identity", "camera"])["tracklet"].nunique()
+    assert pairs.sum() - len(pairs) == {1: 4, 2: 2, 3: 1, 4: 0, None: 0}[gap]
+
+
+def test_fragments_and_distractors_become_tracklets_of_the_store(
+    painted: Path, edit: Edit, tmp_path: Path
+) -> None:
+    cut(painted, 1, 4, {2, 3})  # seen in the frames 1, 4, 5, ...
+    for camera in (1, 2, 10):  # identity 2 comes last then, though its number is the smallest
+        cut(painted, camera, 2, set(range(1, 9)) if camera != 2 else set())
+
+    def change(manifest: dict[str, Any]) -> None:
+        manifest["splits"]["train"].remove(2)
+        manifest["splits"]["distractors"] = [2]
+        manifest["gap"] = 2
+
+    store = decode_cameras(read_cameras(edit(change)), 16, 8, tmp_path / "store")
+    table = store.tracklets[["identity", "camera", "split"]].to_numpy().tolist()
+    assert table[-1] == [2, 2, "distractors"]
+    fragments = store.tracklets[(store.tracklets["identity"] == 4) & (store.tracklets["camera"] == 1)]
+    first, second = fragments["tracklet"].tolist()
+    assert second == first + 1
+    assert store.index[store.index["tracklet"] == first]["frame"].tolist() == [1]
+    assert store.index[store.index["tracklet"] == second]["frame"].tolist()[0] == 4
+    upper = store.frames[:, 3, 4].mean(axis=1)
+    assert np.abs(upper - 25 * store.index["identity"]).max() <= 6
 
 
 def test_two_runs_give_equal_bytes(painted: Path, tmp_path: Path) -> None:

@@ -70,11 +70,21 @@ def test_a_missing_key_is_named(edit: Edit, key: str) -> None:
         (lambda m: m["cameras"].update(gate={"frames": 8}), "end in digits, got 'gate'"),
         (lambda m: m["cameras"].update({"../c3": {"frames": 8}}), "end in digits, got '../c3'"),
         (lambda m: m["splits"].pop("test"), "the key 'test' is missing"),
-        (lambda m: m["splits"].update(extra=[1]), "splits must be train, validation, test, got extra"),
+        (
+            lambda m: m["splits"].update(extra=[1]),
+            "splits must be train, validation, test, distractors, got extra",
+        ),
         (lambda m: m["splits"].update(test=4), "'test' must be of type list, got 4"),
         (lambda m: m["splits"].update(test=["4", 9]), "identities of 'test' must be integers, got '4'"),
         (lambda m: m["splits"]["test"].append(4), "identity 4 stands in 'test' and again in 'test'"),
         (lambda m: m["splits"]["test"].append(7), "identity 7 stands in 'train' and again in 'test'"),
+        (lambda m: m["splits"].update(distractors=[4]), "identity 4 stands in 'test' and again in 'distr"),
+        (lambda m: m["splits"].update(distractors=[88]), "88 of the split 'distractors' must have a line"),
+        (lambda m: m["splits"].update(distractors=None), "'distractors' must be of type list, got None"),
+        (lambda m: m.update(gap=0), "'gap' must be at least 1, got 0"),
+        (lambda m: m.update(gap="3"), "'gap' must be of type int, got '3'"),
+        (lambda m: m.update(gap=True), "'gap' must be of type int, got True"),
+        (lambda m: m.update(gap=2.0), "'gap' must be of type int, got 2.0"),
     ],
 )
 def test_a_broken_manifest_is_named_with_its_rule_and_value(
@@ -147,3 +157,38 @@ def test_an_identity_of_one_camera_is_named_with_it(campus: Path, identity: int,
     message = refusal(campus)
     assert f"identity {identity} of the split '{split}' must be seen by at least two cameras" in message
     assert message.endswith("got only camera 2")
+
+
+def test_fragments_in_one_camera_do_not_count_as_two_cameras(edit: Edit, campus: Path) -> None:
+    folder = edit(lambda manifest: manifest.update(gap=1))
+    for camera in (1, 10):
+        path = campus / f"c{camera}.txt"
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join(line for line in lines if line.split(",")[1] != "4"))
+    path = campus / "c2.txt"
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith("2,4,")))
+    assert refusal(folder).endswith("must be seen by at least two cameras, got only camera 2")
+
+
+def test_the_gap_is_that_of_the_manifest_or_none(edit: Edit, campus: Path) -> None:
+    assert read_cameras(campus).gap is None
+    assert read_cameras(edit(lambda manifest: manifest.update(gap=3))).gap == 3
+
+
+def test_one_camera_and_one_line_are_enough_for_a_distractor(edit: Edit, campus: Path) -> None:
+    path = campus / "c2.txt"
+    path.write_text(path.read_text() + "3,77,1,1,5,5\n")
+    detections = read_cameras(edit(lambda m: m["splits"].update(distractors=[77]))).detections
+    assert detections[detections["split"] == "distractors"]["identity"].tolist() == [77]
+    assert set(detections[detections["split"] == "test"]["identity"]) == {4, 9}
+
+
+def test_there_may_be_no_distractors(edit: Edit, campus: Path) -> None:
+    before = read_cameras(campus).detections
+    assert read_cameras(edit(lambda m: m["splits"].update(distractors=[]))).detections.equals(before)
+
+
+def test_other_members_of_the_manifest_are_ignored(edit: Edit, campus: Path) -> None:
+    before = read_cameras(campus).detections
+    folder = edit(lambda m: m.update(version="v1", sha256_truth="0", scale={"gap": 9}, tables={"t": "0"}))
+    assert read_cameras(folder).detections.equals(before)

@@ -135,6 +135,28 @@ def test_a_split_gives_its_tracklets_with_rows_from_0(tmp_path: Path) -> None:
     assert store.of_split("test").index.tolist() == [0]
 
 
+def test_the_gallery_is_the_test_and_then_the_distractors(tmp_path: Path) -> None:
+    store = write(tmp_path / "plain")
+    assert store.gallery().equals(store.of_split("test"))
+    table = index()
+    table["split"] = table["tracklet"].map({0: "distractors", 1: "distractors", 2: "train", 3: "test"})
+    store = write_store(tmp_path / "store", table, ((row, pixels(row)) for row in range(10)), 6, 4)
+    assert store.gallery()[["tracklet", "identity", "split", "start", "length"]].to_numpy().tolist() == [
+        [3, 7, "test", 8, 2],
+        [0, 5, "distractors", 0, 3],
+        [1, 5, "distractors", 3, 1],
+    ]
+    assert store.gallery().index.tolist() == [0, 1, 2]
+    assert (store.gallery().dtypes == store.tracklets.dtypes).all()
+
+
+def test_a_gallery_needs_a_test(tmp_path: Path) -> None:
+    table = index().assign(split="distractors")
+    store = write_store(tmp_path / "store", table, ((row, pixels(row)) for row in range(10)), 6, 4)
+    with pytest.raises(InputError, match="the store holds the splits distractors, got 'test'"):
+        store.gallery()
+
+
 def test_an_unknown_split_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the store holds the splits train, validation, test, got 'dev'"):
         write(tmp_path / "store").of_split("dev")
@@ -202,7 +224,7 @@ def test_an_index_of_other_columns_is_refused(tmp_path: Path) -> None:
         (1, "identity", 6, "row 1: a tracklet must have one identity, camera and split"),
         (2, "camera", 6, "row 2: a tracklet must have one identity, camera and split"),
         (7, "split", "test", "row 7: a tracklet must have one identity, camera and split"),
-        (3, "split", "dev", "row 3: split must be one of train, validation, test, got 'dev'"),
+        (3, "split", "dev", "row 3: split must be one of train, validation, test, distractors, got 'dev'"),
     ],
 )
 def test_an_index_that_breaks_a_rule_is_refused_before_anything_is_replaced(

@@ -6,8 +6,8 @@ TARGETS = ["campus", "winter", "station"]
 PROTOCOL = {
     "name": "embedded",
     "source": "Made for these tests.",
-    "queries": "all",
-    "gallery": "all",
+    "queries": "test",
+    "gallery": "test and distractors",
     "excluded": "same identity and camera",
     "average_precision": "step",
     "unmatched": "drop",
@@ -26,7 +26,8 @@ def numbers(rank1, target):
         "mAP": rank1 / 2,
         "mINP": rank1 / 4,
     }
-    return {**rates, "queries": 100 + place, "dropped": place, "gallery": 100 + 2 * place}
+    counts = {"queries": 100 + place, "dropped": place, "gallery": 120 + 2 * place, "distractors": 20 + place}
+    return {**rates, **counts}
 
 
 def result(seed):
@@ -71,3 +72,20 @@ def cells():
         cell("spatial", 0, 0.97),
         cell("spatial", 1, 0.31, 0.3),
     ]
+
+
+@pytest.fixture
+def domains():
+    """How far apart the data sets are; each pair stands once."""
+    return {
+        "accuracy": {
+            "campus": {"winter": 0.9, "station": 0.6, "unreal": 0.75},
+            "winter": {"station": 0.7, "unreal": 0.8},
+            "station": {"unreal": 0.65},
+        },
+        "error": {
+            "campus": {"winter": 0.01, "station": 0.06, "unreal": 0.05},
+            "winter": {"station": 0.04, "unreal": 0.03},
+            "station": {"unreal": 0.02},
+        },
+    }

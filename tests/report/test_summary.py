@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from sttreid.errors import InputError
-from sttreid.report.summary import ablation, arms, complete, cross_domain, matrix
+from sttreid.report.summary import ablation, arms, complete, cross_domain, matrix, shifts
 
 TARGETS = ["campus", "winter", "station"]
 
@@ -45,7 +45,31 @@ def test_cross_domain_metrics_name_protocol_seeds_and_counts(results):
     assert (content["protocol"], content["seeds"]) == ("embedded", 2)
     assert content["queries"] == {"campus": 100, "winter": 101, "station": 102}
     assert content["dropped"] == {"campus": 0, "winter": 1, "station": 2}
-    assert content["gallery"] == {"campus": 100, "winter": 102, "station": 104}
+    assert content["gallery"] == {"campus": 120, "winter": 122, "station": 124}
+    assert content["distractors"] == {"campus": 20, "winter": 21, "station": 22}
+
+
+def test_shifts_are_drops_from_the_targets_own_model(results, domains):
+    table = shifts(matrix(results, TARGETS, "unreal"), domains)
+    pairs = [(s, t) for s in (*TARGETS, "unreal") for t in TARGETS if s != t]
+    assert list(zip(table["seed"], table["source"], table["target"], strict=True)) == [
+        (seed, *pair) for seed in (0, 1) for pair in pairs
+    ]
+    for _, row in table.iterrows():
+        sources = results[row["seed"]]["sources"]
+        own = sources[row["target"]][row["target"]]["rank1"]
+        other = sources[row["source"]][row["target"]]["rank1"]
+        assert row[["own", "rank1", "drop"]].tolist() == pytest.approx([own, other, own - other])
+    chosen = table[(table["source"] == "station") & (table["target"] == "campus")]
+    assert chosen[["accuracy", "error"]].to_numpy().tolist() == [[0.6, 0.06]] * 2
+
+
+def test_the_order_of_a_pair_does_not_matter(results, domains):
+    table = matrix(results, TARGETS, "unreal")
+    expected = shifts(table, domains)
+    for name in ("accuracy", "error"):
+        domains[name]["unreal"] = {t: domains[name][t].pop("unreal") for t in TARGETS}
+    pd.testing.assert_frame_equal(shifts(table, domains), expected)
 
 
 def test_metrics_have_four_digits(results):
@@ -126,7 +150,7 @@ def test_variants_of_different_seeds_are_refused(cells):
 
 def test_ablation_cells_of_different_data_are_refused(cells):
     cells[2]["targets"]["campus"]["gallery"] = 7
-    with pytest.raises(InputError, match=r"gallery of campus must be the same in all cells, got \[7, 100\]"):
+    with pytest.raises(InputError, match=r"gallery of campus must be the same in all cells, got \[7, 120\]"):
         arms(cells)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sttreid.report.summary import arms, matrix
+from sttreid.report.summary import arms, matrix, shifts
 from sttreid.report.tables import (
     ablation_table,
     against_baselines,
@@ -15,6 +15,7 @@ from sttreid.report.tables import (
     percent,
     queries_sentence,
     seeds_sentence,
+    shift_table,
     verdict,
 )
 
@@ -59,12 +60,28 @@ def test_one_seed_shows_no_standard_deviation(results):
 
 def test_the_counts_are_those_of_the_results(results):
     table = rows(counts_table(matrix(results, TARGETS, "unreal")))
-    assert table[0] == ["tested on", "queries", "dropped", "gallery"]
+    assert table[0] == ["tested on", "queries", "dropped", "gallery", "of these distractors"]
     assert table[1:] == [
-        ["campus", "100", "0", "100"],
-        ["winter", "101", "1", "102"],
-        ["station", "102", "2", "104"],
+        ["campus", "100", "0", "120", "20"],
+        ["winter", "101", "1", "122", "21"],
+        ["station", "102", "2", "124", "22"],
     ]
+
+
+def test_the_shifts_have_one_row_a_source_and_target(results, domains):
+    results[1]["sources"]["unreal"]["campus"]["rank1"] = 0.2
+    header, *lines = rows(shift_table(shifts(matrix(results, TARGETS, "unreal"), domains)))
+    told = ["told apart", "own model, R-1", "this model, R-1", "drop, points"]
+    assert header == ["trained on", "tested on", *told]
+    assert [tuple(line[:2]) for line in lines] == [
+        (s, t) for s in (*TARGETS, "unreal") for t in TARGETS if s != t
+    ]
+    constant = ["90.0 ± 1.0", "55.0 ± 7.1", "35.0 ± 7.1", "20.0 ± 0.0"]
+    assert lines[0] == ["campus", "winter", *constant]
+    assert lines[2] == ["winter", "campus", *constant]
+    assert lines[6] == ["unreal", "campus", "75.0 ± 5.0", "55.0 ± 7.1", "20.0 ± 0.0", "35.0 ± 7.1"]
+    single = rows(shift_table(shifts(matrix(results[:1], TARGETS, "unreal"), domains)))
+    assert single[1] == ["campus", "winter", "90.0 ± 1.0", "50.0", "30.0", "20.0"]
 
 
 def test_an_arm_that_does_not_fit_is_marked_with_its_lowest_seed(cells):
@@ -113,3 +130,4 @@ def test_the_standard_error_of_rank1_follows_from_the_number_of_queries():
 
 def test_per_cent_has_one_decimal():
     assert [percent(share) for share in (0, 0.5, 0.12345, 1)] == ["0.0", "50.0", "12.3", "100.0"]
+    assert [percent(share) for share in (-1e-17, -0.0004, -0.0006)] == ["0.0", "0.0", "-0.1"]

@@ -83,6 +83,45 @@ def test_measures_equal_the_walk_down_each_ranking(problem, protocol):
     assert 0 <= result.rank1 <= result.rank5 <= result.rank10 <= result.rank20 <= 1
 
 
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.sampled_from([EMBEDDED, TRAPEZOID, ZERO]), st.integers(0, 2**32 - 1))
+def test_distractors_can_only_lower_or_keep_every_query(problem, protocol, seed):
+    distances, query_identities, query_cameras, identities, cameras = problem
+    if not any(any(ranking(*row, identities, cameras)) for row in zip(*problem[:3], strict=True)):
+        return
+    rng = np.random.default_rng(seed)
+    more = int(rng.integers(1, 9))
+    nearer = rng.choice(distances.ravel(), (len(distances), more))  # many ties with what is there
+    crowd = (rng.integers(100, 103, more), rng.integers(0, 4, more))
+    before = evaluate(*problem, protocol)
+    after = evaluate(
+        np.concatenate([distances, nearer], axis=1),
+        query_identities,
+        query_cameras,
+        np.concatenate([identities, crowd[0]]),
+        np.concatenate([cameras, crowd[1]]),
+        protocol,
+    )
+    assert (after.gallery, after.distractors) == (before.gallery + more, before.distractors + more)
+    assert (after.queries, after.dropped) == (before.queries, before.dropped)
+    old, new = before.per_query, after.per_query
+    assert (new["matches"] == old["matches"]).all()
+    assert (new["wrong"] == old["wrong"] + more).all()
+    assert (new["first_hit"] >= old["first_hit"]).all()
+    counted = old["ap"].notna()
+    assert (new["ap"].notna() == counted).all()
+    for measure in ("ap", "inp"):
+        assert (new[measure][counted] <= old[measure][counted] + 1e-12).all()
+    assert all(getattr(after, name) <= getattr(before, name) + 1e-12 for name in MEASURES)
+
+
+def test_distractors_are_counted_as_people_whom_nobody_asks_for():
+    identities, cameras = np.array([1, 1, 2, 3, 3, 3]), np.array([1, 2, 1, 1, 2, 2])
+    asked = (np.zeros((2, 6)), np.array([1, 1]), np.array([1, 2]))
+    assert evaluate(*asked, identities, cameras, EMBEDDED).distractors == 4
+    assert everyone_asks(np.zeros((6, 6)), identities, cameras).distractors == 0
+
+
 def tie_free(seed, tracklets=60, people=9, cameras=4):
     """Distances without ties, in which every query has a match."""
     rng = np.random.default_rng(seed)
@@ -189,5 +228,5 @@ def test_labels_that_do_not_fit_the_distances_are_refused():
 
 def test_the_numbers_of_a_result_are_plain():
     numbers = everyone_asks(*tie_free(1)).numbers()
-    assert set(numbers) == {*MEASURES, "queries", "dropped", "gallery"}
+    assert set(numbers) == {*MEASURES, "queries", "dropped", "gallery", "distractors"}
     assert {type(value) for value in numbers.values()} == {int, float}

@@ -27,11 +27,22 @@ def test_the_embedded_protocol_drops_unmatched_queries_and_is_pessimistic_about_
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("average_precision", "auc"), ("unmatched", "ignore"), ("ties", "optimistic"), ("gallery", "none")],
+    [
+        ("average_precision", "auc"),
+        ("unmatched", "ignore"),
+        ("ties", "optimistic"),
+        ("gallery", "test"),
+        ("queries", "all"),
+    ],
 )
 def test_a_value_that_the_evaluator_does_not_know_is_refused(field, value):
     with pytest.raises(InputError, match=f"protocol embedded: {field} must be one of .*, got '{value}'"):
         replace(EMBEDDED, **{field: value})
+
+
+def test_the_embedded_protocol_asks_for_the_test_among_distractors():
+    assert (EMBEDDED.queries, EMBEDDED.gallery) == ("test", "test and distractors")
+    assert "distractors" in EMBEDDED.source
 
 
 def test_every_field_of_a_protocol_is_text_for_the_results_file():

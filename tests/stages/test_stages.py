@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ VARIANTS = ("vanilla", "full", "cnn")
 ORDER = [
     ("simulate",),
     *(("decode", name) for name in ("unreal", *TARGETS)),
+    ("compare",),
     ("pretrain", SEED),
     *(("finetune", name, SEED) for name in TARGETS),
     ("evaluate", SEED),
@@ -57,7 +59,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     params = load(folder / "params.yaml")
     for target in TARGETS:
-        render(target, params.domains[target], params.simulate, folder / "data" / target, workers=1)
+        scale = replace(params.simulate, distractors=2)
+        render(target, params.domains[target], scale, folder / "data" / target, workers=1)
     return folder
 
 

@@ -77,9 +77,9 @@ def test_nobody_in_two_cameras_gives_no_number():
 def test_accuracies_look_at_training_and_validation_alone():
     table = pd.DataFrame(
         {
-            "identity": np.array([0, 0, 1, 1, 2, 2, 3, 3], np.int32),
-            "camera": np.array([0, 1, 0, 1, 0, 1, 0, 1], np.int16),
-            "split": ["train"] * 4 + ["validation"] * 4,
+            "identity": np.array([0, 0, 1, 1, 2, 2, 3, 3, 3, 9, 0], np.int32),
+            "camera": np.array([0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1], np.int16),  # 3 has two fragments in 1
+            "split": ["train"] * 4 + ["validation"] * 5 + ["test", "distractors"],
         }
     )
     asked = []
@@ -89,6 +89,7 @@ def test_accuracies_look_at_training_and_validation_alone():
         return table[table["split"] == split].reset_index(drop=True)
 
     def embed(network, store, tracklets):
+        assert set(tracklets["split"]) in ({"train"}, {"validation"})
         good = torch.nn.functional.one_hot(torch.from_numpy(tracklets["identity"].to_numpy(np.int64)), 4)
         bad = torch.nn.functional.one_hot(torch.from_numpy(tracklets["camera"].to_numpy(np.int64)), 4)
         return (good if tracklets["split"][0] == "train" else bad).float()

@@ -39,11 +39,6 @@ class Batch:
     cameras: Tensor
 
 
-def class_numbers(tracklets: pd.DataFrame) -> dict[int, int]:
-    """Identity -> class, from 0 by ascending identity; ``tracklets`` are those of one split."""
-    return {int(identity): number for number, identity in enumerate(np.unique(tracklets["identity"]))}
-
-
 def steps_per_epoch(tracklets: pd.DataFrame, identities: int) -> int:
     """How many steps show each identity of a split at most once.
 

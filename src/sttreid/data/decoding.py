@@ -1,10 +1,12 @@
 """Camera videos -> tracklet store: every video is decoded once, its people are cut out and put in their
 place.
 
-A tracklet is what one camera saw of one identity. Tracklets are numbered by split (train, validation, test),
-then identity, then camera.
+A tracklet is what one camera saw of one identity, or, where the manifest names a gap, what it saw without
+losing the person for longer than that. Tracklets are numbered by split (train, validation, test,
+distractors), then identity, then camera, then time.
 """
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,22 +38,25 @@ def decode_cameras(source: CameraFolder, height: int, width: int, folder: Path) 
         InputError: a video cannot be decoded, has another number of frames, or a box lies outside its
             picture.
     """
-    rows = arrange(source.detections)
+    rows = arrange(source.detections, source.gap)
     return write_store(folder, rows, _crops(source, rows, height, width), height, width)
 
 
-def arrange(detections: pd.DataFrame) -> pd.DataFrame:
+def arrange(detections: pd.DataFrame, gap: int | None) -> pd.DataFrame:
     """Sort detections into the store's order and number their tracklets.
 
     Args:
         detections: as :attr:`sttreid.data.sources.CameraFolder.detections`.
+        gap: as :attr:`sttreid.data.sources.CameraFolder.gap`.
 
     Returns:
         The same rows with a column ``tracklet``; the row label is the place in the store.
     """
     order = detections.assign(rank=detections["split"].map(SPLITS.index))
     order = order.sort_values(["rank", "identity", "camera", "frame"], ignore_index=True)
-    order["tracklet"] = order.groupby(["rank", "identity", "camera"]).ngroup()
+    steps = order.groupby(["rank", "identity", "camera"])["frame"].diff()  # NaN where a camera's first box is
+    goes_on = steps <= (math.inf if gap is None else gap)
+    order["tracklet"] = (~goes_on).cumsum() - 1
     return order.drop(columns="rank")
 
 

@@ -3,9 +3,13 @@
 The layout "cameras" is a folder of whole-camera videos with their tracks, and a manifest that names them::
 
     manifest.json   {"format": "sttreid-cameras/1", "name": "campus",
+                     "gap": 3,
                      "cameras": {"c1": {"frames": 812, "sha256_video": "...", "sha256_tracks": "..."}, ...},
-                     "splits": {"train": [1, 2], "validation": [3], "test": [4, 5]}}
+                     "splits": {"train": [1, 2], "validation": [3], "test": [4, 5], "distractors": [6]}}
     c1.mp4 c1.txt   one camera; its number is the digits at the end of its name; tracks as in sttreid.data.mot
+
+Three members may be missing: the checksums; ``gap``, after which a track breaks into two tracklets; and the
+distractors, people who stand in the gallery of the test and are never asked for. Others are ignored.
 """
 
 import hashlib
@@ -18,7 +22,7 @@ from typing import Any
 import pandas as pd
 
 from sttreid.data.mot import read_tracks
-from sttreid.data.store import SPLITS
+from sttreid.data.store import DISTRACTORS, SPLITS
 from sttreid.errors import InputError
 
 FORMAT = "sttreid-cameras/1"
@@ -44,12 +48,15 @@ class CameraFolder:
         detections: one row a box, sorted by camera and then in the order of the tracks file, with the columns
             ``COLUMNS``: frame from 1 in its video, box in pixels, visibility 0 to 1, line from 1 in its
             tracks file.
+        gap: frames from one box of a tracklet to its next at most; None: a tracklet is all that a camera saw
+            of an identity.
     """
 
     folder: Path
     name: str
     cameras: tuple[Camera, ...]
     detections: pd.DataFrame
+    gap: int | None
 
 
 def read_cameras(folder: Path) -> CameraFolder:
@@ -57,7 +64,8 @@ def read_cameras(folder: Path) -> CameraFolder:
 
     Raises:
         InputError: a file is missing, differs from the manifest's checksum or breaks a rule of its format; an
-            identity stands in no split, in two, in no line or before only one camera; a split is empty.
+            identity stands in no split, in two, in no line or, if it is no distractor, before only one
+            camera; a split other than the distractors is empty; the gap is below 1.
     """
     path = folder / MANIFEST
     manifest = _manifest(path)
@@ -68,7 +76,8 @@ def read_cameras(folder: Path) -> CameraFolder:
     detections["split"] = detections["identity"].map(splits)
     _check_strangers(path, cameras, detections)
     _check_seen(path, splits, detections)
-    return CameraFolder(folder, _member(path, manifest, "name", str), cameras, detections[COLUMNS])
+    name, gap = _member(path, manifest, "name", str), _gap(path, manifest)
+    return CameraFolder(folder, name, cameras, detections[COLUMNS], gap)
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -94,6 +103,15 @@ def _member(path: Path, content: dict[str, Any], key: str, kind: type) -> Any:
     return value
 
 
+def _gap(path: Path, manifest: dict[str, Any]) -> int | None:
+    if "gap" not in manifest:
+        return None
+    gap: int = _member(path, manifest, "gap", int)
+    if gap < 1:
+        raise InputError(f"{path}: 'gap' must be at least 1, got {gap}")
+    return gap
+
+
 def _splits(path: Path, content: dict[str, Any]) -> dict[int, str]:
     """Identity -> the one split that it stands in."""
     splits: dict[int, str] = {}
@@ -101,8 +119,10 @@ def _splits(path: Path, content: dict[str, Any]) -> dict[int, str]:
     if unknown:
         raise InputError(f"{path}: splits must be {', '.join(SPLITS)}, got {', '.join(unknown)}")
     for split in SPLITS:
+        if split == DISTRACTORS and split not in content:
+            continue
         identities = _member(path, content, split, list)
-        if not identities:
+        if not identities and split != DISTRACTORS:
             raise InputError(f"{path}: the split {split!r} must hold at least one identity, got none")
         for identity in identities:
             if type(identity) is not int:
@@ -161,13 +181,13 @@ def _check_strangers(path: Path, cameras: tuple[Camera, ...], detections: pd.Dat
 
 
 def _check_seen(path: Path, splits: dict[int, str], detections: pd.DataFrame) -> None:
-    """Re-identification needs every identity before two cameras: with one, no match could ever be right."""
+    """Who is asked for must stand before two cameras: with one, no match could ever be right."""
     cameras = detections.groupby("identity")["camera"].unique()
     for identity, split in splits.items():
         seen = cameras.get(identity, ())
         if len(seen) == 0:
             raise InputError(f"{path}: identity {identity} of the split {split!r} must have a line, got none")
-        if len(seen) == 1:
+        if len(seen) == 1 and split != DISTRACTORS:
             raise InputError(
                 f"{path}: identity {identity} of the split {split!r} must be seen by at least two cameras, "
                 f"got only camera {seen[0]}"

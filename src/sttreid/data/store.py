@@ -19,8 +19,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sttreid.errors import InputError
+from sttreid.files import replace_folder
 
-SPLITS = ("train", "validation", "test")
+TEST, DISTRACTORS = "test", "distractors"  # distractors stand in the test's gallery and are never asked for
+SPLITS = ("train", "validation", TEST, DISTRACTORS)
 FRAMES = "frames.npy"
 INDEX = "index.parquet"
 SCHEMA = pa.schema(
@@ -58,6 +60,14 @@ class Store:
             raise InputError(f"the store holds the splits {known}, got {split!r}")
         return rows.reset_index(drop=True)
 
+    def gallery(self) -> pd.DataFrame:
+        """What a test searches: the tracklets of its split, then the distractors if there are any.
+
+        Rows are numbered from 0, the column ``split`` tells the two apart; InputError without a test split.
+        """
+        distractors = self.tracklets[self.tracklets["split"] == DISTRACTORS]
+        return pd.concat([self.of_split(TEST), distractors], ignore_index=True)
+
 
 def write_store(
     folder: Path, index: pd.DataFrame, crops: Iterable[tuple[int, NDArray[np.uint8]]], height: int, width: int
@@ -86,7 +96,7 @@ def write_store(
         _write_index(partial / INDEX, index)
         _write_frames(partial / FRAMES, (len(index), height, width, 3), crops)
         open_store(partial)  # what cannot be read back must not replace anything
-        _replace(partial, folder)
+        replace_folder(folder, by=partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return open_store(folder)
@@ -136,16 +146,6 @@ def _header(shape: tuple[int, ...]) -> bytes:
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return buffer.getvalue()
-
-
-def _replace(partial: Path, folder: Path) -> None:
-    """Rename; a directory cannot take the place of one that is not empty, so the old one steps aside."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _read_frames(path: Path) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from sttreid.errors import InputError
 Content = Mapping[str, Any]  # of one results file, as read from JSON
 
 RATES = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
-COUNTS = ("queries", "dropped", "gallery")
+COUNTS = ("queries", "dropped", "gallery", "distractors")
 BASELINES = ("untrained", "histogram", "equalised")
 SETTINGS = ("in_domain", "cross_domain", "direct_transfer", *BASELINES)
 STEPS = ("pretrain_steps", "steps")
@@ -89,6 +89,31 @@ def arms(cells: Sequence[Content]) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     _check_counts(table, "ablation results")
     return table
+
+
+def shifts(table: pd.DataFrame, domains: Content) -> pd.DataFrame:
+    """How far apart two data sets are, beside what the step from one to the other costs.
+
+    Args:
+        table: of :func:`matrix`.
+        domains: content of ``metrics/domains.json``; a pair stands there once, in any order.
+
+    Returns:
+        One row a seed, source with a trained model and other target: seed, source, target, accuracy and error
+        (0 to 1) of the classifier that tells their crops apart, own (rank-1 on the target of the target's own
+        model), rank1 (of the source's model) and drop, their difference.
+
+    Raises:
+        InputError: the domains lack a pair.
+    """
+    own = table[table["setting"] == "in_domain"].set_index(["seed", "target"])["rank1"].to_dict()
+    rows = []
+    trained = table[table["setting"].isin(["cross_domain", "direct_transfer"])]
+    for seed, source, target, rank1 in trained[["seed", "source", "target", "rank1"]].itertuples(index=False):
+        apart = {name: _pair(domains, name, source, target) for name in ("accuracy", "error")}
+        numbers = {"own": own[seed, target], "rank1": rank1, "drop": own[seed, target] - rank1}
+        rows.append({"seed": seed, "source": source, "target": target} | apart | numbers)
+    return pd.DataFrame(rows)
 
 
 def complete(cell: Content, history: pd.DataFrame, results: Sequence[Content]) -> dict[str, Any]:
@@ -185,6 +210,13 @@ def _cell(result: Content, source: str, target: str) -> Content:
     except KeyError:
         raise InputError(f"{_place(result)}: the cell {source} -> {target} is missing") from None
     return cell
+
+
+def _pair(domains: Content, name: str, one: str, other: str) -> float:
+    for first, second in ((one, other), (other, one)):
+        if second in domains[name].get(first, {}):
+            return float(domains[name][first][second])
+    raise InputError(f"metrics/domains.json: the {name} of the pair {one}, {other} is missing")
 
 
 def _place(result: Content) -> str:

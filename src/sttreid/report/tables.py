@@ -70,10 +70,27 @@ def means_table(table: pd.DataFrame, synthetic: str) -> str:
 
 
 def counts_table(table: pd.DataFrame) -> str:
-    """One row a target: queries that count, queries dropped for want of a match, tracklets in the gallery."""
+    """One row a target: queries that count, queries dropped for want of a match, tracklets in the gallery,
+    and how many of these are distractors.
+    """
     first = table.groupby("target", sort=False)[list(COUNTS)].first()
     rows = [[str(target), *(str(row[name]) for name in COUNTS)] for target, row in first.iterrows()]
-    return markdown(["tested on", "queries", "dropped", "gallery"], rows)
+    return markdown(["tested on", "queries", "dropped", "gallery", "of these distractors"], rows)
+
+
+def shift_table(table: pd.DataFrame) -> str:
+    """One row a source and target: how well their crops are told apart, and what the step between them costs.
+
+    Args:
+        table: of :func:`sttreid.report.summary.shifts`.
+    """
+    rows = []
+    for (source, target), seeds in table.groupby(["source", "target"], sort=False):
+        first = seeds.iloc[0]
+        apart = f"{percent(first['accuracy'])} ± {percent(first['error'])}"
+        rows.append([source, target, apart, *(spread(seeds[name]) for name in ("own", "rank1", "drop"))])
+    header = ["trained on", "tested on", "told apart", "own model, R-1", "this model, R-1", "drop, points"]
+    return markdown(header, rows, left=2)
 
 
 def ablation_table(table: pd.DataFrame, fitted: float) -> str:
@@ -142,8 +159,8 @@ def spread(values: pd.Series) -> str:
 
 
 def percent(share: float) -> str:
-    """A fraction as per cent with one decimal."""
-    return f"{100 * share:.1f}"
+    """A fraction as per cent with one decimal; what rounds to zero has no sign."""
+    return f"{round(100 * share, 1) + 0.0:.1f}"
 
 
 def against_baselines(table: pd.DataFrame) -> list[str]:

@@ -1,9 +1,11 @@
-"""Features of a test split -> its score: every tracklet asks all the others once."""
+"""Features of a test's gallery -> its score: every test tracklet asks all the others once."""
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from torch import Tensor
 
+from sttreid.data.store import TEST
 from sttreid.distances import cosine
 from sttreid.errors import InputError
 from sttreid.retrieval.metrics import Result, evaluate
@@ -12,39 +14,52 @@ from sttreid.retrieval.protocol import Protocol
 DIGITS = 9  # of a distance; what differs less is a tie, so that rounding noise never decides a rank
 
 
-def score(features: Tensor, tracklets: pd.DataFrame, protocol: Protocol) -> Result:
-    """Cosine distances between all tracklets of a split, then :func:`sttreid.retrieval.metrics.evaluate`.
+def asking(gallery: pd.DataFrame) -> NDArray[np.bool_]:
+    """[G] which tracklets of a gallery are queries: those of the test split, not the distractors."""
+    mask: NDArray[np.bool_] = np.array(gallery["split"] == TEST)  # its own memory: torch warns of shared ones
+    return mask
+
+
+def score(features: Tensor, gallery: pd.DataFrame, protocol: Protocol) -> Result:
+    """Cosine distances of the queries to the whole gallery, then :func:`sttreid.retrieval.metrics.evaluate`.
 
     The distances are computed in double precision: in single precision two equal features need not be exactly
     as far from a third one, and a collapsed network would be ranked by noise.
 
     Args:
         features: [G, D], one row a tracklet, of any length.
-        tracklets: [G] rows with the columns identity and camera, in the same order.
+        gallery: [G] rows with the columns identity, camera and split, in the same order, as from
+            :meth:`sttreid.data.store.Store.gallery`.
 
     Raises:
         InputError: the numbers of rows disagree, or a feature is not finite.
     """
+    if len(features) != len(gallery):
+        raise InputError(f"{len(gallery)} tracklets need as many features, got {len(features)}")
     broken = (~features.isfinite().all(dim=1)).nonzero().flatten().tolist()
     if broken:
         row = broken[0]
         raise InputError(f"features: row {row} must be finite, got {features[row, :3].tolist()} ...")
-    distances = cosine(features.double(), features.double())
-    return score_distances(distances, tracklets, protocol)
+    distances = cosine(features[asking(gallery)].double(), features.double())
+    return score_distances(distances, gallery, protocol)
 
 
-def score_similarities(similarities: Tensor, tracklets: pd.DataFrame, protocol: Protocol) -> Result:
-    """As :func:`score`, from a [G, G] matrix in which larger is more alike (the histogram baseline)."""
-    return score_distances(1.0 - similarities.double(), tracklets, protocol)
+def score_similarities(similarities: Tensor, gallery: pd.DataFrame, protocol: Protocol) -> Result:
+    """As :func:`score`, from a [Q, G] matrix in which larger is more alike (the histogram baseline)."""
+    return score_distances(1.0 - similarities.double(), gallery, protocol)
 
 
-def score_distances(distances: Tensor, tracklets: pd.DataFrame, protocol: Protocol) -> Result:
-    """As :func:`score`, from a [G, G] matrix of distances."""
-    count = len(tracklets)
-    if distances.shape != (count, count):
-        shape = tuple(distances.shape)
-        raise InputError(f"{count} tracklets need as many rows and columns of distances, got {shape}")
-    identities = tracklets["identity"].to_numpy(np.int64)
-    cameras = tracklets["camera"].to_numpy(np.int64)
+def score_distances(distances: Tensor, gallery: pd.DataFrame, protocol: Protocol) -> Result:
+    """As :func:`score`, from a [Q, G] matrix of distances; its rows are the queries, in order."""
+    queries = gallery[asking(gallery)]
+    expected, found = (len(queries), len(gallery)), tuple(distances.shape)
+    if found != expected:
+        raise InputError(
+            f"{expected[0]} queries and {expected[1]} tracklets need {expected} distances, got {found}"
+        )
     rounded = np.round(distances.numpy(), DIGITS)
-    return evaluate(rounded, identities, cameras, identities, cameras, protocol)
+    return evaluate(rounded, *_labels(queries), *_labels(gallery), protocol)
+
+
+def _labels(tracklets: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    return tracklets["identity"].to_numpy(np.int64), tracklets["camera"].to_numpy(np.int64)

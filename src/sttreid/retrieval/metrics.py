@@ -34,6 +34,7 @@ class Result:
         queries: how many queries count.
         dropped: how many are left out, because nothing in the gallery matches them.
         gallery: how many tracklets the gallery holds before anything is excluded for a query.
+        distractors: how many of these belong to people whom no query asks for.
         per_query: one row a query, dropped ones included: query (row of the distances), identity, camera,
             matches, wrong (wrong answers left in the gallery), first_hit (rank of the first match, 0 without
             one), ap and inp (NaN where the query is dropped).
@@ -49,12 +50,14 @@ class Result:
     queries: int
     dropped: int
     gallery: int
+    distractors: int
     per_query: pd.DataFrame = field(repr=False, compare=False)
 
     def numbers(self) -> dict[str, float | int]:
         """The measures and counts, for a results file."""
-        rates = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP", "queries", "dropped", "gallery")
-        return {name: getattr(self, name) for name in rates}
+        rates = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
+        counts = ("queries", "dropped", "gallery", "distractors")
+        return {name: getattr(self, name) for name in (*rates, *counts)}
 
 
 def evaluate(
@@ -89,7 +92,8 @@ def evaluate(
     table.insert(0, "query", np.arange(len(distances)))
     table.insert(1, "identity", query_identities)
     table.insert(2, "camera", query_cameras)
-    return _summarise(table, distances.shape[1], protocol)
+    strangers = ~np.isin(gallery_identities, query_identities)
+    return _summarise(table, distances.shape[1], int(strangers.sum()), protocol)
 
 
 def _check(distances: Floats, *labels: Integers) -> None:
@@ -142,7 +146,7 @@ def _wrong_ahead(distances: Floats, matching: Mask, wrong: Mask) -> Integers:
     return np.concatenate(counts)
 
 
-def _summarise(table: pd.DataFrame, gallery: int, protocol: Protocol) -> Result:
+def _summarise(table: pd.DataFrame, gallery: int, distractors: int, protocol: Protocol) -> Result:
     counted = table if protocol.unmatched == "zero" else table[table["matches"] > 0]
     if not (table["matches"] > 0).any():
         raise InputError(f"none of the {len(table)} queries has a match in another camera")
@@ -159,5 +163,6 @@ def _summarise(table: pd.DataFrame, gallery: int, protocol: Protocol) -> Result:
         queries=len(counted),
         dropped=len(table) - len(counted),
         gallery=gallery,
+        distractors=distractors,
         per_query=table,
     )

@@ -16,9 +16,11 @@ class Protocol:
     Attributes:
         name: how params.yaml and the results call it.
         source: a sentence that says where the protocol comes from.
-        queries: which tracklets ask. ``"all"``: every tracklet of the test split, once.
-        gallery: which tracklets answer. ``"all"``: every tracklet of the test split, the queries too.
-        excluded: what a query never meets. ``"same identity and camera"`` removes the query itself as well.
+        queries: which tracklets ask. ``"test"``: every tracklet of the test split, once.
+        gallery: which tracklets answer. ``"test and distractors"``: every tracklet of the test split, the
+            queries too, and those of people who are never asked for.
+        excluded: what a query never meets. ``"same identity and camera"`` removes the query itself and all
+            other fragments of its track as well.
         average_precision: ``"step"`` is the mean of the precisions at the matches; ``"trapezoid"`` is the
             area under the precision-recall curve with straight lines between the ranks, starting at precision
             1.
@@ -29,8 +31,8 @@ class Protocol:
 
     name: str
     source: str
-    queries: Literal["all"]
-    gallery: Literal["all"]
+    queries: Literal["test"]
+    gallery: Literal["test and distractors"]
     excluded: Literal["same identity and camera"]
     average_precision: Literal["step", "trapezoid"]
     unmatched: Literal["drop", "zero"]
@@ -48,9 +50,12 @@ class Protocol:
 
 EMBEDDED = Protocol(
     name="embedded",
-    source="The protocol of this repository's own rendered benchmark; no other data set uses it.",
-    queries="all",
-    gallery="all",
+    source=(
+        "The protocol of this repository's own rendered benchmark; no other data set uses it. Every test"
+        " tracklet asks all others, among them distractors: tracklets of people who are never asked for."
+    ),
+    queries="test",
+    gallery="test and distractors",
     excluded="same identity and camera",
     average_precision="step",
     unmatched="drop",

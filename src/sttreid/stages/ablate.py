@@ -42,7 +42,7 @@ def main(variant: str, seed: int) -> None:
         text = history_text(history)
         stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
         result["targets"] = {
-            target: score_network(network, store, "test", cell.compute.clips, rules).numbers()
+            target: score_network(network, store, cell.compute.clips, rules).numbers()
             for target, store in stores.items()
         }
     write_json(paths.cell_result(variant, seed), result)

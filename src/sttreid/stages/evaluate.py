@@ -29,12 +29,12 @@ def main(
     untrained = initialise(random, clip.frames, stores[targets[0]], seed)
     networks = {name: restore(paths.model(name, seed)) for name in (simulate.domain, *targets)}
     rows = {
-        name: {t: score_histogram(store, "test", equalised, rules).numbers() for t, store in stores.items()}
+        name: {t: score_histogram(store, equalised, rules).numbers() for t, store in stores.items()}
         for name, equalised in (("histogram", False), ("equalised", True))
     }
     for name, network in {**networks, "untrained": untrained}.items():
         network.to(device)
-        scores = {t: score_network(network, s, "test", compute.clips, rules) for t, s in stores.items()}
+        scores = {t: score_network(network, s, compute.clips, rules) for t, s in stores.items()}
         rows[name] = {target: result.numbers() for target, result in scores.items()}
     write_json(paths.cross_result(seed), {"protocol": asdict(rules), "seed": seed, "sources": rows})
 

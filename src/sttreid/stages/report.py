@@ -26,8 +26,9 @@ def main(simulate: Simulate, targets: list[str], seeds: list[int], ablation: Abl
             if name not in histories:
                 histories[name] = pd.read_csv(paths.cell_history(variant, seed), sep="\t")
             cells.append(summary.complete(cell, histories[name], results))
+    domains = read_json(paths.METRICS / "domains.json")
     everything = (results, cells, targets, simulate.domain, ablation.fitted)
-    page, picture = report(*everything), figure(*everything)
+    page, picture = report(*everything, domains), figure(*everything)
     content = summary.ablation(cells, ablation.fitted)
     bars = plots.ablation(cells)
     write_json(paths.METRICS / "ablation.json", content)

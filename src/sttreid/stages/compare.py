@@ -1,0 +1,20 @@
+"""Stage ``compare``: crops of every two data sets -> metrics/domains.json: how well they are told apart."""
+
+from sttreid import paths
+from sttreid.data.shift import between, sample
+from sttreid.data.store import open_store
+from sttreid.files import write_json
+from sttreid.params import Compare, Simulate, run
+
+
+def main(simulate: Simulate, targets: list[str], compare: Compare) -> None:
+    """Compare the targets and the synthetic set; no network is needed."""
+    samples = {
+        name: sample(open_store(paths.tracklets(name)), compare.crops, compare.seed)
+        for name in (*targets, simulate.domain)
+    }
+    write_json(paths.METRICS / "domains.json", between(samples, compare.folds, compare.seed))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,101 @@
+"""What stages ask for: a store in, a score out, distractors and fragments included."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from sttreid.data.clips import normalise
+from sttreid.data.store import write_store
+from sttreid.retrieval.accuracy import score_histogram, score_network
+from sttreid.retrieval.histogram import histograms
+from sttreid.retrieval.protocol import EMBEDDED
+
+# identity, camera, split: a fragmented track in two cameras, and distractors of one and of two cameras
+TRACKS = (
+    *((5, camera, "train") for camera in (1, 2)),
+    *((1, camera, "test") for camera in (1, 1, 2)),
+    *((2, camera, "test") for camera in (1, 3)),
+    *((3, camera, "test") for camera in (2, 3, 3)),
+    *((7, camera, "distractors") for camera in (1, 2)),
+    *((8, camera, "distractors") for camera in (3, 3)),
+)
+HEIGHT, WIDTH, LENGTH = 8, 4, 2
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Noise around a colour of each identity."""
+    rng = np.random.default_rng(3)
+    colours = rng.integers(90, 160, (9, 3))
+    rows, crops = [], []
+    for number, (identity, camera, split) in enumerate(TRACKS):
+        for frame in range(1, LENGTH + 1):
+            rows.append((number, identity, camera, 10 * number + frame, split, 1.0))
+            noise = rng.integers(-60, 60, (HEIGHT, WIDTH, 3))
+            crops.append((colours[identity] + noise).astype(np.uint8))
+    columns = ["tracklet", "identity", "camera", "frame", "split", "visibility"]
+    return write_store(
+        tmp_path / "store", pd.DataFrame(rows, columns=columns), enumerate(crops), HEIGHT, WIDTH
+    )
+
+
+def naive(similarity):
+    """Rank-1 and mAP of all test tracks, from a function of two tracks' numbers; the largest is nearest."""
+    firsts, precisions = [], []
+    for query, (identity, camera, split) in enumerate(TRACKS):
+        if split != "test":
+            continue
+        answers = [
+            (-similarity(query, number), who == identity)
+            for number, (who, where, group) in enumerate(TRACKS)
+            if group in ("test", "distractors") and (who, where) != (identity, camera)
+        ]
+        right = [hit for _, hit in sorted(answers)]
+        ranks = [rank for rank, hit in enumerate(right, start=1) if hit]
+        firsts.append(ranks[0] == 1)
+        precisions.append(np.mean([(i + 1) / rank for i, rank in enumerate(ranks)]))
+    return np.mean(firsts), np.mean(precisions)
+
+
+class Stand(torch.nn.Module):
+    """What embedding needs of a network: a random projection."""
+
+    frames = LENGTH
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = torch.nn.Linear(LENGTH * 3 * HEIGHT * WIDTH, 7)
+
+    def encode(self, clips):
+        return self.layer(clips.flatten(1))
+
+
+@pytest.mark.parametrize("equalised", [False, True])
+def test_a_histogram_scores_as_a_double_loop_says(store, equalised):
+    rows = histograms(store, store.tracklets, equalised).double()
+    expected = naive(lambda a, b: round(float((rows[a] * rows[b]).sqrt().sum()), 9))
+    result = score_histogram(store, equalised, EMBEDDED)
+    assert (result.rank1, result.mAP) == pytest.approx(expected)
+    assert (result.queries, result.gallery, result.distractors) == (8, 12, 4)
+
+
+def test_a_network_scores_as_a_double_loop_says(store):
+    network = Stand().eval()
+    features = []
+    for start in range(0, LENGTH * len(TRACKS), LENGTH):
+        clip = np.empty((LENGTH, 3, HEIGHT, WIDTH), np.float32)
+        normalise(store.frames[start : start + LENGTH], clip)
+        feature = network.encode(torch.from_numpy(clip)[None])[0].detach().double()
+        features.append(feature / feature.norm())
+    expected = naive(lambda a, b: float(features[a] @ features[b]))
+    result = score_network(network, store, 3, EMBEDDED)
+    assert (result.rank1, result.mAP) == pytest.approx(expected)
+    assert (result.queries, result.dropped, result.gallery, result.distractors) == (8, 0, 12, 4)
+
+
+def test_training_people_never_stand_in_the_gallery(store):
+    asked = score_histogram(store, True, EMBEDDED).per_query
+    assert set(asked["identity"]) == {1, 2, 3}
+    assert (asked["matches"] + asked["wrong"]).max() < 12
