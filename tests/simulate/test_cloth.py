@@ -3,7 +3,7 @@ import pytest
 
 from sttreid.domain import Domain
 from sttreid.simulate.body import Z_ANKLE, Z_KNEE, Part
-from sttreid.simulate.cloth import MATERIAL, PATTERNS, Logo, Pattern, albedo, pattern, printed
+from sttreid.simulate.cloth import MATERIAL, PATTERNS, Logo, Pattern, albedo, folds, pattern, printed
 from sttreid.simulate.clothing import material
 from sttreid.simulate.wardrobe import look
 
@@ -19,9 +19,7 @@ def plain() -> np.ndarray:
 
 
 def colour(part: Part, point: tuple[float, float, float], limb: float, record: np.ndarray) -> list[float]:
-    out = np.full(3, -1, np.float32)
-    albedo(part, *point, limb, record[0], out)
-    return [float(c) for c in out]
+    return list(albedo(part, *point, limb, record[0])[0])
 
 
 def test_garments_end_where_the_look_says(plain: np.ndarray) -> None:
@@ -72,12 +70,32 @@ def test_every_print_covers_some_of_its_square() -> None:
 
 
 def test_reflectances_of_random_people_are_physical(domain: Domain) -> None:
-    rng, out = np.random.default_rng(0), np.zeros(3, np.float32)
+    rng = np.random.default_rng(0)
     for identity in range(1, 15):
         record = material(look(identity, "a", domain, 0))[0]
         for _ in range(300):
             part = int(rng.integers(16))
-            albedo(part, *rng.uniform((-0.3, -0.2, -0.8), (0.3, 0.2, 1.0)), rng.uniform(0, 2), record, out)
+            point = rng.uniform((-0.3, -0.2, -0.8), (0.3, 0.2, 1.0))
+            reflected, woven = albedo(part, *point, rng.uniform(0, 2), record)
+            out = np.array(reflected) * (folds(*point, record) if woven else 1)
             assert np.isfinite(out).all()
             assert out.min() >= 0
             assert out.max() < 1.6
+
+
+def test_only_garments_are_cloth(plain: np.ndarray) -> None:
+    assert albedo(Part.TORSO, 0.05, -0.1, 0.3, 0, plain[0])[1]
+    assert albedo(Part.SHANK, 0.1, 0, Z_KNEE - 0.1, 1.2, plain[0])[1]
+    assert not albedo(Part.HAND, 0.6, 0, 0.2, 2, plain[0])[1]
+    assert not albedo(Part.FOOT, 0.1, 0, Z_ANKLE - 0.05, 2, plain[0])[1]
+
+
+def test_folds_vary_around_one_with_the_strength_of_the_fabric(plain: np.ndarray) -> None:
+    points = np.random.default_rng(0).uniform((-0.2, -0.2, 0.2), (0.2, 0.2, 0.7), (2000, 3))
+    plain["fabric"] = 0.2
+    bright = np.array([folds(*point, plain[0]) for point in points])
+    assert bright.mean() == pytest.approx(1, abs=0.05)
+    assert 0.02 < bright.std() < 0.2
+    assert np.abs(bright - 1).max() <= 0.2 * (0.8 + 0.4)
+    plain["fabric"] = 0
+    assert folds(*points[0], plain[0]) == 1

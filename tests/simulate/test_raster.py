@@ -3,8 +3,21 @@ import pytest
 
 from sttreid.domain import Domain
 from sttreid.simulate.body import JOINTS, Part
-from sttreid.simulate.clothing import figure
-from sttreid.simulate.raster import FAR, NOTHING, composite, rasterise, skin
+from sttreid.simulate.clothing import figure, material
+from sttreid.simulate.optics import camera_record, light_record
+from sttreid.simulate.raster import (
+    FAR,
+    HIDDEN,
+    NOTHING,
+    SAMPLES,
+    composite,
+    extent,
+    project,
+    rasterise,
+    shade,
+    skin,
+)
+from sttreid.simulate.rays import SOLID, Kind, Shape, photograph
 from sttreid.simulate.wardrobe import look
 
 
@@ -36,6 +49,18 @@ def test_triangles_cover_the_samples_that_lie_in_them() -> None:
         screen = np.concatenate([rng.uniform(-3, 19, (3, 2)), np.full((3, 1), 5.0)], 1)
         _, hit, _ = drawn(screen, [[0, 1, 2]], Part.COAT, 32)
         assert ((hit == 0) != naive(screen, [0, 1, 2], 32)).sum() <= 1
+
+
+def test_no_sample_falls_between_two_triangles() -> None:
+    """Samples that lie on the common edge of both, and others."""
+    rng = np.random.default_rng(0)
+    for corner in [(16.0, 16.0), *rng.uniform(8, 24, (20, 2))]:
+        screen = np.array([[0, 0, 5], [16, 0, 5], [*corner, 5], [0, 16, 5]], float)
+        _, hit, _ = drawn(screen, [[0, 1, 2], [0, 2, 3]], Part.COAT, 32)
+        square = screen[:3, :2].min() == 0 and corner[0] >= 16 and corner[1] >= 16
+        expected = naive(screen, [0, 1, 2], 32) | naive(screen, [0, 2, 3], 32)
+        assert (hit != NOTHING)[expected].all()
+        assert not square or (hit != NOTHING).all()
 
 
 def test_the_nearest_triangle_wins_in_any_order() -> None:
@@ -118,3 +143,100 @@ def test_motion_spreads_a_tile_along_its_way_and_keeps_its_weight() -> None:
     assert picture[4, :, 0].sum() == pytest.approx(100)
     assert (picture[4, :, 0] > 0).sum() > 3
     assert not picture[:4].any()
+
+
+def test_the_extent_holds_all_points_and_no_more() -> None:
+    points = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    low, high = points.min(0), points.max(0)
+    assert extent(points) == (low[0], low[1], high[0], high[1])
+
+
+def board(x: float, y: float, half: float, low: float, high: float) -> np.ndarray:
+    """Corners of an upright rectangle that faces the camera."""
+    return np.array(
+        [[x - half, y, low], [x + half, y, low], [x + half, y, high], [x - half, y, high]], np.float32
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "half", "share"),
+    [
+        (Shape.BOX, Kind.BOX, (0.1, 0.1, 5.0), 0.2 * 6 / 3.9 / 0.8),  # the front stands at 3.9 metres
+        (Shape.CYLINDER, Kind.POLE, (0.1, 0.1, 5.0), 2 * 6 * np.tan(np.arcsin(0.1 / 4)) / 0.8),
+        # over the wall, whose top is 1.4 metres high, the ray along its far edge decides
+        (Shape.BOX, Kind.WALL, (9.0, 0.1, 0.75), (1.5 - 0.1 * 6 / 4.1 - 0.2) / 1.8),
+    ],
+)
+def test_the_counts_say_which_share_of_a_board_a_solid_hides(
+    domain: Domain, shape: Shape, kind: Kind, half: tuple[float, ...], share: float
+) -> None:
+    """A board 0.8 metres wide, 1.8 high, at 6 metres; shadows on it grow by 6 / distance of the solid."""
+    width, rows, focal, height = 240, 200, 300.0, 1.5
+    camera = camera_record(height, 0.0, focal, width, rows)
+    record = np.zeros(1, SOLID)
+    record["kind"], record["shape"], record["cosine"], record["unit"] = kind, shape, 1, 1
+    record["centre"], record["half"] = (0, 4, half[2] - 0.1 if kind == Kind.WALL else 1), half
+    picture, depth = np.zeros((rows, width, 3), np.float32), np.zeros((rows, width), np.float32)
+    ground, kinds = np.zeros((rows, width, 2), np.float32), np.zeros((rows, width), np.uint8)
+    light = light_record(np.random.default_rng(0), domain.light, indoor=False)
+    photograph(record, camera, light, np.ones((2, 3), np.float32), 1, picture, depth, ground, kinds)
+
+    corners = board(0.0, 6.0, 0.4, 0.2, 2.0)
+    screen = np.empty_like(corners)
+    project(corners, camera, screen)
+    left, top, right, bottom = (int(edge) for edge in extent(screen))
+    shape_ = (bottom + 2 - top, right + 2 - left)
+    samples = (shape_[0] * SAMPLES, shape_[1] * SAMPLES)
+    near, hit = np.full(samples, FAR), np.full(samples, NOTHING, np.int32)
+    bary, tile = np.zeros((*samples, 2), np.float32), np.zeros((*shape_, 4), np.float32)
+    faces, parts = np.array([[0, 1, 2], [0, 2, 3]], np.int32), np.full(2, Part.TORSO, np.uint8)
+    rasterise(screen, faces, parts, left, top, near, hit, bary)
+    counts = np.zeros(HIDDEN + len(Kind), np.int64)
+    facing = np.array([0, -1, 0], np.float32)
+    shade(
+        faces, parts, corners, np.zeros(4, np.float32), np.repeat(facing[None], 4, 0),
+        material(look(1, "a", domain, 0)), light, 1.0, facing, near, hit, bary, depth, kinds,
+        left, top, tile, counts,
+    )  # fmt: skip
+    whole = (0.8 * focal / 6 * SAMPLES) * (1.8 * focal / 6 * SAMPLES)
+    assert counts[0] == pytest.approx(whole, rel=0.03)
+    assert counts[1] + counts[HIDDEN + kind] == counts[0]
+    assert counts[HIDDEN + kind] / counts[0] == pytest.approx(share, abs=0.03)
+    assert tile[..., 3].sum() * SAMPLES**2 == pytest.approx(counts[1])
+    assert (tile[tile[..., 3] == 0] == 0).all()
+
+
+def test_folds_and_light_reckoned_once_a_pixel_stay_near_every_sample_of_its_own(domain: Domain) -> None:
+    """A tile is the mean of its samples, each shaded by itself in a picture of pixels of one sample."""
+    screen = np.array([[0, 0, 5], [40, 0, 5], [0, 60, 5]], np.float32)
+    canonical = np.array([[-0.2, -0.1, 0.7], [0.2, -0.1, 0.7], [-0.2, -0.1, 0.1]], np.float32)
+    light, person = (
+        light_record(np.random.default_rng(0), domain.light, indoor=False),
+        material(look(3, "a", domain, 0)),
+    )
+    facing = np.array([0, -1, 0], np.float32)
+    whole = shaded(screen, canonical, facing, light, person, (60, 40))
+    fine = shaded(screen * np.array([2, 2, 1], np.float32), canonical, facing, light, person, (120, 80))
+    mean = fine.reshape(60, 2, 40, 2, 4).mean((1, 3))
+    inner = (whole[..., 3] == 1) & (mean[..., 3] == 1)
+    assert inner.sum() > 1000
+    assert np.abs(whole - mean)[inner].mean() < 3  # grey levels; means of light and of display differ
+    assert np.abs(whole[..., 3] - mean[..., 3]).max() <= 0.5
+
+
+def shaded(
+    screen: np.ndarray, canonical: np.ndarray, facing: np.ndarray, light: np.ndarray, person: np.ndarray,
+    shape: tuple[int, int],
+) -> np.ndarray:  # fmt: skip
+    """The tile of one triangle of a coat with nothing in front of it."""
+    samples = (shape[0] * SAMPLES, shape[1] * SAMPLES)
+    near, hit = np.full(samples, FAR), np.full(samples, NOTHING, np.int32)
+    bary, tile = np.zeros((*samples, 2), np.float32), np.zeros((*shape, 4), np.float32)
+    faces, parts = np.array([[0, 1, 2]], np.int32), np.full(1, Part.COAT, np.uint8)
+    rasterise(screen, faces, parts, 0, 0, near, hit, bary)
+    shade(
+        faces, parts, canonical, np.zeros(3, np.float32), np.repeat(facing[None], 3, 0), person, light, 1.0,
+        facing, near, hit, bary, np.full(shape, FAR), np.zeros(shape, np.uint8), 0, 0, tile,
+        np.zeros(HIDDEN + len(Kind), np.int64),
+    )  # fmt: skip
+    return tile

@@ -1,9 +1,21 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from sttreid.domain import Domain
 from sttreid.simulate.optics import camera_record, light_record
-from sttreid.simulate.rays import MISS, OPEN_AIR, SOLID, Shape, meet, photograph, sunlit
+from sttreid.simulate.rays import (
+    MISS,
+    OPEN_AIR,
+    SOLID,
+    Kind,
+    Shape,
+    Texture,
+    meet,
+    photograph,
+    sunlit,
+)
 
 
 def solid(shape: Shape, centre: tuple[float, ...], half: tuple[float, ...], yaw: float = 0.0) -> np.ndarray:
@@ -35,11 +47,11 @@ def inside(record: np.ndarray, points: np.ndarray) -> np.ndarray:
     ],
 )
 def test_a_ray_meets_a_solid_where_it_first_is_inside(record: np.ndarray) -> None:
-    rng, origin, normal = np.random.default_rng(0), np.array([0.0, 0.0, 1.2]), np.zeros(3)
+    rng, origin = np.random.default_rng(0), np.array([0.0, 0.0, 1.2])
     hits = 0
     for _ in range(200):
         ray = np.array([rng.uniform(-0.4, 0.4), 1.0, rng.uniform(-0.3, 0.3)])
-        distance, _ = meet(record[0], origin, ray, normal)
+        distance, _, *normal = meet(record[0], *origin, *ray)
         steps = np.arange(0.1, 12, 0.01)
         along = steps[inside(record, origin + steps[:, None] * ray)]
         if distance == MISS:
@@ -48,14 +60,14 @@ def test_a_ray_meets_a_solid_where_it_first_is_inside(record: np.ndarray) -> Non
         hits += 1
         assert distance == pytest.approx(along[0] if len(along) else distance, abs=0.011)
         assert np.linalg.norm(normal) == pytest.approx(1)
-        assert normal @ ray <= 0
+        assert np.array(normal) @ ray <= 0
     assert hits > 30
 
 
 def test_the_ground_is_met_only_from_above() -> None:
-    ground, normal = solid(Shape.GROUND, (0, 0, 0), (1, 1, 1)), np.zeros(3)
-    assert meet(ground[0], np.array([0.0, 0, 2]), np.array([0.0, 1, -0.5]), normal)[0] == pytest.approx(4)
-    assert meet(ground[0], np.array([0.0, 0, 2]), np.array([0.0, 1, 0.5]), normal)[0] == MISS
+    ground = solid(Shape.GROUND, (0, 0, 0), (1, 1, 1))
+    assert meet(ground[0], 0.0, 0.0, 2.0, 0.0, 1.0, -0.5)[0] == pytest.approx(4)
+    assert meet(ground[0], 0.0, 0.0, 2.0, 0.0, 1.0, 0.5)[0] == MISS
 
 
 def test_a_wall_throws_a_shadow_away_from_the_sun() -> None:
@@ -67,21 +79,98 @@ def test_a_wall_throws_a_shadow_away_from_the_sun() -> None:
     assert sunlit(scene, np.array([0.0, 1.0, 0.1]), towards) == 1
 
 
+@dataclass(frozen=True)
+class Photograph:
+    picture: np.ndarray
+    depth: np.ndarray
+    ground: np.ndarray
+    kinds: np.ndarray
+
+
+def photographed(scene: np.ndarray, camera: np.ndarray, domain: Domain, side: int) -> Photograph:
+    light = light_record(np.random.default_rng(0), domain.light, indoor=False)
+    shape = (side, side)
+    still = Photograph(
+        np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32),
+        np.zeros((*shape, 2), np.float32), np.full(shape, 99, np.uint8),
+    )  # fmt: skip
+    white = np.ones((2, 3), np.float32)
+    photograph(scene, camera, light, white, 1, still.picture, still.depth, still.ground, still.kinds)
+    return still
+
+
 def test_the_photograph_shows_ground_wall_and_sky_where_they_are(domain: Domain) -> None:
     scene = np.concatenate(
         [solid(Shape.GROUND, (0, 0, 0), (1, 1, 1)), solid(Shape.BOX, (0, 10.5, 1), (20, 0.5, 1))]
     )
-    camera = camera_record(2.0, 0.0, 40.0, 40, 40)
-    light = light_record(np.random.default_rng(0), domain.light, indoor=False)
-    picture, depth, ground = (
-        np.zeros((40, 40, 3), np.float32),
-        np.zeros((40, 40), np.float32),
-        np.zeros((40, 40, 2), np.float32),
+    still = photographed(scene, camera_record(2.0, 0.0, 40.0, 40, 40), domain, 40)
+    assert still.depth[5, 20] == np.float32(MISS)
+    assert still.depth[22, 20] == pytest.approx(10, abs=0.01)
+    assert still.ground[22, 20, 0] == np.float32(OPEN_AIR)
+    assert still.ground[35, 20] == pytest.approx(
+        [0.5 * still.depth[35, 20] / 40, still.depth[35, 20]], abs=0.01
     )
-    photograph(scene, camera, light, np.ones((2, 3), np.float32), 1, picture, depth, ground)
-    assert depth[5, 20] == np.float32(MISS)
-    assert depth[22, 20] == pytest.approx(10, abs=0.01)
-    assert ground[22, 20, 0] == np.float32(OPEN_AIR)
-    assert ground[35, 20] == pytest.approx([0.5 * depth[35, 20] / 40, depth[35, 20]], abs=0.01)
-    assert picture[5].min() == 255
-    assert 0 < picture[22].max() < 255
+    assert still.picture[5].min() == 255
+    assert 0 < still.picture[22].max() < 255
+
+
+@pytest.mark.parametrize("aside", [-1.0, 0.3])
+def test_a_box_covers_the_pixels_that_the_pinhole_formula_gives(domain: Domain, aside: float) -> None:
+    """A level camera: column = centre + focal * x / distance, row = centre + focal * (height - z) / distance.
+
+    The box shows its front alone where the formula for the front's edges reaches further out than the one
+    for the back's, and its side besides where it stands aside.
+    """
+    focal, height, side = 100.0, 1.0, 120
+    x, front, back, half, low, high = aside, 4.0, 5.0, 0.4, 0.5, 1.7
+    box = solid(Shape.BOX, (x, (front + back) / 2, (low + high) / 2), (half, 0.5, (high - low) / 2))
+    box["kind"] = Kind.BOX
+    scene = np.concatenate([solid(Shape.GROUND, (0, 0, 0), (1, 1, 1)), box])
+    still = photographed(scene, camera_record(height, 0.0, focal, side, side), domain, side)
+    covered = np.argwhere(still.kinds == Kind.BOX)
+    left = side / 2 + min(focal * (x - half) / front, focal * (x - half) / back)
+    right = side / 2 + max(focal * (x + half) / front, focal * (x + half) / back)
+    top, bottom = side / 2 + focal * (height - high) / front, side / 2 + focal * (height - low) / front
+    (first_row, first_column), (last_row, last_column) = covered.min(0), covered.max(0)
+    assert [first_column, last_column + 1] == pytest.approx([left, right], abs=1)
+    assert [first_row, last_row + 1] == pytest.approx([top, bottom], abs=1)
+
+    inner = slice(int(top) + 2, int(bottom) - 1)
+    edges = [side / 2 + focal * (x + end) / front for end in (-half, half)]
+    face = still.depth[inner, int(edges[0]) + 2 : int(edges[1]) - 1]
+    assert np.allclose(face, front, atol=1e-4)
+    assert (still.kinds[inner, int(edges[0]) + 2 : int(edges[1]) - 1] == Kind.BOX).all()
+    assert (still.kinds[still.depth > 6] == Kind.OPEN).all()
+
+
+def test_every_solid_is_found_although_most_are_not_asked(domain: Domain) -> None:
+    """Against rays that try all solids, without the balls around them."""
+    rng, parts = np.random.default_rng(3), [solid(Shape.GROUND, (0, 0, 0), (1, 1, 1))]
+    for number in range(30):
+        shape = Shape.BOX if number % 3 == 0 else (Shape.CYLINDER if number % 3 == 1 else Shape.ELLIPSOID)
+        place, half = rng.uniform((-4, -1, 0), (4, 12, 3)), rng.uniform(0.1, 1.2, 3)
+        parts.append(solid(shape, tuple(place), (half[0], half[0], half[2]), rng.uniform(0, 3)))
+        parts[-1]["kind"] = number % 7 + 1
+    scene, side, focal = np.concatenate(parts), 48, 40.0
+    camera = camera_record(2.5, 0.2, focal, side, side)
+    still = photographed(scene, camera, domain, side)
+    turn, origin = camera["turn"][0].astype(float), camera["position"][0].astype(float)
+    for y, x in rng.integers(0, side, (300, 2)):
+        right, down = (x + 0.5 - side / 2) / focal, (y + 0.5 - side / 2) / focal
+        ray = turn[0] * right + turn[1] * down + turn[2]
+        distances = [d if 0.05 < (d := meet(one, *origin, *ray)[0]) < 150 else MISS for one in scene]
+        assert still.depth[y, x] == pytest.approx(min(distances), rel=1e-5)
+        nearest = scene["kind"][int(np.argmin(distances))] if min(distances) < MISS else Kind.OPEN
+        assert still.kinds[y, x] == nearest
+
+
+def test_leaves_are_torn_at_the_outline_and_whole_in_the_middle(domain: Domain) -> None:
+    bush = solid(Shape.ELLIPSOID, (0, 6, 1), (1, 1, 1))
+    bush["kind"], bush["texture"], bush["seed"] = Kind.BUSH, Texture.LEAVES, 7
+    still = photographed(bush, camera_record(1.0, 0.0, 200.0, 100, 100), domain, 100)
+    y, x = np.mgrid[:100, :100] + 0.5 - 50
+    away = np.hypot(x, y) / (200 / np.sqrt(6**2 - 1))  # 1 on the outline of the ball
+    seen = still.kinds == Kind.BUSH
+    assert seen[away < 0.4].all()
+    assert not seen[away > 1.02].any()
+    assert 0.1 < seen[(away > 0.85) & (away < 1)].mean() < 0.9

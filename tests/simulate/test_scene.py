@@ -1,9 +1,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from sttreid.domain import Domain, Scale, Scenes
-from sttreid.simulate.rays import SOLID, Shape, Texture
+from sttreid.simulate.rays import SOLID, Kind, Shape, Texture
 from sttreid.simulate.scene import backdrop, draw_scene
 
 
@@ -46,3 +47,30 @@ def test_a_backdrop_is_a_picture_with_depth(domain: Domain, scale: Scale) -> Non
     assert still.picture.max() <= 255.01
     assert still.picture.std() > 5
     assert (still.depth > 0).all()
+
+
+def test_a_bush_stands_on_the_ground_and_all_its_leaves_are_bush(domain: Domain, scale: Scale) -> None:
+    crowded = replace(domain, scenes=Scenes(1, 0, 0, 0), view=replace(domain.view, occluders=3.0))
+    found = 0
+    for seed in range(20):
+        scene = draw_scene(np.random.default_rng(seed), crowded, scale)
+        for x, y in scene.obstacles:
+            green = scene.solids[scene.solids["texture"] == Texture.LEAVES]
+            away = np.hypot(green["centre"][:, 0] - x, green["centre"][:, 1] - y)
+            if not (away == 0).any():
+                continue
+            found, leaves = found + 1, green[away < 0.9]
+            assert len(leaves) >= 5
+            assert (leaves["kind"] == Kind.BUSH).all()
+            assert (leaves["centre"][:, 2] - leaves["half"][:, 2]).min() < 0
+            assert (leaves["centre"][:, 2] + leaves["half"][:, 2]).max() < 1.6
+    assert found > 3
+
+
+def test_a_car_is_of_many_parts_and_stands_on_its_wheels(domain: Domain, scale: Scale) -> None:
+    streets = replace(domain, scenes=Scenes(1, 0, 0, 0))
+    scenes = [draw_scene(np.random.default_rng(seed), streets, scale) for seed in range(10)]
+    parts = np.concatenate([scene.solids[scene.solids["kind"] == Kind.CAR] for scene in scenes])
+    assert len(parts)
+    assert (parts["centre"][:, 2] - parts["half"][:, 2]).min() == pytest.approx(0, abs=1e-9)
+    assert (parts["centre"][:, 2] + parts["half"][:, 2]).max() < 1.7

@@ -15,11 +15,26 @@ def test_the_stencil_covers_the_triangle_and_the_box_holds_it() -> None:
     mask, box = np.zeros((16, 16), np.uint8), np.array([8, 8, 8, 8])
     stencil(screen, np.array([[0, 1, 2]], np.int32), mask, box)
     rows, columns = np.nonzero(mask)
-    assert abs(mask.sum() - 50) <= 10
+    assert abs(int(mask.sum()) - 50) <= 10
     assert box[0] <= columns.min()
     assert columns.max() <= box[2]
     assert box[1] <= rows.min()
     assert rows.max() <= box[3]
+
+
+def test_the_stencil_is_every_pixel_whose_middle_lies_in_a_triangle_seen_from_either_side() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        screen = np.concatenate([rng.uniform(-4, 24, (3, 2)), np.full((3, 1), 5.0)], 1).astype(np.float32)
+        mask, box = np.zeros((20, 20), np.uint8), np.array([9, 9, 9, 9])
+        stencil(screen, np.array([[0, 1, 2]], np.int32), mask, box)
+        y, x = np.mgrid[:20, :20] + 0.5
+        sides = [
+            (q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0])
+            for p, q in zip(screen.astype(float), screen[[1, 2, 0]].astype(float), strict=True)
+        ]
+        inside = np.all(np.array(sides) >= 0, 0) | np.all(np.array(sides) <= 0, 0)
+        assert (inside != mask).sum() <= 1
 
 
 def test_only_ground_is_darkened_and_the_mask_is_cleared() -> None:

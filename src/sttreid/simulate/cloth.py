@@ -13,6 +13,8 @@ from sttreid.simulate.body import Z_ANKLE, Z_NECK, Z_TOP, Floats, Part
 from sttreid.simulate.kernels import kernel
 from sttreid.simulate.noise import frac, lattice, smooth
 
+Colour = tuple[float, float, float]
+
 MATERIAL: Final = np.dtype(
     [
         ("seed", "i4"), ("skin", "f4", 3), ("hair", "f4", 3),
@@ -77,7 +79,8 @@ class Surface(IntEnum):
 
 PATTERNS: Final = 14  # patterns 0 to 13 may be drawn for any garment
 SIDE_STRIPE: Final = int(Pattern.SIDE_STRIPE)
-_DARK: Final = np.array([0.055, 0.045, 0.04], np.float32)  # eyes, eyebrows and belts
+_DARK: Final = (0.055, 0.045, 0.04)  # eyes, eyebrows and belts
+_SOCK: Final = (0.8, 0.8, 0.8)
 
 
 @kernel
@@ -141,7 +144,11 @@ def printed(kind: int, x: float, z: float, seed: int) -> bool:
 
 @kernel
 def _surface(part: int, x: float, y: float, z: float, a: float, m: Any) -> Surface:
-    """The Surface of a point of the torso, an arm or a leg."""
+    """The Surface of a point of the torso, an arm, a leg, a skirt or a coat."""
+    if part == Part.SKIRT:
+        return Surface.BOTTOM
+    if part == Part.COAT:
+        return Surface.TOP
     if part == Part.TORSO:
         if z > Z_NECK - 0.03 - m["neckline"] and y < 0 and abs(x) < 0.055 + 0.2 * m["neckline"]:
             return Surface.SKIN
@@ -161,108 +168,110 @@ def _surface(part: int, x: float, y: float, z: float, a: float, m: Any) -> Surfa
 
 
 @kernel
-def _copy(colour: Floats, share: float, out: Floats) -> None:
-    for c in range(3):
-        out[c] = colour[c] * share
+def _times(colour: Floats, share: float) -> Colour:
+    return colour[0] * share, colour[1] * share, colour[2] * share
 
 
 @kernel
-def _head(x: float, y: float, z: float, m: Any, out: Floats) -> None:
+def _mixed(first: Floats, second: Floats, t: float) -> Colour:
+    s = 1 - t
+    return (
+        first[0] * s + second[0] * t,
+        first[1] * s + second[1] * t,
+        first[2] * s + second[2] * t,
+    )
+
+
+@kernel
+def _head(x: float, y: float, z: float, m: Any) -> Colour:
     """Face, hair, mask and cap."""
     down = Z_TOP - z
     if m["hat"] and down < 0.115:
-        _copy(m["hat_colour"], 1.0, out)
-    elif down < 0.045 + m["hairline"] or (y > -0.075 + down * 0.15 and down < 0.225):
-        _hair(x, z, m, out)
-    elif y < -0.05 and m["mask"] and down > 0.135:
-        _copy(m["mask_colour"], 1.0, out)
-    elif y < -0.05 and m["beard"] and down > 0.165:
-        _hair(x, z, m, out)
-    elif y < -0.11 and abs(down - 0.105) < 0.012 and abs(abs(x) - 0.033) < 0.018:
-        _copy(_DARK, 1.0, out)
-    elif y < -0.11 and abs(down - 0.183) < 0.007 and abs(x) < 0.025:  # the mouth
-        out[0], out[1], out[2] = m["skin"][0] * 0.75, m["skin"][1] * 0.5, m["skin"][2] * 0.5
-    else:
-        _copy(m["skin"], 1.0, out)
+        return _times(m["hat_colour"], 1.0)
+    if down < 0.045 + m["hairline"] or (y > -0.075 + down * 0.15 and down < 0.225):
+        return _hair(x, z, m)
+    if y < -0.05 and m["mask"] and down > 0.135:
+        return _times(m["mask_colour"], 1.0)
+    if y < -0.05 and m["beard"] and down > 0.165:
+        return _hair(x, z, m)
+    if y < -0.11 and abs(down - 0.105) < 0.012 and abs(abs(x) - 0.033) < 0.018:
+        return _DARK
+    skin = m["skin"]
+    if y < -0.11 and abs(down - 0.183) < 0.007 and abs(x) < 0.025:  # the mouth
+        return skin[0] * 0.75, skin[1] * 0.5, skin[2] * 0.5
+    return _times(skin, 1.0)
 
 
 @kernel
-def _hair(x: float, z: float, m: Any, out: Floats) -> None:
-    _copy(m["hair"], 0.85 + 0.3 * smooth(x * 60, z * 12, m["seed"]), out)
+def _hair(x: float, z: float, m: Any) -> Colour:
+    return _times(m["hair"], 0.85 + 0.3 * smooth(x * 60, z * 12, m["seed"]))
 
 
 @kernel
-def _top(part: int, x: float, y: float, z: float, a: float, m: Any, out: Floats) -> None:
-    """Shirt or coat with what lies on it: opening, print, straps."""
+def _top(part: int, x: float, y: float, z: float, a: float, m: Any) -> Colour:
+    """Shirt or coat with what lies on it: straps, opening, print."""
+    chest = part == Part.TORSO or part == Part.COAT
+    if chest and m["strap_side"] != 0 and abs((x * m["strap_side"] + 0.12) * 1.9 + z - 0.70) < 0.045:
+        return _times(m["bag_colour"], 0.8)
+    if chest and m["backpack"] and y < 0.03 and z > 0.33 and abs(abs(x) - 0.105 - 0.03 * (z - 0.5)) < 0.022:
+        return _times(m["backpack_colour"], 0.8)
+    if chest and m["opening"] > 0 and y < 0 and abs(x) < m["opening"] * (1.0 + 1.2 * max(0.0, z - 0.4)):
+        if part == Part.COAT and z < 0.02:
+            return _times(m["bottom"], 0.8)
+        return _times(m["inner"], 1.0)
+    if chest and m["logo"] and (y < 0 or (m["logo"] > Logo.BOX and y > 0)):
+        size = m["logo_size"] * (1.0 if y < 0 else 1.3)
+        if printed(m["logo"], x / size, (z - m["logo_height"]) / size, m["seed"]):
+            return _times(m["logo_colour"], 1.0)
     u, v = x, z
     if part == Part.UPPER_ARM or part == Part.FOREARM:  # the pattern of the chest runs on along the sleeve
         u, v = y * 1.3 + 0.03, 0.62 - 0.28 * a
     t = pattern(m["top_pattern"], u, v, y, m["top_frequency"], m["phase"], m["seed"])
-    for c in range(3):
-        out[c] = m["top"][c] * (1 - t) + m["top_second"][c] * t
-    if part != Part.TORSO and part != Part.COAT:
-        return
-    size = m["logo_size"] * (1.0 if y < 0 else 1.3)
-    on_side = y < 0 or (m["logo"] > Logo.BOX and y > 0)
-    if m["opening"] > 0 and y < 0 and abs(x) < m["opening"] * (1.0 + 1.2 * max(0.0, z - 0.4)):
-        if part == Part.COAT and z < 0.02:
-            _copy(m["bottom"], 0.8, out)
-        else:
-            _copy(m["inner"], 1.0, out)
-    elif m["logo"] and on_side and printed(m["logo"], x / size, (z - m["logo_height"]) / size, m["seed"]):
-        _copy(m["logo_colour"], 1.0, out)
-    if m["backpack"] and y < 0.03 and z > 0.33 and abs(abs(x) - 0.105 - 0.03 * (z - 0.5)) < 0.022:
-        _copy(m["backpack_colour"], 0.8, out)
-    if m["strap_side"] != 0 and abs((x * m["strap_side"] + 0.12) * 1.9 + z - 0.70) < 0.045:
-        _copy(m["bag_colour"], 0.8, out)
+    return _mixed(m["top"], m["top_second"], t)
 
 
 @kernel
-def _bottom(part: int, x: float, y: float, z: float, m: Any, out: Floats) -> None:
+def _bottom(part: int, x: float, y: float, z: float, m: Any) -> Colour:
     if part == Part.TORSO and m["belt"] and z > m["hem"] - 0.035:
-        _copy(_DARK, 1.0, out)
-        return
+        return _DARK
     t = pattern(m["bottom_pattern"], x, z, y, m["bottom_frequency"], 0.3, m["seed"] + 5)
-    for c in range(3):
-        out[c] = m["bottom"][c] * (1 - t) + m["bottom_second"][c] * t
+    return _mixed(m["bottom"], m["bottom_second"], t)
 
 
 @kernel
-def albedo(part: int, x: float, y: float, z: float, a: float, m: Any, out: Floats) -> None:
-    """Writes the reflectance of a point of `part` into `out` [3]; `m` is one MATERIAL record."""
+def albedo(part: int, x: float, y: float, z: float, a: float, m: Any) -> tuple[Colour, bool]:
+    """The reflectance of a point of `part`, and whether it is cloth, the brightness of which has `folds`.
+
+    `m` is one MATERIAL record. Colours are tuples because arrays would be counted at every call.
+    """
     if part == Part.HEAD:
-        return _head(x, y, z, m, out)
+        return _head(x, y, z, m), False
     if part == Part.HAT:
-        return _copy(m["hat_colour"], 1.0, out)
+        return _times(m["hat_colour"], 1.0), False
     if part == Part.BACKPACK:
         pocket = frac(z * 6) < 0.08 or (y > 0.25 and abs(z - 0.42) < 0.05 and abs(x) < 0.09)
-        return _copy(m["backpack_colour"], 0.75 if pocket else 1.0, out)
+        return _times(m["backpack_colour"], 0.75 if pocket else 1.0), False
     if part == Part.BAG or part == Part.TROLLEY:
-        return _copy(m["bag_colour"], 0.7 if frac(z * 9) < 0.1 else 1.0, out)
+        return _times(m["bag_colour"], 0.7 if frac(z * 9) < 0.1 else 1.0), False
     if part == Part.NECK and m["scarf"]:
-        return _copy(m["scarf_colour"], 1.0, out)
+        return _times(m["scarf_colour"], 1.0), False
     if part == Part.HAIR or (part == Part.NECK and y > 0.02 and z > Z_NECK + 0.05):
-        return _hair(x, z, m, out)
+        return _hair(x, z, m), False
     surface = _surface(part, x, y, z, a, m)
-    if part == Part.SKIRT:
-        surface = Surface.BOTTOM
-    elif part == Part.COAT:
-        surface = Surface.TOP
-    if surface == Surface.SKIN:
-        return _copy(m["skin"], 1.0, out)
-    if surface == Surface.SHOE:
-        return _copy(m["shoe"], 1.0, out)
-    if surface == Surface.SOLE:
-        return _copy(m["sole"], 1.0, out)
-    if surface == Surface.SOCK:
-        out[0], out[1], out[2] = 0.8, 0.8, 0.8
-        return None
     if surface == Surface.TOP:
-        _top(part, x, y, z, a, m, out)
-    else:
-        _bottom(part, x, y, z, m, out)
-    folds = 1.6 * (smooth(x * 9 + 3.3, z * 7 + y * 5, m["seed"] + 11) - 0.5)
-    weave = 0.8 * (smooth(x * 38, z * 22 + y * 30, m["seed"] + 12) - 0.5)
-    for c in range(3):
-        out[c] *= 1 + m["fabric"] * (folds + weave)
-    return None
+        return _top(part, x, y, z, a, m), True
+    if surface == Surface.BOTTOM:
+        return _bottom(part, x, y, z, m), True
+    if surface == Surface.SHOE:
+        return _times(m["shoe"], 1.0), False
+    if surface == Surface.SOLE:
+        return _times(m["sole"], 1.0), False
+    return (_SOCK if surface == Surface.SOCK else _times(m["skin"], 1.0)), False
+
+
+@kernel
+def folds(x: float, y: float, z: float, m: Any) -> float:
+    """Brightness of cloth at a point, around 1: broad folds and a fine weave."""
+    broad = 1.6 * (smooth(x * 9 + 3.3, z * 7 + y * 5, m["seed"] + 11) - 0.5)
+    fine = 0.8 * (smooth(x * 38, z * 22 + y * 30, m["seed"] + 12) - 0.5)
+    return float(1 + m["fabric"] * (broad + fine))

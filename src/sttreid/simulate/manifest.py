@@ -16,15 +16,17 @@ FORMAT: Final = "sttreid-cameras/1"
 MANIFEST: Final = "manifest.json"
 TRUTH: Final = "truth.parquet"
 TRACKS: Final = "tracks.csv"
+CODE: Final = "simulator"  # key of a recipe
 
 
 def recipe(name: str, domain: Domain, scale: Scale, version: str | None) -> dict[str, Any]:
     """All that decides a rendering's bytes, as JSON content: two equal recipes give equal files.
 
-    `simulator` changes with any source file of this package; `version` names a frozen benchmark.
+    CODE changes with any source file of this package, also where that changes no byte of a rendering, so it
+    does not stand in the manifest; `version` names a frozen benchmark.
     """
     size = {field.name: getattr(scale, field.name) for field in fields(Scale)}
-    content = {"name": name, "scale": size, "domain": asdict(domain), "simulator": source_digest()}
+    content = {"name": name, "scale": size, "domain": asdict(domain), CODE: source_digest()}
     return content if version is None else content | {"version": version}
 
 
@@ -38,7 +40,7 @@ def write_manifest(folder: Path, made_by: dict[str, Any], scale: Scale, frames: 
         }
         for camera, count in frames.items()
     }
-    content = made_by | {
+    content = {key: value for key, value in made_by.items() if key != CODE} | {
         "format": FORMAT,
         "gap": GAP,
         "cameras": cameras,

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sttreid.domain import Light
-from sttreid.simulate.body import Floats
 from sttreid.simulate.kernels import kernel
 
 CAMERA: Final = np.dtype(
@@ -29,15 +28,21 @@ _STEPS: Final = 1024
 
 
 @kernel
-def display(colour: Floats, light: Any) -> None:
-    """Turns linear light [3] into display values 0 to 255 in place: gains, exposure, saturation, gamma."""
-    mean = np.float32(0.0)
-    for k in range(3):
-        colour[k] *= light["gains"][k] * light["exposure"]
-        mean += colour[k] * np.float32(1 / 3)
-    for k in range(3):
-        value = min(np.float32(1.0), max(np.float32(0.0), mean + (colour[k] - mean) * light["saturation"]))
-        colour[k] = light["curve"][int(_STEPS * value + 0.5)]
+def display(red: float, green: float, blue: float, light: Any) -> tuple[float, float, float]:
+    """Turns linear light into display values 0 to 255: gains, exposure, saturation, gamma."""
+    gains, exposure, saturation = light["gains"], light["exposure"], light["saturation"]
+    red, green, blue = red * gains[0] * exposure, green * gains[1] * exposure, blue * gains[2] * exposure
+    mean = (red + green + blue) * (1 / 3)
+    return (
+        _shown(mean + (red - mean) * saturation, light),
+        _shown(mean + (green - mean) * saturation, light),
+        _shown(mean + (blue - mean) * saturation, light),
+    )
+
+
+@kernel
+def _shown(value: float, light: Any) -> float:
+    return float(light["curve"][int(_STEPS * min(1.0, max(0.0, value)) + 0.5)])
 
 
 def camera_record(height: float, pitch: float, focal: float, width: int, rows: int) -> NDArray[np.void]:

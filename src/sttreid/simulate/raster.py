@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sttreid.simulate.body import Floats, Ints, Part
-from sttreid.simulate.cloth import albedo
+from sttreid.simulate.cloth import albedo, folds
 from sttreid.simulate.kernels import kernel
 from sttreid.simulate.optics import display
 
@@ -22,7 +22,11 @@ SAMPLES: Final = 2
 NOTHING: Final = -1
 FAR: Final = np.float32(1e9)
 HIDDEN: Final = 2  # place in the counts of `shade` where the kinds of solids begin
-_WRAP: Final = np.float32(0.25)  # light reaches a little round the edge, as it does on cloth
+_THIN: Final = 1e-6  # twice the area in samples below which a triangle is seen from its edge
+_TOUCH: Final = 1e-9  # steps; a sample on the edge of two triangles must not fall between them
+_NEAR: Final = 0.05  # metres between samples of a pixel that one surface can explain
+_TINY: Final = 1e-6
+_WRAP: Final = 0.25  # light reaches a little round the edge, as it does on cloth
 
 
 @kernel
@@ -67,6 +71,16 @@ def project(points: Floats, cameras: Any, out: Floats) -> None:
 
 
 @kernel
+def extent(points: Floats) -> tuple[float, float, float, float]:
+    """Least and greatest column and row, (left, top, right, bottom), of the points [V, 2 or more]."""
+    left, top, right, bottom = np.inf, np.inf, -np.inf, -np.inf
+    for v in range(points.shape[0]):
+        left, right = min(left, points[v, 0]), max(right, points[v, 0])
+        top, bottom = min(top, points[v, 1]), max(bottom, points[v, 1])
+    return left, top, right, bottom
+
+
+@kernel
 def rasterise(
     screen: Floats, faces: Ints, parts: Bytes, left: int, top: int, depth: Floats, hit: Ints, bary: Floats
 ) -> None:
@@ -79,29 +93,54 @@ def rasterise(
     height, width = depth.shape
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
-        ax, ay, az = (screen[a, 0] - left) * SAMPLES, (screen[a, 1] - top) * SAMPLES, screen[a, 2]
-        bx, by, bz = (screen[b, 0] - left) * SAMPLES, (screen[b, 1] - top) * SAMPLES, screen[b, 2]
-        cx, cy, cz = (screen[c, 0] - left) * SAMPLES, (screen[c, 1] - top) * SAMPLES, screen[c, 2]
+        ax, ay = (screen[a, 0] - left) * SAMPLES, (screen[a, 1] - top) * SAMPLES
+        bx, by = (screen[b, 0] - left) * SAMPLES, (screen[b, 1] - top) * SAMPLES
+        cx, cy = (screen[c, 0] - left) * SAMPLES, (screen[c, 1] - top) * SAMPLES
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        sheet = parts[t] == Part.SKIRT or parts[t] == Part.COAT or parts[t] == Part.HAIR
-        if abs(area) < 1e-6 or (area > 0 and not sheet):
-            continue
+        if area > -_THIN:
+            part = parts[t]
+            if area < _THIN or not (part == Part.SKIRT or part == Part.COAT or part == Part.HAIR):
+                continue
         x_low = max(0, int(np.ceil(min(ax, bx, cx) - 0.5)))
         x_high = min(width - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
         y_low = max(0, int(np.ceil(min(ay, by, cy) - 0.5)))
         y_high = min(height - 1, int(np.floor(max(ay, by, cy) - 0.5)))
-        u_x, u_y, v_x, v_y = (cy - ay) / area, -(cx - ax) / area, -(by - ay) / area, (bx - ax) / area
+        if x_low > x_high or y_low > y_high:  # between the samples
+            continue
+        scale = 1 / area
+        u_x, u_y, v_x, v_y = (cy - ay) * scale, (ax - cx) * scale, (ay - by) * scale, (bx - ax) * scale
+        w_x = -u_x - v_x
+        u_cross, v_cross, w_cross = -1 / u_x, -1 / v_x, -1 / w_x
+        z, z_u, z_v = screen[a, 2], screen[b, 2] - screen[a, 2], screen[c, 2] - screen[a, 2]
         for y in range(y_low, y_high + 1):
             u = (x_low + 0.5 - ax) * u_x + (y + 0.5 - ay) * u_y
             v = (x_low + 0.5 - ax) * v_x + (y + 0.5 - ay) * v_y
-            for x in range(x_low, x_high + 1):
-                if u >= 0 and v >= 0 and u + v <= 1:
-                    z = az + u * (bz - az) + v * (cz - az)
-                    if z < depth[y, x]:
-                        depth[y, x], hit[y, x] = z, t
-                        bary[y, x, 0], bary[y, x, 1] = u, v
+            first, last = span(u, u_x, u_cross, 0.0, float(x_high - x_low))
+            first, last = span(v, v_x, v_cross, first, last)
+            first, last = span(1 - u - v, w_x, w_cross, first, last)
+            if first > last:
+                continue
+            u, v = u + first * u_x, v + first * v_x
+            for x in range(x_low + int(first), x_low + int(last) + 1):
+                near = z + u * z_u + v * z_v
+                if near < depth[y, x]:
+                    depth[y, x], hit[y, x] = near, t
+                    bary[y, x, 0], bary[y, x, 1] = u, v
                 u += u_x
                 v += v_x
+
+
+@kernel
+def span(value: float, slope: float, cross: float, first: float, last: float) -> tuple[float, float]:
+    """Narrows the steps first to last of a row to those at which `value` + step * `slope` is not negative.
+
+    `cross` is -1 / `slope`.
+    """
+    if slope > 0:
+        return max(first, np.ceil(value * cross - _TOUCH)), last
+    if slope < 0:
+        return first, min(last, np.floor(value * cross + _TOUCH))
+    return (first, last) if value > -_TOUCH else (1.0, 0.0)
 
 
 @kernel
@@ -116,58 +155,88 @@ def shade(
     W] is its depth and `kinds` [H, W] the Kind of solid there. Writes `tile` [h, w, 4], display colour times
     coverage and coverage. `counts` [HIDDEN + kinds] receives the number of samples of the person inside the
     picture or not, of those that the scene leaves to be seen, and from HIDDEN on of those behind each Kind.
+
+    Patterns are looked up for every sample; light and folds change slowly and are reckoned once for the
+    samples of a pixel that lie on the same part near each other.
     """
     light, material = lights[0], materials[0]
-    colour, total = np.zeros(3, np.float32), np.zeros(4, np.float32)
-    point, normal = np.zeros(3, np.float32), np.zeros(3, np.float32)
+    view_x, view_y, view_z = view[0], view[1], view[2]
     share = np.float32(1.0 / (SAMPLES * SAMPLES))
+    whole, left_over = 0, 0
     for row in range(tile.shape[0]):
         for column in range(tile.shape[1]):
+            red, green, blue, cover = 0.0, 0.0, 0.0, 0
             inside = 0 <= top + row < scene.shape[0] and 0 <= left + column < scene.shape[1]
-            total[:] = 0
+            behind, kind = FAR, 0
+            if inside:
+                behind, kind = scene[top + row, left + column], int(kinds[top + row, left + column])
+            alike, part, near, energy, brightness = 0, 0, FAR, 0.0, 0.0
+            r, g, b = 0.0, 0.0, 0.0
             for sample in range(SAMPLES * SAMPLES):
                 y, x = row * SAMPLES + sample // SAMPLES, column * SAMPLES + sample % SAMPLES
                 t = hit[y, x]
                 if t == NOTHING:
                     continue
-                counts[0] += 1
+                whole += 1
                 if not inside:
                     continue
-                if depth[y, x] > scene[top + row, left + column]:
-                    counts[HIDDEN + kinds[top + row, left + column]] += 1
+                if depth[y, x] > behind:
+                    counts[HIDDEN + kind] += 1
                     continue
-                counts[1] += 1
-                a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
+                left_over += 1
+                i, j, k = faces[t, 0], faces[t, 1], faces[t, 2]
                 u, v = bary[y, x, 0], bary[y, x, 1]
                 w = 1 - u - v
-                for k in range(3):
-                    point[k] = w * canonical[a, k] + u * canonical[b, k] + v * canonical[c, k]
-                    normal[k] = w * normals[a, k] + u * normals[b, k] + v * normals[c, k]
-                along = w * limb[a] + u * limb[b] + v * limb[c]
-                albedo(parts[t], point[0], point[1], point[2], along, material, colour)
-                _lit(colour, normal, view, light, sunlit)
-                display(colour, light)
-                for k in range(3):
-                    total[k] += colour[k]
-                total[3] += 1
-            for k in range(4):
-                tile[row, column, k] = total[k] * share
+                if alike == 0 or parts[t] != part or abs(depth[y, x] - near) > _NEAR:
+                    if alike > 0:
+                        shown = display(r * energy / alike, g * energy / alike, b * energy / alike, light)
+                        red, green = red + alike * shown[0], green + alike * shown[1]
+                        blue += alike * shown[2]
+                    energy = _energy(
+                        w * normals[i, 0] + u * normals[j, 0] + v * normals[k, 0],
+                        w * normals[i, 1] + u * normals[j, 1] + v * normals[k, 1],
+                        w * normals[i, 2] + u * normals[j, 2] + v * normals[k, 2],
+                        view_x, view_y, view_z, light, sunlit,
+                    )  # fmt: skip
+                    alike, part, near, brightness = 0, int(parts[t]), depth[y, x], 0.0
+                    r, g, b = 0.0, 0.0, 0.0
+                px = w * canonical[i, 0] + u * canonical[j, 0] + v * canonical[k, 0]
+                py = w * canonical[i, 1] + u * canonical[j, 1] + v * canonical[k, 1]
+                pz = w * canonical[i, 2] + u * canonical[j, 2] + v * canonical[k, 2]
+                along = w * limb[i] + u * limb[j] + v * limb[k]
+                colour, woven = albedo(part, px, py, pz, along, material)
+                factor = 1.0
+                if woven:
+                    if brightness == 0:
+                        brightness = folds(px, py, pz, material)
+                    factor = brightness
+                r, g, b = r + colour[0] * factor, g + colour[1] * factor, b + colour[2] * factor
+                alike += 1
+                cover += 1
+            if alike > 0:
+                shown = display(r * energy / alike, g * energy / alike, b * energy / alike, light)
+                red, green = red + alike * shown[0], green + alike * shown[1]
+                blue += alike * shown[2]
+            tile[row, column, 0], tile[row, column, 1] = red * share, green * share
+            tile[row, column, 2], tile[row, column, 3] = blue * share, cover * share
+    counts[0] += whole
+    counts[1] += left_over
 
 
 @kernel
-def _lit(colour: Floats, normal: Floats, view: Floats, light: Any, sunlit: float) -> None:
-    """Multiplies a reflectance by the light that falls on a surface seen from `view`."""
-    length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2) + np.float32(1e-6)
-    facing = (normal[0] * view[0] + normal[1] * view[1] + normal[2] * view[2]) / length
-    sign = np.float32(1.0) if facing >= 0 else np.float32(-1.0)  # the far side of a sheet
-    to_sun, up = np.float32(0.0), sign * normal[2] / length
-    for k in range(3):
-        to_sun += sign * normal[k] / length * light["direction"][k]
-    sun = light["sun"] * sunlit * max(np.float32(0.0), (to_sun + _WRAP) / (1 + _WRAP))
-    energy = sun + light["sky"] * (0.5 + 0.5 * up) + light["ground"] * (0.5 - 0.5 * up)
-    energy *= 0.72 + 0.28 * abs(facing)  # a little darker towards the outline
-    for k in range(3):
-        colour[k] *= energy
+def _energy(
+    x: float, y: float, z: float, view_x: float, view_y: float, view_z: float, light: Any, sunlit: float
+) -> float:
+    """The light that falls on a surface with a normal along (x, y, z) and is seen from `view`."""
+    facing = x * view_x + y * view_y + z * view_z
+    turn = 1 / (np.sqrt(x * x + y * y + z * z) + _TINY)
+    if facing < 0:  # the far side of a sheet
+        turn = -turn
+    towards, up = light["direction"], z * turn
+    to_sun = (x * towards[0] + y * towards[1] + z * towards[2]) * turn
+    energy = light["sun"] * sunlit * max(0.0, (to_sun + _WRAP) / (1 + _WRAP))
+    energy += light["sky"] * (0.5 + 0.5 * up) + light["ground"] * (0.5 - 0.5 * up)
+    return float(energy * (0.72 + 0.28 * facing * turn))  # a little darker towards the outline
 
 
 @kernel
@@ -190,23 +259,23 @@ def composite(
     height, width = tile.shape[0], tile.shape[1]
     steps = int(np.ceil(np.sqrt(dx * dx + dy * dy))) + 1
     margin_x, margin_y = int(np.ceil(abs(dx) / 2)), int(np.ceil(abs(dy) / 2))
-    mixed = np.zeros(4, np.float32)
     for row in range(max(-margin_y, -top), min(height + margin_y, picture.shape[0] - top)):
         for column in range(max(-margin_x, -left), min(width + margin_x, picture.shape[1] - left)):
-            mixed[:] = 0
+            red, green, blue, cover = 0.0, 0.0, 0.0, 0.0
             for step in range(steps):
                 shift = (step + 0.5) / steps - 0.5
                 y, x = int(np.floor(row - shift * dy + 0.5)), int(np.floor(column - shift * dx + 0.5))
-                if 0 <= y < height and 0 <= x < width:
-                    for k in range(4):
-                        mixed[k] += tile[y, x, k]
-            if mixed[3] == 0:
+                if 0 <= y < height and 0 <= x < width and tile[y, x, 3] > 0:
+                    red, green = red + tile[y, x, 0], green + tile[y, x, 1]
+                    blue, cover = blue + tile[y, x, 2], cover + tile[y, x, 3]
+            if cover == 0:
                 continue
-            cover = mixed[3] / steps
-            for k in range(3):
-                under = picture[top + row, left + column, k]
-                picture[top + row, left + column, k] = under * (1 - cover) + mixed[k] / steps
-            if cover > 0.5:
+            place, part = picture[top + row, left + column], 1 / steps
+            rest = 1 - cover * part
+            place[0] = place[0] * rest + red * part
+            place[1] = place[1] * rest + green * part
+            place[2] = place[2] * rest + blue * part
+            if cover * part > 0.5:
                 if owner[top + row, left + column] != NOTHING:
                     lost[owner[top + row, left + column]] += 1
                 owner[top + row, left + column] = me

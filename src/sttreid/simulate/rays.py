@@ -24,6 +24,11 @@ OPEN_AIR: Final = 1e6  # ground coordinate of pixels that do not show the ground
 MISS: Final = 1e9  # metres
 _HORIZON: Final = 150.0  # metres, beyond is sky
 _NEAREST: Final = 1e-3
+_OFF: Final = 0.02  # metres off a surface, where its own shadow does not begin
+_RAGGED: Final = 0.9  # how far leaves are torn off towards the outline of a crown
+_TWIGS: Final = 9.0  # gaps between leaves along a texture unit
+
+Colour = tuple[float, float, float]
 
 
 class Kind(IntEnum):
@@ -73,114 +78,108 @@ class Texture(IntEnum):
     LEAVES = 8
 
 
+Meeting = tuple[float, Face, float, float, float]
+
+
 @kernel
-def meet(
-    solid: Any, origin: NDArray[np.float64], ray: NDArray[np.float64], normal: NDArray[np.float64]
-) -> Any:
-    """Distance along `ray` [3] (MISS if none) and Face; writes the outward `normal` [3]."""
-    normal[:] = 0
+def meet(solid: Any, px: float, py: float, pz: float, dx: float, dy: float, dz: float) -> Meeting:
+    """Where the ray from point p along d first meets a solid: distance (MISS if not at all), Face, normal.
+
+    The normal is a unit vector that points out of the solid.
+    """
     if solid["shape"] == Shape.GROUND:
-        normal[2] = 1.0
-        return (-origin[2] / ray[2] if ray[2] < -1e-6 and origin[2] > 0 else MISS), Face.LEVEL
-    c, s = solid["cosine"], solid["sine"]
-    px, py, pz = (
-        origin[0] - solid["centre"][0],
-        origin[1] - solid["centre"][1],
-        origin[2] - solid["centre"][2],
-    )
+        distance = -pz / dz if dz < -1e-6 and pz > 0 else MISS
+        return distance, Face.LEVEL, 0.0, 0.0, 1.0
+    c, s, centre, half = solid["cosine"], solid["sine"], solid["centre"], solid["half"]
+    px, py, pz = px - centre[0], py - centre[1], pz - centre[2]
     px, py = c * px + s * py, -s * px + c * py
-    dx, dy, dz = c * ray[0] + s * ray[1], -s * ray[0] + c * ray[1], ray[2]
+    dx, dy = c * dx + s * dy, -s * dx + c * dy
     if solid["shape"] == Shape.BOX:
-        distance, face = _box(px, py, pz, dx, dy, dz, solid["half"], normal)
+        distance, face, nx, ny, nz = _box(px, py, pz, dx, dy, dz, half[0], half[1], half[2])
     elif solid["shape"] == Shape.CYLINDER:
-        distance, face = _cylinder(px, py, pz, dx, dy, dz, solid["half"], normal)
+        distance, face, nx, ny, nz = _cylinder(px, py, pz, dx, dy, dz, half[0], half[2])
     else:
-        distance, face = _ellipsoid(px, py, pz, dx, dy, dz, solid["half"], normal), Face.BALL
+        distance, face, nx, ny, nz = _ellipsoid(px, py, pz, dx, dy, dz, half[0], half[1], half[2])
         if distance < MISS and solid["texture"] == Texture.LEAVES:
-            facing = abs(normal[0] * dx + normal[1] * dy + normal[2] * dz) / np.sqrt(
-                dx * dx + dy * dy + dz * dz
-            )
-            x, y, z = px + distance * dx, py + distance * dy, pz + distance * dz
-            if facing < 0.75 * smooth(
-                (x + 0.7 * z) * 6, (y - 0.7 * z) * 6, solid["seed"]
-            ):  # a ragged outline
-                return MISS, Face.BALL
-    normal[0], normal[1] = c * normal[0] - s * normal[1], s * normal[0] + c * normal[1]
-    return distance, face
+            facing = abs(nx * dx + ny * dy + nz * dz) / np.sqrt(dx * dx + dy * dy + dz * dz)
+            u, v = _plane(px + distance * dx, py + distance * dy, pz + distance * dz, nx, ny, nz)
+            twigs = _TWIGS / solid["unit"]
+            if facing < _RAGGED * smooth(u * twigs, v * twigs, solid["seed"]):
+                return MISS, face, 0.0, 0.0, 1.0
+    return distance, face, c * nx - s * ny, s * nx + c * ny, nz
 
 
 @kernel
 def _box(
-    px: float, py: float, pz: float, dx: float, dy: float, dz: float, half: Any, normal: NDArray[np.float64]
-) -> Any:
+    px: float, py: float, pz: float, dx: float, dy: float, dz: float, a: float, b: float, c: float
+) -> Meeting:
     enter, leave, axis = -MISS, MISS, 0
     for k in range(3):
-        p, d = (px, dx) if k == 0 else ((py, dy) if k == 1 else (pz, dz))
+        p, d, half = (px, dx, a) if k == 0 else ((py, dy, b) if k == 1 else (pz, dz, c))
         if abs(d) < 1e-9:
-            if abs(p) > half[k]:
-                return MISS, Face.TOP
+            if abs(p) > half:
+                return MISS, Face.TOP, 0.0, 0.0, 1.0
             continue
-        near, far = (-half[k] - p) / d, (half[k] - p) / d
+        near, far = (-half - p) / d, (half - p) / d
         if near > far:
             near, far = far, near
         if near > enter:
             enter, axis = near, k
         leave = min(leave, far)
     if enter > leave or enter < _NEAREST:
-        return MISS, Face.TOP
-    d = dx if axis == 0 else (dy if axis == 1 else dz)
-    normal[axis] = -1.0 if d > 0 else 1.0
-    return enter, (Face.SIDE_X if axis == 0 else (Face.SIDE_Y if axis == 1 else Face.TOP))
+        return MISS, Face.TOP, 0.0, 0.0, 1.0
+    if axis == 0:
+        return enter, Face.SIDE_X, -1.0 if dx > 0 else 1.0, 0.0, 0.0
+    if axis == 1:
+        return enter, Face.SIDE_Y, 0.0, -1.0 if dy > 0 else 1.0, 0.0
+    return enter, Face.TOP, 0.0, 0.0, -1.0 if dz > 0 else 1.0
 
 
 @kernel
 def _cylinder(
-    px: float, py: float, pz: float, dx: float, dy: float, dz: float, half: Any, normal: NDArray[np.float64]
-) -> Any:
-    a, b, c = dx * dx + dy * dy, px * dx + py * dy, px * px + py * py - half[0] * half[0]
+    px: float, py: float, pz: float, dx: float, dy: float, dz: float, radius: float, half: float
+) -> Meeting:
+    a, b, c = dx * dx + dy * dy, px * dx + py * dy, px * px + py * py - radius * radius
     inside = b * b - a * c
     if inside < 0:
-        return MISS, Face.ROUND
+        return MISS, Face.ROUND, 0.0, 0.0, 1.0
     distance = (-b - np.sqrt(inside)) / a
-    if distance < _NEAREST or abs(pz + distance * dz) > half[2]:
-        return MISS, Face.ROUND
-    normal[0], normal[1] = (px + distance * dx) / half[0], (py + distance * dy) / half[0]
-    return distance, Face.ROUND
+    if distance < _NEAREST or abs(pz + distance * dz) > half:
+        return MISS, Face.ROUND, 0.0, 0.0, 1.0
+    return distance, Face.ROUND, (px + distance * dx) / radius, (py + distance * dy) / radius, 0.0
 
 
 @kernel
 def _ellipsoid(
-    px: float, py: float, pz: float, dx: float, dy: float, dz: float, half: Any, normal: NDArray[np.float64]
-) -> float:
-    gx, gy, gz, fx, fy, fz = (
-        px / half[0],
-        py / half[1],
-        pz / half[2],
-        dx / half[0],
-        dy / half[1],
-        dz / half[2],
-    )
-    a, b, c = fx * fx + fy * fy + fz * fz, gx * fx + gy * fy + gz * fz, gx * gx + gy * gy + gz * gz - 1
-    inside = b * b - a * c
-    distance = (-b - np.sqrt(inside)) / a if inside >= 0 else MISS
+    px: float, py: float, pz: float, dx: float, dy: float, dz: float, a: float, b: float, c: float
+) -> Meeting:
+    gx, gy, gz, fx, fy, fz = px / a, py / b, pz / c, dx / a, dy / b, dz / c
+    square, mixed = fx * fx + fy * fy + fz * fz, gx * fx + gy * fy + gz * fz
+    inside = mixed * mixed - square * (gx * gx + gy * gy + gz * gz - 1)
+    if inside < 0:
+        return MISS, Face.BALL, 0.0, 0.0, 1.0
+    distance = (-mixed - np.sqrt(inside)) / square
     if distance < _NEAREST or distance >= MISS:
-        return MISS
-    normal[0] = (gx + distance * fx) / half[0]
-    normal[1] = (gy + distance * fy) / half[1]
-    normal[2] = (gz + distance * fz) / half[2]
-    length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
-    for k in range(3):
-        normal[k] /= length
-    return distance
+        return MISS, Face.BALL, 0.0, 0.0, 1.0
+    nx, ny, nz = (gx + distance * fx) / a, (gy + distance * fy) / b, (gz + distance * fz) / c
+    length = np.sqrt(nx * nx + ny * ny + nz * nz)
+    return distance, Face.BALL, nx / length, ny / length, nz / length
 
 
 @kernel
-def _paint(solid: Any, u: float, v: float, out: Floats) -> None:
-    """The texture of a solid at `u`, `v` metres: reflectance into `out` [3]."""
-    seed, second, bright = solid["seed"], 0.0, 1.0
+def _plane(x: float, y: float, z: float, nx: float, ny: float, nz: float) -> tuple[float, float]:
+    """Coordinates of a point in the plane that its normal is nearest to: no texture runs out into stripes."""
+    if abs(nz) > abs(nx) and abs(nz) > abs(ny):
+        return x, y
+    return (y, z) if abs(nx) > abs(ny) else (x, z)
+
+
+@kernel
+def _paint(solid: Any, u: float, v: float) -> Colour:
+    """The reflectance of a solid's texture at `u`, `v` metres."""
+    seed, second, bright, texture = solid["seed"], 0.0, 1.0, solid["texture"]
     u, v = u / solid["unit"], v / solid["unit"]
     i, j, a, b = int(np.floor(u)), int(np.floor(v)), frac(u), frac(v)
-    texture = solid["texture"]
     if texture == Texture.PLASTER:
         bright = 0.85 + 0.3 * smooth(u * 3, v * 3, seed) * (0.7 + 0.6 * smooth(u * 40, v * 40, seed + 1))
     elif texture == Texture.TILES:
@@ -196,10 +195,12 @@ def _paint(solid: Any, u: float, v: float, out: Floats) -> None:
     elif texture == Texture.SHOPS:
         if 0.06 < a < 0.94 and 0.1 < b < 0.9:
             spot = lattice(int(np.floor(u * 7)), int(np.floor(v * 9)), seed + 4)
-            for k in range(3):
-                goods = 0.15 + 0.7 * lattice(i, j, seed + 1 + k)
-                out[k] = goods * (0.7 + 0.6 * spot * lattice(i, j, seed))
-            return
+            shine = 0.7 + 0.6 * spot * lattice(i, j, seed)
+            return (
+                shine * (0.15 + 0.7 * lattice(i, j, seed + 1)),
+                shine * (0.15 + 0.7 * lattice(i, j, seed + 2)),
+                shine * (0.15 + 0.7 * lattice(i, j, seed + 3)),
+            )
     elif texture == Texture.GRASS:
         second, bright = smooth(u * 1.5, v * 1.5, seed), 0.6 + 0.8 * smooth(u * 25, v * 25, seed + 1)
     elif texture == Texture.STRIPES:
@@ -209,35 +210,89 @@ def _paint(solid: Any, u: float, v: float, out: Floats) -> None:
     elif texture == Texture.LEAVES:
         second = smooth(u * 9, v * 9, seed)
         bright = 0.35 + 1.3 * smooth(u * 22, v * 22, seed + 1)
-    for k in range(3):
-        out[k] = (solid["first"][k] * (1 - second) + solid["second"][k] * second) * bright
+    one, other, s = solid["first"], solid["second"], 1 - second
+    return (
+        (one[0] * s + other[0] * second) * bright,
+        (one[1] * s + other[1] * second) * bright,
+        (one[2] * s + other[2] * second) * bright,
+    )
+
+
+@kernel
+def _surface_colour(
+    solid: Any, x: float, y: float, z: float, face: int, nx: float, ny: float, nz: float
+) -> Colour:
+    """The reflectance of the point (x, y, z) of a solid, where `meet` says `face` and normal n."""
+    c, s, centre = solid["cosine"], solid["sine"], solid["centre"]
+    x, y = x - centre[0], y - centre[1]
+    x, y = c * x + s * y, -s * x + c * y
+    if face == Face.LEVEL or face == Face.TOP:
+        return _paint(solid, x, y)
+    if face == Face.SIDE_X:
+        return _paint(solid, y, z)
+    if face == Face.SIDE_Y:
+        return _paint(solid, x, z)
+    if face == Face.ROUND:
+        return _paint(solid, np.arctan2(y, x) * solid["half"][0], z)
+    u, v = _plane(x, y, z, c * nx + s * ny, -s * nx + c * ny, nz)
+    return _paint(solid, u, v)
+
+
+@kernel
+def _spheres(solids: Any) -> NDArray[np.float64]:
+    """Centre and squared radius of a ball around each solid, [N, 4]; the ground has none."""
+    balls = np.zeros((solids.shape[0], 4))
+    for i in range(solids.shape[0]):
+        centre, half = solids[i]["centre"], solids[i]["half"]
+        balls[i, 0], balls[i, 1], balls[i, 2] = centre[0], centre[1], centre[2]
+        balls[i, 3] = half[0] * half[0] + half[1] * half[1] + half[2] * half[2]
+        if solids[i]["shape"] == Shape.ELLIPSOID:
+            balls[i, 3] = max(half[0], half[1], half[2]) ** 2
+        if solids[i]["shape"] == Shape.GROUND:
+            balls[i, 3] = -1.0
+    return balls
+
+
+@kernel
+def _shaded(
+    solids: Any, balls: NDArray[np.float64], px: float, py: float, pz: float, tx: float, ty: float, tz: float
+) -> bool:
+    """Whether a solid stands between the point p and the sun in the direction t, a unit vector."""
+    for i in range(balls.shape[0]):
+        x, y, z = balls[i, 0] - px, balls[i, 1] - py, balls[i, 2] - pz
+        along = x * tx + y * ty + z * tz
+        if (
+            x * x + y * y + z * z - along * along < balls[i, 3]
+            and meet(solids[i], px, py, pz, tx, ty, tz)[0] < MISS
+        ):
+            return True
+    return False
 
 
 @kernel
 def sunlit(solids: Any, point: NDArray[np.float64], towards: NDArray[np.float64]) -> float:
     """1 where the ray from `point` towards the sun leaves the scene, 0 where a solid stands in its way."""
-    normal = np.zeros(3)
-    for i in range(solids.shape[0]):
-        if solids[i]["shape"] != Shape.GROUND and meet(solids[i], point, towards, normal)[0] < MISS:
-            return 0.0
-    return 1.0
+    balls = _spheres(solids)
+    shaded = _shaded(solids, balls, point[0], point[1], point[2], towards[0], towards[1], towards[2])
+    return 0.0 if shaded else 1.0
 
 
 @kernel
-def _surface_colour(solid: Any, point: NDArray[np.float64], face: int, out: Floats) -> None:
-    c, s = solid["cosine"], solid["sine"]
-    x, y = point[0] - solid["centre"][0], point[1] - solid["centre"][1]
-    x, y, z = c * x + s * y, -s * x + c * y, point[2]
-    if face == Face.LEVEL or face == Face.TOP:
-        _paint(solid, x, y, out)
-    elif face == Face.SIDE_X:
-        _paint(solid, y, z, out)
-    elif face == Face.SIDE_Y:
-        _paint(solid, x, z, out)
-    elif face == Face.ROUND:
-        _paint(solid, np.arctan2(y, x) * solid["half"][0], z, out)
-    else:
-        _paint(solid, x + 0.7 * z, y - 0.7 * z, out)
+def _extent(camera: Any, ball: NDArray[np.float64], out: NDArray[np.float64]) -> None:
+    """First column, first row, last column, last row [4] that a ball may be seen in; all if it is near."""
+    out[0], out[1], out[2], out[3] = -MISS, -MISS, MISS, MISS
+    turn, place, centre = camera["turn"], camera["position"], camera["centre"]
+    x, y, z = ball[0] - place[0], ball[1] - place[1], ball[2] - place[2]
+    radius = np.sqrt(max(0.0, ball[3]))
+    depth = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] * z
+    if ball[3] < 0 or depth < 1.01 * radius + _NEAREST:
+        return
+    near, far = camera["focal"] / (depth - radius), camera["focal"] / (depth + radius)
+    for k in range(2):
+        middle = turn[k, 0] * x + turn[k, 1] * y + turn[k, 2] * z
+        low, high = middle - radius, middle + radius
+        out[k] = centre[k] + min(low * near, low * far) - 1
+        out[k + 2] = centre[k] + max(high * near, high * far) + 1
 
 
 @kernel
@@ -260,52 +315,58 @@ def photograph(
     `sky` [2, 3] are its colours at the zenith and at the horizon; `samples` x `samples` rays a pixel.
     """
     camera, light = cameras[0], lights[0]
-    turn, focal, centre = camera["turn"], camera["focal"], camera["centre"]
-    origin, ray, normal, best = np.zeros(3), np.zeros(3), np.zeros(3), np.zeros(3)
-    towards, point, colour = np.zeros(3), np.zeros(3), np.zeros(3, np.float32)
-    for k in range(3):
-        origin[k], towards[k] = camera["position"][k], light["direction"][k]
+    turn, focal, centre, place = camera["turn"], camera["focal"], camera["centre"], camera["position"]
+    px, py, pz = float(place[0]), float(place[1]), float(place[2])
+    sun, above, below = float(light["sun"]), float(light["sky"]), float(light["ground"])
+    towards, curve = light["direction"], light["curve"]
+    tx, ty, tz = float(towards[0]), float(towards[1]), float(towards[2])
+    balls = _spheres(solids)
+    extents, rows = np.zeros((solids.shape[0], 4)), np.zeros(solids.shape[0], np.int64)
+    for i in range(solids.shape[0]):
+        _extent(camera, balls[i], extents[i])
+    share = 1 / (samples * samples)
     for y in range(depth.shape[0]):
+        count = 0
+        for i in range(solids.shape[0]):
+            if extents[i, 1] <= y <= extents[i, 3]:
+                rows[count] = i
+                count += 1
         for x in range(depth.shape[1]):
             depth[y, x], ground[y, x, 0], ground[y, x, 1] = MISS, OPEN_AIR, OPEN_AIR
-            picture[y, x] = 0
             kinds[y, x] = Kind.OPEN
+            red, green, blue = 0.0, 0.0, 0.0
             for s in range(samples * samples):
                 right = (x + (s % samples + 0.5) / samples - centre[0]) / focal
                 down = (y + (s // samples + 0.5) / samples - centre[1]) / focal
-                for k in range(3):
-                    ray[k] = turn[0, k] * right + turn[1, k] * down + turn[2, k]
-                nearest, seen, seen_face = _HORIZON, -1, Face.LEVEL
-                for i in range(solids.shape[0]):
-                    distance, face = meet(solids[i], origin, ray, normal)
-                    if 0.05 < distance < nearest:
-                        nearest, seen, seen_face = distance, i, face
-                        best[:] = normal
+                dx = turn[0, 0] * right + turn[1, 0] * down + turn[2, 0]
+                dy = turn[0, 1] * right + turn[1, 1] * down + turn[2, 1]
+                dz = turn[0, 2] * right + turn[1, 2] * down + turn[2, 2]
+                nearest, seen, face, nx, ny, nz = _HORIZON, -1, Face.LEVEL, 0.0, 0.0, 1.0
+                for place_in_row in range(count):
+                    i = rows[place_in_row]
+                    if not extents[i, 0] <= x <= extents[i, 2]:
+                        continue
+                    met = meet(solids[i], px, py, pz, dx, dy, dz)
+                    if 0.05 < met[0] < nearest:
+                        nearest, seen, face, nx, ny, nz = met[0], i, met[1], met[2], met[3], met[4]
                 if seen < 0:
                     high = min(1.0, max(0.0, 0.5 - down))
-                    for k in range(3):
-                        value = min(1.0, sky[0, k] * high + sky[1, k] * (1 - high))
-                        picture[y, x, k] += light["curve"][int(1024 * value)]
+                    red += curve[int(1024 * min(1.0, sky[0, 0] * high + sky[1, 0] * (1 - high)))]
+                    green += curve[int(1024 * min(1.0, sky[0, 1] * high + sky[1, 1] * (1 - high)))]
+                    blue += curve[int(1024 * min(1.0, sky[0, 2] * high + sky[1, 2] * (1 - high)))]
                     continue
-                for k in range(3):
-                    point[k] = origin[k] + nearest * ray[k]
-                _surface_colour(solids[seen], point, seen_face, colour)
+                solid = solids[seen]
+                qx, qy, qz = px + nearest * dx, py + nearest * dy, pz + nearest * dz
+                colour = _surface_colour(solid, qx, qy, qz, face, nx, ny, nz)
                 if s == 0:
-                    depth[y, x] = nearest
-                    kinds[y, x] = solids[seen]["kind"]
-                    if seen_face == Face.LEVEL:
-                        ground[y, x, 0], ground[y, x, 1] = point[0], point[1]
-                slope = max(0.0, best[0] * towards[0] + best[1] * towards[1] + best[2] * towards[2])
-                if slope > 0:
-                    for k in range(3):
-                        point[k] += 0.02 * best[k]
-                    slope *= sunlit(solids, point, towards)
-                energy = light["sun"] * slope
-                energy += light["sky"] * (0.5 + 0.5 * best[2]) + light["ground"] * (0.5 - 0.5 * best[2])
-                for k in range(3):
-                    colour[k] *= energy
-                display(colour, light)
-                for k in range(3):
-                    picture[y, x, k] += colour[k]
-            for k in range(3):
-                picture[y, x, k] /= samples * samples
+                    depth[y, x], kinds[y, x] = nearest, solid["kind"]
+                    if face == Face.LEVEL:
+                        ground[y, x, 0], ground[y, x, 1] = qx, qy
+                slope = nx * tx + ny * ty + nz * tz
+                qx, qy, qz = qx + _OFF * nx, qy + _OFF * ny, qz + _OFF * nz
+                energy = above * (0.5 + 0.5 * nz) + below * (0.5 - 0.5 * nz)
+                if slope > 0 and not _shaded(solids, balls, qx, qy, qz, tx, ty, tz):
+                    energy += sun * slope
+                shown = display(colour[0] * energy, colour[1] * energy, colour[2] * energy, light)
+                red, green, blue = red + shown[0], green + shown[1], blue + shown[2]
+            picture[y, x, 0], picture[y, x, 1], picture[y, x, 2] = red * share, green * share, blue * share

@@ -202,9 +202,9 @@ class _Stage:
     def _tile(self, pose: _Pose) -> tuple[Floats, int, int, NDArray[np.int64]]:
         """The person alone: tile, its first column and row, and the counts of `raster.shade`."""
         person, scene = pose.actor.walk.figure, self.scene
-        low, high = pose.screen.min(0), pose.screen.max(0)
-        left, top = int(np.floor(low[0])) - 1, int(np.floor(low[1])) - 1
-        height, width = int(np.ceil(high[1])) + 1 - top, int(np.ceil(high[0])) + 1 - left
+        first_column, first_row, last_column, last_row = raster.extent(pose.screen)
+        left, top = int(np.floor(first_column)) - 1, int(np.floor(first_row)) - 1
+        height, width = int(np.ceil(last_row)) + 1 - top, int(np.ceil(last_column)) + 1 - left
         samples = (height * raster.SAMPLES, width * raster.SAMPLES)
         depth, hit = np.full(samples, raster.FAR), np.full(samples, raster.NOTHING, np.int32)
         bary, tile = np.empty((*samples, 2), np.float32), np.empty((height, width, 4), np.float32)
@@ -222,9 +222,8 @@ class _Stage:
     def _detect(self, pose: _Pose, visibility: float, occluder: str) -> bool:
         """Whether the detector and the tracker have the person in this frame; keeps the box if so."""
         actor, scale = pose.actor, self.scale
-        visit, outline = actor.walk.visit, pose.screen[actor.walk.figure.person, :2]
-        left, top = outline.min(0).tolist()
-        right, bottom = outline.max(0).tolist()
+        visit = actor.walk.visit
+        left, top, right, bottom = raster.extent(pose.screen[actor.walk.figure.person])
         now = self.clock - visit.start
         turned = facing(pose.place, float(actor.walk.yaw[now]))
         truth = Truth(

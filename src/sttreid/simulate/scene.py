@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,9 @@ _GRASS: Final = ((0.16, 0.26, 0.08), (0.28, 0.34, 0.12))
 _LEAVES: Final = ((0.06, 0.13, 0.04), (0.22, 0.34, 0.11))
 _BARK: Final = ((0.22, 0.15, 0.10), (0.20, 0.12, 0.10))
 _GLASS: Final = ((0.06, 0.07, 0.09), (0.10, 0.10, 0.10))
+_RUBBER: Final = ((0.03, 0.03, 0.03), (0.03, 0.03, 0.03))
+_BLOBS: Final = 9  # that grow out of a bush or a crown
+_GOLDEN: Final = 0.618  # of a turn from one to the next
 _GROUNDS: Final = {
     "street": (Texture.PLASTER, Texture.TILES, Texture.BRICKS),
     "campus": (Texture.PLASTER, Texture.TILES, Texture.STRIPES),
@@ -78,8 +82,8 @@ def draw_scene(rng: Generator, domain: Domain, scale: Scale) -> Scene:
     return Scene(
         camera=camera_record(height, pitch, focal, scale.width, scale.height),
         light=light,
-        solids=np.concatenate([*standing, *occluders]),
-        obstacles=np.array([solid["centre"][0, :2] for solid in occluders], np.float64).reshape(-1, 2),
+        solids=np.concatenate([*standing, *chain.from_iterable(occluders)]),
+        obstacles=np.array([parts[0]["centre"][0, :2] for parts in occluders], np.float64).reshape(-1, 2),
         distance=distance,
         heights=(view.person.low * scale.height * 0.85, view.person.high * scale.height * 1.2),
         heading=rng.uniform(0, 2 * np.pi),
@@ -115,11 +119,10 @@ def _surroundings(rng: Generator, style: str, distance: float) -> list[Solid]:
     solids = [_ground(rng, style)]
     if style == "park":  # a path, and one hedge across the view
         path = _between_colours(rng, 0.35, 0.55), _between_colours(rng, 0.3, 0.5)
-        half = (30, 1.6, 0.004)
+        yaw = rng.uniform(-0.3, 0.3)
+        surface = Texture.PLASTER, path, 1.0
         solids.append(
-            _solid(
-                rng, Kind.OPEN, Shape.BOX, (0, distance, 0.001), half, rng.uniform(-0.3, 0.3), 0, path, 1.0
-            )
+            _solid(rng, Kind.OPEN, Shape.BOX, (0, distance, 0.001), (30, 1.6, 0.004), yaw, *surface)
         )
     count = 1 if style == "park" else int(rng.integers(1, 3))
     solids += [_wall(rng, style, far, (number - 0.5) * 14 * (count > 1)) for number in range(count)]
@@ -129,32 +132,16 @@ def _surroundings(rng: Generator, style: str, distance: float) -> list[Solid]:
 
 
 def _ground(rng: Generator, style: str) -> Solid:
+    place, half = (0, 0, 0), (1, 1, 1)
     if style == "park":
-        return _solid(
-            rng,
-            Kind.OPEN,
-            Shape.GROUND,
-            (0, 0, 0),
-            (1, 1, 1),
-            0.0,
-            Texture.GRASS,
-            _GRASS,
-            rng.uniform(0.4, 1.6),
-        )
+        surface = Texture.GRASS, _GRASS, rng.uniform(0.4, 1.6)
+        return _solid(rng, Kind.OPEN, Shape.GROUND, place, half, 0.0, *surface)
     colour = _between_colours(rng, 0.2, 0.6)
     colours = colour, colour * rng.uniform(0.5, 0.85)
-    texture = int(rng.choice(_GROUNDS[style]))
+    texture, yaw = int(rng.choice(_GROUNDS[style])), rng.uniform(-0.7, 0.7)
     return _solid(
-        rng,
-        Kind.OPEN,
-        Shape.GROUND,
-        (0, 0, 0),
-        (1, 1, 1),
-        rng.uniform(-0.7, 0.7),
-        texture,
-        colours,
-        rng.uniform(0.4, 1.6),
-    )
+        rng, Kind.OPEN, Shape.GROUND, place, half, yaw, texture, colours, rng.uniform(0.4, 1.6)
+    )  # fmt: skip
 
 
 def _wall(rng: Generator, style: str, far: float, aside: float) -> Solid:
@@ -163,83 +150,92 @@ def _wall(rng: Generator, style: str, far: float, aside: float) -> Solid:
     if style == "park":
         return _solid(rng, Kind.BUSH, Shape.BOX, centre, half, yaw, Texture.LEAVES, _LEAVES, 1.0)
     colour = _between_colours(rng, 0.25, 0.8, 0.15)
-    colours = colour, colour * rng.uniform(0.15, 0.6)
-    return _solid(
-        rng,
-        Kind.BUILDING,
-        Shape.BOX,
-        centre,
-        half,
-        yaw,
-        int(rng.choice(_WALLS[style])),
-        colours,
-        rng.uniform(0.7, 2.2),
-    )
+    surface = (colour, colour * rng.uniform(0.15, 0.6)), rng.uniform(0.7, 2.2)
+    texture = int(rng.choice(_WALLS[style]))
+    return _solid(rng, Kind.BUILDING, Shape.BOX, centre, half, yaw, texture, *surface)
 
 
 def _clutter(rng: Generator, style: str, x: float, y: float) -> list[Solid]:
     """A tree, a car or a box behind the walkers."""
     if style in ("campus", "park") and rng.random() < 0.6:
-        trunk = _solid(
-            rng, Kind.TREE, Shape.CYLINDER, (x, y, 1.2), (0.13, 0.13, 1.2), 0.0, Texture.PLASTER, _BARK, 0.5
-        )
-        crown = rng.uniform(1.1, 1.7)
-        half = (crown, crown, crown * rng.uniform(0.8, 1.2))
-        return [
-            trunk,
-            _solid(
-                rng,
-                Kind.TREE,
-                Shape.ELLIPSOID,
-                (x, y, 2.0 + half[2]),
-                half,
-                0.0,
-                Texture.LEAVES,
-                _LEAVES,
-                1.0,
-            ),
-        ]
+        return _tree(rng, x, y)
     if style == "street" and rng.random() < 0.5:
-        paint = of_hue(rng.random(), rng.uniform(0, 0.8), rng.uniform(0.1, 0.8))
-        yaw = rng.uniform(-0.3, 0.3)
-        hull = _solid(
-            rng,
-            Kind.CAR,
-            Shape.BOX,
-            (x, y, 0.55),
-            (2.1, 0.85, 0.35),
-            yaw,
-            Texture.PLASTER,
-            (paint, paint),
-            5.0,
-        )
-        return [
-            hull,
-            _solid(
-                rng, Kind.CAR, Shape.BOX, (x, y, 1.15), (1.1, 0.75, 0.28), yaw, Texture.WINDOWS, _GLASS, 0.9
-            ),
-        ]
+        return _car(rng, x, y)
     size = rng.uniform(0.3, 1.0)
     half = (size * rng.uniform(0.3, 1), size * rng.uniform(0.3, 1), size)
     texture = int(rng.choice([Texture.PLASTER, Texture.TILES, Texture.SHOPS, Texture.STRIPES]))
-    colours = _between_colours(rng, 0.1, 0.9, 0.4), _between_colours(rng, 0.1, 0.9, 0.4)
-    return [
-        _solid(
-            rng,
-            Kind.BOX,
-            Shape.BOX,
-            (x, y, size),
-            half,
-            rng.uniform(0, 1.5),
-            texture,
-            colours,
-            rng.uniform(0.2, 0.8),
-        )
-    ]
+    surface = texture, (_between_colours(rng, 0.1, 0.9, 0.4), _between_colours(rng, 0.1, 0.9, 0.4))
+    yaw, unit = rng.uniform(0, 1.5), rng.uniform(0.2, 0.8)
+    return [_solid(rng, Kind.BOX, Shape.BOX, (x, y, size), half, yaw, *surface, unit)]
 
 
-def _occluders(rng: Generator, mean: float, distance: float, width: float) -> list[Solid]:
-    """Poles, low walls and bushes among the walkers; `width` of the view at a distance of 1 metre."""
+def _tree(rng: Generator, x: float, y: float) -> list[Solid]:
+    half = (0.13, 0.13, 1.4)
+    trunk = _solid(
+        rng, Kind.TREE, Shape.CYLINDER, (x, y, 1.4), half, 0.0, Texture.PLASTER, _BARK, 0.5
+    )  # fmt: skip
+    crown = rng.uniform(1.1, 1.7)
+    height = crown * rng.uniform(0.8, 1.2)
+    return [trunk, *_foliage(rng, Kind.TREE, (x, y, 2.0 + height), (crown, crown, height), 1.0)]
+
+
+def _foliage(
+    rng: Generator, kind: Kind, centre: Sequence[float], half: Sequence[float], unit: float
+) -> list[Solid]:
+    """Leaves that fill about an ellipsoid: smaller ones grow out of it on all sides."""
+    surface = Texture.LEAVES, _LEAVES, unit
+    core = _solid(rng, kind, Shape.ELLIPSOID, centre, np.multiply(half, 0.72), 0.0, *surface)
+    growth = _of_its_own(core)
+    blobs = [core]
+    for number in range(_BLOBS):
+        turn = 2 * np.pi * number * _GOLDEN + growth.uniform(-0.4, 0.4)  # no two stand above each other
+        rise = 1.7 * (number + 0.5) / _BLOBS - 0.85
+        around = np.sqrt(1 - rise * rise)
+        reach = np.array([around * np.cos(turn), around * np.sin(turn), rise]) * growth.uniform(0.5, 0.68)
+        radii = np.multiply(half, growth.uniform(0.32, 0.5))
+        blobs.append(
+            _solid(growth, kind, Shape.ELLIPSOID, centre + reach * half, radii, turn, *surface)
+        )  # fmt: skip
+    return blobs
+
+
+def _car(rng: Generator, x: float, y: float) -> list[Solid]:
+    """A hull with round ends on four wheels, windows, and a roof."""
+    colour = of_hue(rng.random(), rng.uniform(0, 0.8), rng.uniform(0.1, 0.8))
+    paint, glass = (Texture.PLASTER, (colour, colour), 5.0), (Texture.PLASTER, _GLASS, 0.9)
+    rubber = Texture.PLASTER, _RUBBER, 0.9
+    yaw = rng.uniform(-0.3, 0.3)
+    along, across = np.array([np.cos(yaw), np.sin(yaw), 0]), np.array([-np.sin(yaw), np.cos(yaw), 0])
+    middle = np.array([x, y, 0])
+    hull = _solid(rng, Kind.CAR, Shape.BOX, (x, y, 0.58), (1.6, 0.85, 0.28), yaw, *paint)
+    cabin = _solid(rng, Kind.CAR, Shape.BOX, (x, y, 1.1), (1.05, 0.74, 0.24), yaw, *glass)
+    own = _of_its_own(hull)
+    parts = [hull, cabin]
+    for shape, ahead, height, half, surface in (
+        (Shape.ELLIPSOID, 1.55, 0.58, (0.55, 0.84, 0.29), paint),  # bonnet and boot
+        (Shape.ELLIPSOID, -1.55, 0.58, (0.55, 0.84, 0.29), paint),
+        (Shape.ELLIPSOID, 1.0, 1.0, (0.6, 0.72, 0.3), glass),  # windscreen and rear window
+        (Shape.ELLIPSOID, -1.0, 1.0, (0.6, 0.72, 0.3), glass),
+        (Shape.BOX, 0.0, 1.37, (1.0, 0.72, 0.04), paint),
+    ):
+        centre = middle + along * ahead + (0, 0, height)
+        parts.append(_solid(own, Kind.CAR, shape, centre, half, yaw, *surface))
+    for ahead in (-1.25, 1.25):
+        for aside in (-0.8, 0.8):
+            centre = middle + along * ahead + across * aside + (0, 0, 0.32)
+            parts.append(_solid(own, Kind.CAR, Shape.ELLIPSOID, centre, (0.32, 0.12, 0.32), yaw, *rubber))
+    return parts
+
+
+def _occluders(rng: Generator, mean: float, distance: float, width: float) -> list[list[Solid]]:
+    """Poles, low walls and bushes among the walkers, each as the solids that make it up.
+
+    Args:
+        rng: the scene's.
+        mean: number of them.
+        distance: of the middle of the walking area, metres.
+        width: of the view at a distance of 1 metre.
+    """
     occluders = []
     for _ in range(rng.poisson(mean)):
         y = distance * rng.uniform(0.55, 0.98)
@@ -248,46 +244,36 @@ def _occluders(rng: Generator, mean: float, distance: float, width: float) -> li
         colours = _between_colours(rng, 0.15, 0.75, 0.2), _between_colours(rng, 0.2, 0.8, 0.2)
         if kind == "pole":
             radius, texture = rng.uniform(0.06, 0.25), int(rng.choice([Texture.PLASTER, Texture.STRIPES]))
+            surface = texture, colours, 0.3
             half = (radius, radius, 2.2)
-            occluders.append(
-                _solid(rng, Kind.POLE, Shape.CYLINDER, (x, y, 2.0), half, 0.0, texture, colours, 0.3)
-            )
+            pole = _solid(rng, Kind.POLE, Shape.CYLINDER, (x, y, 2.0), half, 0.0, *surface)
+            occluders.append([pole])
         elif kind == "wall":
             half = (rng.uniform(0.3, 1.1), 0.25, rng.uniform(0.35, 0.6))
             texture = int(rng.choice([Texture.PLASTER, Texture.BRICKS, Texture.STRIPES]))
-            occluders.append(
-                _solid(
-                    rng,
-                    Kind.WALL,
-                    Shape.BOX,
-                    (x, y, 0.45),
-                    half,
-                    rng.uniform(-0.5, 0.5),
-                    texture,
-                    colours,
-                    0.3,
-                )
-            )
+            yaw = rng.uniform(-0.5, 0.5)
+            wall = _solid(rng, Kind.WALL, Shape.BOX, (x, y, 0.45), half, yaw, texture, colours, 0.3)
+            occluders.append([wall])
         else:
-            half = (rng.uniform(0.35, 0.7), 0.5, rng.uniform(0.45, 0.8))
-            occluders.append(
-                _solid(rng, Kind.BUSH, Shape.ELLIPSOID, (x, y, 0.4), half, 0.0, Texture.LEAVES, _LEAVES, 0.5)
-            )
+            half = (1.25 * rng.uniform(0.35, 0.7), 0.55, rng.uniform(0.45, 0.8))
+            centre = x, y, 0.4 * half[2]  # widest near the ground
+            occluders.append(_foliage(rng, Kind.BUSH, centre, (half[0], half[1], 1.2 * half[2]), 0.7))
     return occluders
 
 
+def _of_its_own(solid: Solid) -> Generator:
+    """Chance for the parts of a solid: the scene's own numbers stay the same however many these are."""
+    return np.random.default_rng(int(solid["seed"][0]))
+
+
 def _solid(
-    rng: Generator, kind: Kind, shape: Shape, centre: Sequence[float], half: Sequence[float], yaw: float,
+    rng: Generator, kind: Kind, shape: Shape, centre: ArrayLike, half: ArrayLike, yaw: float,
     texture: int, colours: tuple[ArrayLike, ArrayLike], unit: float,
 ) -> Solid:  # fmt: skip
     """One SOLID record [1] with a texture seed of its own."""
     solid = np.zeros(1, SOLID)
-    solid["kind"], solid["shape"], solid["texture"], solid["seed"] = (
-        kind,
-        shape,
-        texture,
-        rng.integers(1, 9999),
-    )
+    solid["kind"], solid["shape"], solid["texture"] = kind, shape, texture
+    solid["seed"] = rng.integers(1, 9999)
     solid["centre"], solid["half"] = centre, half
     solid["cosine"], solid["sine"] = np.cos(yaw), np.sin(yaw)
     solid["first"], solid["second"], solid["unit"] = *colours, unit

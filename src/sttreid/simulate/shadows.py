@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 from sttreid.simulate.body import Floats, Ints
 from sttreid.simulate.kernels import kernel
+from sttreid.simulate.raster import span
 from sttreid.simulate.rays import OPEN_AIR
 
 _SPOT: Final = 0.35  # darkness under the feet
 _SPOT_AREA: Final = 0.12  # square metres
+_SPOT_END: Final = 10 * _SPOT_AREA  # square metres; less than a hundredth of a grey level there
+_THIN: Final = 1e-6  # twice the area in pixels below which a triangle is seen from its edge
 _NEAREST: Final = 0.3  # metres, nearer triangles are not drawn
 
 
@@ -29,23 +32,31 @@ def stencil(screen: Floats, faces: Ints, mask: NDArray[np.uint8], box: NDArray[n
     height, width = mask.shape
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
-        if screen[a, 2] < _NEAREST or screen[b, 2] < _NEAREST or screen[c, 2] < _NEAREST:
-            continue
         ax, ay, bx, by = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1]
         cx, cy = screen[c, 0], screen[c, 1]
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+        if abs(area) < _THIN or min(screen[a, 2], screen[b, 2], screen[c, 2]) < _NEAREST:
+            continue
         left, right = max(0, int(np.ceil(min(ax, bx, cx) - 0.5))), min(width - 1, int(max(ax, bx, cx) - 0.5))
         top, bottom = max(0, int(np.ceil(min(ay, by, cy) - 0.5))), min(height - 1, int(max(ay, by, cy) - 0.5))
-        if abs(area) < 1e-6 or left > right or top > bottom:
+        if left > right or top > bottom:
             continue
         box[0], box[1] = min(box[0], left), min(box[1], top)
         box[2], box[3] = max(box[2], right), max(box[3], bottom)
+        scale = 1 / area
+        u_x, u_y, v_x, v_y = (cy - ay) * scale, (ax - cx) * scale, (ay - by) * scale, (bx - ax) * scale
+        w_x = -u_x - v_x
+        u_cross, v_cross, w_cross = -1 / u_x, -1 / v_x, -1 / w_x
         for y in range(top, bottom + 1):
-            for x in range(left, right + 1):
-                u = ((x + 0.5 - ax) * (cy - ay) - (y + 0.5 - ay) * (cx - ax)) / area
-                v = ((bx - ax) * (y + 0.5 - ay) - (by - ay) * (x + 0.5 - ax)) / area
-                if u >= 0 and v >= 0 and u + v <= 1:
-                    mask[y, x] = 1
+            u = (left + 0.5 - ax) * u_x + (y + 0.5 - ay) * u_y
+            v = (left + 0.5 - ax) * v_x + (y + 0.5 - ay) * v_y
+            first, last = span(u, u_x, u_cross, 0.0, float(right - left))
+            first, last = span(v, v_x, v_cross, first, last)
+            first, last = span(1 - u - v, w_x, w_cross, first, last)
+            if first > last:  # perhaps by more than an integer holds
+                continue
+            for x in range(left + int(first), left + int(last) + 1):
+                mask[y, x] = 1
 
 
 @kernel
@@ -60,11 +71,15 @@ def darken(
     """Darkens the ground in `box`, to `left_over` under the mask and around `place` [2]; clears the mask."""
     for y in range(max(0, box[1]), min(picture.shape[0] - 1, box[3]) + 1):
         for x in range(max(0, box[0]), min(picture.shape[1] - 1, box[2]) + 1):
-            if ground[y, x, 0] < OPEN_AIR:
-                square = (ground[y, x, 0] - place[0]) ** 2 + (ground[y, x, 1] - place[1]) ** 2
-                share = 1.0 - _SPOT * np.exp(-square / _SPOT_AREA)
-                if mask[y, x]:
-                    share *= left_over
-                for c in range(3):
-                    picture[y, x, c] *= share
+            shaded = mask[y, x]
             mask[y, x] = 0
+            if ground[y, x, 0] >= OPEN_AIR:
+                continue
+            square = (ground[y, x, 0] - place[0]) ** 2 + (ground[y, x, 1] - place[1]) ** 2
+            if square > _SPOT_END and not shaded:
+                continue
+            share = left_over if shaded else 1.0
+            if square <= _SPOT_END:
+                share *= 1.0 - _SPOT * np.exp(-square / _SPOT_AREA)
+            for c in range(3):
+                picture[y, x, c] *= share

@@ -4,11 +4,14 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import av
 import numpy as np
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+
+_STILL_CAMERA: Final = {"sc_threshold": "0", "b_strategy": "0"}  # no cuts or pans, so no search for them
 
 
 class VideoWriter:
@@ -29,7 +32,8 @@ class VideoWriter:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = self._tick
         stream.thread_count = 1
-        stream.options = {"crf": str(crf), "preset": preset, "g": str(keyframes), "flags": "+bitexact"}
+        quality: dict[str, object] = {"crf": str(crf), "preset": preset, "g": str(keyframes)}
+        stream.options = quality | _STILL_CAMERA | {"flags": "+bitexact"}
         self._stream, self._frames = stream, 0
 
     def write(self, planes: NDArray[np.uint8]) -> None:
