@@ -11,7 +11,7 @@ import anny
 import numpy as np
 import torch
 
-from sttreid.simulate.body import JOINTS
+from sttreid.simulate.body import BONES as JOINTS
 
 TOPOLOGY = "notoes_collapse10pc"  # about a tenth of MakeHuman's triangles, no toes
 COMPONENTS = 14

@@ -1,7 +1,7 @@
 import numpy as np
 
 from sttreid.simulate import body as module
-from sttreid.simulate.body import JOINT, JOINTS, Part, body, normals, shaped
+from sttreid.simulate.body import BONES, JOINT, JOINTS, Part, body, normals, shaped
 
 
 def test_the_landmarks_are_those_of_the_asset() -> None:
@@ -18,7 +18,14 @@ def test_the_landmarks_are_those_of_the_asset() -> None:
 
 def test_the_asset_lists_the_joints_that_the_code_names() -> None:
     with np.load(module.Path(module.__file__).with_name("body.npz")) as asset:
-        assert tuple(asset["joints"]) == JOINTS
+        assert tuple(asset["joints"]) == BONES
+
+
+def test_sheets_turn_about_the_middle_of_the_hips() -> None:
+    for joints in (body().joints, shaped(body().examples[7], 1.7)[1]):
+        middle = (joints[JOINT["thighL"]] + joints[JOINT["thighR"]]) / 2
+        assert np.allclose(joints[[JOINT["sheetF"], JOINT["sheetB"]]], middle, atol=1e-6)
+    assert not body().weights[:, len(BONES) :].any()
 
 
 def test_every_vertex_is_moved_by_weights_that_sum_to_one() -> None:

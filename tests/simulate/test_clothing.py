@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 
 from sttreid.domain import Clothing, Domain
-from sttreid.simulate.body import JOINTS, Part, body
-from sttreid.simulate.clothing import figure
+from sttreid.simulate.body import JOINTS, Z_HIP, Part, body
+from sttreid.simulate.clothing import figure, material
+from sttreid.simulate.looks import Bag
 from sttreid.simulate.wardrobe import look
 
 
@@ -38,14 +39,25 @@ def test_only_what_is_worn_counts_as_the_person(domain: Domain) -> None:
         assert (worn[corners] == counts).all()
 
 
-def test_a_skirt_is_outside_the_legs(domain: Domain) -> None:
-    skirts = replace(domain, clothing=replace(domain.clothing, skirt=1.0))
-    women = [
-        someone for someone in (look(i, "a", skirts, 0) for i in range(1, 20)) if not someone.physique.male
-    ]
-    for woman in women[:4]:
-        person = figure(woman)
-        skirt = person.vertices[np.unique(person.faces[person.face_parts == Part.SKIRT])]
-        thigh = person.vertices[: len(body().rest)][body().parts == Part.THIGH]
-        covered = thigh[thigh[:, 2] > skirt[:, 2].min()]
-        assert np.abs(skirt[:, 0]).max() >= np.abs(covered[:, 0]).max()
+def test_a_belt_is_seen_under_a_shirt_that_is_tucked_in_and_never_under_another(domain: Domain) -> None:
+    own = look(1, "a", domain, 0)
+    for hem, seen in ((Z_HIP + 0.1, True), (Z_HIP - 0.05, False)):
+        worn = replace(own, top=replace(own.top, hem=hem), bottom=replace(own.bottom, belt=True, skirt=False))
+        assert material(worn)["belt"][0] == seen
+
+
+def test_what_lies_under_a_coat_has_its_colour_and_below_it_has_not(domain: Domain) -> None:
+    own = look(1, "a", domain, 0)
+    coated = replace(own, top=replace(own.top, hem=Z_HIP - 0.04, coat=Z_HIP - 0.3))
+    assert Z_HIP - 0.3 < material(coated)["hem"][0] < Z_HIP - 0.2
+
+
+def test_arms_stand_off_from_wide_hips_and_from_bags(domain: Domain) -> None:
+    own = look(2, "a", domain, 0)
+    bare = replace(own, carried=replace(own.carried, bag=Bag.NONE, bag_left=True))
+    bag = replace(own, carried=replace(own.carried, bag=Bag.AT_HIP, bag_left=True))
+    assert figure(bag).spread[0] > figure(bare).spread[0]
+    assert figure(bag).spread[1] == figure(bare).spread[1]
+    trousers = replace(bare, bottom=replace(bare.bottom, skirt=False))
+    skirt = replace(bare, bottom=replace(bare.bottom, skirt=True, skirt_hem=Z_HIP - 0.3, flare=0.3))
+    assert figure(skirt).spread[1] > figure(trousers).spread[1]

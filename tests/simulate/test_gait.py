@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from sttreid.domain import Domain
-from sttreid.simulate.body import JOINT
+from sttreid.simulate.body import JOINT, Z_WAIST, Part, body
 from sttreid.simulate.clothing import Figure, figure
 from sttreid.simulate.gait import joint_matrices, progress
+from sttreid.simulate.looks import Arm
 from sttreid.simulate.wardrobe import look
 
 
@@ -32,14 +35,50 @@ def test_nobody_sinks_into_the_ground_or_floats(people: list[Figure]) -> None:
         assert np.abs(soles[..., 2].min(1)).max() < 1e-4
 
 
-def test_the_foot_on_the_ground_hardly_slides(people: list[Figure]) -> None:
+def test_every_foot_stands_while_it_should(people: list[Figure]) -> None:
+    phase = np.arange(48) / 48
     for person in people:
-        feet = [JOINT["footL"], JOINT["footR"]]
-        matrices = straight(person, 48)[:, feet]
-        ankle = np.einsum("tjab,jb->tja", matrices[..., :3], person.joints[feet]) + matrices[..., 3]
-        lower = ankle[:-1, :, 2].argmin(1)
-        slide = np.abs(np.diff(ankle[..., 0], axis=0)[np.arange(47), lower])
-        assert slide.mean() < 0.1 * progress(person, np.array([1.0]))[0] / 48
+        soles = posed(person, straight(person, 48))[:, person.soles]
+        left = person.vertices[person.soles, 0] > 0
+        for side, lead in ((left, 0.0), (~left, 0.5)):
+            stands = (phase + lead) % 1 < person.look.walk.stance - 0.01
+            height = soles[:, side, 2].min(1)
+            assert np.abs(height[stands]).max() < 1e-4
+            assert height[~stands].max() > 0.3 * person.look.walk.lift
+
+
+def test_a_standing_foot_does_not_slide(domain: Domain) -> None:
+    """The lowest point of a standing foot's sole moves at less than a hundredth of the walking speed."""
+    frames = 96
+    phase = np.arange(frames) / frames
+    for identity in range(1, 21):
+        person = figure(look(identity, "a", domain, 1))
+        soles = posed(person, straight(person, frames))[:, person.soles]
+        left = person.vertices[person.soles, 0] > 0
+        for side, lead in ((left, 0.0), (~left, 0.5)):
+            points = soles[:, side]
+            lowest = (points[1:, :, 2] + points[:-1, :, 2]).argmin(1)
+            moved = np.linalg.norm(np.diff(points[..., :2], axis=0), axis=2)[np.arange(frames - 1), lowest]
+            stands = (phase[1:] + lead) % 1 < person.look.walk.stance - 0.01
+            stands &= (phase[:-1] + lead) % 1 < person.look.walk.stance - 0.01
+            assert stands.sum() > frames / 2
+            assert moved[stands].max() < 0.01 * progress(person, np.array([1.0]))[0] / frames
+
+
+def test_hands_pass_beside_the_hips_and_not_through_them(people: list[Figure]) -> None:
+    hands, thighs = (np.flatnonzero(body().parts == part) for part in (Part.HAND, Part.THIGH))
+    torso = np.flatnonzero((body().parts == Part.TORSO) & (body().rest[:, 2] < Z_WAIST))
+    hips, passes = np.concatenate([torso, thighs]), 0
+    for own in people:
+        walk = replace(own.look.walk, abduction=0.0, left=Arm.SWING, right=Arm.SWING, tilt=0.0)
+        person = figure(replace(own.look, walk=walk))
+        for pose in posed(person, straight(person, 12)):
+            for x, y, z in pose[hands]:
+                beside = hips[np.abs(pose[hips][:, [0, 2]] - [x, z]).max(1) < 0.03]
+                if len(beside):
+                    passes += 1
+                    assert not pose[beside, 1].min() + 0.02 < y < pose[beside, 1].max() - 0.02
+    assert passes > 100
 
 
 def test_a_double_step_has_a_human_length(people: list[Figure]) -> None:

@@ -11,11 +11,11 @@ from sttreid.simulate.rays import (
     SOLID,
     Kind,
     Shape,
-    Texture,
     meet,
     photograph,
     sunlit,
 )
+from sttreid.simulate.textures import Texture
 
 
 def solid(shape: Shape, centre: tuple[float, ...], half: tuple[float, ...], yaw: float = 0.0) -> np.ndarray:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from sttreid.domain import Domain, Scale, Scenes
-from sttreid.simulate.rays import SOLID, Kind, Shape, Texture
+from sttreid.simulate.rays import SOLID, Kind, Shape
 from sttreid.simulate.scene import backdrop, draw_scene
+from sttreid.simulate.textures import Texture
 
 
 def test_equal_generators_give_equal_scenes(domain: Domain, scale: Scale) -> None:

@@ -22,10 +22,35 @@ def test_names_are_drawn_in_proportion_to_their_weights() -> None:
 
 
 def test_no_garment_has_the_colour_of_its_wearers_skin(domain: Domain) -> None:
-    for identity in range(1, 200, 2):
+    for identity in range(1, 200):
         someone = look(identity, "a", domain, 0)
         for colour in (someone.top.colour, someone.bottom.colour, someone.top.inner, someone.head.hat_colour):
             assert not beside_skin(colour, someone.physique.skin)
+
+
+def test_no_pattern_looks_like_skin_from_afar(domain: Domain) -> None:
+    for identity in range(1, 200):
+        someone = look(identity, "a", domain, 0)
+        for cloth in (someone.top, someone.bottom):
+            assert not beside_skin((cloth.colour + cloth.second) / 2, someone.physique.skin)
+
+
+def test_people_walk_differently_and_within_human_limits(domain: Domain) -> None:
+    walks = [look(identity, "a", domain, 0).walk for identity in range(1, 101)]
+    for name, low, high in (
+        ("stride", 0.85, 1.7),
+        ("cadence", 0.7, 1.2),
+        ("swing", 0.0, 0.75),
+        ("hunch", -0.15, 0.35),
+        ("lean", -0.1, 0.2),
+        ("toe_out", -0.1, 0.35),
+    ):
+        values = np.array([getattr(walk, name) for walk in walks])
+        assert low <= values.min() < values.max() <= high
+        assert np.ptp(values) > 0.5 * (high - low)
+    for name in ("uneven_step", "uneven_toes", "uneven_arms"):
+        values = np.array([getattr(walk, name) for walk in walks])
+        assert abs(values.mean()) < 0.5 * values.std()
 
 
 def test_a_beige_pullover_is_beside_light_skin_and_white_is_not() -> None:
@@ -41,6 +66,7 @@ def test_twins_wear_one_top_and_are_two_people(domain: Domain) -> None:
         first, second = look(identity - 1, "a", always, 0), look(identity, "a", always, 0)
         assert np.array_equal(first.top.colour, second.top.colour)
         assert first.top.pattern == second.top.pattern
+        assert np.array_equal(first.physique.skin, second.physique.skin)
         assert first.physique.height != second.physique.height
         assert first.walk.cadence != second.walk.cadence
 

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
-JOINTS: Final = (
+BONES: Final = (
     "pelvis", "spine1", "spine2", "chest", "neck", "head",
     "claL", "uarmL", "larmL", "handL", "claR", "uarmR", "larmR", "handR",
     "thighL", "shankL", "footL", "thighR", "shankR", "footR",
 )  # fmt: skip
+# A skirt turns about the middle of the hips: its front with the leg in front, its back with the other.
+JOINTS: Final = (*BONES, "sheetF", "sheetB")
 JOINT: Final = {name: number for number, name in enumerate(JOINTS)}
 
 # Landmarks of the canonical body, heights in metres; the drawing of the clothes is laid out on them.
@@ -82,18 +84,18 @@ def body() -> Body:
     """The one body, loaded at the first call."""
     with np.load(Path(__file__).with_name("body.npz")) as asset:
         count = len(asset["w"])
-        mean, faces = asset["mean"].astype(np.float32), asset["faces"].astype(np.int32)
+        mean, faces = _with_sheet_joints(asset["mean"].astype(np.float32)), asset["faces"].astype(np.int32)
         weights = _dense(asset["widx"], asset["w"].astype(np.float32))
         rest, joints = mean[:count], mean[count:]
-        part_of_joint = np.array([_PART_OF_STEM[name.rstrip("LR")] for name in JOINTS], np.uint8)
+        part_of_joint = np.array([_PART_OF_STEM[name.rstrip("LR")] for name in BONES], np.uint8)
         parts = part_of_joint[weights.argmax(1)]
         return Body(
             rest=rest,
             joints=joints,
-            components=asset["comp"].astype(np.float32),
+            components=_with_sheet_joints(asset["comp"].astype(np.float32)),
             faces=faces,
             weights=weights,
-            parents=asset["parents"].astype(np.int32),
+            parents=np.append(asset["parents"].astype(np.int32), [0, 0]),
             examples=asset["coef"].astype(np.float32),
             male=asset["P"][:, 0] > 0.5,
             parts=parts,
@@ -114,6 +116,19 @@ def shaped(coefficients: Floats, height: float) -> tuple[Floats, Floats, float]:
     return points[:count], points[count:], scale
 
 
+@cache
+def arm_at_rest(side: str) -> tuple[float, tuple[float, float, float], float]:
+    """Angle of the upper arm from straight down, axis of the elbow and its bend, all in the rest pose."""
+    joints = body().joints.astype(np.float64)
+    upper = joints[JOINT["larm" + side]] - joints[JOINT["uarm" + side]]
+    lower = joints[JOINT["hand" + side]] - joints[JOINT["larm" + side]]
+    upper, lower = upper / np.linalg.norm(upper), lower / np.linalg.norm(lower)
+    axis = np.cross(upper, lower)
+    bend = float(np.arctan2(np.linalg.norm(axis), (upper * lower).sum()))
+    x, y, z = axis / np.linalg.norm(axis)
+    return float(np.arctan2(abs(upper[0]), -upper[2])), (float(x), float(y), float(z)), bend
+
+
 def normals(vertices: Floats, faces: Ints) -> Floats:
     """Unit normals [V, 3] of the vertices, weighted by the area of the triangles [F, 3] around them."""
     total = np.zeros_like(vertices)
@@ -124,6 +139,13 @@ def normals(vertices: Floats, faces: Ints) -> Floats:
     length = np.sqrt((total**2).sum(1, keepdims=True))
     unit: Floats = (total / (length + 1e-9)).astype(np.float32)
     return unit
+
+
+def _with_sheet_joints(points: Floats) -> Floats:
+    """Vertices and bones [..., V + bones, 3] and, for each sheet joint, the middle between the hips."""
+    first = points.shape[-2] - len(BONES)
+    middle = points[..., [first + JOINT["thighL"], first + JOINT["thighR"]], :].mean(-2, keepdims=True)
+    return np.concatenate([points, middle, middle], -2)
 
 
 def _dense(index: NDArray[np.uint8], weight: Floats) -> Floats:

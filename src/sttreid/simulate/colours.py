@@ -6,8 +6,8 @@ import numpy as np
 
 from sttreid.simulate.body import Floats
 
-_NEAR_CHROMATICITY: Final = 0.055  # distance of (r, g) shares below which cloth and skin look of one hue
-_NEAR_BRIGHTNESS: Final = 0.9  # and difference of the logarithms of their brightness
+_NEAR_CHROMATICITY: Final = 0.07  # distance of (r, g) shares below which cloth and skin look of one hue
+_NEAR_BRIGHTNESS: Final = 1.2  # and difference of the logarithms of their brightness
 
 
 def _table(**colours: tuple[float, float, float]) -> dict[str, Floats]:

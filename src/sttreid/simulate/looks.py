@@ -20,6 +20,14 @@ class Arm(IntEnum):
     PHONE_AT_EAR = 4
 
 
+class Bag(IntEnum):
+    """Where a bag is carried."""
+
+    NONE = 0
+    IN_HAND = 1
+    AT_HIP = 2  # with a strap over the shoulder
+
+
 @dataclass(frozen=True)
 class Physique:
     """The body under the clothes."""
@@ -103,7 +111,7 @@ class Carried:
 
     backpack: float  # size, 1 is common, 0 none
     backpack_colour: Floats
-    bag: int  # 0 none, 1 in the hand, 2 at the hip with a strap
+    bag: Bag
     bag_left: bool
     bag_colour: Floats
     trolley: bool
@@ -113,19 +121,32 @@ class Carried:
 class Walk:
     """The way of walking; angles in radians."""
 
-    stride: float  # factor on the angles of the legs
-    knee: float  # factor on the angle of the knee
-    ankle: float  # factor on the angle of the ankle
+    stride: float  # double step, in lengths of the leg
     cadence: float  # double steps a second
+    stance: float  # share of the double step for which a foot is on the ground
+    reach: float  # how far before the hips the heel strikes, in double steps
+    strike: float  # how far the toe is raised when the heel strikes
+    push: float  # how far the heel is raised when the toe leaves
+    lift: float  # height at which a foot swings past, metres
+    circle: float  # how far it swings out, metres
+    base: float  # of an ankle's line from the middle, metres
+    toe_out: float
+    bounce: float  # of the pelvis, 1 = as far as straight legs push it
+    sway: float  # of the pelvis from side to side, metres
+    hip_yaw: float
+    hip_drop: float  # of the pelvis on the side of the swinging leg
+    twist: float  # of the shoulders against the hips
     swing: float  # of the arms
     elbow: float
     abduction: float  # of the upper arms from the body
-    base: float  # of the legs from the middle
-    toe_out: float
-    hip_yaw: float
     lean: float
     hunch: float
+    tilt: float  # of the trunk to the left
     nod: float
+    bob: float  # of the head in every step
+    uneven_step: float  # by which the left foot stands further forward, metres
+    uneven_toes: float  # by which the left foot points further out
+    uneven_arms: float  # by which the left arm swings more, as a share
     left: Arm
     right: Arm
 
@@ -142,3 +163,13 @@ class Look:
     feet: Feet
     carried: Carried
     walk: Walk
+
+    @property
+    def coated(self) -> bool:
+        """Whether the top reaches further down than a jacket."""
+        return self.top.coat < self.top.hem - 0.03
+
+    @property
+    def lowest_hem(self) -> float:
+        """Height of the hem of a skirt or coat; of a shirt without them."""
+        return min(self.top.coat, self.bottom.skirt_hem if self.bottom.skirt else self.top.hem)

@@ -1,4 +1,4 @@
-"""Ray casting of the still scene: ground, boxes, cylinders, ellipsoids, procedural textures (compiled)."""
+"""Ray casting of the still scene: ground, boxes, cylinders and ellipsoids (compiled)."""
 
 from enum import IntEnum
 from typing import Any, Final
@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from sttreid.simulate.body import Floats
 from sttreid.simulate.kernels import kernel
-from sttreid.simulate.noise import frac, lattice, smooth
+from sttreid.simulate.noise import smooth
 from sttreid.simulate.optics import display
+from sttreid.simulate.textures import Colour, Texture, paint
 
 SOLID: Final = np.dtype(
     [
@@ -27,8 +28,6 @@ _NEAREST: Final = 1e-3
 _OFF: Final = 0.02  # metres off a surface, where its own shadow does not begin
 _RAGGED: Final = 0.9  # how far leaves are torn off towards the outline of a crown
 _TWIGS: Final = 9.0  # gaps between leaves along a texture unit
-
-Colour = tuple[float, float, float]
 
 
 class Kind(IntEnum):
@@ -62,20 +61,6 @@ class Face(IntEnum):
     TOP = 3
     ROUND = 4
     BALL = 5
-
-
-class Texture(IntEnum):
-    """Surfaces."""
-
-    PLASTER = 0
-    TILES = 1
-    BRICKS = 2
-    WINDOWS = 3
-    SHOPS = 4
-    GRASS = 5
-    STRIPES = 6
-    CHESS = 7
-    LEAVES = 8
 
 
 Meeting = tuple[float, Face, float, float, float]
@@ -175,50 +160,6 @@ def _plane(x: float, y: float, z: float, nx: float, ny: float, nz: float) -> tup
 
 
 @kernel
-def _paint(solid: Any, u: float, v: float) -> Colour:
-    """The reflectance of a solid's texture at `u`, `v` metres."""
-    seed, second, bright, texture = solid["seed"], 0.0, 1.0, solid["texture"]
-    u, v = u / solid["unit"], v / solid["unit"]
-    i, j, a, b = int(np.floor(u)), int(np.floor(v)), frac(u), frac(v)
-    if texture == Texture.PLASTER:
-        bright = 0.85 + 0.3 * smooth(u * 3, v * 3, seed) * (0.7 + 0.6 * smooth(u * 40, v * 40, seed + 1))
-    elif texture == Texture.TILES:
-        bright, second = 0.9 + 0.2 * lattice(i, j, seed), 1.0 if a < 0.05 or b < 0.05 else 0.0
-    elif texture == Texture.BRICKS:
-        row = np.floor(v * 2)
-        along = u + 0.5 * (row % 2)
-        bright = 0.8 + 0.4 * lattice(int(np.floor(along)), int(row), seed)
-        second = 1.0 if frac(along) < 0.06 or frac(v * 2) < 0.1 else 0.0
-    elif texture == Texture.WINDOWS:
-        if 0.2 < a < 0.8 and 0.25 < b < 0.8:
-            bright, second = 0.5 + lattice(i, j, seed), 0.3 if abs(a - 0.5) < 0.03 else 1.0
-    elif texture == Texture.SHOPS:
-        if 0.06 < a < 0.94 and 0.1 < b < 0.9:
-            spot = lattice(int(np.floor(u * 7)), int(np.floor(v * 9)), seed + 4)
-            shine = 0.7 + 0.6 * spot * lattice(i, j, seed)
-            return (
-                shine * (0.15 + 0.7 * lattice(i, j, seed + 1)),
-                shine * (0.15 + 0.7 * lattice(i, j, seed + 2)),
-                shine * (0.15 + 0.7 * lattice(i, j, seed + 3)),
-            )
-    elif texture == Texture.GRASS:
-        second, bright = smooth(u * 1.5, v * 1.5, seed), 0.6 + 0.8 * smooth(u * 25, v * 25, seed + 1)
-    elif texture == Texture.STRIPES:
-        second, bright = 1.0 if a < 0.5 else 0.0, 0.92 + 0.16 * lattice(int(np.floor(u * 2)), 0, seed)
-    elif texture == Texture.CHESS:
-        second, bright = 1.0 if (i + j) % 2 == 0 else 0.0, 0.93 + 0.14 * smooth(u * 2, v * 2, seed)
-    elif texture == Texture.LEAVES:
-        second = smooth(u * 9, v * 9, seed)
-        bright = 0.35 + 1.3 * smooth(u * 22, v * 22, seed + 1)
-    one, other, s = solid["first"], solid["second"], 1 - second
-    return (
-        (one[0] * s + other[0] * second) * bright,
-        (one[1] * s + other[1] * second) * bright,
-        (one[2] * s + other[2] * second) * bright,
-    )
-
-
-@kernel
 def _surface_colour(
     solid: Any, x: float, y: float, z: float, face: int, nx: float, ny: float, nz: float
 ) -> Colour:
@@ -227,15 +168,15 @@ def _surface_colour(
     x, y = x - centre[0], y - centre[1]
     x, y = c * x + s * y, -s * x + c * y
     if face == Face.LEVEL or face == Face.TOP:
-        return _paint(solid, x, y)
+        return paint(solid, x, y)
     if face == Face.SIDE_X:
-        return _paint(solid, y, z)
+        return paint(solid, y, z)
     if face == Face.SIDE_Y:
-        return _paint(solid, x, z)
+        return paint(solid, x, z)
     if face == Face.ROUND:
-        return _paint(solid, np.arctan2(y, x) * solid["half"][0], z)
+        return paint(solid, np.arctan2(y, x) * solid["half"][0], z)
     u, v = _plane(x, y, z, c * nx + s * ny, -s * nx + c * ny, nz)
-    return _paint(solid, u, v)
+    return paint(solid, u, v)
 
 
 @kernel

@@ -12,7 +12,8 @@ from sttreid.domain import Domain, Range, Scale
 from sttreid.simulate.body import Floats
 from sttreid.simulate.colours import of_hue
 from sttreid.simulate.optics import camera_record, light_record
-from sttreid.simulate.rays import SOLID, Kind, Shape, Texture, photograph
+from sttreid.simulate.rays import SOLID, Kind, Shape, photograph
+from sttreid.simulate.textures import Texture
 from sttreid.simulate.wardrobe import weighted
 
 Generator = np.random.Generator

@@ -36,20 +36,6 @@ def _raised(x: Doubles, power: float) -> Doubles:
     return raised
 
 
-def turn_between(start: ArrayLike, end: ArrayLike) -> Doubles:
-    """The rotation [3, 3] that takes the unit vector `start` to the unit vector `end` the short way.
-
-    The two must not be opposite to each other, where the way would not be known.
-    """
-    a, b = np.asarray(start, np.float64), np.asarray(end, np.float64)
-    normal = np.cross(a, b)
-    sine = float(np.sqrt((normal**2).sum()))
-    if sine < 1e-9:
-        return np.eye(3)
-    shortest: Doubles = turn(normal / sine, np.arctan2(sine, (a * b).sum()))[0]
-    return shortest
-
-
 def turn(axis: ArrayLike, angle: ArrayLike) -> Doubles:
     """Rotations [T, 3, 3] around the unit vector `axis` by the angles [T] or one angle, radians."""
     x, y, z = unit = np.asarray(axis, np.float64)
@@ -57,3 +43,9 @@ def turn(axis: ArrayLike, angle: ArrayLike) -> Doubles:
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     turns: Doubles = np.cos(a) * np.eye(3) + np.sin(a) * cross + (1 - np.cos(a)) * np.outer(unit, unit)
     return turns
+
+
+def compose(first: Doubles, second: Doubles) -> Doubles:
+    """Matrix products of turns [T or 1, 3, 3], the second applied first."""
+    product: Doubles = np.einsum("tab,tbc->tac", *np.broadcast_arrays(first, second))
+    return product

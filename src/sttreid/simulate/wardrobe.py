@@ -10,26 +10,27 @@ from sttreid.domain import Clothing, Domain, Hair, Skin
 from sttreid.simulate.body import Z_ANKLE, Z_HIP, Z_KNEE, Floats, body
 from sttreid.simulate.cloth import PATTERNS, SIDE_STRIPE
 from sttreid.simulate.colours import HAIR_TONES, SKIN_TONES, beside_skin, grey, of_hue
-from sttreid.simulate.looks import Arm, Bottom, Carried, Feet, Head, Look, Physique, Top, Walk
+from sttreid.simulate.looks import Arm, Bag, Bottom, Carried, Feet, Head, Look, Physique, Top, Walk
 from sttreid.simulate.streams import stream
 
 Generator = np.random.Generator
 _NO_COAT: Final = 9.0  # a coat hem above every head: no coat is drawn
+_MIXTURES: Final = (0.25, 0.5, 0.75)
+_VARIETY: Final = 1.5  # of shapes against the examples, which lie closer together than people do
 _FULL_SLEEVE: Final = 1.95  # limb coordinate just above the wrist
-_HAND_BAG: Final = 1
 
 
 def look(identity: int, name: str, domain: Domain, seed: int) -> Look:
     """The look of an identity (counted from 1) of the domain `name`; no other identity's number plays a part.
 
-    An even number may be the look-alike of the odd number before it: another person in the same top, half
-    the time in the same trousers too.
+    An even number may be the look-alike of the odd number before it: another person of the same skin tone
+    in the same top, half the time in the same trousers too.
     """
-    own = _sample(stream(seed, "look", name, identity), domain)
     rng = stream(seed, "twin", name, identity)
     if identity % 2 or rng.random() >= domain.clothing.twins:
-        return own
+        return _sample(stream(seed, "look", name, identity), domain)
     twin = _sample(stream(seed, "look", name, identity - 1), domain)
+    own = _sample(stream(seed, "look", name, identity), domain, twin.physique.skin)
     top = replace(own, top=twin.top)
     return (
         replace(top, bottom=twin.bottom)
@@ -38,9 +39,12 @@ def look(identity: int, name: str, domain: Domain, seed: int) -> Look:
     )
 
 
-def _sample(rng: Generator, domain: Domain) -> Look:
+def _sample(rng: Generator, domain: Domain, skin: Floats | None = None) -> Look:
+    """A look, if `skin` is given with that tone: then clothes that stand out from it may be lent."""
     clothing = domain.clothing
     physique = _physique(rng, domain.skin)
+    if skin is not None:
+        physique = replace(physique, skin=skin)
     head = _head(rng, clothing, domain.hair, physique)
     coat = bool(rng.random() < clothing.coat)
     top = _top(rng, clothing, physique.skin, coat)
@@ -63,14 +67,13 @@ def _sample(rng: Generator, domain: Domain) -> Look:
 def _physique(rng: Generator, skin: Skin) -> Physique:
     person = body()
     first, second = rng.integers(0, len(person.examples), 2)
-    share = rng.uniform(0, 0.5)
+    share = rng.uniform(0, 0.4)
+    mixed = (1 - share) * person.examples[first] + share * person.examples[second]
     male = bool(person.male[first])
-    height = rng.normal(1.76, 0.07) if male else rng.normal(1.65, 0.065)
+    height = rng.normal(1.76, 0.075) if male else rng.normal(1.65, 0.07)
     tone = SKIN_TONES[weighted(rng, skin)] * rng.uniform(0.92, 1.06)
     return Physique(
-        coefficients=((1 - share) * person.examples[first] + share * person.examples[second]).astype(
-            np.float32
-        ),
+        coefficients=(_VARIETY * mixed).astype(np.float32),
         height=float(np.clip(height, 1.48, 1.98)),
         male=male,
         skin=tone.astype(np.float32),
@@ -101,10 +104,11 @@ def _head(rng: Generator, clothing: Clothing, hair: Hair, physique: Physique) ->
 
 def _top(rng: Generator, clothing: Clothing, skin: Floats, coat: bool) -> Top:
     long = coat or rng.random() < clothing.long_sleeves
-    hem = Z_HIP + (rng.uniform(-0.08, 0.0) if rng.random() < 0.75 else rng.uniform(0.05, 0.14))
+    hem = Z_HIP + (rng.uniform(-0.12, -0.02) if rng.random() < 0.75 else rng.uniform(0.05, 0.14))
+    colour, second = _dyes(rng, clothing.vivid, clothing.vivid, skin)
     return Top(
-        colour=_dye(rng, clothing.vivid, skin),
-        second=_dye(rng, clothing.vivid, skin),
+        colour=colour,
+        second=second,
         inner=_dye(rng, clothing.vivid, skin),
         pattern=int(rng.integers(PATTERNS)) if rng.random() < clothing.pattern else 0,
         frequency=rng.uniform(8, 26),
@@ -141,10 +145,11 @@ def _bottom(rng: Generator, clothing: Clothing, physique: Physique) -> Bottom:
         length = float(rng.choice([Z_HIP - 0.22, Z_KNEE + 0.04, Z_KNEE - 0.15]))
     else:
         length = Z_ANKLE - 0.02
+    colour, second = _dyes(rng, clothing.vivid * 0.5, clothing.vivid, physique.skin)
     return Bottom(
         skirt=skirt,
-        colour=_dye(rng, clothing.vivid * 0.5, physique.skin),
-        second=_dye(rng, clothing.vivid, physique.skin),
+        colour=colour,
+        second=second,
         pattern=int(rng.integers(PATTERNS)) if patterned else SIDE_STRIPE if striped else 0,
         frequency=rng.uniform(8, 22),
         thickness=rng.uniform(0.0, 0.035),
@@ -169,7 +174,7 @@ def _carried(rng: Generator, clothing: Clothing, skin: Floats) -> Carried:
     return Carried(
         backpack=rng.uniform(0.75, 1.15) if rng.random() < clothing.backpack else 0.0,
         backpack_colour=_dye(rng, clothing.vivid, skin),
-        bag=int(rng.integers(1, 3)) if rng.random() < clothing.bag else 0,
+        bag=Bag(int(rng.integers(1, 3))) if rng.random() < clothing.bag else Bag.NONE,
         bag_left=bool(rng.random() < 0.5),
         bag_colour=_dye(rng, clothing.vivid, skin),
         trolley=bool(rng.random() < clothing.trolley),
@@ -179,22 +184,35 @@ def _carried(rng: Generator, clothing: Clothing, skin: Floats) -> Carried:
 def _walk(rng: Generator, bottom: Bottom, carried: Carried) -> Walk:
     narrow = 0.8 if bottom.skirt and bottom.skirt_hem < Z_KNEE else 1.0
     arms = [Arm(int(rng.choice([0, 1, 2, 4], p=[0.82, 0.06, 0.09, 0.03]))) for _ in range(2)]
-    if carried.bag == _HAND_BAG or carried.trolley:
+    if carried.bag == Bag.IN_HAND or carried.trolley:
         arms[0 if carried.bag_left else 1] = Arm.CARRIES
     return Walk(
-        stride=rng.uniform(0.65, 1.1) * narrow,
-        knee=rng.uniform(0.75, 1.2),
-        ankle=rng.uniform(0.6, 1.4),
-        cadence=rng.uniform(0.78, 1.1),
-        swing=rng.uniform(0.1, 0.6),
-        elbow=rng.uniform(0.1, 0.7),
-        abduction=rng.uniform(0.08, 0.26),
-        base=rng.uniform(0.02, 0.09),
-        toe_out=rng.uniform(-0.04, 0.25),
+        stride=rng.uniform(1.1, 1.65) * narrow,
+        cadence=rng.uniform(0.75, 1.12),
+        stance=rng.uniform(0.58, 0.66),
+        reach=rng.uniform(0.19, 0.24),
+        strike=rng.uniform(0.1, 0.4),
+        push=rng.uniform(0.6, 1.0),
+        lift=rng.uniform(0.01, 0.06),
+        circle=rng.uniform(0.0, 0.03),
+        base=rng.uniform(0.03, 0.1),
+        toe_out=rng.uniform(-0.05, 0.3),
+        bounce=rng.uniform(0.75, 1.0),
+        sway=rng.uniform(0.005, 0.03),
         hip_yaw=rng.uniform(0.02, 0.14),
-        lean=rng.uniform(-0.03, 0.14),
-        hunch=rng.uniform(-0.05, 0.16),
-        nod=rng.uniform(-0.05, 0.22),
+        hip_drop=rng.uniform(0.01, 0.08),
+        twist=rng.uniform(0.02, 0.18),
+        swing=rng.uniform(0.03, 0.7),
+        elbow=0.08 + 0.8 * rng.random() ** 1.5,
+        abduction=rng.uniform(0.05, 0.32),
+        lean=rng.uniform(-0.06, 0.18),
+        hunch=rng.uniform(-0.1, 0.3),
+        tilt=rng.normal(0, 0.03),
+        nod=rng.uniform(-0.12, 0.32),
+        bob=rng.uniform(0.0, 0.05),
+        uneven_step=rng.normal(0, 0.015),
+        uneven_toes=rng.normal(0, 0.05),
+        uneven_arms=float(np.clip(rng.normal(0, 0.35), -0.8, 0.8)),
         left=arms[0],
         right=arms[1],
     )
@@ -213,6 +231,14 @@ def _dye(rng: Generator, vivid: float, skin: Floats) -> Floats:
         colour = _any_dye(rng, vivid)
         if not beside_skin(colour, skin):
             return colour
+
+
+def _dyes(rng: Generator, vivid: float, second_vivid: float, skin: Floats) -> tuple[Floats, Floats]:
+    """Two colours of one cloth; from afar a pattern is their mixture, which must not look like skin."""
+    while True:
+        first, second = _dye(rng, vivid, skin), _dye(rng, second_vivid, skin)
+        if not any(beside_skin((1 - share) * first + share * second, skin) for share in _MIXTURES):
+            return first, second
 
 
 def _any_dye(rng: Generator, vivid: float) -> Floats:
