@@ -1,13 +1,13 @@
 """The smallest rank-1 difference that the target sets can show: `python bench/power.py SEED ...`.
 
-Two models that differ in one setting (the entropy loss as params.yaml has it, and without) are trained with
-every seed: a short pre-training on the synthetic set of its own, then a short fine-tuning on each target.
-Every test query's hit or miss at rank 1 is kept in artifacts/power/, so seeds may be run one by one and
-side by side. The hierarchical bootstrap then draws seeds and, in each set, identities (all queries of a
-person together) with replacement, and takes the mean over the sets of the difference between the two
-models. Half the width of its 95 % interval is the smallest difference that it tells from nothing; one 1.43
-times as large is found in 80 % of all studies. Drawing both seeds and identities overstates the spread of
-single queries a little, which is the safe side.
+Two models (fine-tuned with the spatial constraint, and without it) are trained with every seed: a short
+pre-training on the synthetic set of its own, then a short fine-tuning on each target. Every test query's
+hit or miss at rank 1 is kept in artifacts/power/, so seeds may be run one by one and side by side. The
+hierarchical bootstrap then draws seeds and, in each set, identities (all queries of a person together) with
+replacement, and takes the mean over the sets of the difference between the two models. Half the width of
+its 95 % interval is the smallest difference that it tells from nothing; one 1.43 times as large is found in
+80 % of all studies. Drawing both seeds and identities overstates the spread of single queries a little,
+which is the safe side.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from sttreid import machine, paths
 from sttreid.data.store import Store, open_store
 from sttreid.model.network import Network
 from sttreid.model.weights import transfer
-from sttreid.params import Params, Schedule, load
+from sttreid.params import Loss, Params, Schedule, load
 from sttreid.retrieval.accuracy import score_network
 from sttreid.retrieval.embedding import embed_tracklets
 from sttreid.retrieval.protocol import protocol
@@ -44,14 +44,15 @@ def train(params: Params, seed: int, pretrain: int = PRETRAIN, finetune: int = F
     device = machine.prepare(params.compute.threads)
     synthetic = open_store(paths.tracklets(params.simulate.domain))
     start = initialise(params.model, params.clip.frames, synthetic, seed).to(device)
-    _fit(params, start, synthetic, params.pretrain, pretrain, params.loss.entropy, seed)
+    _fit(params, start, synthetic, params.pretrain, pretrain, params.loss, seed)
+    plain = replace(params.loss, spatial=0.0, spatial_part=0.0)
     tables = []
     for target in params.targets:
         store = open_store(paths.tracklets(target))
-        for model, entropy in zip(MODELS, (params.loss.entropy, 0.0), strict=True):
+        for model, loss in zip(MODELS, (params.loss, plain), strict=True):
             network = initialise(params.model, params.clip.frames, store, seed).to(device)
             transfer(start, network)
-            _fit(params, network, store, params.finetune, finetune, entropy, seed)
+            _fit(params, network, store, params.finetune, finetune, loss, seed)
             rules = protocol(params.evaluate.protocol)
             rows = score_network(network.eval(), store, params.compute.clips, rules).per_query
             hits = rows[rows["matches"] > 0]
@@ -61,10 +62,10 @@ def train(params: Params, seed: int, pretrain: int = PRETRAIN, finetune: int = F
 
 
 def _fit(
-    params: Params, network: Network, store: Store, schedule: Schedule, steps: int, entropy: float, seed: int
+    params: Params, network: Network, store: Store, schedule: Schedule, steps: int, loss: Loss, seed: int
 ) -> None:
     short = replace(schedule, steps=steps, warmup=min(schedule.warmup, steps // 4), looks=1)
-    recipe = Recipe(params.augment, params.batch, replace(params.loss, entropy=entropy), short)
+    recipe = Recipe(params.augment, params.batch, loss, short)
     look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=params.compute.clips))
     fit(network, store, recipe, seed, look, f"power {seed}")
 
