@@ -41,6 +41,22 @@ def test_the_matrix_is_that_of_the_metrics() -> None:
             assert abs(value - METRICS["rank1"][source][target]) < NEAR, (source, target)
 
 
+def test_the_shifts_are_those_of_the_metrics() -> None:
+    apart = json.loads((ROOT / "metrics" / "domains.json").read_text())["accuracy"]
+    rank1 = METRICS["rank1"]
+    found = re.findall(r"^\| (\w+), (\w+) \| (\S+) \| (\S+) \| (\S+) \|$", README, re.MULTILINE)
+    assert len(found) == 6
+    for one, other, accuracy, *drops in found:
+        pair = apart.get(one, {}).get(other) or apart[other][one]
+        assert abs(float(accuracy) / 100 - pair) < NEAR, (one, other)
+        for source, target, drop in ((one, other, drops[0]), (other, one, drops[1])):
+            if target == "unreal":
+                assert drop == "-"
+            else:
+                expected = rank1[target][target] - rank1[source][target]
+                assert abs(float(drop) / 100 - expected) < NEAR, (source, target)
+
+
 def test_the_tree_names_every_module() -> None:
     for path in (ROOT / "src" / "sttreid").rglob("*.py"):
         if path.name not in ("__init__.py", "__main__.py") and path.parent.name != "stages":
