@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.power import bootstrap, differences, report
+from bench.power import bootstrap, differences, report, unpaired
 
 
 def outcomes(gain: float, spread: float = 0.0, seeds: int = 5, identities: int = 60) -> pd.DataFrame:
@@ -57,8 +57,17 @@ def test_queries_of_a_person_are_drawn_together() -> None:
 def test_the_report_finds_a_difference_that_is_there() -> None:
     lines = report(outcomes(0.2), resamples=500).splitlines()
     assert lines[0].startswith("5 seeds (0, 1, 2, 3, 4)")
-    cells = [cell.strip() for cell in lines[-1].split("|")]
+    assert lines[-1].startswith("| mean of all, unlike seeds | 360 |")
+    cells = [cell.strip() for cell in lines[-2].split("|")]
     assert cells[1:3] == ["mean of all", "360"]
     low, high = (float(word) for word in cells[5].split(" to "))
     assert 10 < low < float(cells[4]) < high < 30
     assert float(cells[6]) == pytest.approx((high - low) / 2, abs=0.11)
+
+
+def test_models_of_unlike_seeds_are_compared_query_by_query() -> None:
+    table = outcomes(0.1, seeds=3, identities=4)
+    shifted = unpaired(table).set_index(["target", "query", "model", "seed"])["hit"]
+    for target, query, _, model, seed, hit in table.itertuples(index=False):
+        assert shifted[target, query, model, seed if model == "with" else (seed + 1) % 3] == hit
+    assert differences(unpaired(table))["a"][..., 1].tolist() == [[3.0] * 3] * 4
