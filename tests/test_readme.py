@@ -70,6 +70,17 @@ def test_the_overrides_of_the_examples_exist() -> None:
     override(content, dict.fromkeys(examples, 0))
 
 
+def test_pictures_are_small() -> None:
+    pictures = sorted((ROOT / "docs" / "pictures").iterdir())
+    assert len(pictures) >= 4
+    assert all(path.stat().st_size <= 300_000 for path in pictures)
+
+
+def test_nothing_is_left_to_be_filled_in() -> None:
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        assert not re.search(r"@[A-Z]+@", path.read_text()), path
+
+
 def test_pictures_and_linked_files_exist() -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert link.startswith("https://") or (ROOT / link).exists(), link

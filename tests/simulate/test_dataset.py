@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import pytest
+from tqdm import tqdm
 
 from sttreid.data.videos import frames
 from sttreid.domain import Domain, Scale
@@ -92,7 +93,7 @@ def test_a_failure_leaves_what_was_there(
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "kept.txt").write_text("kept")
 
-    def fail(*_: object) -> int:
+    def fail(*_: object) -> None:
         raise InputError("the reason")
 
     monkeypatch.setattr(dataset, "film", fail)
@@ -106,11 +107,12 @@ def test_an_interrupted_rendering_goes_on_with_what_is_missing(
 ) -> None:
     calls = count()
 
-    def interrupted(*given: object) -> int:
+    def interrupted(*given: object) -> None:
         if next(calls) == 1:
-            (tmp_path / ".tiny.partial" / f"c{given[3]}.mp4").write_bytes(b"half")
+            for name in (f"c{given[3]}.mp4", f".c{given[3]}.7.part", ".c1.txt.99.tmp"):
+                (tmp_path / ".tiny.partial" / name).write_bytes(b"half")
             raise KeyboardInterrupt
-        return film(*given)  # type: ignore[arg-type]
+        film(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(dataset, "film", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -125,7 +127,7 @@ def test_an_interrupted_rendering_goes_on_with_what_is_missing(
 def test_what_another_recipe_left_is_not_used(
     domain: Domain, scale: Scale, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*given: object) -> int:
+    def stop(*given: object) -> None:
         film(*given)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
@@ -137,23 +139,34 @@ def test_what_another_recipe_left_is_not_used(
     assert contents(tmp_path / "tiny") == contents(rendered)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_process_leaves_no_half_video_under_a_final_name(
-    domain: Domain, scale: Scale, rendered: Path, tmp_path: Path
+    domain: Domain, scale: Scale, rendered: Path, tmp_path: Path, workers: int
 ) -> None:
-    for delay in (0.2, 1.0):
-        process = multiprocessing.get_context("spawn").Process(
-            target=render, args=("tiny", domain, scale, tmp_path / "tiny", 1)
-        )
-        process.start()
-        while not (tmp_path / ".tiny.partial").exists() and process.is_alive():
-            time.sleep(0.02)
-        time.sleep(delay)
-        process.kill()
-        process.join()
-        if (tmp_path / "tiny").exists():  # it was quicker than the kill
-            assert contents(tmp_path / "tiny") == contents(rendered)
+    """Killed in mid-film; with two workers these go on for a while, beside the next rendering."""
+    partial = tmp_path / ".tiny.partial"
+    process = multiprocessing.get_context("spawn").Process(
+        target=render, args=("tiny", domain, scale, tmp_path / "tiny", workers)
+    )
+    process.start()
+    while not list(partial.glob(".c*.part")):
+        assert process.is_alive()
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert not (tmp_path / "tiny").exists()
+    for path in partial.glob("c*.mp4"):
+        assert path.read_bytes() == (rendered / path.name).read_bytes()
     render("tiny", domain, scale, tmp_path / "tiny", workers=1)
     assert contents(tmp_path / "tiny") == contents(rendered)
+
+
+def test_the_error_of_a_worker_ends_the_rendering(domain: Domain, scale: Scale, tmp_path: Path) -> None:
+    """Also where other cameras are still waiting for a worker."""
+    many, bar = replace(scale, cameras=6), tqdm(disable=True)
+    jobs = [("tiny", domain, many, camera, [1, 2], tmp_path / "none") for camera in range(1, 7)]
+    with pytest.raises(FileNotFoundError):
+        dataset._in_processes(jobs, 2, bar)
 
 
 def test_a_finished_rendering_replaces_the_folder(domain: Domain, scale: Scale, tmp_path: Path) -> None:

@@ -40,6 +40,18 @@ def test_a_folder_that_is_not_there_lacks_every_file(rendered: Path, tmp_path: P
     assert len(differences(tmp_path / "none", rendered / MANIFEST)) == 6
 
 
+def test_another_renderings_manifest_must_say_the_same(copy: Path, rendered: Path) -> None:
+    assert differences(copy, rendered / MANIFEST) == []
+    content = json.loads((copy / MANIFEST).read_text())
+    content["splits"]["test"], content["gap"] = [5], 9
+    (copy / MANIFEST).write_text(json.dumps(content))
+    assert differences(copy, rendered / MANIFEST) == [
+        f"{copy / MANIFEST}: {key!r} must be that of {rendered / MANIFEST}" for key in ("gap", "splits")
+    ]
+    (copy / MANIFEST).unlink()
+    assert differences(copy, rendered / MANIFEST) == [f"{copy / MANIFEST}: is missing"]
+
+
 def test_a_manifest_without_checksums_is_refused(copy: Path) -> None:
     content = json.loads((copy / MANIFEST).read_text())
     del content["cameras"]["c2"]["sha256_video"]

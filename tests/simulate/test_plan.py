@@ -2,7 +2,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sttreid.domain import Domain, Scale, Whole
@@ -10,10 +10,11 @@ from sttreid.errors import InputError
 from sttreid.simulate.plan import distractors, sightings, splits
 
 
-@given(identities=st.integers(6, 300), train=st.floats(0.05, 0.85), validation=st.floats(0.05, 0.1))
+@given(identities=st.integers(6, 300), train=st.floats(0.01, 0.95), validation=st.floats(0.01, 0.95))
 def test_splits_are_blocks_of_pairs_that_hold_everyone_once(
     identities: int, train: float, validation: float
 ) -> None:
+    assume(train + validation < 0.99)
     parts = splits(Scale(identities, 0, 2, 6, 7, 256, 144, 12, 0, train, validation))
     assert [*parts["train"], *parts["validation"], *parts["test"]] == list(range(1, identities + 1))
     assert all(len(parts[name]) >= 2 for name in ("train", "validation", "test"))
@@ -53,7 +54,7 @@ def test_cameras_are_not_met_in_fixed_groups(domain: Domain, scale: Scale) -> No
 def test_distractors_are_a_split_of_their_own_seen_by_one_camera_each(domain: Domain, scale: Scale) -> None:
     crowded = replace(scale, distractors=40, cameras=4)
     assert splits(crowded)["distractors"] == list(range(10_001, 10_041))
-    assert splits(crowded) == splits(crowded) | {"distractors": distractors(crowded)}
+    assert splits(crowded) == splits(replace(crowded, distractors=0)) | {"distractors": distractors(crowded)}
     seen = Counter(identity for who in sightings("a", domain, crowded).values() for identity in who)
     assert [seen[number] for number in distractors(crowded)] == [1] * 40
     assert {camera for camera, who in sightings("a", domain, crowded).items() if max(who) > 10_000} == {

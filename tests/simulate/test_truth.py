@@ -58,7 +58,7 @@ def test_tracks_sum_up_their_boxes() -> None:
     assert found["visibility"].tolist() == [0.8, 1.0, 1.0]
     assert abs(found["orientation"][0]) == 180  # the mean of 170, -170 and 180, not of the numbers
     assert found["occluder"].tolist() == ["pole", "none", "none"]
-    assert found["switches"].tolist() == [1, 0, 0]
+    assert found["mistaken"].tolist() == [1, 0, 0]
 
 
 def test_a_rendered_folder_says_what_is_true_about_every_line(rendered: Path) -> None:
@@ -74,7 +74,8 @@ def test_a_rendered_folder_says_what_is_true_about_every_line(rendered: Path) ->
     ):
         assert (row.camera, row.frame, row.identity, row.person) == (camera, frame, identity, identity)
         assert row.visibility == pytest.approx(visibility, abs=0.0051)
-        assert (row.occluder == "none") == (row.visibility >= 0.95) or row.visibility > 0.6
+        assert row.occluder == "none" or row.visibility <= 0.951
+        assert row.occluder != "none" or row.visibility > 0.55  # many small causes, none of them named
         overlap = min(left + width, row.left + row.width) - max(left, row.left)
         assert overlap > 0.5 * min(width, row.width)
         assert min(top + height, row.top + row.height) - max(top, row.top) > 0.5 * row.height

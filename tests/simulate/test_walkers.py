@@ -19,6 +19,14 @@ def test_everyone_comes_once_for_as_long_as_asked(domain: Domain, scale: Scale) 
     assert [visit.start for visit in visits] == sorted(visit.start for visit in visits)
 
 
+def test_how_long_somebody_is_seen_depends_on_nobody_else(domain: Domain, scale: Scale) -> None:
+    few, many = (
+        {visit.identity: visit.length for visit in schedule("a", domain, size, 1, who)}
+        for size, who in ((scale, [3, 4, 5]), (replace(scale, identities=90, cameras=9), list(range(1, 90))))
+    )
+    assert {identity: many[identity] for identity in few} == few
+
+
 def test_as_many_people_are_present_as_asked(domain: Domain, scale: Scale) -> None:
     visits = schedule("a", domain, replace(scale, shortest=20, longest=30), 1, list(range(1, 400)))
     assert sum(visit.length for visit in visits) / visits[-1].end == pytest.approx(3.0, rel=0.08)

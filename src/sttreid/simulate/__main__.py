@@ -48,8 +48,8 @@ def _render(domain: str, folder: Path, scale: list[str], params: Path, workers: 
         raise InputError(f"{params}: domains has no {domain!r}, only {', '.join(values.domains)}")
     if folder.exists():
         raise InputError(f"{folder}: is there already; choose a folder that is not")
-    # the name of the version belongs to the frozen sets alone
-    frozen = domain in values.targets and not scale
+    # the name of the version belongs to the frozen sets alone, as this project's own parameters make them
+    frozen = domain in values.targets and not scale and params == PARAMS
     size = _scaled(values.benchmark, scale)
     render(
         domain, values.domains[domain], size, folder, workers, values.benchmark.version if frozen else None

@@ -47,7 +47,7 @@ def render(
         InputError: somebody cannot be seen in a camera.
     """
     made_by = recipe(name, domain, scale, version)
-    partial_folder = _begun(folder.with_name(f".{folder.name}.partial"), made_by)
+    partial_folder = _begun(folder.with_name(f".{folder.name}.partial"), made_by, scale.cameras)
     frames = _film_all(name, domain, scale, partial_folder, workers or os.cpu_count() or 1)
     _write_tables(partial_folder, list(frames))
     write_manifest(partial_folder, made_by, scale, frames)
@@ -55,12 +55,17 @@ def render(
     replace_folder(folder, partial_folder)
 
 
-def _begun(folder: Path, made_by: dict[str, Any]) -> Path:
-    """The folder of an unfinished rendering of the same recipe, or a new one."""
+def _begun(folder: Path, made_by: dict[str, Any], cameras: int) -> Path:
+    """The folder of an unfinished rendering of the same recipe, finished cameras only, or a new one."""
     path = folder / _RECIPE
     if not path.exists() or read_json(path) != made_by:
         shutil.rmtree(folder, ignore_errors=True)
         write_json(path, made_by)
+    finished = [f"c{camera}" for camera in range(1, cameras + 1) if _table(folder, camera).exists()]
+    whole = {_RECIPE, *(f"{camera}.{kind}" for camera in finished for kind in ("mp4", "txt", "parquet"))}
+    for left in folder.iterdir():
+        if left.name not in whole:
+            left.unlink()
     return folder
 
 
@@ -115,12 +120,14 @@ def _in_processes(jobs: list[Job], workers: int, bar: "tqdm[None]") -> None:
         waiting = futures = [pool.submit(_film, job) for job in jobs]
         while waiting:
             finished, rest = wait(waiting, _TICK, FIRST_EXCEPTION)
-            waiting = cast(list[Future[int]], list(rest))
+            waiting = cast(list[Future[None]], list(rest))
             bar.update(counter.value - bar.n)
             if any(future.exception() for future in finished):
                 pool.shutdown(cancel_futures=True)
+                break  # a future that was cancelled never counts as finished
         for future in futures:
-            future.result()
+            if not future.cancelled():
+                future.result()
 
 
 def _start_worker(counter: "Synchronized[int]") -> None:
@@ -128,11 +135,11 @@ def _start_worker(counter: "Synchronized[int]") -> None:
     _WORKER["counter"] = counter
 
 
-def _film(job: Job) -> int:
+def _film(job: Job) -> None:
     counter = _WORKER["counter"]
 
     def add(count: int) -> None:
         with counter.get_lock():
             counter.value += count
 
-    return film(*job, add)
+    film(*job, add)

@@ -5,6 +5,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
+import av
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
 from sttreid.domain import Domain, Scale
 from sttreid.errors import InputError
 from sttreid.files import read_json, write_json
@@ -22,11 +27,13 @@ CODE: Final = "simulator"  # key of a recipe
 def recipe(name: str, domain: Domain, scale: Scale, version: str | None) -> dict[str, Any]:
     """All that decides a rendering's bytes, as JSON content: two equal recipes give equal files.
 
-    CODE changes with any source file of this package, also where that changes no byte of a rendering, so it
-    does not stand in the manifest; `version` names a frozen benchmark.
+    CODE changes with any source file of this package and with the packages that write the files, also where
+    that changes no byte of a rendering, so it does not stand in the manifest; `version` names a frozen
+    benchmark.
     """
     size = {field.name: getattr(scale, field.name) for field in fields(Scale)}
-    content = {"name": name, "scale": size, "domain": asdict(domain), CODE: source_digest()}
+    code = [source_digest(), *(package.__version__ for package in (av, np, pd, pa))]
+    content = {"name": name, "scale": size, "domain": asdict(domain), CODE: code}
     return content if version is None else content | {"version": version}
 
 
@@ -66,7 +73,17 @@ def differences(folder: Path, manifest: Path) -> list[str]:
         if checksum != expected[name]:
             sentences.append(f"{folder / name}: the checksum must be {expected[name]}, got {checksum}")
     surplus = sorted(found - set(expected) - {MANIFEST})
-    return sentences + [f"{folder / name}: is not in the manifest" for name in surplus]
+    sentences += [f"{folder / name}: is not in the manifest" for name in surplus]
+    return sentences + ([] if manifest == folder / MANIFEST else _unlike(folder / MANIFEST, manifest))
+
+
+def _unlike(own: Path, other: Path) -> list[str]:
+    """Which members of two manifests differ; cameras and tables only repeat what the files' checksums say."""
+    if not own.exists():
+        return [f"{own}: is missing"]
+    mine, theirs = read_json(own), read_json(other)
+    keys = sorted({*mine, *theirs} - {"cameras", "tables"})
+    return [f"{own}: {key!r} must be that of {other}" for key in keys if mine.get(key) != theirs.get(key)]
 
 
 def checksums(manifest: Path) -> dict[str, str]:
@@ -76,7 +93,7 @@ def checksums(manifest: Path) -> dict[str, str]:
         files: dict[str, str] = dict(content["tables"])
         for camera, entry in content["cameras"].items():
             files |= {f"{camera}.mp4": entry["sha256_video"], f"{camera}.txt": entry["sha256_tracks"]}
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{manifest}: must be a manifest of the simulator, with all checksums") from error
     return files
 

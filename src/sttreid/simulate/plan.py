@@ -50,6 +50,7 @@ def splits(scale: Scale) -> dict[str, list[int]]:
     """
     train = max(2, 2 * round(scale.identities * scale.train / 2))
     validation = max(2, 2 * round(scale.identities * scale.validation / 2))
+    validation = min(validation, (scale.identities - 4) // 2 * 2)  # two for training, two for the test
     train = min(train, scale.identities - validation - 2)
     train -= train % 2
     everyone = list(range(1, scale.identities + 1))

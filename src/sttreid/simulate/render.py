@@ -1,5 +1,6 @@
 """One camera: its people walk, are drawn, filmed, boxed, and written down as they truly were."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,33 +61,33 @@ class _Pose:
 def film(
     name: str, domain: Domain, scale: Scale, camera: int, identities: list[int], folder: Path,
     progress: Callable[[int], None],
-) -> int:  # fmt: skip
-    """Writes c<camera>.mp4, c<camera>.txt and, last of all, c<camera>.parquet; returns the number of frames.
+) -> None:  # fmt: skip
+    """Writes c<camera>.mp4, c<camera>.txt and, last of all, c<camera>.parquet into the folder.
 
     Every one of `identities` gets a track: who is hardly seen walks again after the others. `progress` is
-    told after each frame how many boxes it has.
+    told after each frame how many boxes it has. A file bears its name only when it is whole.
 
     Raises:
         InputError: an identity stays hidden however often it walks.
     """
     stage = _Stage(name, domain, scale, camera, identities)
     path = folder / f"c{camera}.mp4"
+    part = folder / f".c{camera}.{os.getpid()}.part"  # another process may film the same camera
     sensor = domain.sensor
     settings = (scale.width, scale.height, scale.fps, stage.scene.crf, sensor.preset, sensor.keyframes)
-    with VideoWriter(path, *settings) as video:
+    with VideoWriter(part, *settings) as video:
         while stage.waiting or stage.actors:
             video.write(stage.frame())
             progress(stage.found)
+    part.replace(path)
 
     def toss(one: int, other: int) -> float:
         return stream(scale.seed, "switch", name, camera, one, other).random()
 
     boxes = switched(stage.boxes, domain.crowd.switches, toss)
     write_text(path.with_suffix(".txt"), mot(boxes))
-    table = path.with_suffix(".parquet")
-    write_truth(table.with_suffix(".tmp"), truths(boxes).assign(camera=camera))
-    table.with_suffix(".tmp").replace(table)
-    return stage.clock
+    write_truth(part, truths(boxes).assign(camera=camera))
+    part.replace(path.with_suffix(".parquet"))
 
 
 def truths(boxes: list[Box]) -> pd.DataFrame:

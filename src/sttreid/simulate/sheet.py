@@ -9,6 +9,7 @@ from typing import Final
 import av
 from PIL import Image
 
+from sttreid.errors import InputError
 from sttreid.files import read_json, write_bytes
 from sttreid.simulate.manifest import MANIFEST
 
@@ -46,7 +47,7 @@ def write_sheet(folder: Path, path: Path, count: int) -> None:
     """Writes the sheet of the first `count` test identities as a JPEG of at most 300 kB.
 
     Raises:
-        InputError: the folder has no manifest.
+        InputError: the folder has no manifest, or the sheet would be too large.
     """
     page = sheet(folder, read_json(folder / MANIFEST)["splits"]["test"][:count])
     for quality in range(90, 20, -5):
@@ -54,6 +55,8 @@ def write_sheet(folder: Path, path: Path, count: int) -> None:
         page.save(encoded, "JPEG", quality=quality)
         if encoded.tell() <= _LARGEST:
             break
+    else:
+        raise InputError(f"{path}: a sheet must fit into {_LARGEST} bytes; ask for fewer identities")
     write_bytes(path, encoded.getvalue())
 
 

@@ -2,14 +2,14 @@
 
 `truth.parquet` has one row a box: camera, frame (from 1), identity (as the tracks say), person (who it is:
 another number after an identity switch), the exact box in pixels (left, top, width, height: all of the
-person without bags, hidden parts and parts outside the picture included), visibility (share of the person's
-area that is seen, 0 to 1), orientation (degrees from -180 to 180: 0 faces the camera, 90 looks to the right
-of the picture, 180 away) and occluder (what hides most: a kind of solid, "person", "edge" of the picture, or
-"none").
+person without bags, hidden parts and parts outside the picture included), visibility (share of the person
+and all that is carried that is seen, 0 to 1), orientation (degrees from -180 to 180: 0 faces the camera, 90
+looks to the right of the picture, 180 away) and occluder (what hides most: a kind of solid, "person", "edge"
+of the picture, or "none").
 
 `tracks.csv` has one row a track: camera, identity, track (from 1 for each identity in a camera), first and
 last frame, boxes, visibility (mean), orientation (circular mean), occluder (what hides most over all frames)
-and switches (boxes that show somebody else).
+and mistaken (boxes that show somebody else).
 """
 
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ def by_track(table: pd.DataFrame, numbers: "pd.Series[int]") -> pd.DataFrame:
         hidden=1 - table["visibility"],
         east=np.cos(np.deg2rad(table["orientation"])),
         north=np.sin(np.deg2rad(table["orientation"])),
-        switched=table["person"] != table["identity"],
+        mistaken=table["person"] != table["identity"],
     )
     groups = rows.groupby(["camera", "identity", "track"])
     tracks = groups.agg(
@@ -86,12 +86,12 @@ def by_track(table: pd.DataFrame, numbers: "pd.Series[int]") -> pd.DataFrame:
         visibility=("visibility", "mean"),
         east=("east", "mean"),
         north=("north", "mean"),
-        switches=("switched", "sum"),
+        mistaken=("mistaken", "sum"),
     )
     tracks["visibility"] = tracks["visibility"].astype(float).round(_DIGITS)
     tracks["orientation"] = np.rad2deg(np.arctan2(tracks["north"], tracks["east"])).astype(float).round(1)
     tracks["occluder"] = groups.apply(_worst)
-    order = ["first", "last", "boxes", "visibility", "orientation", "occluder", "switches"]
+    order = ["first", "last", "boxes", "visibility", "orientation", "occluder", "mistaken"]
     return tracks[order].reset_index()
 
 

@@ -50,12 +50,13 @@ class Walk:
 
 def schedule(name: str, domain: Domain, scale: Scale, camera: int, identities: list[int]) -> list[Visit]:
     """The visits of a camera in order of their start; about `crowd.present` people are there at a time."""
-    rng = stream(scale.seed, "schedule", name, camera)
+    order = stream(scale.seed, "schedule", name, camera)
     visits, clock = [], 0.0
-    for identity in rng.permutation(identities):
-        length = int(rng.integers(scale.shortest, scale.longest + 1))
-        visits.append(Visit(int(identity), int(clock), length, 0))
-        clock += length / domain.crowd.present * rng.uniform(0.6, 1.4)
+    for identity in order.permutation(identities).tolist():
+        own = stream(scale.seed, "visit", name, identity, camera)  # nobody else decides how long one is seen
+        length = int(own.integers(scale.shortest, scale.longest + 1))
+        visits.append(Visit(identity, int(clock), length, 0))
+        clock += length / domain.crowd.present * own.uniform(0.6, 1.4)
     return visits
 
 
