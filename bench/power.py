@@ -119,9 +119,8 @@ def seed_interval(cells: dict[str, NDArray[np.float64]]) -> float:
 def report(table: pd.DataFrame, resamples: int = RESAMPLES) -> str:
     """The power as a Markdown table."""
     cells = differences(table)
-    lines = [
-        "| sets | queries | rank-1 with / without | difference | bootstrap | t, +- | resolved | found in 80 % |"
-    ]
+    columns = "queries | rank-1 with / without | difference | bootstrap | t, +- | resolved | found in 80 %"
+    lines = [f"| sets | {columns} |"]
     lines.append("|:--|--:|--:|--:|--:|--:|--:|--:|")
     unlike = differences(unpaired(table))
     chosen = {
