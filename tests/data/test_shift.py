@@ -196,5 +196,5 @@ def test_every_pair_stands_once_in_four_digits() -> None:
     assert {name: set(row) for name, row in content["accuracy"].items()} == {"a": {"b", "c"}, "b": {"c"}}
     expected = shift(samples["a"], samples["c"], 3, 0)
     assert content["accuracy"]["a"]["c"] == round(expected.accuracy, 4)
-    assert content["error"]["a"]["c"] == round(expected.error, 4)
+    assert content["standard_error"]["a"]["c"] == round(expected.error, 4)
     assert between(samples, 3, 0) == content

@@ -83,7 +83,7 @@ def domains():
             "winter": {"station": 0.7, "unreal": 0.8},
             "station": {"unreal": 0.65},
         },
-        "error": {
+        "standard_error": {
             "campus": {"winter": 0.01, "station": 0.06, "unreal": 0.05},
             "winter": {"station": 0.04, "unreal": 0.03},
             "station": {"unreal": 0.02},

@@ -61,13 +61,13 @@ def test_shifts_are_drops_from_the_targets_own_model(results, domains):
         other = sources[row["source"]][row["target"]]["rank1"]
         assert row[["own", "rank1", "drop"]].tolist() == pytest.approx([own, other, own - other])
     chosen = table[(table["source"] == "station") & (table["target"] == "campus")]
-    assert chosen[["accuracy", "error"]].to_numpy().tolist() == [[0.6, 0.06]] * 2
+    assert chosen[["accuracy", "standard_error"]].to_numpy().tolist() == [[0.6, 0.06]] * 2
 
 
 def test_the_order_of_a_pair_does_not_matter(results, domains):
     table = matrix(results, TARGETS, "unreal")
     expected = shifts(table, domains)
-    for name in ("accuracy", "error"):
+    for name in ("accuracy", "standard_error"):
         domains[name]["unreal"] = {t: domains[name][t].pop("unreal") for t in TARGETS}
     pd.testing.assert_frame_equal(shifts(table, domains), expected)
 

@@ -146,15 +146,16 @@ def parts(cameras: Integers, folds: int, seed: int) -> Integers:
 
 
 def between(samples: Mapping[str, Sample], folds: int, seed: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Content of ``metrics/domains.json``: accuracy and error of every pair of data sets, in 4 digits.
+    """Content of ``metrics/domains.json``: accuracy and standard error of every pair of data sets, 4 digits.
 
-    A pair stands once, under the name that comes first in ``samples``.
+    A pair stands once, under the name that comes first in ``samples``. (A key "error" would make DVC report
+    that it cannot load the file.)
     """
-    content: dict[str, dict[str, dict[str, float]]] = {"accuracy": {}, "error": {}}
+    content: dict[str, dict[str, dict[str, float]]] = {"accuracy": {}, "standard_error": {}}
     for one, other in combinations(samples, 2):
         found = shift(samples[one], samples[other], folds, seed)
         content["accuracy"].setdefault(one, {})[other] = round(found.accuracy, _DIGITS)
-        content["error"].setdefault(one, {})[other] = round(found.error, _DIGITS)
+        content["standard_error"].setdefault(one, {})[other] = round(found.error, _DIGITS)
     return content
 
 

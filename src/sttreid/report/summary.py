@@ -99,9 +99,9 @@ def shifts(table: pd.DataFrame, domains: Content) -> pd.DataFrame:
         domains: content of ``metrics/domains.json``; a pair stands there once, in any order.
 
     Returns:
-        One row a seed, source with a trained model and other target: seed, source, target, accuracy and error
-        (0 to 1) of the classifier that tells their crops apart, own (rank-1 on the target of the target's own
-        model), rank1 (of the source's model) and drop, their difference.
+        One row a seed, source with a trained model and other target: seed, source, target, accuracy and
+        standard_error (0 to 1) of the classifier that tells their crops apart, own (rank-1 on the target of
+        the target's own model), rank1 (of the source's model) and drop, their difference.
 
     Raises:
         InputError: the domains lack a pair.
@@ -110,7 +110,7 @@ def shifts(table: pd.DataFrame, domains: Content) -> pd.DataFrame:
     rows = []
     trained = table[table["setting"].isin(["cross_domain", "direct_transfer"])]
     for seed, source, target, rank1 in trained[["seed", "source", "target", "rank1"]].itertuples(index=False):
-        apart = {name: _pair(domains, name, source, target) for name in ("accuracy", "error")}
+        apart = {name: _pair(domains, name, source, target) for name in ("accuracy", "standard_error")}
         numbers = {"own": own[seed, target], "rank1": rank1, "drop": own[seed, target] - rank1}
         rows.append({"seed": seed, "source": source, "target": target} | apart | numbers)
     return pd.DataFrame(rows)

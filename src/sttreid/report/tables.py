@@ -87,7 +87,7 @@ def shift_table(table: pd.DataFrame) -> str:
     rows = []
     for (source, target), seeds in table.groupby(["source", "target"], sort=False):
         first = seeds.iloc[0]
-        apart = f"{percent(first['accuracy'])} ± {percent(first['error'])}"
+        apart = f"{percent(first['accuracy'])} ± {percent(first['standard_error'])}"
         rows.append([source, target, apart, *(spread(seeds[name]) for name in ("own", "rank1", "drop"))])
     header = ["trained on", "tested on", "told apart", "own model, R-1", "this model, R-1", "drop, points"]
     return markdown(header, rows, left=2)
