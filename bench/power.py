@@ -1,4 +1,4 @@
-"""The smallest rank-1 difference that the target sets can show: `python bench/power.py SEED ...`.
+"""The smallest rank-1 difference that the target sets can show: `python -m bench.power SEED ...`.
 
 Two models (fine-tuned with the spatial constraint, and without it) are trained with every seed: a short
 pre-training on the synthetic set of its own, then a short fine-tuning on each target. Every test query's

@@ -1,4 +1,4 @@
-"""What the simulator costs: `python bench/simulator.py`. CPU seconds count imports, workers and x264.
+"""What the simulator costs: `python -m bench.simulator`. CPU seconds count imports, workers and x264.
 
 Renderings are processes of their own. The first is of a tiny set and has an empty cache of machine code: what
 it takes longer than the second is paid once after an installation.
