@@ -160,7 +160,10 @@ def main(arguments: list[str] | None = None) -> None:
             table = train(load(), seed)
             table.to_parquet(path.with_suffix(".tmp"))
             path.with_suffix(".tmp").replace(path)
-    print(report(pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))])))
+    tables = [pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))]
+    if not tables:
+        parser.error("no seed has been trained on these data and parameters yet: name some")
+    print(report(pd.concat(tables)))
 
 
 if __name__ == "__main__":
