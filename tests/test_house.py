@@ -105,12 +105,15 @@ def test_a_stage_depends_on_all_code_that_it_imports_and_on_no_other(stage: str)
     assert not idle, f"in deps of {stage} but not imported: {idle}"
 
 
-def test_packages_hold_docstrings_only() -> None:
+def test_packages_hold_docstrings_only_but_the_evaluator_which_is_imported_on_its_own() -> None:
     for name, path in MODULES.items():
         if path.name == "__init__.py":
-            body = ast.parse(path.read_text()).body
-            assert len(body) == 1, f"{name} must hold its docstring and nothing else"
-            assert isinstance(body[0], ast.Expr)
+            docstring, *rest = ast.parse(path.read_text()).body
+            assert isinstance(docstring, ast.Expr)
+            if name == "sttreid.retrieval":
+                assert all(isinstance(node, ast.ImportFrom | ast.Assign) for node in rest)
+            else:
+                assert not rest, f"{name} must hold its docstring and nothing else"
 
 
 def folder(name: str) -> str:

@@ -1,65 +1,98 @@
-"""Features of a test's gallery -> its score: every test tracklet asks all the others once."""
+"""The two ways to evaluate: from features, with the gallery streaming past, or from a matrix of distances.
+
+from sttreid.retrieval import Labels, evaluate, protocol
+
+query = Labels(query_identities, query_cameras)
+gallery = Labels(identities, cameras, query=asked_rows, distractor=identities == 0, junk=identities == -1)
+print(evaluate(query_features, gallery_features, query, gallery, protocol("mars-official")))
+"""
 
 import numpy as np
-import pandas as pd
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sttreid.data.store import TEST
-from sttreid.distances import cosine
 from sttreid.errors import InputError
-from sttreid.retrieval.metrics import Result, evaluate
+from sttreid.retrieval.labels import Labels, pair
+from sttreid.retrieval.matrix import rank_matrix
+from sttreid.retrieval.metrics import Result, score
 from sttreid.retrieval.protocol import Protocol
+from sttreid.retrieval.ranks import rank
+from sttreid.retrieval.rows import Array
 
-DIGITS = 9  # of a distance; what differs less is a tie, so that rounding noise never decides a rank
-
-
-def asking(gallery: pd.DataFrame) -> NDArray[np.bool_]:
-    """[G] which tracklets of a gallery are queries: those of the test split, not the distractors."""
-    mask: NDArray[np.bool_] = np.array(gallery["split"] == TEST)  # its own memory: torch warns of shared ones
-    return mask
+TIE = 1e-9  # far above the rounding of double precision, far below any difference that means something
+BLOCK = 2048  # gallery tracklets held at once: 17 MB with 2048 columns
 
 
-def score(features: Tensor, gallery: pd.DataFrame, protocol: Protocol) -> Result:
-    """Cosine distances of the queries to the whole gallery, then :func:`sttreid.retrieval.metrics.evaluate`.
+def evaluate(
+    query_features: Array,
+    gallery_features: Array,
+    query: Labels,
+    gallery: Labels,
+    protocol: Protocol,
+    *,
+    tie: float = TIE,
+    block: int = BLOCK,
+    device: str | torch.device | None = None,
+) -> Result:
+    """Score features by cosine similarity: exactly, without a matrix of distances.
 
-    The distances are computed in double precision: in single precision two equal features need not be exactly
-    as far from a third one, and a collapsed network would be ranked by noise.
+    Ranks are those of double precision, whatever the type of the features, the block length or the device.
 
     Args:
-        features: [G, D], one row a tracklet, of any length.
-        gallery: [G] rows with the columns identity, camera and split, in the same order, as from
-            :meth:`sttreid.data.store.Store.gallery`.
+        query_features: [Q, D], one row a query of any length but 0; array, memory map or tensor.
+        gallery_features: [G, D].
+        query: labels of the queries.
+        gallery: labels of the gallery, queries that stand in it included.
+        protocol: what is left out, which average precision, and what becomes of queries without a match.
+        tie: cosines that differ by no more than this are a tie, and the wrong answer ranks first.
+        block: gallery rows that are held at once; changes memory, never the result.
+        device: where the products are computed; None: CUDA where there is one.
 
     Raises:
-        InputError: the numbers of rows disagree, or a feature is not finite.
+        InputError: lengths or widths disagree, a feature is not finite or all zero (the sentence names its
+            row), nobody answers, or no query has a match.
     """
-    if len(features) != len(gallery):
-        raise InputError(f"{len(gallery)} tracklets need as many features, got {len(features)}")
-    broken = (~features.isfinite().all(dim=1)).nonzero().flatten().tolist()
-    if broken:
-        row = broken[0]
-        raise InputError(f"features: row {row} must be finite, got {features[row, :3].tolist()} ...")
-    distances = cosine(features[asking(gallery)].double(), features.double())
-    return score_distances(distances, gallery, protocol)
+    for side, features, labels in (("query", query_features, query), ("gallery", gallery_features, gallery)):
+        if len(features) != len(labels):
+            raise InputError(f"{len(labels)} {side} labels need as many features, got {len(features)}")
+    if block < 1:
+        raise InputError(f"block must be at least 1, got {block}")
+    _check_tie(tie)
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    pairs = pair(query, gallery, protocol)
+    ranks = rank(query_features, gallery_features, pairs, tie, block, chosen)
+    return score(ranks, pairs, query, protocol, tie)
 
 
-def score_similarities(similarities: Tensor, gallery: pd.DataFrame, protocol: Protocol) -> Result:
-    """As :func:`score`, from a [Q, G] matrix in which larger is more alike (the histogram baseline)."""
-    return score_distances(1.0 - similarities.double(), gallery, protocol)
+def evaluate_distances(
+    distances: NDArray[np.floating] | Tensor,
+    query: Labels,
+    gallery: Labels,
+    protocol: Protocol,
+    *,
+    tie: float = TIE,
+) -> Result:
+    """Score a matrix of distances: re-ranked ones, those of parts, or any other.
+
+    Args:
+        distances: [Q, G], smaller is nearer, of any unit and sign.
+        query: labels of the rows.
+        gallery: labels of the columns.
+        protocol: as for :func:`evaluate`.
+        tie: distances that differ by no more than this are a tie. Raise it to 1e-6 for distances of about 1
+            that were computed in single precision, or rounding noise ranks what is equal.
+
+    Raises:
+        InputError: the shape disagrees with the labels, a distance is not finite (the sentence names its row
+            and column), nobody answers, or no query has a match.
+    """
+    _check_tie(tie)
+    array = distances.detach().cpu().numpy() if isinstance(distances, Tensor) else np.asarray(distances)
+    pairs = pair(query, gallery, protocol)
+    return score(rank_matrix(array, pairs, len(gallery), tie), pairs, query, protocol, tie)
 
 
-def score_distances(distances: Tensor, gallery: pd.DataFrame, protocol: Protocol) -> Result:
-    """As :func:`score`, from a [Q, G] matrix of distances; its rows are the queries, in order."""
-    queries = gallery[asking(gallery)]
-    expected, found = (len(queries), len(gallery)), tuple(distances.shape)
-    if found != expected:
-        raise InputError(
-            f"{expected[0]} queries and {expected[1]} tracklets need {expected} distances, got {found}"
-        )
-    rounded = np.round(distances.numpy(), DIGITS)
-    return evaluate(rounded, *_labels(queries), *_labels(gallery), protocol)
-
-
-def _labels(tracklets: pd.DataFrame) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return tracklets["identity"].to_numpy(np.int64), tracklets["camera"].to_numpy(np.int64)
+def _check_tie(tie: float) -> None:
+    if not tie >= 0:
+        raise InputError(f"tie must be at least 0, got {tie}")
