@@ -21,7 +21,6 @@ from sttreid.retrieval.ranks import rank
 from sttreid.retrieval.rows import Array
 
 TIE = 1e-9  # far above the rounding of double precision, far below any difference that means something
-BLOCK = 2048  # gallery tracklets held at once: 17 MB with 2048 columns
 
 
 def evaluate(
@@ -32,7 +31,7 @@ def evaluate(
     protocol: Protocol,
     *,
     tie: float = TIE,
-    block: int = BLOCK,
+    block: int | None = None,
     device: str | torch.device | None = None,
 ) -> Result:
     """Score features by cosine similarity: exactly, without a matrix of distances.
@@ -46,7 +45,8 @@ def evaluate(
         gallery: labels of the gallery, queries that stand in it included.
         protocol: what is left out, which average precision, and what becomes of queries without a match.
         tie: cosines that differ by no more than this are a tie, and the wrong answer ranks first.
-        block: gallery rows that are held at once; changes memory, never the result.
+        block: gallery rows that are held at once, in whole tiles of 1024; changes memory, never the result.
+            None: as many tiles as torch may use threads.
         device: where the products are computed; None: CUDA where there is one.
 
     Raises:
@@ -56,7 +56,7 @@ def evaluate(
     for side, features, labels in (("query", query_features, query), ("gallery", gallery_features, gallery)):
         if len(features) != len(labels):
             raise InputError(f"{len(labels)} {side} labels need as many features, got {len(features)}")
-    if block < 1:
+    if block is not None and block < 1:
         raise InputError(f"block must be at least 1, got {block}")
     _check_tie(tie)
     chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))

@@ -10,7 +10,7 @@ from torch import Tensor
 from sttreid.errors import InputError
 from sttreid.retrieval.labels import Integers
 
-CHUNK = 1024  # rows copied, or pairs compared, at once
+CHUNK = 256  # rows copied, or pairs compared, at once
 PLAIN = 1e-30, 1e30  # squared lengths that single precision holds well
 
 Array = NDArray[np.floating] | Tensor
@@ -45,12 +45,13 @@ class Rows:
         """D."""
         return int(self.features.shape[1])
 
-    def units(self, places: Integers, out: Singles) -> None:
-        """Write rows into ``out`` [n, D] in single precision, each scaled to length 1.
+    def units(self, places: Integers) -> Singles:
+        """Rows [n, D] in single precision, each scaled to length 1.
 
         Raises:
             InputError: a row is not finite, or all zero.
         """
+        out = np.empty((len(places), self.width), np.float32)
         for start in range(0, len(places), CHUNK):
             part = places[start : start + CHUNK]
             rows = self._raw(part)
@@ -63,6 +64,7 @@ class Rows:
             if len(odd):
                 doubles, lengths = self.doubles(part[odd])
                 target[odd] = doubles / lengths[:, None]
+        return out
 
     def doubles(self, places: Integers) -> tuple[Doubles, Doubles]:
         """Rows [n, D] in double precision, and their lengths [n]; InputError as for :meth:`units`."""
