@@ -36,6 +36,11 @@ def cross_result(seed: int) -> Path:
     return ARTIFACTS / "results" / "cross_domain" / f"{seed}.json"
 
 
+def cross_queries(seed: int) -> Path:
+    """The same, one row a query."""
+    return ARTIFACTS / "results" / "cross_domain" / f"{seed}.parquet"
+
+
 def cell_config(variant: str, seed: int) -> Path:
     """The resolved configuration of one ablation cell."""
     return ARTIFACTS / "configs" / f"{variant}-{seed}.json"
@@ -44,6 +49,11 @@ def cell_config(variant: str, seed: int) -> Path:
 def cell_result(variant: str, seed: int) -> Path:
     """The accuracies of one ablation cell."""
     return ARTIFACTS / "results" / "ablation" / f"{variant}-{seed}.json"
+
+
+def cell_queries(variant: str, seed: int) -> Path:
+    """The same, one row a query; without a row where the fine-tuned model stands for the cell."""
+    return ARTIFACTS / "results" / "ablation" / f"{variant}-{seed}.parquet"
 
 
 def cell_history(variant: str, seed: int) -> Path:

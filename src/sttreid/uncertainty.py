@@ -2,8 +2,8 @@
 
 Queries of one person are not independent, so whole identities are drawn with replacement, all their queries
 together (a cluster bootstrap); with several seeds these are drawn as well, independently of the identities
-(Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8). Two models that were asked
-the same queries are compared draw by draw, which takes out how hard the queries are.
+(Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8). Two models that were
+asked the same queries are compared draw by draw, which takes out how hard the queries are.
 
 With one seed an interval says nothing about training again.
 """

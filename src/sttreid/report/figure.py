@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 import pandas as pd
 
 from sttreid.report import plots
-from sttreid.report.summary import Content, arms, lowest_fit
+from sttreid.report.summary import lowest_fit
 from sttreid.report.tables import percent
 
 CELL, LINE, LABEL, GAP, TOP = 76, 34, 96, 60, 64  # pixels
@@ -20,22 +20,20 @@ FAINT = 0.35  # opacity of arms that are not comparable
 HEAT = (23, 78, 134)  # at the highest value of the matrix
 
 
-def figure(
-    results: Sequence[Content],
-    cells: Sequence[Content],
-    targets: Sequence[str],
-    synthetic: str,
-    fitted: float,
-) -> str:
-    """Draw rank-1 of both results; arguments as :func:`sttreid.report.page.report`.
+def figure(matrix: pd.DataFrame, arms: pd.DataFrame, targets: Sequence[str], fitted: float) -> str:
+    """Draw rank-1 of both results. Variants that are not comparable are drawn faint and marked with a star.
 
-    Variants that are not comparable are drawn faint and marked with a star.
+    Args:
+        matrix: of :func:`sttreid.report.summary.matrix`.
+        arms: of :func:`sttreid.report.summary.arms`.
+        targets: columns of the matrix, in this order.
+        fitted: rank-1 on its training identities (0 to 1) that a variant must reach to be comparable.
 
     Returns:
         The text of an SVG file.
     """
-    cross, ablation = plots.cross_domain(results, targets, synthetic), plots.ablation(cells)
-    fits = lowest_fit(arms(cells))
+    cross, ablation = plots.cross_domain(matrix), plots.ablation(arms)
+    fits = lowest_fit(arms)
     doubtful = [str(variant) for variant, fit in fits.items() if fit < fitted]
     sources = list(cross["source"].unique())
     variants = list(ablation["variant"].unique())

@@ -1,10 +1,13 @@
 """The report as one Markdown page."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
-from sttreid.report.summary import Content, arms, matrix, shifts
+from sttreid.report.breakdown import breakdown_table
+from sttreid.report.evidence import Evidence
+from sttreid.report.summary import Content, shifts
 from sttreid.report.tables import (
     ablation_table,
     against_baselines,
@@ -13,85 +16,109 @@ from sttreid.report.tables import (
     means_table,
     paper_table,
     percent,
-    queries_sentence,
     seeds_sentence,
     shift_table,
 )
 
 
-def report(
-    results: Sequence[Content],
-    cells: Sequence[Content],
-    targets: Sequence[str],
-    synthetic: str,
-    fitted: float,
-    domains: Content,
-) -> str:
-    """What was run, how it was scored, the tables, and what may be concluded from them.
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Everything that a report tells.
 
-    Args:
-        results: cross-domain results, as for :func:`sttreid.report.summary.matrix`.
-        cells: ablation results, as for :func:`sttreid.report.summary.arms`.
+    Attributes:
+        protocol: what all results follow, as in the results files.
         targets: data sets that are tested on.
         synthetic: data set of the pre-training.
+        cross: table of :func:`sttreid.report.summary.matrix`.
+        cross_queries: the per-query results behind it, and ...
+        cross_known: ... the same as evidence.
+        arms: table of :func:`sttreid.report.summary.arms`.
+        arms_known: the evidence behind it.
+        source: what the ablation is trained on.
+        reused: variants for which the fine-tuned model stands.
         fitted: rank-1 on its training identities (0 to 1) that a variant must reach to be comparable.
         domains: how far apart the data sets are, as for :func:`sttreid.report.summary.shifts`.
-
-    Raises:
-        InputError: results are missing or do not belong together.
     """
-    table = matrix(results, targets, synthetic)
+
+    protocol: Content
+    targets: Sequence[str]
+    synthetic: str
+    cross: pd.DataFrame
+    cross_queries: pd.DataFrame
+    cross_known: Evidence
+    arms: pd.DataFrame
+    arms_known: Evidence
+    source: str
+    reused: Sequence[str]
+    fitted: float
+    domains: Content
+
+
+def report(found: Findings) -> str:
+    """What was run, how it was scored, the tables, and what may be concluded from them."""
     sections = (
         "# Results",
-        _run(table, targets, synthetic),
-        _protocol(results[0]["protocol"], table),
-        _cross_domain(table, targets, synthetic),
-        _shift(table, domains),
-        _ablation(cells, fitted),
+        _run(found),
+        _protocol(found),
+        _cross_domain(found),
+        _breakdown(found),
+        _shift(found),
+        _ablation(found),
         _paper(),
     )
     return "\n\n".join(sections) + "\n"
 
 
-def _run(table: pd.DataFrame, targets: Sequence[str], synthetic: str) -> str:
-    seeds = [str(seed) for seed in table["seed"].unique()]
+def _run(found: Findings) -> str:
+    seeds = [str(seed) for seed in found.cross["seed"].unique()]
     named = f"seed {seeds[0]}" if len(seeds) == 1 else f"the seeds {', '.join(seeds)}"
     return (
-        f"Pre-trained on {synthetic}, fine-tuned on each of {', '.join(targets)}, tested on all of them, with"
-        f" {named}. All people and cameras are rendered: the figures compare settings of this repository with"
-        " each other and say nothing about accuracy on footage of real people."
+        f"Pre-trained on {found.synthetic}, fine-tuned on each of {', '.join(found.targets)}, tested on all"
+        f" of them, with {named}. All people and cameras are rendered: the figures compare settings of this"
+        " repository with each other and say nothing about accuracy on footage of real people."
         f" {seeds_sentence(len(seeds))}"
     )
 
 
-def _protocol(words: Content, table: pd.DataFrame) -> str:
+def _protocol(found: Findings) -> str:
+    words = found.protocol
     unmatched = {"drop": "are left out and counted", "zero": "score 0"}[words["unmatched"]]
     rules = (
-        f"- queries: all tracklets of {words['queries']}; gallery: all tracklets of {words['gallery']}",
+        f"- gallery: {words['gallery']} of it answers; junk never does",
         f"- a query never meets the tracklets of the {words['excluded']}, itself included",
-        f"- average precision: {words['average_precision']}; queries without a match {unmatched}",
+        f"- average precision: {words['average_precision']}; queries without a match {unmatched}; all"
+        " measures are means over the same queries",
         f"- ties: {words['ties']}, a wrong answer ranks before a right one at the same distance",
     )
-    noise = queries_sentence(int(table["queries"].min()))
-    parts = (f"## Protocol: {words['name']}", words["source"], "\n".join(rules), counts_table(table), noise)
+    parts = (f"## Protocol: {words['name']}", words["source"], "\n".join(rules), counts_table(found.cross))
     return "\n\n".join(parts)
 
 
-def _cross_domain(table: pd.DataFrame, targets: Sequence[str], synthetic: str) -> str:
-    lines = "\n".join(f"- {sentence}" for sentence in against_baselines(table))
+def _cross_domain(found: Findings) -> str:
+    table, known = found.cross, found.cross_known
     parts = (
         "## Cross-domain",
         "Per cent. In-domain cells, tested on unseen people of the training set, are bold.",
-        cross_domain_table(table, targets),
+        cross_domain_table(table, known, found.targets),
         "Means over the cells of each setting:",
-        means_table(table, synthetic),
-        "Trained models against what needs no training, by these means:",
-        lines,
+        means_table(table, known, found.synthetic),
+        "Trained models against what needs no training: gain in mAP on the same queries, by these means.",
+        "\n".join(f"- {sentence}" for sentence in against_baselines(table, known)),
     )
     return "\n\n".join(parts)
 
 
-def _shift(table: pd.DataFrame, domains: Content) -> str:
+def _breakdown(found: Findings) -> str:
+    told = (
+        "Rank-1 of each target's own model, in per cent, for queries of which more or less is seen (the mean"
+        " visibility of their boxes) and for shorter and longer tracklets, a third of all queries each; in"
+        " parentheses their number."
+    )
+    table = breakdown_table(found.cross_queries, found.targets)
+    return "\n\n".join(("## What makes a query hard", told, table))
+
+
+def _shift(found: Findings) -> str:
     told = (
         "Told apart: how well a small classifier (logistic regression on the colours of six stripes, the"
         " contrast and the sharpness of a single crop) says which of the two data sets a crop comes from, in"
@@ -100,25 +127,25 @@ def _shift(table: pd.DataFrame, domains: Content) -> str:
         " it what the step costs: rank-1 on the target of the target's own model, of this model, and the"
         " difference."
     )
-    return "\n\n".join(("## How far apart the domains are", told, shift_table(shifts(table, domains))))
+    table = shift_table(shifts(found.cross, found.domains), found.cross_known)
+    return "\n\n".join(("## How far apart the domains are", told, table))
 
 
-def _ablation(cells: Sequence[Content], fitted: float) -> str:
-    table = arms(cells)
-    source = cells[0]["source"]
-    reused = sorted({str(cell["variant"]) for cell in cells if cell["reuses"]})
+def _ablation(found: Findings) -> str:
     told = (
-        f"Per cent. Every variant is trained on {source} and tested on unseen people of all targets. One"
-        f" is comparable only if its rank-1 on the training identities reaches {percent(fitted)} % with each"
-        " seed: an arm that has not fitted them says nothing about over-fitting. Steps before a plus were"
-        " trained on the synthetic set: an arm with them was also trained for longer, so what it gains over"
-        " the others is not the gain of synthetic data alone."
-        f" {seeds_sentence(table['seed'].nunique())}"
+        f"Per cent. Every variant is trained on {found.source} and tested on unseen people of all targets."
+        f" One is comparable only if its rank-1 on the training identities reaches {percent(found.fitted)} %"
+        " with each seed: an arm that has not fitted them says nothing about over-fitting. Steps before a"
+        " plus were trained on the synthetic set: an arm with them was also trained for longer, so what it"
+        " gains over the others is not the gain of synthetic data alone."
+        f" {seeds_sentence(found.arms['seed'].nunique())}"
     )
-    parts = ["## Ablation", told, ablation_table(table, fitted)]
-    if reused:
-        names = ", ".join(reused)
-        parts.append(f"The fine-tuned model of {source}, trained once for both tables, stands for {names}.")
+    parts = ["## Ablation", told, ablation_table(found.arms, found.arms_known, found.fitted)]
+    if found.reused:
+        names = ", ".join(found.reused)
+        parts.append(
+            f"The fine-tuned model of {found.source}, trained once for both tables, stands for {names}."
+        )
     return "\n\n".join(parts)
 
 

@@ -1,24 +1,47 @@
 """Results and histories -> the small tables that ``dvc plots`` draws."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
-from sttreid.report.summary import RATES, Content, arms, matrix, settings
+from sttreid.report.evidence import cells_of
+from sttreid.report.summary import RATES, settings
 
+CMC = 20  # ranks
 ROWS = 200  # of a curve; more can neither be seen in a plot nor read in a diff
 
 
-def cross_domain(results: Sequence[Content], targets: Sequence[str], synthetic: str) -> pd.DataFrame:
-    """source, target and all rates: means over seeds; arguments as :func:`sttreid.report.summary.matrix`."""
-    table = matrix(results, targets, synthetic)
+def cross_domain(table: pd.DataFrame) -> pd.DataFrame:
+    """source, target and all rates: means over seeds, from :func:`sttreid.report.summary.matrix`."""
     return table.groupby(["source", "target"], sort=False)[list(RATES)].mean().reset_index()
 
 
-def ablation(cells: Sequence[Content]) -> pd.DataFrame:
-    """variant, setting and all rates: means over seeds and targets; cells as :func:`arms` takes them."""
-    return settings(arms(cells), ["variant"])[list(RATES)].reset_index()
+def cmc(queries: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Cumulative matching characteristic: a row a rank, a column a setting.
+
+    Args:
+        queries: per-query results, as for :func:`sttreid.report.evidence.evidence`.
+        table: of :func:`sttreid.report.summary.matrix`.
+
+    Returns:
+        rank (1 to 20) and, for each setting, the share of queries matched at that rank or before: the mean
+        over its cells and seeds.
+    """
+    counted = queries[queries["ap"].notna()].groupby(["source", "target"])
+    first = {key: group["first_hit"].to_numpy() for key, group in counted}
+    ranks = np.arange(1, CMC + 1)
+    curves = {
+        str(setting): np.mean(
+            [((first[cell] > 0) & (first[cell] <= ranks[:, None])).mean(axis=1) for cell in cells], axis=0
+        )
+        for setting in table["setting"].unique()
+        if (cells := cells_of(table, setting, "source"))
+    }
+    return pd.DataFrame({"rank": ranks, **curves})
+
+
+def ablation(table: pd.DataFrame) -> pd.DataFrame:
+    """variant, setting and all rates: means over seeds and targets, from :func:`summary.arms`."""
+    return settings(table, ["variant"])[list(RATES)].reset_index()
 
 
 def wide(table: pd.DataFrame) -> pd.DataFrame:

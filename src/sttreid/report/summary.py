@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from sttreid.errors import InputError
+from sttreid.report.evidence import MEASURES, Cell, Evidence, cells_of
 
 Content = Mapping[str, Any]  # of one results file, as read from JSON
 
 RATES = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
-COUNTS = ("queries", "dropped", "gallery", "distractors")
+COUNTS = ("queries", "unmatched", "gallery", "distractors", "left_out", "junk")
 BASELINES = ("untrained", "histogram", "equalised")
 SETTINGS = ("in_domain", "cross_domain", "direct_transfer", *BASELINES)
 STEPS = ("pretrain_steps", "steps")
@@ -141,31 +142,46 @@ def complete(cell: Content, history: pd.DataFrame, results: Sequence[Content]) -
     return content
 
 
-def cross_domain(results: Sequence[Content], targets: Sequence[str], synthetic: str) -> dict[str, Any]:
-    """Content of ``metrics/cross_domain.json``: means over seeds, fractions of 4 digits; arguments as
-    :func:`matrix`.
+def cross_domain(protocol: str, table: pd.DataFrame, known: Evidence) -> dict[str, Any]:
+    """Content of ``metrics/cross_domain.json``: means over seeds, fractions of 4 digits.
 
-    A setting is one number, the mean over its cells; a trained source is one number a target.
+    A setting is one number, the mean over its cells, with the ends of its interval; a trained source is one
+    number a target.
+
+    Args:
+        protocol: its name.
+        table: of :func:`matrix`.
+        known: the per-query results behind it.
     """
-    table = matrix(results, targets, synthetic)
+    settings = [name for name in SETTINGS if name in set(table["setting"])]
     return {
-        "protocol": results[0]["protocol"]["name"],
-        "seeds": len(results),
+        "protocol": protocol,
+        "seeds": table["seed"].nunique(),
         **_counts(table),
-        "rank1": _rates(table, "rank1"),
-        "mAP": _rates(table, "mAP"),
+        **{measure: _rates(table, measure) for measure in MEASURES},
+        "interval": {
+            measure: {name: ends(known, cells_of(table, name, "source"), measure) for name in settings}
+            for measure in MEASURES
+        },
     }
 
 
-def ablation(cells: Sequence[Content], fitted: float) -> dict[str, Any]:
+def ends(known: Evidence, cells: Sequence[Cell], measure: str) -> dict[str, float]:
+    """The ends of the interval of a mean over cells, with 4 digits."""
+    interval = known.interval(cells, measure)
+    return {"low": round(interval.low, DIGITS), "high": round(interval.high, DIGITS)}
+
+
+def ablation(protocol: str, table: pd.DataFrame, known: Evidence, fitted: float) -> dict[str, Any]:
     """Content of ``metrics/ablation.json``: one entry a variant, means over seeds, fractions of 4 digits.
 
     Args:
-        cells: as for :func:`arms`.
+        protocol: its name.
+        table: of :func:`arms`.
+        known: the per-query results behind it.
         fitted: rank-1 on its training identities (0 to 1) that an arm must reach with every seed to be
             comparable.
     """
-    table = arms(cells)
     means = settings(table, ["variant"])
     looks = table.groupby("variant")[list(LOOKS)].mean()
     fits = lowest_fit(table)
@@ -177,9 +193,16 @@ def ablation(cells: Sequence[Content], fitted: float) -> dict[str, Any]:
             for rate in ("rank1", "mAP")
         }
         seen = {name: round(float(looks.loc[variant, name]), DIGITS) for name in LOOKS}
-        variants[str(variant)] = numbers | seen | {"comparable": int(fits[variant] >= fitted)}
+        rows = table[table["variant"] == variant]
+        intervals = {
+            f"{measure}_{setting}": ends(known, cells_of(rows, setting, "variant"), measure)
+            for setting in rows["setting"].unique()
+            for measure in MEASURES
+        }
+        fit = {"comparable": int(fits[variant] >= fitted)}
+        variants[str(variant)] = numbers | seen | fit | {"interval": intervals}
     return {
-        "protocol": cells[0]["protocol"]["name"],
+        "protocol": protocol,
         "seeds": table["seed"].nunique(),
         **_counts(table),
         **variants,

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from sttreid.report.summary import BASELINES, COUNTS, LOOKS, SETTINGS, STEPS, lowest_fit, settings
+from sttreid.report.evidence import Cell, Evidence, cells_of
+from sttreid.report.summary import BASELINES, COUNTS, LOOKS, SETTINGS, STEPS, lowest_fit
+from sttreid.uncertainty import Interval
 
 NONE = "-"
 PAIR = "mAP / R-1"
@@ -34,24 +36,24 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1
     return "\n".join("| " + " | ".join(row) + " |" for row in (lines[0], rule, *lines[1:]))
 
 
-def cross_domain_table(table: pd.DataFrame, targets: Sequence[str]) -> str:
+def cross_domain_table(table: pd.DataFrame, known: Evidence, targets: Sequence[str]) -> str:
     """Who trained on what (rows) scores how much where (columns); in-domain cells are bold.
 
     Args:
         table: of :func:`sttreid.report.summary.matrix`.
+        known: the per-query results behind it.
         targets: columns, in this order.
     """
-    means = table.groupby(["source", "target"], sort=False)[["mAP", "rank1"]].mean()
     rows = []
     for source in table["source"].unique():
-        cells = [pair(means.loc[[(source, target)]]) for target in targets]
+        cells = [pair(known, [(source, target)]) for target in targets]
         marked = [f"**{c}**" if source == t else c for c, t in zip(cells, targets, strict=True)]
         rows.append([source, *marked])
     return markdown(["trained on", *(f"{target}, {PAIR}" for target in targets)], rows)
 
 
-def means_table(table: pd.DataFrame, synthetic: str) -> str:
-    """One row a setting: the mean over its cells, with the standard deviation between several seeds."""
+def means_table(table: pd.DataFrame, known: Evidence, synthetic: str) -> str:
+    """One row a setting: the mean over its cells, each data set and seed alike; arguments as above."""
     told = {
         "in_domain": "in-domain: tested on unseen people of the training set",
         "cross_domain": "cross-domain: trained on one target, tested on another",
@@ -60,56 +62,58 @@ def means_table(table: pd.DataFrame, synthetic: str) -> str:
         "histogram": "histogram: colours in stripes, nothing learnt",
         "equalised": "equalised: the same, each channel equalised within a tracklet",
     }
-    means = settings(table, ["seed"])
     present = [name for name in SETTINGS if name in set(table["setting"])]
-    rows = []
-    for name in present:
-        seeds = means.xs(name, level="setting")
-        rows.append([told[name], pair(seeds)])
+    rows = [[told[name], pair(known, cells_of(table, name, "source"))] for name in present]
     return markdown(["setting", PAIR], rows)
 
 
 def counts_table(table: pd.DataFrame) -> str:
-    """One row a target: queries that count, queries dropped for want of a match, tracklets in the gallery,
-    and how many of these are distractors.
+    """One row a target: queries that count, queries without a match, tracklets that answer, how many of these
+    are distractors, how many the protocol takes away, and junk.
     """
     first = table.groupby("target", sort=False)[list(COUNTS)].first()
     rows = [[str(target), *(str(row[name]) for name in COUNTS)] for target, row in first.iterrows()]
-    return markdown(["tested on", "queries", "dropped", "gallery", "of these distractors"], rows)
+    header = ["queries", "without a match", "gallery", "of these distractors", "left out", "junk removed"]
+    return markdown(["tested on", *header], rows)
 
 
-def shift_table(table: pd.DataFrame) -> str:
+def shift_table(table: pd.DataFrame, known: Evidence) -> str:
     """One row a source and target: how well their crops are told apart, and what the step between them costs.
 
     Args:
         table: of :func:`sttreid.report.summary.shifts`.
+        known: the per-query results behind it.
     """
     rows = []
     for (source, target), seeds in table.groupby(["source", "target"], sort=False):
         first = seeds.iloc[0]
         apart = f"{percent(first['accuracy'])} ± {percent(first['standard_error'])}"
-        rows.append([source, target, apart, *(spread(seeds[name]) for name in ("own", "rank1", "drop"))])
+        own, other = [(target, target)], [(source, target)]
+        drop = known.difference(own, other, "rank1")
+        rates = [known.interval(cells, "rank1") for cells in (own, other)]
+        rows.append([source, target, apart, *(bracket(one) for one in (*rates, drop))])
     header = ["trained on", "tested on", "told apart", "own model, R-1", "this model, R-1", "drop, points"]
     return markdown(header, rows, left=2)
 
 
-def ablation_table(table: pd.DataFrame, fitted: float) -> str:
+def ablation_table(table: pd.DataFrame, known: Evidence, fitted: float) -> str:
     """One row a variant; an arm that does not fit its training identities is marked, since it tells nothing.
 
     Args:
         table: of :func:`sttreid.report.summary.arms`.
+        known: the per-query results behind it.
         fitted: rank-1 on its training identities (0 to 1) that a variant must reach with every seed.
     """
-    means = settings(table, ["variant", "seed"])
     looks = table.groupby("variant")[[*STEPS, *LOOKS]].mean()
     told = table.groupby("variant")["composition"].first()
     fits = lowest_fit(table)
     rows = []
     for variant in table["variant"].unique():
-        seeds = means.loc[variant]
-        known = set(seeds.index.get_level_values("setting"))
-        both = ("in_domain", "cross_domain")
-        pairs = [pair(seeds.xs(setting, level="setting")) if setting in known else NONE for setting in both]
+        cells = [
+            cells_of(table[table["variant"] == variant], setting, "variant")
+            for setting in ("in_domain", "cross_domain")
+        ]
+        pairs = [pair(known, some) if some else NONE for some in cells]
         look = looks.loc[variant]
         seen = [percent(look["train_rank1"]), percent(look["validation_rank1"]), *pairs]
         before = f"{look['pretrain_steps']:.0f} + " if look["pretrain_steps"] else ""
@@ -133,29 +137,21 @@ def verdict(fit: float, fitted: float) -> str:
 
 def seeds_sentence(seeds: int) -> str:
     """What the number of seeds lets one conclude."""
+    drawn = "Brackets hold 95 % bootstrap intervals over the people of the test"
     if seeds == 1:
-        return "One seed was run: differences are inconclusive, because another seed may turn them round."
-    return f"Means over {seeds} seeds; ± is the standard deviation between seeds."
+        told = "differences are inconclusive, because another seed may turn them round"
+        return f"One seed was run: {told}. {drawn}; of training again they say nothing."
+    return f"Means over {seeds} seeds. {drawn} and over seeds."
 
 
-def queries_sentence(queries: int) -> str:
-    """How far the choice of the queries alone moves rank-1: the standard error of a share of one half.
-
-    Queries of one person are not independent, so the true error is rather larger.
-    """
-    error = percent((0.25 / queries) ** 0.5)
-    return f"With {queries} queries, R-1 near 50 % has a standard error of at least {error} points."
+def pair(known: Evidence, cells: Sequence[Cell]) -> str:
+    """mAP / rank-1 in per cent, means over some cells, each as :func:`bracket`."""
+    return " / ".join(bracket(known.interval(cells, measure)) for measure in ("mAP", "rank1"))
 
 
-def pair(seeds: pd.DataFrame) -> str:
-    """mAP / rank-1 in per cent, each as :func:`spread`, from one row a seed."""
-    return f"{spread(seeds['mAP'])} / {spread(seeds['rank1'])}"
-
-
-def spread(values: pd.Series) -> str:
-    """The mean of one value a seed, with their standard deviation if there are several."""
-    mean = percent(values.mean())
-    return mean if len(values) == 1 else f"{mean} ± {percent(values.std())}"
+def bracket(interval: Interval) -> str:
+    """A value and the ends of its interval, in per cent."""
+    return f"{percent(interval.value)} [{percent(interval.low)}, {percent(interval.high)}]"
 
 
 def percent(share: float) -> str:
@@ -163,14 +159,18 @@ def percent(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}"
 
 
-def against_baselines(table: pd.DataFrame) -> list[str]:
-    """One line a baseline: which settings with training lie above it in mAP."""
-    means = settings(table)["mAP"]
-    trained = [name for name in SETTINGS if name in means.index and name not in BASELINES]
+def against_baselines(table: pd.DataFrame, known: Evidence) -> list[str]:
+    """One line a baseline: how far each setting with training lies above it in mAP, on the same queries."""
+    present = set(table["setting"])
     sentences = []
     for baseline in BASELINES:
-        level = means[baseline]
-        sides = {name: "above" if means[name] > level else "not above" for name in trained}
-        told = ", ".join(f"{name.replace('_', '-')} {side}" for name, side in sides.items())
-        sentences.append(f"{baseline}, {percent(level)} mAP: {told}")
+        sides = []
+        for name in SETTINGS:
+            if name in present and name not in BASELINES:
+                cells = cells_of(table, name, "source")
+                gain = known.difference(cells, [(baseline, target) for _, target in cells], "mAP")
+                side = "above" if gain.low > 0 else "below" if gain.high < 0 else "not told apart"
+                sides.append(f"{name.replace('_', '-')} {side}, {bracket(gain)}")
+        level = known.interval(cells_of(table, baseline, "source"), "mAP")
+        sentences.append(f"{baseline}, {percent(level.value)} mAP: {'; '.join(sides)}")
     return sentences

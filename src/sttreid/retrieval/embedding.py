@@ -1,6 +1,7 @@
 """Tracklets -> one feature each: every frame is seen, in clips, and the clips' features are averaged."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,20 +17,33 @@ from sttreid.errors import InputError
 from sttreid.model.network import Network
 
 Encoder = Callable[[Tensor], Tensor]
+Precision = Literal["fp32", "bf16"]
 
 
-def embed_tracklets(network: Network, store: Store, tracklets: pd.DataFrame, batch: int) -> Tensor:
-    """Embed with a network, on the device where it lies; see :func:`embed`."""
+def embed_tracklets(
+    network: Network, store: Store, tracklets: pd.DataFrame, batch: int, precision: Precision = "fp32"
+) -> Tensor:
+    """Embed with a network, on the device where it lies; see :func:`embed`.
+
+    ``"bf16"`` lets CUDA compute in bfloat16; a CPU, on which that is slow, keeps to single precision.
+    """
     network.eval()
     device = next(network.parameters()).device
-    return embed(lambda clips: network.encode(clips.to(device)), store, tracklets, network.frames, batch)
+    half = precision == "bf16" and device.type == "cuda"
+
+    def encode(clips: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            return network.encode(clips.to(device))
+
+    return embed(encode, store, tracklets, network.frames, batch)
 
 
 @torch.inference_mode()
 def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, batch: int) -> Tensor:
     """One feature a tracklet: the mean over its clips of consecutive frames, L2-normalised.
 
-    Clips of several tracklets share a batch, and memory holds one batch at a time, however long the
+    Clips of several tracklets share a batch. Tracklets are taken by length, the longest first, so that one
+    is finished before the next but one begins: beside the result, memory holds one batch, however long the
     tracklets.
 
     Args:
@@ -48,21 +62,31 @@ def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, b
     """
     if tracklets.empty:
         raise InputError("there must be at least 1 tracklet to embed, got 0")
-    owner, where = _clip_table(tracklets, frames)
+    order = np.argsort(-tracklets["length"].to_numpy(np.int64), kind="stable")
+    ordered = tracklets.iloc[order]
+    owner, where = _clip_table(ordered, frames)
     height, width = store.frames.shape[1:3]
     clips = torch.empty((min(batch, len(owner)), frames, 3, height, width))
-    total: Tensor | None = None
+    out, rest = torch.empty(0), torch.empty(0)  # features that are done; the sum so far of the last tracklet
     for start in tqdm(range(0, len(owner), batch), desc="embed", unit="batch", disable=None, leave=False):
-        rows = owner[start : start + batch]
+        rows = torch.from_numpy(owner[start : start + batch])
         for slot, positions in enumerate(where[start : start + batch]):
             normalise(store.frames[positions], clips[slot].numpy())
         features = encode(clips[: len(rows)]).double().cpu()
-        if total is None:
-            total = torch.zeros((len(tracklets), features.shape[1]), dtype=torch.float64)
-        total.index_add_(0, torch.from_numpy(rows), features)
-    assert total is not None  # a tracklet has at least one clip
-    _check(total, tracklets)
-    return F.normalize(total, dim=1).float()  # the sum points where the mean points
+        first, last = int(rows[0]), int(rows[-1])
+        sums = torch.zeros((last - first + 1, features.shape[1]), dtype=torch.float64)
+        if start == 0:
+            out = torch.empty((len(order), features.shape[1]))
+        elif owner[start - 1] == first:
+            sums[0] = rest
+        sums.index_add_(0, rows - first, features)
+        rest = sums[-1]
+        done = len(sums) - (owner[start + batch :][:1] == last).sum()  # the last one may go on
+        _check(sums[:done], ordered.iloc[first : first + done])
+        out[order[first : last + 1]] = F.normalize(
+            sums, dim=1
+        ).float()  # the sum points where the mean points
+    return out
 
 
 def _clip_table(tracklets: pd.DataFrame, frames: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -52,7 +52,7 @@ class Labels:
         numbers = {"identity": _numbers("identity", identity), "camera": _numbers("camera", camera)}
         count = len(numbers["identity"])
         flags = {
-            name: np.zeros(count, bool) if mask is None else np.asarray(mask, bool)
+            name: np.zeros(count, bool) if mask is None else np.array(mask, bool)  # its own memory
             for name, mask in (("query", query), ("distractor", distractor), ("junk", junk))
         }
         for name, values in {**numbers, **flags}.items():

@@ -9,11 +9,11 @@ import torch
 from sttreid import machine, paths
 from sttreid.cells import Cell, composition
 from sttreid.data.store import Store, open_store
-from sttreid.files import read_json, write_json, write_text
+from sttreid.files import read_json, write_json, write_table, write_text
 from sttreid.model.network import Network
 from sttreid.model.weights import transfer
 from sttreid.params import Schedule, parse, run
-from sttreid.retrieval.accuracy import score_network
+from sttreid.retrieval.accuracy import queries, score_network
 from sttreid.retrieval.embedding import embed_tracklets
 from sttreid.retrieval.protocol import protocol
 from sttreid.training.looks import accuracies
@@ -35,17 +35,18 @@ def main(variant: str, seed: int) -> None:
         "pretrain_steps": 0 if cell.pretrain is None else cell.pretrain.steps,
         "protocol": asdict(rules),
     }
-    text = ""
+    text, table = "", pd.DataFrame()
     if not cell.reuses:
         device = machine.prepare(cell.compute.threads)
         network, history = _train(cell, device)
         text = history_text(history)
         stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
-        result["targets"] = {
-            target: score_network(network, store, cell.compute.clips, rules).numbers()
-            for target, store in stores.items()
-        }
+        scores = {t: score_network(network, store, cell.compute.clips, rules) for t, store in stores.items()}
+        result["targets"] = {target: score.numbers() for target, score in scores.items()}
+        tables = [queries(score, stores[target]).assign(target=target) for target, score in scores.items()]
+        table = pd.concat(tables, ignore_index=True).assign(variant=variant, seed=seed)
     write_json(paths.cell_result(variant, seed), result)
+    write_table(paths.cell_queries(variant, seed), table)
     write_text(paths.cell_history(variant, seed), text)
 
 

@@ -3,19 +3,25 @@
 It depends on nothing of the ablation: a targeted experiment (``dvc exp run -S ... cross_domain``) ends here.
 """
 
+import pandas as pd
+
 from sttreid import paths
-from sttreid.files import read_json, write_json, write_text
+from sttreid.files import read_json, read_table, write_json, write_text
 from sttreid.params import Simulate, run
 from sttreid.report import plots, summary
+from sttreid.report.evidence import evidence
 
 
 def main(simulate: Simulate, targets: list[str], seeds: list[int]) -> None:
     """Average over seeds."""
     results = [read_json(paths.cross_result(seed)) for seed in seeds]
-    content = summary.cross_domain(results, targets, simulate.domain)
-    table = plots.cross_domain(results, targets, simulate.domain)
+    queries = pd.concat([read_table(paths.cross_queries(seed)) for seed in seeds], ignore_index=True)
+    table = summary.matrix(results, targets, simulate.domain)
+    known = evidence(queries, "source", table)
+    content = summary.cross_domain(results[0]["protocol"]["name"], table, known)
     write_json(paths.METRICS / "cross_domain.json", content)
-    write_text(paths.METRICS / "plots" / "cross_domain.tsv", plots.text(table))
+    write_text(paths.METRICS / "plots" / "cross_domain.tsv", plots.text(plots.cross_domain(table)))
+    write_text(paths.METRICS / "plots" / "cmc.tsv", plots.text(plots.cmc(queries, table)))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from dataclasses import asdict, replace
 
+import pandas as pd
+
 from sttreid import machine, paths
 from sttreid.data.store import open_store
-from sttreid.files import write_json
+from sttreid.files import write_json, write_table
 from sttreid.model.weights import restore
 from sttreid.params import Clip, Compute, Evaluate, Model, Simulate, run
-from sttreid.retrieval.accuracy import score_histogram, score_network
+from sttreid.retrieval.accuracy import queries, score_histogram, score_network
 from sttreid.retrieval.protocol import protocol
 from sttreid.training.start import initialise
 
@@ -28,15 +30,24 @@ def main(
     random = replace(model, backbone=replace(model.backbone, weights=""))
     untrained = initialise(random, clip.frames, stores[targets[0]], seed)
     networks = {name: restore(paths.model(name, seed)) for name in (simulate.domain, *targets)}
-    rows = {
-        name: {t: score_histogram(store, equalised, rules).numbers() for t, store in stores.items()}
+    results = {
+        (name, target): score_histogram(store, equalised, rules)
         for name, equalised in (("histogram", False), ("equalised", True))
+        for target, store in stores.items()
     }
     for name, network in {**networks, "untrained": untrained}.items():
         network.to(device)
-        scores = {t: score_network(network, s, compute.clips, rules) for t, s in stores.items()}
-        rows[name] = {target: result.numbers() for target, result in scores.items()}
-    write_json(paths.cross_result(seed), {"protocol": asdict(rules), "seed": seed, "sources": rows})
+        for target, store in stores.items():
+            results[name, target] = score_network(network, store, compute.clips, rules)
+    sources: dict[str, dict[str, object]] = {}
+    for (name, target), result in results.items():
+        sources.setdefault(name, {})[target] = result.numbers()
+    tables = [
+        queries(result, stores[key[1]]).assign(source=key[0], target=key[1])
+        for key, result in results.items()
+    ]
+    write_json(paths.cross_result(seed), {"protocol": asdict(rules), "seed": seed, "sources": sources})
+    write_table(paths.cross_queries(seed), pd.concat(tables, ignore_index=True).assign(seed=seed))
 
 
 if __name__ == "__main__":

@@ -1,36 +1,62 @@
 """Stage ``report``: all results -> metrics/ablation.json, plot tables, the figure and metrics/report.md."""
 
+import itertools
+
 import pandas as pd
 
 from sttreid import paths
-from sttreid.files import read_json, write_json, write_text
+from sttreid.files import read_json, read_table, write_json, write_text
 from sttreid.params import Ablation, Simulate, run
 from sttreid.report import plots, summary
+from sttreid.report.evidence import evidence
 from sttreid.report.figure import figure
-from sttreid.report.page import report
+from sttreid.report.page import Findings, report
 
 
 def main(simulate: Simulate, targets: list[str], seeds: list[int], ablation: Ablation) -> None:
     """Cells and seeds are named by params, never found by a search: leftovers of older runs are not read."""
     results = [read_json(paths.cross_result(seed)) for seed in seeds]
+    queries = pd.concat([read_table(paths.cross_queries(seed)) for seed in seeds], ignore_index=True)
     histories = {
         f"{name}-{seed}": pd.read_csv(paths.history(name, seed), sep="\t")
         for name in (simulate.domain, *targets)
         for seed in seeds
     }
-    cells = []
-    for variant in ablation.variants:
-        for seed in seeds:
-            cell = read_json(paths.cell_result(variant, seed))
-            name = f"{ablation.source}-{seed}" if cell["reuses"] else f"ablation-{variant}-{seed}"
-            if name not in histories:
-                histories[name] = pd.read_csv(paths.cell_history(variant, seed), sep="\t")
-            cells.append(summary.complete(cell, histories[name], results))
-    domains = read_json(paths.METRICS / "domains.json")
-    everything = (results, cells, targets, simulate.domain, ablation.fitted)
-    page, picture = report(*everything, domains), figure(*everything)
-    content = summary.ablation(cells, ablation.fitted)
-    bars = plots.ablation(cells)
+    cells, asked = [], []
+    for variant, seed in itertools.product(ablation.variants, seeds):
+        cell, own = read_json(paths.cell_result(variant, seed)), read_table(paths.cell_queries(variant, seed))
+        name = f"ablation-{variant}-{seed}"
+        if cell["reuses"]:
+            name = f"{ablation.source}-{seed}"
+            own = queries[(queries["source"] == ablation.source) & (queries["seed"] == seed)]
+        elif name not in histories:
+            histories[name] = pd.read_csv(paths.cell_history(variant, seed), sep="\t")
+        cells.append(summary.complete(cell, histories[name], results))
+        asked.append(own.assign(variant=variant))
+    cross, arms = summary.matrix(results, targets, simulate.domain), summary.arms(cells)
+    found = Findings(
+        protocol=results[0]["protocol"],
+        targets=targets,
+        synthetic=simulate.domain,
+        cross=cross,
+        cross_queries=queries,
+        cross_known=evidence(queries, "source", cross),
+        arms=arms,
+        arms_known=evidence(pd.concat(asked, ignore_index=True), "variant", arms),
+        source=ablation.source,
+        reused=sorted({cell["variant"] for cell in cells if cell["reuses"]}),
+        fitted=ablation.fitted,
+        domains=read_json(paths.METRICS / "domains.json"),
+    )
+    _write(found, histories)
+
+
+def _write(found: Findings, histories: dict[str, pd.DataFrame]) -> None:
+    """All files are computed before the first is written: a failure leaves the last good ones together."""
+    protocol = found.protocol["name"]
+    content = summary.ablation(protocol, found.arms, found.arms_known, found.fitted)
+    picture, page = figure(found.cross, found.arms, found.targets, found.fitted), report(found)
+    bars = plots.ablation(found.arms)
     write_json(paths.METRICS / "ablation.json", content)
     write_text(paths.METRICS / "plots" / "ablation.tsv", plots.text(plots.wide(bars)))
     folder = paths.METRICS / "plots" / "training"
