@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from sttreid.retrieval.evaluation import evaluate
-from sttreid.retrieval.labels import Labels
+from sttreid.retrieval.labels import Labels, pair
 from sttreid.retrieval.protocol import Protocol
 from sttreid.retrieval.rows import Array
 
@@ -14,8 +14,8 @@ def camera_pairs(
 ) -> pd.DataFrame:
     """Let the queries of one camera ask the gallery of another one alone.
 
-    A smaller gallery is easier: the rates of pairs compare with each other, not with those of the whole. Other
-    breakdowns, by length or visibility of a tracklet, are group means of
+    A smaller gallery is easier: the rates of pairs compare with each other, not with those of the whole.
+    Other breakdowns, by length or visibility of a tracklet, are group means of
     :attr:`sttreid.retrieval.metrics.Result.per_query`.
 
     Args:
@@ -30,8 +30,9 @@ def camera_pairs(
         mAP (fractions).
     """
     tables = []
-    for camera in np.unique(gallery.camera[~gallery.junk]).tolist():
-        there = np.flatnonzero((gallery.camera == camera) & ~gallery.junk)
+    answers = pair(query, gallery, protocol).answers
+    for camera in np.unique(gallery.camera[answers]).tolist():
+        there = answers[gallery.camera[answers] == camera]
         asking = np.flatnonzero((query.camera != camera) & np.isin(query.identity, gallery.identity[there]))
         if len(asking):
             sides = query.take(asking), gallery.take(there)
