@@ -7,7 +7,7 @@ import torch
 
 from sttreid.data.clips import normalise
 from sttreid.data.store import write_store
-from sttreid.retrieval.accuracy import score_histogram, score_network
+from sttreid.retrieval.accuracy import queries, score_histogram, score_network
 from sttreid.retrieval.histogram import histograms
 from sttreid.retrieval.protocol import EMBEDDED
 
@@ -92,7 +92,25 @@ def test_a_network_scores_as_a_double_loop_says(store):
     expected = naive(lambda a, b: float(features[a] @ features[b]))
     result = score_network(network, store, 3, EMBEDDED)
     assert (result.rank1, result.mAP) == pytest.approx(expected)
-    assert (result.queries, result.dropped, result.gallery, result.distractors) == (8, 0, 12, 4)
+    assert (result.queries, result.unmatched, result.gallery, result.distractors) == (8, 0, 12, 4)
+
+
+def test_the_table_of_queries_speaks_of_tracklets(store):
+    index = store.index
+    index.loc[index["tracklet"] == 4, "visibility"] = [0.25, 0.75]
+    result = score_histogram(store, True, EMBEDDED)
+    table = queries(result, store)
+    asked = [number for number, (_, _, split) in enumerate(TRACKS) if split == "test"]
+    assert table["query"].tolist() == asked
+    assert table["identity"].tolist() == [TRACKS[number][0] for number in asked]
+    assert (table["length"] == LENGTH).all()
+    assert table["visibility"].tolist() == [0.5 if number == 4 else 1.0 for number in asked]
+    for query, match, wrong in table[["query", "best_match", "best_wrong"]].itertuples(index=False):
+        assert TRACKS[match][0] == TRACKS[query][0]
+        assert TRACKS[match][1] != TRACKS[query][1]
+        assert TRACKS[wrong][0] != TRACKS[query][0]
+        assert TRACKS[wrong][2] != "train"
+    assert table["ap"].equals(result.per_query["ap"])
 
 
 def test_training_people_never_stand_in_the_gallery(store):

@@ -9,6 +9,7 @@ from sttreid.data.clips import consecutive_clips, normalise
 from sttreid.data.store import Store
 from sttreid.errors import InputError
 from sttreid.retrieval.embedding import embed, embed_tracklets
+from tests.sections import HEIGHT, WIDTH, small_network
 
 LENGTHS = (5, 1, 12, 4, 8)
 
@@ -51,7 +52,7 @@ def naive(store, rows, frames):
 @pytest.mark.parametrize("frames", [1, 4, 6])
 def test_features_are_means_over_clips_whatever_the_batch(store, batch, frames):
     features = embed(encode, store, store.tracklets, frames, batch)
-    torch.testing.assert_close(features, naive(store, store.tracklets, frames), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(features, naive(store, store.tracklets, frames), rtol=0, atol=1e-5)
 
 
 def test_rows_follow_the_table_that_is_asked_for(store):
@@ -117,8 +118,38 @@ def test_a_feature_that_is_not_finite_is_refused_with_its_tracklet(store, value)
 
 
 def test_a_feature_of_zeros_is_refused(store):
-    with pytest.raises(InputError, match=r"tracklet 0 \(identity 10, camera 1\).*not all zero"):
+    with pytest.raises(InputError, match=r"tracklet 2 \(identity 12, camera 1\).*not all zero"):
         embed(lambda clips: torch.zeros(len(clips), 3), store, store.tracklets, 4, 8)
+
+
+def test_a_real_network_embeds_a_batch_as_one_by_one():
+    lengths = (7, 3, 20, 1, 9, 3)
+    frames = np.random.default_rng(4).integers(0, 256, (sum(lengths), HEIGHT, WIDTH, 3), dtype=np.uint8)
+    columns = {"identity": 1, "camera": 1, "split": "test", "length": lengths}
+    table = pd.DataFrame({"tracklet": range(6), "start": np.cumsum((0, *lengths[:-1])), **columns})
+    store = Store(frames=frames, index=pd.DataFrame(), tracklets=table)
+    network = small_network()
+    alone = torch.cat([embed_tracklets(network, store, table.iloc[[row]], 1) for row in range(6)])
+    for batch in (2, 5, 64):
+        together = embed_tracklets(network, store, table, batch)
+        torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
+    torch.testing.assert_close(embed_tracklets(network, store, table, 64, "bf16"), together, rtol=0, atol=0)
+
+
+def test_the_longest_tracklets_come_first_and_share_batches(store):
+    seen = []
+
+    def record(clips):
+        seen.append(clips[:, 0].flatten(1).clone())
+        return clips.flatten(1)[:, :3] + 9
+
+    embed(record, store, store.tracklets, 4, 3)
+    assert [len(clips) for clips in seen] == [3, 3, 3]  # 3 + 2 + 2 + 1 + 1 clips
+    order = sorted(range(5), key=lambda row: -LENGTHS[row])
+    starts = [store.tracklets["start"][row] + 4 * k for row in order for k in range(-(-LENGTHS[row] // 4))]
+    expected = np.empty((9, 3, 8, 4), np.float32)
+    normalise(store.frames[starts], expected)
+    np.testing.assert_array_equal(torch.cat(seen), expected.reshape(9, -1))
 
 
 def test_an_empty_table_is_refused(store):

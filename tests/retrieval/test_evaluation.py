@@ -1,130 +1,307 @@
-"""Features of a split are scored by cosine distance."""
+"""The evaluator against a slow one, against scikit-learn and against torchreid, and where it must differ."""
 
-import math
+import importlib.metadata
+import importlib.util
+import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
 from sttreid.errors import InputError
-from sttreid.retrieval.evaluation import asking, score, score_distances, score_similarities
-from sttreid.retrieval.metrics import evaluate
-from sttreid.retrieval.protocol import EMBEDDED
+from sttreid.retrieval import PROTOCOLS, Labels, evaluate, evaluate_distances, protocol
+from tests.retrieval.conftest import cosines, naive, problem, walk
+
+MARKET, MARS, DUKE = protocol("market"), protocol("mars-official"), protocol("duke-official")
+EXACT = ("first_hit", "matches", "wrong", "identity", "camera", "query")
 
 
-def table(people=10, cameras=4):
-    identities, places = np.repeat(np.arange(people), cameras), np.tile(np.arange(1, cameras + 1), people)
-    labels = {"identity": identities.astype(np.int32), "camera": places.astype(np.int16)}
-    return pd.DataFrame({**labels, "split": "test"})
+def both(sides, rules):
+    """Scores from features and from the matrix of their distances, which must agree."""
+    labels = sides.query, sides.gallery, rules
+    result = evaluate(sides.query_features, sides.gallery_features, *labels)
+    other = evaluate_distances(sides.distances, *labels)
+    assert result.cmc == other.cmc
+    assert (result.mAP, result.mINP) == pytest.approx((other.mAP, other.mINP), abs=1e-12)
+    for column in EXACT:
+        np.testing.assert_array_equal(result.per_query[column], other.per_query[column], err_msg=column)
+    for column in ("ap", "inp", "best_match_distance", "best_wrong_distance"):
+        np.testing.assert_allclose(result.per_query[column], other.per_query[column], atol=1e-8)
+    return result
 
 
-def test_features_that_point_at_their_identity_score_everything():
-    tracklets = table()
-    features = torch.eye(10)[torch.from_numpy(tracklets["identity"].to_numpy(np.int64))]
-    lengths = torch.arange(1, 41)[:, None]
-    result = score(features * lengths, tracklets, EMBEDDED)
-    assert (result.rank1, result.mAP, result.mINP, result.queries, result.gallery) == (1.0, 1.0, 1.0, 40, 40)
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rules=st.sampled_from(PROTOCOLS[:9]),
+    queries=st.integers(1, 12),
+    gallery=st.integers(1, 60),
+    width=st.integers(1, 5),
+    people=st.integers(1, 8),
+    cameras=st.integers(1, 4),
+    levels=st.sampled_from([1, 2, 500]),
+    junk=st.sampled_from([0.0, 0.2]),
+)
+def test_every_protocol_equals_the_walk_down_each_ranking(seed, rules, queries, **shape):
+    sides = problem(seed, queries, **shape)
+    expected = None
+    if (~sides.gallery.junk).any():
+        expected = naive(sides.distances, sides.query, sides.gallery, rules)
+    if expected is None:
+        with pytest.raises(InputError, match=r"has a match in another camera|at least 1 query"):
+            both(sides, rules)
+        return
+    (mean_ap, mean_inp, *cmc), counted = expected
+    result = both(sides, rules)
+    assert (result.mAP, result.mINP) == pytest.approx((mean_ap, mean_inp), abs=1e-12)
+    assert result.cmc == pytest.approx(cmc, abs=1e-12)
+    assert list(result.cmc) == sorted(result.cmc)
+    table = result.per_query
+    assert result.queries == counted == table["ap"].notna().sum()
+    assert result.unmatched == (table["matches"] == 0).sum()
+    assert result.gallery + result.left_out + result.junk == len(sides.gallery)
+    for i, line in enumerate(sides.distances):
+        ranking = walk(line, i, sides.query, sides.gallery, rules)
+        wrong = table["best_wrong"][i]
+        assert (wrong == -1) == (ranking.best_wrong == -1)
+        if wrong >= 0:
+            assert line[wrong] == line[ranking.best_wrong]
 
 
-def test_cosine_distances_are_meant():
-    tracklets, features = table(), torch.randn(40, 8, generator=torch.Generator().manual_seed(3))
-    rows = features.numpy().astype(float)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    labels = [tracklets[name].to_numpy(np.int64) for name in ("identity", "camera")]
-    assert score(features, tracklets, EMBEDDED) == evaluate(1 - rows @ rows.T, *labels, *labels, EMBEDDED)
-
-
-@pytest.mark.parametrize("width", [1, 7, 128, 1001])
-def test_a_constant_embedding_scores_no_first_rank(width):
-    constant = torch.rand(width, generator=torch.Generator().manual_seed(width)) + 0.1
-    noise = 1 + 1e-7 * torch.randn(80, width, generator=torch.Generator().manual_seed(1))
-    for features in (constant.repeat(80, 1), constant * noise):
-        result = score(features, table(20), EMBEDDED)
-        assert (result.rank1, result.rank20) == (0.0, 0.0)
-
-
-def test_similarities_are_distances_turned_round():
-    tracklets = table()
-    similarities = torch.rand(40, 40, generator=torch.Generator().manual_seed(2)).double()
-    assert score_similarities(similarities, tracklets, EMBEDDED) == score_distances(
-        1 - similarities, tracklets, EMBEDDED
+def ranking(sides, i, rules):
+    """What stays of query i's gallery: labels (right or not) and similarities."""
+    stays = ~sides.gallery.junk & ~(
+        (sides.gallery.identity == sides.query.identity[i]) & (sides.gallery.camera == sides.query.camera[i])
     )
+    similarity = cosines(sides.query_features[i : i + 1], sides.gallery_features)[0]
+    return (sides.gallery.identity == sides.query.identity[i])[stays], similarity[stays]
 
 
-def test_a_feature_that_is_not_finite_is_refused_with_its_row():
-    features = torch.ones(40, 3)
-    features[17, 1] = torch.nan
-    with pytest.raises(InputError, match="features: row 17 must be finite"):
-        score(features, table(), EMBEDDED)
+def test_step_average_precision_equals_scikit_learn(crowd):
+    table = both(crowd, MARKET).per_query
+    for i, ap in enumerate(table["ap"]):
+        assert ap == pytest.approx(average_precision_score(*ranking(crowd, i, MARKET)))
 
 
-def test_another_number_of_tracklets_is_refused():
-    with pytest.raises(InputError, match="40 tracklets need as many features, got 39"):
-        score(torch.ones(39, 3), table(), EMBEDDED)
-    with pytest.raises(InputError, match=r"40 queries and 40 tracklets need \(40, 40\) distances, got"):
-        score_distances(torch.ones(39, 39), table(), EMBEDDED)
+def test_trapezoid_average_precision_is_the_area_under_scikit_learns_precision_recall_curve(crowd):
+    # so the three names in use, trapezoid, PR-AUC and MARS's own loop, mean one number
+    for rules in (MARS, DUKE):
+        table = both(crowd, rules).per_query
+        for i, ap in enumerate(table["ap"]):
+            precision, recall, _ = precision_recall_curve(*ranking(crowd, i, rules))
+            assert ap == pytest.approx(auc(recall, precision))
 
 
-def crowded(seed=0):
-    """A gallery with distractors among the test's rows, and fragments: cameras that hold a person twice."""
+def test_a_ranking_worked_out_by_hand():
+    # identity 1 in camera 1 asks; from near to far: itself, wrong, junk, right, same camera, wrong, right
+    angles = np.array([0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
+    features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    gallery = Labels([1, 2, -1, 1, 1, 3, 1], [1, 1, 1, 2, 1, 1, 3], junk=[0, 0, 1, 0, 0, 0, 0])
+    sides = (features[:1], features, Labels([1], [1]), gallery)
+    step, trapezoid = evaluate(*sides, MARKET), evaluate(*sides, MARS)
+    row = {"query": 0, "identity": 1, "camera": 1, "matches": 2, "wrong": 2, "first_hit": 2}
+    row |= {"ap": 0.5, "inp": 0.5, "best_match": 3, "best_wrong": 1}
+    found = step.per_query.to_dict("records")[0]
+    assert {name: found[name] for name in row} == row
+    assert found["best_match_distance"] == pytest.approx(1 - np.cos(0.2))
+    assert found["best_wrong_distance"] == pytest.approx(1 - np.cos(0.1))
+    assert (step.rank1, step.cmc[1], step.mAP) == (0.0, 1.0, 0.5)
+    assert trapezoid.mAP == pytest.approx(((0 + 1 / 2) / 2 + (1 / 3 + 2 / 4) / 2) / 2)
+    assert (step.gallery, step.junk, step.unmatched) == (6, 1, 0)
+
+
+def test_a_result_says_what_it_depends_on(crowd):
+    text = str(evaluate(crowd.query_features, crowd.gallery_features, crowd.query, crowd.gallery, MARS))
+    for part in (
+        "protocol mars-official",
+        "96 queries counted",
+        "0 without a match scored 0",
+        "gallery 480",
+        "0 junk removed",
+        "trapezoid average precision",
+        "same identity and camera",
+        "pessimistic",
+    ):
+        assert part in text
+    numbers = both(crowd, MARKET).numbers()
+    rates = {"rank1", "rank5", "rank10", "rank20", "mAP", "mINP"}
+    assert set(numbers) == rates | {"queries", "unmatched", "gallery", "distractors", "left_out", "junk"}
+    assert {type(value) for value in numbers.values()} == {int, float}
+
+
+def test_an_unmatched_query_is_left_out_or_scores_zero_in_every_measure_alike():
+    # evaluators whose mAP and CMC have different denominators report a pair of numbers of two query sets
+    features = np.eye(3)[[0, 0, 1]]
+    labels = Labels([1, 1, 2], [1, 2, 1])
+    dropped, zero = (evaluate(features, features, labels, labels, rules) for rules in (MARKET, MARS))
+    assert (dropped.queries, dropped.unmatched, dropped.mAP, dropped.rank1, dropped.mINP) == (2, 1, 1, 1, 1)
+    assert (zero.queries, zero.unmatched) == (3, 1)
+    assert (zero.mAP, zero.rank1, zero.cmc[19], zero.mINP) == pytest.approx((2 / 3,) * 4)
+    assert np.isnan(dropped.per_query["ap"][2])
+    assert zero.per_query["ap"][2] == 0
+
+
+@pytest.mark.parametrize("offset", [-3.0, 0.0, 5.0])
+def test_distances_may_have_any_sign(crowd, offset):
+    # a well-known metrics package drops matches whose score is not positive
+    labels = crowd.query, crowd.gallery, MARKET
+    expected = evaluate_distances(crowd.distances, *labels)
+    assert evaluate_distances(crowd.distances + offset, *labels, tie=1e-12).mAP == pytest.approx(expected.mAP)
+
+
+def test_a_small_gallery_has_a_monotone_curve_whatever_the_order_of_the_queries():
+    sides = problem(3, queries=12, gallery=6, people=3, junk=0.0)
+    result = both(sides, MARS)
+    assert len(result.cmc) == 20
+    assert list(result.cmc) == sorted(result.cmc)
+    assert result.cmc[5] == result.cmc[19]
+    order = np.random.default_rng(0).permutation(12)
+    sides.query_features, sides.query = sides.query_features[order], sides.query.take(order)
+    assert both(sides, MARS).cmc == result.cmc
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_distractors_can_only_lower_or_keep_every_query(seed):
+    sides = problem(seed, levels=2)
     rng = np.random.default_rng(seed)
-    people = rng.integers(0, 9, 60)
-    split = np.where(people < 6, "test", "distractors")
-    return pd.DataFrame({"identity": people, "camera": rng.integers(1, 4, 60), "split": split})
-
-
-def naive(features, gallery):
-    """Rank-1, mAP and the counts by asking one test tracklet after the other, with plain numbers."""
-    rows = list(zip(features, gallery["identity"], gallery["camera"], gallery["split"], strict=True))
-    hits, aps = [], []
-    for feature, identity, camera, split in rows:
-        if split != "test":
-            continue
-        answers = []
-        for other, who, where, _ in rows:
-            if who == identity and where == camera:
-                continue
-            product = sum(a * b for a, b in zip(feature, other, strict=True))
-            answers.append((1 - product / math.hypot(*feature) / math.hypot(*other), who == identity))
-        right = [hit for _, hit in sorted(answers)]
-        found = [rank for rank, hit in enumerate(right, start=1) if hit]
-        if found:
-            hits.append(found[0] == 1)
-            aps.append(sum((i + 1) / rank for i, rank in enumerate(found)) / len(found))
-    return sum(hits) / len(hits), sum(aps) / len(aps), len(hits)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_distractors_and_fragments_score_as_a_double_loop_says(seed):
-    gallery = crowded(seed)
-    features = torch.randn(60, 5, generator=torch.Generator().manual_seed(seed))
-    result = score(features, gallery, EMBEDDED)
-    rank1, mean, queries = naive(features.tolist(), gallery)
-    assert (result.rank1, result.mAP, result.queries) == (pytest.approx(rank1), pytest.approx(mean), queries)
-    distractors = int((gallery["split"] == "distractors").sum())
-    assert (result.gallery, result.distractors) == (60, distractors)
-    assert distractors > 0
-    assert gallery[gallery["split"] == "test"].duplicated(["identity", "camera"]).any()
-
-
-def test_only_the_test_asks():
-    gallery = crowded()
-    asked = score(torch.ones(60, 2), gallery, EMBEDDED).per_query
-    chosen = gallery[gallery["split"] == "test"]
-    assert (
-        asked[["identity", "camera"]].to_numpy().tolist()
-        == chosen[["identity", "camera"]].to_numpy().tolist()
+    before = both(sides, MARKET)
+    there, more = sides.gallery, 25
+    sides.gallery_features = np.concatenate([sides.gallery_features, sides.gallery_features[:more]])
+    sides.gallery = Labels(
+        np.append(there.identity, rng.integers(100, 103, more)),
+        np.append(there.camera, rng.integers(0, 4, more)),
+        np.append(there.query, np.zeros(more, bool)),
+        np.append(there.distractor, np.ones(more, bool)),
+        np.append(there.junk, np.zeros(more, bool)),
     )
-    assert asking(gallery).tolist() == (gallery["identity"] < 6).tolist()
+    after = both(sides, MARKET)
+    assert (after.gallery, after.distractors) == (before.gallery + more, before.distractors + more)
+    old, new = before.per_query, after.per_query
+    assert (new["wrong"] == old["wrong"] + more).all()
+    assert (new["first_hit"] >= old["first_hit"]).all()
+    counted = old["ap"].notna()
+    assert (new["ap"][counted] <= old["ap"][counted] + 1e-12).all()
+    without = both(sides, protocol("no-distractors"))
+    assert without.left_out == after.distractors
+    assert without.distractors == 0
 
 
-def test_a_fragment_of_the_same_camera_neither_helps_nor_harms():
-    gallery = table(people=3, cameras=2)
-    features = torch.randn(6, 4, generator=torch.Generator().manual_seed(8))
-    plain = score(features, gallery, EMBEDDED).per_query
-    more = pd.concat([gallery, gallery.iloc[:1]], ignore_index=True)
-    result = score(torch.cat([features, features[:1]]), more, EMBEDDED).per_query
-    same = ["matches", "wrong", "first_hit", "ap"]
-    assert result.loc[0, same].tolist() == plain.loc[0, same].tolist() == result.loc[6, same].tolist()
-    assert result.loc[1, "matches"] == 2  # from the other camera both fragments are right answers
+def torchreid_market():
+    """torchreid's evaluator, from its file: the package itself asks for much that is not needed here."""
+    (path,) = [
+        file for file in importlib.metadata.files("torchreid") if str(file).endswith("metrics/rank.py")
+    ]
+    spec = importlib.util.spec_from_file_location("torchreid_rank", path.locate())
+    module = importlib.util.module_from_spec(spec)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says that its compiled twin is missing
+        spec.loader.exec_module(module)
+    return module.eval_market1501
+
+
+def theirs(distances, query, gallery, ranks=20):
+    return torchreid_market()(
+        distances, query.identity, gallery.identity, query.camera, gallery.camera, ranks
+    )
+
+
+def test_torchreid_agrees_where_nothing_ties(crowd):
+    cmc, mean_ap = theirs(crowd.distances, crowd.query, crowd.gallery)
+    result = both(crowd, MARKET)
+    assert result.mAP == pytest.approx(mean_ap, abs=1e-12)
+    np.testing.assert_allclose(result.cmc, cmc, atol=1e-6)
+
+
+def test_torchreid_drops_queries_without_a_match_as_the_protocol_market_does(crowd):
+    lonely = np.arange(0, 96, 3)
+    crowd.query.identity[lonely] = 900
+    cmc, mean_ap = theirs(crowd.distances, crowd.query, crowd.gallery)
+    result = both(crowd, MARKET)
+    assert (result.queries, result.unmatched) == (64, 32)
+    assert result.mAP == pytest.approx(mean_ap, abs=1e-12)
+    np.testing.assert_allclose(result.cmc, cmc, atol=1e-6)
+
+
+def test_torchreid_differs_on_ties_which_it_ranks_by_the_galleries_order(crowd):
+    constant = np.zeros_like(crowd.distances)
+    order = np.argsort(crowd.gallery.identity != crowd.query.identity[0], kind="stable")
+    scores = {
+        theirs(constant[:1], crowd.query.take(np.array([0])), crowd.gallery.take(o))[1]
+        for o in (order, order[::-1])
+    }
+    assert max(scores) > 10 * min(scores)
+    ours = {
+        evaluate_distances(constant[:1], crowd.query.take(np.array([0])), crowd.gallery.take(o), MARKET).mAP
+        for o in (order, order[::-1])
+    }
+    assert len(ours) == 1
+    assert ours.pop() <= min(scores)
+
+
+def test_torchreid_differs_on_nan_which_it_ranks_last(crowd):
+    wrong = crowd.gallery.identity != crowd.query.identity[:, None]
+    distances = np.where(wrong, np.nan, crowd.distances)
+    assert theirs(distances, crowd.query, crowd.gallery)[1] == 1.0
+    with pytest.raises(InputError, match="distances: row 0, column 12 must be finite, got nan"):
+        evaluate_distances(distances, crowd.query, crowd.gallery, MARKET)
+
+
+def test_torchreid_differs_on_galleries_smaller_than_the_curve():
+    query, gallery = Labels([1, 2], [1, 1]), Labels([1, 2, 2, 3], [2, 1, 2, 2])
+    distances = np.array([[0.3, 0.2, 0.4, 0.1], [0.3, 0.2, 0.1, 0.4]])
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        theirs(distances, query, gallery)
+    result = evaluate_distances(distances, query, gallery, MARKET)
+    assert result.cmc == (0.5, 0.5, *([1.0] * 18))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, "tensor"])
+def test_a_matrix_may_have_any_floating_type(crowd, kind):
+    coarse = np.round(crowd.distances * 64) / 64
+    matrix = torch.from_numpy(coarse) if kind == "tensor" else coarse.astype(kind)
+    labels = crowd.query, crowd.gallery, MARKET
+    assert evaluate_distances(matrix, *labels) == evaluate_distances(coarse, *labels)
+
+
+def test_the_number_of_rows_ranked_at_once_changes_nothing(crowd, monkeypatch):
+    labels = crowd.query, crowd.gallery, MARKET
+    whole = evaluate_distances(crowd.distances, *labels)
+    monkeypatch.setattr("sttreid.retrieval.matrix.LINES", 7)
+    parts = evaluate_distances(crowd.distances, *labels)
+    assert parts == whole
+    assert parts.per_query.equals(whole.per_query)
+
+
+def test_ties_of_distances_are_those_within_the_stated_difference():
+    labels = Labels([1], [1]), Labels([1, 2], [2, 2]), MARKET
+    distances = np.array([[0.5, 0.5 + 1e-7]])
+    assert evaluate_distances(distances, *labels).rank1 == 1
+    assert evaluate_distances(distances, *labels, tie=1e-6).rank1 == 0
+    with pytest.raises(InputError, match="tie must be at least 0"):
+        evaluate_distances(distances, *labels, tie=-1e-9)
+
+
+@pytest.mark.parametrize(("row", "value"), [(0, np.nan), (300, np.inf), (300, -np.inf)])
+def test_a_distance_that_is_not_finite_is_refused_with_its_place(row, value):
+    distances = np.ones((301, 3))
+    distances[row, 2] = value
+    sides = Labels(np.zeros(301, int), np.zeros(301, int)), Labels([0, 0, 1], [0, 1, 0])
+    with pytest.raises(InputError, match=f"row {row}, column 2 must be finite, got {value}"):
+        evaluate_distances(distances, *sides, MARKET)
+
+
+def test_a_matrix_of_another_shape_is_refused():
+    sides = Labels([1], [1]), Labels([1, 2], [2, 2])
+    with pytest.raises(
+        InputError, match=r"1 queries and 2 gallery tracklets need \(1, 2\) distances, got \(2, 1\)"
+    ):
+        evaluate_distances(np.ones((2, 1)), *sides, MARKET)
+
+
+def test_nothing_to_score_is_refused():
+    labels = Labels([1, 2], [1, 1])
+    with pytest.raises(InputError, match="market: none of the 2 queries has a match in another camera"):
+        evaluate(np.eye(2), np.eye(2), labels, labels, MARKET)

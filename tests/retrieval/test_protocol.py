@@ -1,50 +1,75 @@
-"""Protocols are named, complete and checked."""
+"""Protocols are complete, distinct and known by name."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
 from sttreid.errors import InputError
-from sttreid.retrieval.protocol import EMBEDDED, PROTOCOLS, protocol
+from sttreid.retrieval.protocol import (
+    DUKE_OFFICIAL,
+    EMBEDDED,
+    LSVID_OFFICIAL,
+    MARKET,
+    MARS_OFFICIAL,
+    MINUS_QUERIES,
+    NO_DISTRACTORS,
+    PROTOCOLS,
+    protocol,
+)
 
 
-def test_every_protocol_is_found_by_its_name():
-    assert [protocol(p.name) for p in PROTOCOLS] == list(PROTOCOLS)
+def rules(one):
+    return one.gallery, one.excluded, one.average_precision, one.unmatched
 
 
-def test_an_unknown_name_is_refused_with_the_names_that_exist():
-    with pytest.raises(InputError, match=r"evaluate\.protocol must be one of 'embedded', got 'mars'"):
-        protocol("mars")
+def test_every_protocol_is_found_by_its_own_name():
+    names = [candidate.name for candidate in PROTOCOLS]
+    assert len(set(names)) == len(names)
+    assert all(protocol(name).name == name for name in names)
+    assert all(len(candidate.source) > 60 for candidate in PROTOCOLS)
 
 
-def test_names_are_unique():
-    assert len({p.name for p in PROTOCOLS}) == len(PROTOCOLS)
+def test_the_official_rules_are_those_of_their_evaluation_codes():
+    official = ("all", "same identity and camera", "trapezoid", "zero")
+    assert rules(MARS_OFFICIAL) == rules(LSVID_OFFICIAL) == official
+    assert rules(DUKE_OFFICIAL) == (*official[:3], "drop")
 
 
-def test_the_embedded_protocol_drops_unmatched_queries_and_is_pessimistic_about_ties():
-    assert (EMBEDDED.unmatched, EMBEDDED.ties, EMBEDDED.average_precision) == ("drop", "pessimistic", "step")
+def test_what_others_call_mars_differs_from_it_in_what_its_name_says():
+    assert rules(MARKET) == ("all", "same identity and camera", "step", "drop")
+    assert rules(MINUS_QUERIES) == ("without queries", *rules(MARKET)[1:])
+    assert rules(NO_DISTRACTORS) == ("without distractors", *rules(MARS_OFFICIAL)[1:])
+
+
+@pytest.mark.parametrize("data", ["ilids", "prid"])
+def test_two_camera_sets_have_ten_splits(data):
+    splits = [protocol(f"{data}-{split}") for split in range(1, 11)]
+    assert {one.excluded for one in splits} == {"same camera"}
+    assert [f"split {k} of its 10" in one.source for k, one in enumerate(splits, start=1)] == [True] * 10
+    for wrong in (data, f"{data}-0", f"{data}-11"):
+        with pytest.raises(InputError, match=f"'{data}-1' to '{data}-10'"):
+            protocol(wrong)
+
+
+def test_all_ties_are_pessimistic():
+    assert {candidate.ties for candidate in PROTOCOLS} == {"pessimistic"}
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("average_precision", "auc"),
-        ("unmatched", "ignore"),
+        ("gallery", "without junk"),
+        ("excluded", "same identity"),
+        ("average_precision", "voc"),
+        ("unmatched", "skip"),
         ("ties", "optimistic"),
-        ("gallery", "test"),
-        ("queries", "all"),
     ],
 )
-def test_a_value_that_the_evaluator_does_not_know_is_refused(field, value):
+def test_an_unknown_rule_is_refused_with_the_known_ones(field, value):
     with pytest.raises(InputError, match=f"protocol embedded: {field} must be one of .*, got '{value}'"):
         replace(EMBEDDED, **{field: value})
 
 
-def test_the_embedded_protocol_asks_for_the_test_among_distractors():
-    assert (EMBEDDED.queries, EMBEDDED.gallery) == ("test", "test and distractors")
-    assert "distractors" in EMBEDDED.source
-
-
-def test_every_field_of_a_protocol_is_text_for_the_results_file():
-    for known in PROTOCOLS:
-        assert all(isinstance(value, str) and value for value in asdict(known).values())
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(InputError, match=r"must be one of 'embedded', 'mars-official'.*, got 'mars'"):
+        protocol("mars")

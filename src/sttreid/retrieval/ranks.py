@@ -34,7 +34,7 @@ class Ranks:
     """What ranking found out. Rows of the gallery are those of the table that was given.
 
     Attributes:
-        match: [M] rows of the gallery, query by query, nearest first (at equal distance the smaller row).
+        match: [M] rows of the gallery, query by query, nearest first.
         match_query: [M] the query of each, ascending.
         match_distance: [M], 1 - cosine similarity, or whatever the caller's distances are.
         ahead: [M] wrong answers that are as near or nearer.
