@@ -1,0 +1,234 @@
+"""Re-ranking against the paper's definitions, set by set and pair by pair."""
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sttreid.errors import InputError
+from sttreid.retrieval import rerank as module
+from sttreid.retrieval.metrics import evaluate
+from sttreid.retrieval.protocol import EMBEDDED
+from sttreid.retrieval.rerank import rerank
+
+
+def halved_squares(features):
+    """All pairs' distances in exactly rounded sums: copies tie, a row is at 0 from its copies."""
+    rows = [[value / math.hypot(*row) for value in row] for row in features.tolist()]
+    return [[math.fsum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / 2 for b in rows] for a in rows]
+
+
+def naive(distances, queries, k1, k2, weight):
+    """Sections 3.2 to 3.5 of the paper in sets and dictionaries, with what the module's docstring settles."""
+    everyone = range(len(distances))
+    near = [sorted(everyone, key=lambda j: (i != j, distances[i][j], j)) for i in everyone]
+
+    def reciprocal(i, k):
+        return {j for j in near[i][: k + 1] if i in near[j][: k + 1]}
+
+    scaled = [[d / (max(line) or 1) for d in line] for line in distances]
+    encodings = []
+    for i in everyone:
+        joined = reciprocal(i, k1)
+        for j in sorted(joined):
+            more = reciprocal(j, round(k1 / 2))
+            if 3 * len(more & reciprocal(i, k1)) > 2 * len(more):
+                joined = joined | more
+        raw = {j: math.exp(-scaled[i][j]) for j in joined}
+        encodings.append({j: value / math.fsum(raw.values()) for j, value in raw.items()})
+    expanded = []
+    for i in everyone:
+        some = [encodings[j] for j in near[i][:k2]]
+        expanded.append([math.fsum(code.get(j, 0) for code in some) / len(some) for j in everyone])
+
+    def jaccard(i, j):
+        pairs = list(zip(expanded[i], expanded[j], strict=True))
+        return 1 - math.fsum(map(min, pairs)) / math.fsum(map(max, pairs))
+
+    return [
+        [(1 - weight) * jaccard(i, j) + weight * scaled[i][j] for j in everyone[queries:]]
+        for i in everyone[:queries]
+    ]
+
+
+@st.composite
+def problems(draw):
+    """Few rows, often copies of each other, up to all alike; more neighbours asked for than there are."""
+    queries, gallery = draw(st.integers(1, 6)), draw(st.integers(1, 20))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    distinct = rng.standard_normal((draw(st.integers(1, 30)), draw(st.integers(2, 6)))).astype(np.float32)
+    rows = distinct[rng.integers(0, len(distinct), queries + gallery)]
+    return rows[:queries], rows[queries:]
+
+
+parameters = st.tuples(st.integers(1, 30), st.integers(1, 30), st.sampled_from([0.0, 0.3, 1.0]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems(), parameters)
+def test_distances_equal_the_definitions(problem, chosen):
+    distances = rerank(*problem, *chosen)
+    expected = naive(halved_squares(np.concatenate(problem)), len(problem[0]), *chosen)
+    assert distances.dtype == np.float32
+    np.testing.assert_allclose(distances, expected, atol=2e-6)
+    assert distances.min() >= 0
+    assert distances.max() <= 1
+
+
+@pytest.mark.parametrize("k1", [1, 3, 4, 5, 8, 11])
+def test_many_rows_in_clusters_equal_the_definitions(k1):
+    queries, gallery = clustered(people=9, each=8, seed=k1)[:2]
+    expected = naive(halved_squares(np.concatenate([queries, gallery])), len(queries), k1, 3, 0.3)
+    np.testing.assert_allclose(rerank(queries, gallery, k1, 3, 0.3), expected, atol=2e-6)
+
+
+def test_a_case_by_hand():
+    """Distances: q-a 0.2, q-b 1, q-c 2, a-b 0.4, a-c 1.8, b-c 1. Only q and a choose each other.
+
+    Encodings: q (0.524979 q, 0.475021 a) from exp(-0.2 / 2); a (0.472251 q, 0.527749 a) from exp(-0.2 / 1.8);
+    b and c only themselves. The smaller entries of q and a sum to 0.947272 and make 1 - 0.947272 / 1.052728 =
+    0.100174.
+    """
+    query, gallery = np.array([[3.0, 0.0]]), np.array([[0.8, 0.6], [0.0, 2.0], [-1.0, 0.0]])
+    np.testing.assert_allclose(rerank(query, gallery, 1, 1, 0.0), [[0.100174, 1, 1]], atol=1e-6)
+    np.testing.assert_allclose(rerank(query, gallery, 1, 1, 0.5), [[0.100087, 0.75, 1]], atol=1e-6)
+    # q, a and b now take in their nearest one: q and a become the same, b shares half of itself with them
+    np.testing.assert_allclose(rerank(query, gallery, 1, 2, 0.0), [[0, 2 / 3, 1]], atol=1e-6)
+
+
+def clustered(people=40, each=8, seed=0, width=12):
+    """Queries and gallery, then their identities and cameras: a cloud per person, drawn out by the camera."""
+    rng = np.random.default_rng(seed)
+    identities, cameras = np.repeat(np.arange(people), each), np.tile(np.arange(each) % 4, people)
+    centres, shifts = rng.standard_normal((people, width)), rng.standard_normal((people, width))
+    features = centres[identities] + 0.3 * cameras[:, None] * shifts[identities]
+    features = (features + 0.35 * rng.standard_normal(features.shape)).astype(np.float32)
+    asking = np.arange(len(features)) % each == 0
+    return (
+        *(features[asking], features),
+        *(identities[asking], cameras[asking], identities, cameras),
+    )
+
+
+def test_accuracy_rises_where_people_form_clusters():
+    queries, gallery, *labels = clustered()
+    plain, again = (evaluate(rerank(queries, gallery, 10, 3, w), *labels, EMBEDDED).mAP for w in (1.0, 0.3))
+    assert again > plain + 0.05
+
+
+def test_the_whole_weight_leaves_the_plain_distances_in_shares_of_the_farthest():
+    queries, gallery = clustered()[:2]
+    rows = torch.nn.functional.normalize(torch.from_numpy(np.concatenate([queries, gallery])).double(), dim=1)
+    cosine = (1 - rows[: len(queries)] @ rows.t()).numpy()
+    expected = (cosine / cosine.max(axis=1, keepdims=True))[:, len(queries) :]
+    np.testing.assert_allclose(rerank(queries, gallery, 10, 3, 1.0), expected, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    """150 queries that are copies of rows of the gallery, which has copies of its own: 750 rows."""
+    gallery = clustered(people=60, width=40)[1]
+    gallery = np.concatenate([gallery, gallery[::4]])
+    return gallery[::4], gallery
+
+
+@pytest.mark.parametrize(("rows", "pairs"), [(1000, 7), (97, 64), (13, 1)])
+def test_blocks_change_nothing(crowd, monkeypatch, rows, pairs):
+    expected = rerank(*crowd, 20, 6, 0.3)
+    monkeypatch.setattr(module, "ROWS", rows)
+    monkeypatch.setattr(module, "PAIRS", pairs)
+    assert np.array_equal(rerank(*crowd, 20, 6, 0.3), expected)
+
+
+def test_blocks_of_single_rows_change_nothing(monkeypatch):
+    queries, gallery = clustered(people=6)[:2]
+    expected = rerank(queries, gallery, 5, 3, 0.3)
+    monkeypatch.setattr(module, "ROWS", 1)
+    assert np.array_equal(rerank(queries, gallery, 5, 3, 0.3), expected)
+
+
+def test_the_order_of_the_gallery_does_not_matter_where_nothing_ties():
+    queries, gallery = clustered(people=30)[:2]
+    queries = queries + np.float32(0.01)  # no longer copies of rows of the gallery
+    order = np.random.default_rng(0).permutation(len(gallery))
+    expected = rerank(queries, gallery, 10, 4, 0.3)[:, order]
+    np.testing.assert_allclose(rerank(queries, gallery[order], 10, 4, 0.3), expected, atol=1e-6)
+
+
+def test_lengths_types_and_layouts_do_not_matter():
+    queries, gallery = clustered(people=6)[:2]
+    expected = rerank(queries, gallery, 5, 3, 0.3)
+    lengths = (2.0 ** np.arange(-60, len(gallery) - 60)).astype(np.float32)[:, None]
+    for same in (
+        rerank(queries * np.float32(2**100), gallery * lengths, 5, 3, 0.3),
+        rerank(torch.from_numpy(queries).requires_grad_(), torch.from_numpy(gallery), 5, 3, 0.3),
+        rerank(np.asfortranarray(queries.astype(np.float64)), gallery.repeat(2, 0)[::2], 5, 3, 0.3),
+    ):
+        assert np.array_equal(same, expected)
+
+
+def test_arguments_are_left_alone():
+    queries, gallery = clustered(people=6)[:2]
+    before = queries.copy(), gallery.copy()
+    rerank(queries, gallery, 5, 3, 0.3)
+    assert np.array_equal(queries, before[0])
+    assert np.array_equal(gallery, before[1])
+
+
+def test_memory_does_not_grow_with_all_pairs(monkeypatch):
+    rows = np.random.default_rng(0).standard_normal((3000, 8)).astype(np.float32)
+    monkeypatch.setattr(module, "ROWS", 128)
+    tracemalloc.start()
+    try:
+        rerank(rows[:20], rows[20:], 10, 3, 0.3)
+        assert tracemalloc.get_traced_memory()[1] < len(rows) ** 2  # less than a byte for each pair
+    finally:
+        tracemalloc.stop()
+
+
+def broken(row, values):
+    gallery = np.ones((20, 4), np.float32)
+    gallery[row] = values
+    return gallery
+
+
+ONES = np.ones((3, 4), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("queries", "gallery", "message"),
+    [
+        (ONES, broken(17, [1, np.nan, 2, 3]), r"^gallery feature, row 17: must be finite, got \[nan, 2, 3"),
+        (ONES, broken(4, [1, 2, 3, -np.inf]), r"^gallery feature, row 4: must be finite, got \[-inf ...\]"),
+        (broken(19, np.inf), ONES, r"^query feature, row 19: must be finite, got \[inf, inf, inf ...\]"),
+        (broken(2, 0), ONES, r"^query feature, row 2: must be more than zeros, got \[0, 0, 0 ...\]"),
+        (ONES, broken(0, 0), r"^gallery feature, row 0: must be more than zeros"),
+        (ONES[:0], ONES, r"^query features must have .* at least one row, got the shape \(0, 4\)"),
+        (ONES, ONES[0], r"^gallery features must have two axes, .*, got the shape \(4,\)"),
+        (ONES, np.ones((5, 3)), "^query and gallery features must be equally wide, got 4 and 3"),
+    ],
+)
+def test_broken_features_are_refused_by_name(monkeypatch, queries, gallery, message):
+    for rows in (module.ROWS, 3):
+        monkeypatch.setattr(module, "ROWS", rows)
+        with pytest.raises(InputError, match=message):
+            rerank(queries, gallery, 5, 3, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("k1", "k2", "weight", "message"),
+    [
+        (0, 6, 0.3, "k1 must be at least 1, got 0"),
+        (20, 0, 0.3, "k2 must be at least 1, got 0"),
+        (20, 6, -0.1, "weight must be between 0 and 1, got -0.1"),
+        (20, 6, 1.1, "weight must be between 0 and 1, got 1.1"),
+        (20, 6, math.nan, "weight must be between 0 and 1, got nan"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(k1, k2, weight, message):
+    with pytest.raises(InputError, match=f"^re-ranking: {message}"):
+        rerank(ONES, ONES, k1, k2, weight)
