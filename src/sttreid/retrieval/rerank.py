@@ -36,9 +36,9 @@ from torch import Tensor
 
 from sttreid.errors import InputError
 
-ROWS = 1024  # of a tile of distances: 8 MB, and 17 MB for each of its two blocks of 2048-d features
+ROWS = 1024  # of a tile of distances: 8 MB, and 17 MB for each of its two blocks of features, if D = 2048
 PAIRS = 512  # of rows whose distance is computed at once outside the tiles
-GRID = 2.0**25  # steps of 1: sums of products stay below 4 in steps of 2^-51, which double precision holds
+GRID = np.float32(2**25)  # steps of 1; double precision holds sums below 4 in steps of 2^-51
 
 Features = Tensor | NDArray[np.floating]
 Doubles = NDArray[np.float64]
@@ -49,29 +49,44 @@ Indices = NDArray[np.int64]
 class _Rows:
     """All rows, queries first: unit [N, D] float32 on the grid, half [N] half of their squared lengths."""
 
-    unit: Tensor
-    half: Tensor
+    unit: NDArray[np.float32]
+    half: Doubles
 
-    def between(self, rows: slice, columns: slice) -> Doubles:
-        """Half squared Euclidean distances [rows, columns], exact and never negative."""
-        own, others = self.unit[rows].double(), self.unit[columns].double()
-        start = self.half[rows, None] + self.half[columns]
-        tile: Doubles = start.addmm_(own, others.t(), alpha=-1.0).numpy()
-        return tile
+    def tiles(self, queries: int) -> Iterator[tuple[slice, slice, Doubles]]:
+        """Half squared Euclidean distances between all pairs of blocks on and above the diagonal.
+
+        They are exact and never negative. Each row meets the others in the order of their index, and no block
+        holds both queries and gallery. The memory of a tile is used again for the next one.
+        """
+        count, width = self.unit.shape
+        starts = [*range(0, queries, ROWS), *range(queries, count, ROWS)]
+        blocks = [slice(first, end) for first, end in zip(starts, [*starts[1:], count], strict=True)]
+        left, right = np.empty((2, min(ROWS, count), width))
+        memory = np.empty(len(left) ** 2)
+        for number, own in enumerate(blocks):
+            a = left[: own.stop - own.start]
+            a[:] = self.unit[own]
+            for others in blocks[number:]:
+                b = right[: others.stop - others.start]
+                b[:] = self.unit[others]
+                tile = memory[: len(a) * len(b)].reshape(len(a), len(b))
+                np.add(self.half[own, None], self.half[others], out=tile)
+                torch.from_numpy(tile).addmm_(torch.from_numpy(a), torch.from_numpy(b).t(), alpha=-1.0)
+                yield own, others, tile
 
     def pairs(self, rows: Indices, columns: Indices) -> Doubles:
-        """The same for the single pairs of two lists [M]."""
+        """The same for single pairs [M]."""
         out = np.empty(len(rows))
         for start in range(0, len(rows), PAIRS):
-            own, others = (torch.from_numpy(part[start : start + PAIRS]) for part in (rows, columns))
-            products = (self.unit[own].double() * self.unit[others]).sum(1)
-            out[start : start + PAIRS] = (self.half[own] + self.half[others] - products).numpy()
+            own, others = rows[start : start + PAIRS], columns[start : start + PAIRS]
+            products = np.multiply(self.unit[own], self.unit[others], dtype=np.float64).sum(axis=1)
+            out[start : start + PAIRS] = self.half[own] + self.half[others] - products
         return out
 
 
 @dataclass(frozen=True)
 class _Lists:
-    """What is nearest to each row: index [N, K], distance [N, K] and the largest distance, farthest [N]."""
+    """What is nearest to each row: index [N, K], distance [N, K]; farthest [N] is the largest of all N."""
 
     index: Indices
     distance: Doubles
@@ -128,12 +143,12 @@ def _rows(query_features: Features, gallery_features: Features) -> tuple[_Rows, 
     if widths[0] != widths[1]:
         raise InputError(f"query and gallery features must be equally wide, got {widths[0]} and {widths[1]}")
     count = sum(len(features) for features in given.values())
-    rows, filled = _Rows(torch.empty((count, widths[0])), torch.empty(count, dtype=torch.float64)), 0
+    rows, filled = _Rows(np.empty((count, widths[0]), np.float32), np.empty(count)), 0
     for name, features in given.items():
         for start in range(0, len(features), ROWS):
             block = _unit(features[start : start + ROWS], name, start)
             place = slice(filled, filled + len(block))
-            rows.unit[place], rows.half[place] = block, block.double().square().sum(1) / 2
+            rows.unit[place], rows.half[place] = block, np.square(block, dtype=np.float64).sum(axis=1) / 2
             filled = place.stop
     return rows, len(given["query"])
 
@@ -142,7 +157,7 @@ def _array(features: Features) -> NDArray[np.floating]:
     return features.detach().cpu().numpy() if isinstance(features, Tensor) else np.asarray(features)
 
 
-def _unit(features: NDArray[np.floating], name: str, first: int) -> Tensor:
+def _unit(features: NDArray[np.floating], name: str, first: int) -> NDArray[np.float32]:
     """[R, D] float32 rows of length 1 on the grid."""
     rows = np.array(features, np.float64, order="C")  # rows are summed alike, however they lie in memory
     largest = np.abs(rows).max(axis=1, keepdims=True)
@@ -154,7 +169,8 @@ def _unit(features: NDArray[np.floating], name: str, first: int) -> Tensor:
     rows /= largest  # squares of very large and very small numbers would leave the range
     rows /= np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
     # float32 first: it is coarser than the grid above a half, and so holds every multiple that comes out
-    return torch.from_numpy(rows).float().mul_(GRID).round_().div_(GRID)
+    steps: NDArray[np.float32] = np.rint(rows.astype(np.float32) * GRID)
+    return steps / GRID
 
 
 def _telling(row: Doubles) -> Doubles:
@@ -169,8 +185,7 @@ def _search(rows: _Rows, length: int, out: NDArray[np.float32]) -> _Lists:
     lists = _Lists(
         np.zeros((count, length), np.int64), np.full((count, length), np.inf), np.zeros(count, np.float64)
     )
-    for own, others in _tiles(queries, count):
-        tile = rows.between(own, others)
+    for own, others, tile in rows.tiles(queries):
         if own.stop <= queries <= others.start:
             out[own, others.start - queries : others.stop - queries] = tile
         if own == others:
@@ -179,16 +194,8 @@ def _search(rows: _Rows, length: int, out: NDArray[np.float32]) -> _Lists:
             _look(lists, others, own, tile.T)
         _look(lists, own, others, tile)
     np.maximum(lists.distance, 0.0, out=lists.distance)
+    lists.farthest[lists.farthest == 0] = 1.0  # all rows are alike: every distance is 0
     return lists
-
-
-def _tiles(queries: int, count: int) -> Iterator[tuple[slice, slice]]:
-    """Pairs of blocks on and above the diagonal; each row meets the others in the order of their index."""
-    starts = [*range(0, queries, ROWS), *range(queries, count, ROWS)]
-    blocks = [slice(a, b) for a, b in zip(starts, [*starts[1:], count], strict=True)]
-    for number, own in enumerate(blocks):
-        for others in blocks[number:]:
-            yield own, others
 
 
 def _look(lists: _Lists, own: slice, others: slice, tile: Doubles) -> None:
@@ -212,21 +219,26 @@ def _look(lists: _Lists, own: slice, others: slice, tile: Doubles) -> None:
 
 
 def _encode(lists: _Lists, rows: _Rows, k1: int) -> sparse.csr_array:
-    """[N, N] rows that sum to 1: exp(-d) at the reciprocal neighbours and at theirs where they agree."""
-    near = _reciprocal(lists.index[:, : k1 + 1])
-    nearest = _reciprocal(lists.index[:, : round(k1 / 2) + 1])
+    """[N, N] rows that sum to 1: exp(-d) at the neighbours that count."""
+    joined = _joined(lists.index, k1)
+    owner = np.repeat(np.arange(joined.shape[0]), np.diff(joined.indptr))
+    distance = _distances(lists, rows, owner, joined.indices.astype(np.int64))
+    weights = np.exp(-distance / lists.farthest[owner])
+    weights /= np.add.reduceat(weights, joined.indptr[:-1])[owner]
+    return sparse.csr_array((weights, joined.indices, joined.indptr), shape=joined.shape)
+
+
+def _joined(index: Indices, k1: int) -> sparse.csr_array:
+    """[N, N] entries at the reciprocal neighbours of each row, and at theirs where they agree with it."""
+    near = _reciprocal(index[:, : k1 + 1])
+    nearest = _reciprocal(index[:, : round(k1 / 2) + 1])
     shared = (near @ nearest.T).multiply(near).tocsr()
     sizes = np.diff(nearest.indptr)[shared.indices]
     shared.data = (3 * shared.data > 2 * sizes).astype(np.int32)
     shared.eliminate_zeros()
     joined = (near + shared @ nearest).tocsr()
     joined.sort_indices()
-    owner = np.repeat(np.arange(joined.shape[0]), np.diff(joined.indptr))
-    distance = _distances(lists, rows, owner, joined.indices.astype(np.int64))
-    scale = np.where(lists.farthest > 0, lists.farthest, 1.0)  # all rows alike: every distance is 0
-    weights = np.exp(-distance / scale[owner])
-    weights /= np.add.reduceat(weights, joined.indptr[:-1])[owner]
-    return sparse.csr_array((weights, joined.indices, joined.indptr), shape=joined.shape)
+    return joined
 
 
 def _reciprocal(index: Indices) -> sparse.csr_array:
@@ -238,8 +250,8 @@ def _reciprocal(index: Indices) -> sparse.csr_array:
 def _membership(index: Indices, dtype: type[np.generic]) -> sparse.csr_array:
     """[N, N] ones at the entries of the lists [N, K]."""
     count, length = index.shape
-    entries = (np.ones(index.size, dtype), index.ravel(), np.arange(0, index.size + 1, length))
-    return sparse.csr_array(entries, shape=(count, count))
+    columns, ends = index.astype(np.int32).ravel(), np.arange(0, index.size + 1, length)
+    return sparse.csr_array((np.ones(index.size, dtype), columns, ends), shape=(count, count))
 
 
 def _distances(lists: _Lists, rows: _Rows, owner: Indices, other: Indices) -> Doubles:
@@ -278,5 +290,4 @@ def _blend(out: NDArray[np.float32], encoding: sparse.csr_array, farthest: Doubl
         place = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
         smaller = np.minimum(np.repeat(encoding.data[entries], counts), columns.data[place])
         shared = np.bincount(columns.indices[place], smaller, gallery).clip(max=1.0)
-        plain = line / (farthest[query] or 1.0)
-        line[:] = weight * plain + (1 - weight) * (1 - shared / (2 - shared))
+        line[:] = weight * (line / farthest[query]) + (1 - weight) * (1 - shared / (2 - shared))
