@@ -163,10 +163,12 @@ def test_lengths_types_and_layouts_do_not_matter():
     queries, gallery = clustered(people=6)[:2]
     expected = rerank(queries, gallery, 5, 3, 0.3)
     lengths = (2.0 ** np.arange(-60, len(gallery) - 60)).astype(np.float32)[:, None]
+    doubles = queries.astype(np.float64), gallery.astype(np.float64)
     for same in (
         rerank(queries * np.float32(2**100), gallery * lengths, 5, 3, 0.3),
+        rerank(doubles[0] * 2.0**700, doubles[1] * 2.0**-700, 5, 3, 0.3),  # their squares leave the range
         rerank(torch.from_numpy(queries).requires_grad_(), torch.from_numpy(gallery), 5, 3, 0.3),
-        rerank(np.asfortranarray(queries.astype(np.float64)), gallery.repeat(2, 0)[::2], 5, 3, 0.3),
+        rerank(np.asfortranarray(doubles[0]), gallery.repeat(2, 0)[::2], 5, 3, 0.3),
     ):
         assert np.array_equal(same, expected)
 

@@ -13,7 +13,7 @@ published numbers are its own:
 
 - The distance d is the squared Euclidean one between rows of length 1, and each row of it is divided by the
   row's largest value over queries and gallery. Half of it, which the division makes the same, is the cosine
-  distance.
+  distance. (torchreid squares what it is given: its result is this one where that is the Euclidean distance.)
 - R(q, k1 / 2) joins R(p, k1) when they share more than two thirds of the former; the paper has "at least".
   Half of k1 is rounded to the nearest whole number, and from .5 to the even one.
 - The encoding of a row sums to 1; in the paper its entries are exp(-d) as they are.
