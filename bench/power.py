@@ -30,7 +30,6 @@ from sttreid.model.weights import transfer
 from sttreid.params import Loss, Params, Schedule, load
 from sttreid.retrieval.accuracy import score_network
 from sttreid.retrieval.embedding import embed_tracklets
-from sttreid.retrieval.protocol import protocol
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit
 from sttreid.training.start import initialise
@@ -58,8 +57,7 @@ def train(params: Params, seed: int, pretrain: int = PRETRAIN, finetune: int = F
             network = initialise(params.model, params.clip.frames, store, seed).to(device)
             transfer(start, network)
             _fit(params, network, store, params.finetune, finetune, loss, seed)
-            rules = protocol(params.evaluate.protocol)
-            rows = score_network(network.eval(), store, params.compute.clips, rules).per_query
+            rows = score_network(network, store, params.compute, params.evaluate).per_query
             hits = rows[rows["matches"] > 0]
             table = hits[["query", "identity"]].assign(hit=(hits["first_hit"] == 1).astype(int))
             tables.append(table.assign(target=target, model=model, seed=seed))

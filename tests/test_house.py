@@ -19,7 +19,7 @@ STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].ite
 # Declarations, not computation: what they hold is tracked as parameters and outputs.
 DECLARATIONS = {"sttreid.params", "sttreid.domain", "sttreid.paths", "sttreid.errors"}
 # folder -> what it may import, besides itself; everything may import the lowest floor
-GROUND = {"params", "domain", "paths", "distances", "errors", "files", "machine", "cells"}
+GROUND = {"params", "domain", "paths", "distances", "errors", "files", "machine", "cells", "uncertainty"}
 ALLOWED = {
     "simulate": set(),
     "data": set(),

@@ -177,10 +177,21 @@ class Finetune(Schedule):
 
 
 @dataclass(frozen=True, config=CONFIG)
+class Rerank:
+    """Re-ranking by k-reciprocal encoding; the numbers then go by another protocol's name."""
+
+    use: bool
+    k1: Count
+    k2: Count
+    weight: Share
+
+
+@dataclass(frozen=True, config=CONFIG)
 class Evaluate:
     """How features are compared."""
 
     protocol: Name
+    rerank: Rerank
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -7,9 +7,13 @@ import torch
 
 from sttreid.data.clips import normalise
 from sttreid.data.store import write_store
-from sttreid.retrieval.accuracy import queries, score_histogram, score_network
+from sttreid.params import Compute, Evaluate, Rerank
+from sttreid.retrieval.accuracy import queries, rules, score_histogram, score_network
+from sttreid.retrieval.evaluation import evaluate_distances
 from sttreid.retrieval.histogram import histograms
+from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.protocol import EMBEDDED
+from sttreid.retrieval.rerank import rerank
 
 # identity, camera, split: a fragmented track in two cameras, and distractors of one and of two cameras
 TRACKS = (
@@ -21,6 +25,9 @@ TRACKS = (
     *((8, camera, "distractors") for camera in (3, 3)),
 )
 HEIGHT, WIDTH, LENGTH = 8, 4, 2
+PLAIN = Evaluate(protocol="embedded", rerank=Rerank(use=False, k1=4, k2=2, weight=0.3))
+AGAIN = Evaluate(protocol="embedded", rerank=Rerank(use=True, k1=4, k2=2, weight=0.3))
+COMPUTE = Compute(threads=1, clips=3)
 
 
 @pytest.fixture
@@ -76,7 +83,7 @@ class Stand(torch.nn.Module):
 def test_a_histogram_scores_as_a_double_loop_says(store, equalised):
     rows = histograms(store, store.tracklets, equalised).double()
     expected = naive(lambda a, b: round(float((rows[a] * rows[b]).sqrt().sum()), 9))
-    result = score_histogram(store, equalised, EMBEDDED)
+    result = score_histogram(store, equalised, PLAIN)
     assert (result.rank1, result.mAP) == pytest.approx(expected)
     assert (result.queries, result.gallery, result.distractors) == (8, 12, 4)
 
@@ -90,15 +97,32 @@ def test_a_network_scores_as_a_double_loop_says(store):
         feature = network.encode(torch.from_numpy(clip)[None])[0].detach().double()
         features.append(feature / feature.norm())
     expected = naive(lambda a, b: float(features[a] @ features[b]))
-    result = score_network(network, store, 3, EMBEDDED)
+    result = score_network(network, store, COMPUTE, PLAIN)
     assert (result.rank1, result.mAP) == pytest.approx(expected)
     assert (result.queries, result.unmatched, result.gallery, result.distractors) == (8, 0, 12, 4)
+
+
+def test_re_ranked_numbers_are_those_of_re_ranked_distances_and_say_so(store):
+    gallery = store.gallery()
+    features = histograms(store, gallery, True).double().sqrt()
+    asked = np.array(gallery["split"] == "test")
+    plain, again = score_histogram(store, True, PLAIN), score_histogram(store, True, AGAIN)
+    labels = [
+        Labels(part["identity"], part["camera"], distractor=part["split"] == "distractors")
+        for part in (gallery[asked], gallery)
+    ]
+    expected = evaluate_distances(rerank(features[asked], features, 4, 2, 0.3), *labels, EMBEDDED, tie=1e-6)
+    assert (again.mAP, again.cmc) == (expected.mAP, expected.cmc)
+    assert again.mAP != plain.mAP
+    assert (plain.protocol, again.protocol) == (rules(PLAIN), rules(AGAIN))
+    assert again.protocol.name == "embedded-reranked"
+    assert "k1 4, k2 2, weight 0.3" in again.protocol.source
 
 
 def test_the_table_of_queries_speaks_of_tracklets(store):
     index = store.index
     index.loc[index["tracklet"] == 4, "visibility"] = [0.25, 0.75]
-    result = score_histogram(store, True, EMBEDDED)
+    result = score_histogram(store, True, PLAIN)
     table = queries(result, store)
     asked = [number for number, (_, _, split) in enumerate(TRACKS) if split == "test"]
     assert table["query"].tolist() == asked
@@ -114,6 +138,6 @@ def test_the_table_of_queries_speaks_of_tracklets(store):
 
 
 def test_training_people_never_stand_in_the_gallery(store):
-    asked = score_histogram(store, True, EMBEDDED).per_query
+    asked = score_histogram(store, True, PLAIN).per_query
     assert set(asked["identity"]) == {1, 2, 3}
     assert (asked["matches"] + asked["wrong"]).max() < 12

@@ -1,33 +1,58 @@
 """Stores -> scores: what the stages ask of a network, or of a colour histogram, on the test split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from sttreid.data.store import DISTRACTORS, TEST, Store
 from sttreid.model.network import Network
+from sttreid.params import Compute, Evaluate
 from sttreid.retrieval.embedding import embed_tracklets
 from sttreid.retrieval.evaluation import evaluate, evaluate_distances
-from sttreid.retrieval.histogram import histograms, similarity
+from sttreid.retrieval.histogram import histograms
 from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.metrics import Result
-from sttreid.retrieval.protocol import Protocol
+from sttreid.retrieval.protocol import Protocol, protocol
+from sttreid.retrieval.rerank import rerank
+
+COARSE = 1e-6  # a tie of re-ranked distances, which are of single precision
 
 
-def score_network(network: Network, store: Store, batch: int, rules: Protocol) -> Result:
-    """Embed a test's gallery with a network, ``batch`` clips at once, and score it by a protocol."""
+def score_network(network: Network, store: Store, compute: Compute, settings: Evaluate) -> Result:
+    """Embed a test's gallery with a network and score it, on the device where the network lies."""
     gallery = store.gallery()
-    features = embed_tracklets(network, store, gallery, batch)
-    query, labels = sides(gallery)
-    device = next(network.parameters()).device
-    return evaluate(features[labels.query], features, query, labels, rules, device=device)
+    features = embed_tracklets(network, store, gallery, compute.clips)
+    return _score(features, gallery, settings, next(network.parameters()).device.type)
 
 
-def score_histogram(store: Store, equalised: bool, rules: Protocol) -> Result:
-    """As :func:`score_network`, for a colour histogram, plain or equalised."""
+def score_histogram(store: Store, equalised: bool, settings: Evaluate) -> Result:
+    """As :func:`score_network`, for a colour histogram, plain or equalised.
+
+    The cosine similarity of square roots of histograms is their Bhattacharyya coefficient.
+    """
     gallery = store.gallery()
-    features = histograms(store, gallery, equalised).double()  # so that rounding noise stays below a tie
+    return _score(histograms(store, gallery, equalised).double().sqrt(), gallery, settings, "cpu")
+
+
+def rules(settings: Evaluate) -> Protocol:
+    """The protocol that the settings name; re-ranked numbers get a name of their own, never to be mixed."""
+    plain = protocol(settings.protocol)
+    again = settings.rerank
+    if not again.use:
+        return plain
+    told = f" Distances are re-ranked: k1 {again.k1}, k2 {again.k2}, weight {again.weight:g}."
+    return replace(plain, name=f"{plain.name}-reranked", source=plain.source + told)
+
+
+def _score(features: Tensor, gallery: pd.DataFrame, settings: Evaluate, device: str) -> Result:
     query, labels = sides(gallery)
-    return evaluate_distances(1.0 - similarity(features[labels.query], features), query, labels, rules)
+    asked, again = features[labels.query], settings.rerank
+    if not again.use:
+        return evaluate(asked, features, query, labels, rules(settings), device=device)
+    distances = rerank(asked, features, again.k1, again.k2, again.weight)
+    return evaluate_distances(distances, query, labels, rules(settings), tie=COARSE)
 
 
 def sides(gallery: pd.DataFrame) -> tuple[Labels, Labels]:

@@ -60,19 +60,6 @@ def histograms(store: Store, tracklets: pd.DataFrame, equalised: bool) -> Tensor
     return torch.from_numpy(out)
 
 
-def similarity(a: Tensor, b: Tensor) -> Tensor:
-    """The Bhattacharyya coefficient of histograms that sum to 1: 1 for equal ones, 0 for disjoint ones.
-
-    Args:
-        a: [M, D].
-        b: [N, D].
-
-    Returns:
-        [M, N].
-    """
-    return a.sqrt() @ b.sqrt().t()
-
-
 def equalise(pixels: Pixels) -> Pixels:
     """Replace each level of a channel by its rank among all pixels of the channel, in 32 even steps.
 

@@ -13,9 +13,8 @@ from sttreid.files import read_json, write_json, write_table, write_text
 from sttreid.model.network import Network
 from sttreid.model.weights import transfer
 from sttreid.params import Schedule, parse, run
-from sttreid.retrieval.accuracy import queries, score_network
+from sttreid.retrieval.accuracy import queries, rules, score_network
 from sttreid.retrieval.embedding import embed_tracklets
-from sttreid.retrieval.protocol import protocol
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.start import initialise
@@ -25,7 +24,6 @@ def main(variant: str, seed: int) -> None:
     """Run one cell; for the default configuration, only say that the fine-tuned model stands for it."""
     path = paths.cell_config(variant, seed)
     cell = parse(Cell, read_json(path), str(path))
-    rules = protocol(cell.evaluate.protocol)
     result = {
         "variant": variant,
         "seed": seed,
@@ -33,7 +31,7 @@ def main(variant: str, seed: int) -> None:
         "reuses": cell.reuses,
         "composition": composition(cell),
         "pretrain_steps": 0 if cell.pretrain is None else cell.pretrain.steps,
-        "protocol": asdict(rules),
+        "protocol": asdict(rules(cell.evaluate)),
     }
     text, table = "", pd.DataFrame()
     if not cell.reuses:
@@ -41,7 +39,9 @@ def main(variant: str, seed: int) -> None:
         network, history = _train(cell, device)
         text = history_text(history)
         stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
-        scores = {t: score_network(network, store, cell.compute.clips, rules) for t, store in stores.items()}
+        scores = {
+            t: score_network(network, store, cell.compute, cell.evaluate) for t, store in stores.items()
+        }
         result["targets"] = {target: score.numbers() for target, score in scores.items()}
         tables = [queries(score, stores[target]).assign(target=target) for target, score in scores.items()]
         table = pd.concat(tables, ignore_index=True).assign(variant=variant, seed=seed)

@@ -9,8 +9,7 @@ from sttreid.data.store import open_store
 from sttreid.files import write_json, write_table
 from sttreid.model.weights import restore
 from sttreid.params import Clip, Compute, Evaluate, Model, Simulate, run
-from sttreid.retrieval.accuracy import queries, score_histogram, score_network
-from sttreid.retrieval.protocol import protocol
+from sttreid.retrieval.accuracy import queries, rules, score_histogram, score_network
 from sttreid.training.start import initialise
 
 
@@ -25,20 +24,19 @@ def main(
 ) -> None:
     """Score the synthetic model (direct transfer), the fine-tuned ones, an untrained one and histograms."""
     device = machine.prepare(compute.threads)
-    rules = protocol(evaluate.protocol)
     stores = {target: open_store(paths.tracklets(target)) for target in targets}
     random = replace(model, backbone=replace(model.backbone, weights=""))
     untrained = initialise(random, clip.frames, stores[targets[0]], seed)
     networks = {name: restore(paths.model(name, seed)) for name in (simulate.domain, *targets)}
     results = {
-        (name, target): score_histogram(store, equalised, rules)
+        (name, target): score_histogram(store, equalised, evaluate)
         for name, equalised in (("histogram", False), ("equalised", True))
         for target, store in stores.items()
     }
     for name, network in {**networks, "untrained": untrained}.items():
         network.to(device)
         for target, store in stores.items():
-            results[name, target] = score_network(network, store, compute.clips, rules)
+            results[name, target] = score_network(network, store, compute, evaluate)
     sources: dict[str, dict[str, object]] = {}
     for (name, target), result in results.items():
         sources.setdefault(name, {})[target] = result.numbers()
@@ -46,7 +44,9 @@ def main(
         queries(result, stores[key[1]]).assign(source=key[0], target=key[1])
         for key, result in results.items()
     ]
-    write_json(paths.cross_result(seed), {"protocol": asdict(rules), "seed": seed, "sources": sources})
+    write_json(
+        paths.cross_result(seed), {"protocol": asdict(rules(evaluate)), "seed": seed, "sources": sources}
+    )
     write_table(paths.cross_queries(seed), pd.concat(tables, ignore_index=True).assign(seed=seed))
 
 
