@@ -1,0 +1,65 @@
+"""Grammars of file names, applied to a million names at once."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from sttreid.errors import InputError
+
+Ints = NDArray[np.int64]
+
+
+def parse(names: pa.Array, pattern: str, where: list[Path] | Path, example: str) -> dict[str, pa.Array]:
+    """The named groups of a pattern in every name.
+
+    Args:
+        names: string [F].
+        pattern: a regular expression (RE2) of the whole name.
+        where: the list that the names come from, line by line, or the folder of each name.
+        example: a name that fits, for the error.
+
+    Returns:
+        Group -> string [F].
+
+    Raises:
+        InputError: a name does not fit the pattern; the sentence names its line or folder.
+    """
+    found = pc.extract_regex(names, pattern)
+    if found.null_count:
+        first = int(np.argmax(pc.is_null(found).to_numpy(zero_copy_only=False)))
+        place = f"{where}:{first + 1}" if isinstance(where, Path) else f"{where[first]}"
+        raise InputError(f"{place}: a picture must be named like {example}, got {names[first].as_py()!r}")
+    return {field.name: found.field(place) for place, field in enumerate(found.type)}
+
+
+def numbers(texts: pa.Array) -> Ints:
+    """Strings of digits, maybe with a sign, as int64 [F]."""
+    return np.array(pc.cast(texts, pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+
+
+def ranges(starts: Ints, lengths: Ints) -> Ints:
+    """start, start + 1, ... of every range, end to end."""
+    before = np.cumsum(lengths) - lengths
+    return np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+
+
+def owners(lengths: Ints) -> Ints:
+    """The tracklet of every picture: 0 ``lengths[0]`` times, then 1, and so on."""
+    return np.repeat(np.arange(len(lengths)), lengths)
+
+
+def firsts(values: NDArray[Any], lengths: Ints, empty: int = -1) -> NDArray[Any]:
+    """The value of every tracklet's first picture; ``empty`` for a tracklet without pictures."""
+    found = np.full(len(lengths), empty, values.dtype)
+    filled = lengths > 0
+    found[filled] = values[(np.cumsum(lengths) - lengths)[filled]]
+    return found
+
+
+def differing(values: Ints, lengths: Ints, expected: Ints) -> Ints:
+    """The places of pictures whose value is not the one expected of their tracklet."""
+    return np.flatnonzero(values != np.repeat(expected, lengths))

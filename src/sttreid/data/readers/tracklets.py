@@ -1,0 +1,155 @@
+"""What every reader returns: one typed table of tracklets, and the names of their pictures.
+
+A real data set has millions of pictures, so a picture is no Python object: the names lie end to end in one
+Arrow array, without their folder, which a tracklet's pictures share.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sttreid.data.readers.checks import Check, compare, enforce
+from sttreid.errors import InputError
+
+Split = Literal["train", "validation", "test"]
+PERSON, DISTRACTOR, JUNK = "person", "distractor", "junk"
+NO_LABEL: Final = -1
+COLUMNS: Final = {
+    "identity": "int32",
+    "label": "int32",
+    "camera": "int32",
+    "split": "str",
+    "kind": "str",
+    "query": "bool",
+    "gallery": "bool",
+    "row": "int32",
+    "folder": "str",
+    "start": "int64",
+    "length": "int32",
+    "missing": "int32",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Tracklets:
+    """A data set that was read: T tracklets with F pictures.
+
+    Attributes:
+        name: of the data set, as it is printed.
+        root: the folder that ``folder`` is relative to.
+        table: one row a tracklet, [T] rows, with the columns of ``COLUMNS``, numbered from 0, in the official
+            order of each split:
+
+            - identity: as the data set numbers it;
+            - label: class from 0 in the sorted order of the training identities, -1 outside ``train``;
+            - camera: as the data set numbers it;
+            - split: ``train``, ``validation`` or ``test``;
+            - kind: ``person``; ``distractor``, who is searched and never asked for; or ``junk``, which counts
+              neither as right nor as wrong;
+            - query, gallery: whether it asks and whether it answers; both for a query that also stands in the
+              gallery;
+            - row: from 1, in the list or the folder that it comes from, as official index files count;
+            - folder: of its pictures, relative to ``root``, with forward slashes;
+            - start, length: its pictures in ``files`` and ``frames``; the length is 0 if none is left;
+            - missing: pictures that the lists or their numbering promise and that are not there.
+        files: names of the pictures, string [F], those of a tracklet by ascending frame.
+        frames: their numbers in the video, int64 [F].
+        checks: the official counts next to those of this copy.
+    """
+
+    name: str
+    root: Path
+    table: pd.DataFrame
+    files: pa.Array
+    frames: NDArray[np.int64]
+    checks: tuple[Check, ...]
+
+    @property
+    def classes(self) -> int:
+        """Number of training identities."""
+        return int(self.table["label"].max()) + 1
+
+    @property
+    def mismatches(self) -> tuple[str, ...]:
+        """A sentence for each count that is off."""
+        return tuple(str(check) for check in self.checks if not check.passed)
+
+    def pictures(self, tracklet: int) -> list[PurePosixPath]:
+        """The pictures of one tracklet (a row of ``table``), relative to ``root``, by ascending frame.
+
+        Names that the lists promise are among them, whether or not the file is there.
+        """
+        row = self.table.iloc[tracklet]
+        names = self.files.slice(int(row["start"]), int(row["length"])).to_pylist()
+        return [PurePosixPath(row["folder"]) / name for name in names]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Tracklets of one list or folder, in its order; a table is put together from several.
+
+    Attributes:
+        rows: the columns identity, camera, split, kind, query, gallery, folder, length, missing; columns
+            besides these are dropped.
+        files: as in :class:`Tracklets`.
+        frames: as in :class:`Tracklets`.
+    """
+
+    rows: pd.DataFrame
+    files: pa.Array
+    frames: NDArray[np.int64]
+
+
+Count = Callable[[pd.DataFrame], Mapping[str, int]]
+
+
+def assemble(
+    name: str,
+    root: Path,
+    parts: Sequence[Part],
+    official: Mapping[str, int],
+    count: Count,
+    found: Sequence[Check] = (),
+    strict: bool = False,
+) -> Tracklets:
+    """One data set from its parts.
+
+    Args:
+        name: as it is printed.
+        root: the folder that the tracklets' folders are relative to.
+        parts: in the order of the table.
+        official: what a complete copy holds.
+        count: takes the same counts from the table.
+        found: further checks.
+        strict: whether a check that fails is an error.
+
+    Raises:
+        InputError: there is no tracklet; ``strict``, and a check failed.
+    """
+    rows = [part.rows.assign(row=np.arange(1, len(part.rows) + 1)) for part in parts]
+    table = pd.concat(rows, ignore_index=True)
+    if table.empty:
+        raise InputError(f"{root}: {name} must hold at least one tracklet, got none")
+    table["start"] = np.cumsum(table["length"].to_numpy()) - table["length"].to_numpy()
+    table["label"] = labels(table)
+    table = table[list(COLUMNS)].astype(COLUMNS)
+    checks = (*compare(official, count(table)), *found)
+    if strict:
+        enforce(root, checks)
+    files = pa.concat_arrays([part.files for part in parts])
+    frames = np.concatenate([part.frames for part in parts])
+    return Tracklets(name, root, table, files, frames, checks)
+
+
+def labels(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Classes from 0 in the sorted numeric order of the training identities; NO_LABEL elsewhere."""
+    train = (table["split"] == "train").to_numpy()
+    found = np.full(len(table), NO_LABEL)
+    found[train] = np.unique(table["identity"].to_numpy()[train], return_inverse=True)[1]
+    return found
