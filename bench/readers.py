@@ -76,7 +76,8 @@ def main(arguments: list[str] | None = None) -> None:
             cost = read(given.name, Path(folder))
             print(
                 f"{given.name}: {cost.tracklets:,} tracklets, {cost.pictures:,} pictures:"
-                f" {cost.cpu:.1f} CPU-s, {cost.wall:.1f} s, at most {cost.peak:.0f} MB ({cost.start:.0f} MB before)",
+                f" {cost.cpu:.1f} CPU-s, {cost.wall:.1f} s, at most {cost.peak:.0f} MB"
+                f" ({cost.start:.0f} MB before)",
                 flush=True,
             )
 

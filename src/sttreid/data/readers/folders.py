@@ -6,7 +6,7 @@ not trusted, and none may leave the root. Hidden files and files that are no pic
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
@@ -80,7 +80,7 @@ def subfolders(folder: Path) -> list[Path]:
     Raises:
         InputError: the folder cannot be listed.
     """
-    found = [entry.name for entry in _entries(folder) if not entry.name.startswith(".") and entry.is_dir()]
+    found = [entry.name for entry in _entries(folder) if entry.name[0] != "." and _leads_to(entry.is_dir)]
     return [folder / name for name in sorted(found, key=natural)]
 
 
@@ -100,9 +100,17 @@ def picture_names(folder: Path) -> list[str]:
         for entry in _entries(folder)
         if entry.name.endswith(SUFFIXES)
         and entry.name[0] != "."
-        and (not entry.is_symlink() or entry.is_file())
+        and (not entry.is_symlink() or _leads_to(entry.is_file))
         and entry.name.isprintable()  # bytes that are no UTF-8 are not: Arrow could not hold them
     ]
+
+
+def _leads_to(kind: Callable[[], bool]) -> bool:
+    """Whether an entry is of a kind; a link that leads round in a circle is of none."""
+    try:
+        return kind()
+    except OSError:
+        return False
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

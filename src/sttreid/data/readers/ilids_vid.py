@@ -27,6 +27,7 @@ EXAMPLE: Final = "cam1_person001_00317.png"
 SEQUENCES: Final = ("i-LIDS-VID/sequences", "sequences")
 SPLITS: Final = (
     "train-test people splits/train_test_splits_ilidsvid.mat",
+    "i-LIDS-VID/train-test people splits/train_test_splits_ilidsvid.mat",
     "../train-test people splits/train_test_splits_ilidsvid.mat",
     "train_test_splits_ilidsvid.mat",
 )

@@ -36,7 +36,7 @@ PICTURE: Final = (
 EXAMPLE: Final = "0841_0001_10_0002_000123.jpg"
 LISTS: Final = ("list_sequence", "info/list_sequence")
 INFO: Final[dict[str, tuple[str, ...]]] = {
-    "val": ("test/data/info_val.mat", "info/data/info_val.mat", "val/data/info_val.mat", "val/info_val.npy"),
+    "val": ("test/data/info_val.mat", "info/data/info_val.mat", "val/data/info_val.mat"),
     "test": ("test/data/info_test.mat", "info/data/info_test.mat", "test/info_test.npy"),
 }
 LAST: Final = "\U0010ffff"  # sorts after every character of a name
@@ -73,7 +73,8 @@ class _Lines:
 def read_ls_vid(folder: Path, strict: bool = False) -> Tracklets:
     """Read LS-VID in any of its layouts; ``folder`` is ``LS-VID`` or the one above it.
 
-    The validation split is left out, as a count that is off, if its list or its index is not there.
+    Without its list the validation split is left out, and without its index it has no queries; either is told
+    as a count that is off.
 
     Raises:
         InputError: it is no LS-VID; a list or an index is missing, cannot be read, leaves the data set or
@@ -84,8 +85,11 @@ def read_ls_vid(folder: Path, strict: bool = False) -> Tracklets:
     lists = first_of(root, LISTS, "the lists")
     train, checks = _listed(root, _read_list(lists / "list_seq_train.txt"), "train")
     parts = [train]
-    if (lists / "list_seq_val.txt").exists() and any((root / place).exists() for place in INFO["val"]):
-        validation, found = _indexed(root, lists, "val", "validation")
+    if (lists / "list_seq_val.txt").exists():
+        if any((root / place).exists() for place in INFO["val"]):
+            validation, found = _indexed(root, lists, "val", "validation")
+        else:
+            validation, found = _listed(root, _read_list(lists / "list_seq_val.txt"), "validation")
         parts, checks = [*parts, validation], [*checks, *found]
     test, found = _indexed(root, lists, "test", "test")
     return assemble("LS-VID", root, [*parts, test], OFFICIAL, _counts, [*checks, *found], strict)
@@ -110,10 +114,10 @@ def _read_list(path: Path) -> _Lines:
 def _listed(root: Path, lines: _Lines, split: Split) -> tuple[Part, list[Check]]:
     """The tracklets of a list, without what an index could add."""
     files, lengths = _collect(root, lines)
-    places = [root / lines.folders[row] for row in owners(lengths).tolist()]
-    fields = parse(files, PICTURE, places, EXAMPLE)
+    owner = owners(lengths)
+    fields = parse(files, PICTURE, lambda place: root / lines.folders[owner[place]], EXAMPLE)
     frame, camera = numbers(fields["frame"]), numbers(fields["camera"])
-    order = np.lexsort((frame, owners(lengths)))
+    order = np.lexsort((frame, owner))
     files, camera = files.take(pa.array(order)), camera[order]
     cameras = firsts(camera, lengths)
     wrong = differing(camera, lengths, cameras)

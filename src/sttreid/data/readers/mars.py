@@ -84,7 +84,7 @@ def _part(root: Path, side: str) -> tuple[Part, list[str]]:
     """The tracklets of one side, and the names that no picture has."""
     path = root / "info" / f"{side}_name.txt"
     names = pa.array(read_lines(path), pa.string())
-    fields = parse(names, PICTURE, path, EXAMPLE)
+    fields = parse(names, PICTURE, lambda line: f"{path}:{line + 1}", EXAMPLE)
     frame, track = numbers(fields["frame"]), numbers(fields["track"])
     identity = numbers(pc.replace_substring(fields["identity"], "00-1", "-1"))
     table = root / "info" / f"tracks_{side}_info.mat"

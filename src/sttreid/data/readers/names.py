@@ -1,6 +1,6 @@
 """Grammars of file names, applied to a million names at once."""
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,13 @@ from sttreid.errors import InputError
 Ints = NDArray[np.int64]
 
 
-def parse(names: pa.Array, pattern: str, where: list[Path] | Path, example: str) -> dict[str, pa.Array]:
+def parse(names: pa.Array, pattern: str, where: Callable[[int], object], example: str) -> dict[str, pa.Array]:
     """The named groups of a pattern in every name.
 
     Args:
         names: string [F].
         pattern: a regular expression (RE2) of the whole name.
-        where: the list that the names come from, line by line, or the folder of each name.
+        where: the line or the folder that the name at a place of the array comes from.
         example: a name that fits, for the error.
 
     Returns:
@@ -31,20 +31,22 @@ def parse(names: pa.Array, pattern: str, where: list[Path] | Path, example: str)
     found = pc.extract_regex(names, pattern)
     if found.null_count:
         first = int(np.argmax(pc.is_null(found).to_numpy(zero_copy_only=False)))
-        place = f"{where}:{first + 1}" if isinstance(where, Path) else f"{where[first]}"
-        raise InputError(f"{place}: a picture must be named like {example}, got {names[first].as_py()!r}")
+        name = names[first].as_py()
+        raise InputError(f"{where(first)}: a picture must be named like {example}, got {name!r}")
     return {field.name: found.field(place) for place, field in enumerate(found.type)}
 
 
 def numbers(texts: pa.Array) -> Ints:
     """Strings of digits, maybe with a sign, as int64 [F]."""
-    return np.array(pc.cast(texts, pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+    found: Ints = pc.cast(texts, pa.int64()).to_numpy(zero_copy_only=False)
+    return found
 
 
 def ranges(starts: Ints, lengths: Ints) -> Ints:
     """start, start + 1, ... of every range, end to end."""
     before = np.cumsum(lengths) - lengths
-    return np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+    found: Ints = np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths)
+    return found
 
 
 def owners(lengths: Ints) -> Ints:

@@ -97,8 +97,7 @@ def read_tree(root: Path, folders: Sequence[Path], pattern: str, example: str, o
     empty = [name for name, length in zip(listing.folders, listing.lengths, strict=True) if not length]
     lengths = listing.lengths[listing.lengths > 0]
     owner = owners(lengths)
-    places = [root / filled[number] for number in owner.tolist()]
-    texts = parse(listing.files, pattern, places, example)
+    texts = parse(listing.files, pattern, lambda place: root / filled[owner[place]], example)
     fields = {name: numbers(text) for name, text in texts.items()}
     sort = np.lexsort((fields[order], owner))
     files = listing.files.take(pa.array(sort))

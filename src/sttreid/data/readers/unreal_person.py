@@ -81,7 +81,7 @@ def _cut(root: Path, folders: list[Path], gap: int) -> Part:
     """Tracklets of the released images, cut where the frames leave a gap."""
     listing = list_pictures(root, folders)
     owner = owners(listing.lengths)
-    fields = parse(listing.files, PICTURE, [folders[place] for place in owner.tolist()], EXAMPLE)
+    fields = parse(listing.files, PICTURE, lambda place: folders[owner[place]], EXAMPLE)
     release = np.array([_release(folder.parent) for folder in folders], np.int64)[owner]
     identity = release[:, 1] * VERSIONS + numbers(fields["person"])
     camera, frame = release[:, 0] * SCENES + numbers(fields["camera"]), numbers(fields["frame"])

@@ -1,0 +1,216 @@
+import shutil
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+import scipy.io
+
+from sttreid.data.readers import mars
+from sttreid.data.readers.mars import read_mars
+from sttreid.data.readers.tracklets import COLUMNS
+from sttreid.errors import InputError
+from tests import sets
+
+COUNTS = {  # of the tiny copy, by hand
+    "training identities": 3,
+    "training tracklets": 5,
+    "training tracklets of camera 1": 2,
+    "training tracklets of camera 2": 1,
+    "training tracklets of camera 3": 1,
+    "training tracklets of camera 4": 0,
+    "training tracklets of camera 5": 0,
+    "training tracklets of camera 6": 1,
+    "training pictures": 14,
+    "training pictures of the shortest tracklet": 1,
+    "training pictures of the longest tracklet": 4,
+    "training pictures of the median tracklet": 3,
+    "training identities seen by one camera": 1,
+    "training identities with fewer than 4 tracklets": 3,
+    "test tracklets": 10,
+    "test pictures": 31,
+    "test tracklets of junk": 2,
+    "test tracklets of distractors": 2,
+    "test tracklets of persons": 6,
+    "test persons": 3,
+    "test tracklets shorter than 4 pictures": 8,
+    "test tracklets shorter than 8 pictures": 8,
+    "queries": 4,
+    "identities asked for": 2,
+    "queries without a match": 0,
+    "queries without a match if queries did not answer": 3,
+}
+
+
+def refusal(folder: Path, strict: bool = False) -> str:
+    with pytest.raises(InputError) as error:
+        read_mars(folder, strict)
+    return str(error.value)
+
+
+def expected(side: str, plan: list) -> list[list[PurePosixPath]]:
+    return [
+        [
+            PurePosixPath(f"bbox_{side}") / name[:4] / name
+            for name in (sets.mars_name(i, c, t, frame) for frame in range(first, first + n))
+        ]
+        for i, c, t, first, n in plan
+    ]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_every_tracklet_has_its_official_row_and_its_pictures_in_numeric_order(
+    tmp_path: Path, end: str
+) -> None:
+    found = read_mars(sets.mars(tmp_path, end))
+    wanted = expected("train", sets.MARS_TRAIN) + expected("test", sets.MARS_TEST)
+    assert [found.pictures(row) for row in range(len(found.table))] == wanted
+    assert all((found.root / path).is_file() for row in wanted for path in row)
+    assert found.table["row"].tolist() == [1, 2, 3, 4, 5, *range(1, 11)]
+    plan = sets.MARS_TRAIN + sets.MARS_TEST
+    assert found.table["identity"].tolist() == [row[0] for row in plan]
+    assert found.table["camera"].tolist() == [row[1] for row in plan]
+    assert found.table["length"].tolist() == [row[4] for row in plan]
+    assert found.frames.tolist() == [frame for *_, first, n in plan for frame in range(first, first + n)]
+    assert {name: str(kind) for name, kind in found.table.dtypes.items()} == COLUMNS
+
+
+def test_roles_are_those_of_the_official_evaluation(tmp_path: Path) -> None:
+    table = read_mars(sets.mars(tmp_path)).table
+    train, test = table[table["split"] == "train"], table[table["split"] == "test"]
+    assert train["label"].tolist() == [0, 0, 1, 1, 2]
+    assert not train["query"].any()
+    assert not train["gallery"].any()
+    assert test["gallery"].all(), "the queries answer too"
+    assert test["row"][test["query"]].tolist() == sets.MARS_QUERIES
+    assert test["kind"].tolist() == ["junk"] * 2 + ["distractor"] * 2 + ["person"] * 6
+    assert (test["label"] == -1).all()
+
+
+def test_a_complete_copy_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mars, "OFFICIAL", COUNTS)
+    assert COUNTS.keys() == mars._counts(read_mars(sets.mars(tmp_path)).table).keys()
+    assert read_mars(tmp_path, strict=True).mismatches == ()
+
+
+def test_a_count_that_is_off_is_a_sentence_and_in_strict_mode_an_error(tmp_path: Path) -> None:
+    root = sets.mars(tmp_path)
+    sentence = "training tracklets: must be 8,298, got 5 (8,293 too few)"
+    assert sentence in read_mars(root).mismatches
+    assert f"{root}: {sentence}" in refusal(root, strict=True).splitlines()
+
+
+def test_missing_pictures_are_counted_and_never_shorten_a_tracklet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mars, "OFFICIAL", COUNTS)
+    root = sets.mars(tmp_path)
+    gone = root / "bbox_train" / "0007" / "0007C1T0001F003.jpg"
+    gone.unlink()
+    shutil.rmtree(root / "bbox_test" / "0006")
+    found = read_mars(root)
+    assert found.table["missing"].tolist() == [0, 0, 1, 0, 0] + [0] * 9 + [2]
+    assert found.table["length"].sum() == 45
+    assert found.mismatches == (
+        "lines of train_name.txt without a picture: must be 0, got 1 (1 too many;"
+        " the first is 0007C1T0001F003.jpg)",
+        "lines of test_name.txt without a picture: must be 0, got 2 (2 too many;"
+        " the first is 0006C2T0001F001.jpg)",
+    )
+    assert "1 too many" in refusal(root, strict=True)
+
+
+def test_pictures_in_another_identity_s_folder_are_missing(tmp_path: Path) -> None:
+    root = sets.mars(tmp_path)
+    name = "0003C1T0001F002.jpg"
+    (root / "bbox_train" / "0003" / name).rename(root / "bbox_train" / "0007" / name)
+    assert read_mars(root).table["missing"].tolist()[:3] == [1, 0, 0]
+
+
+def test_links_spaces_and_other_alphabets_in_the_path(tmp_path: Path) -> None:
+    real = sets.mars(tmp_path / "données réelles 人 1")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(real / "bbox_train" / "0012", elsewhere)
+    (real / "bbox_train" / "0012").symlink_to(elsewhere, target_is_directory=True)
+    picture = real / "bbox_test" / "0002" / "0002C1T0001F001.jpg"
+    picture.rename(tmp_path / "picture.jpg")
+    picture.symlink_to(tmp_path / "picture.jpg")
+    link = tmp_path / "a link"
+    link.symlink_to(real, target_is_directory=True)
+    found = read_mars(link)
+    assert found.root == link
+    assert not found.table["missing"].any()
+    (tmp_path / "picture.jpg").unlink()  # a link to nothing is no picture
+    assert read_mars(link).table["missing"].sum() == 1
+
+
+def test_other_files_are_passed_over(tmp_path: Path) -> None:
+    root = sets.mars(tmp_path)
+    for name in (".DS_Store", "Thumbs.db", "._0003C1T0001F001.jpg"):
+        (root / "bbox_train" / "0003" / name).write_bytes(b"")
+    (root / "bbox_train" / "notes.txt").write_text("mine")
+    assert not read_mars(root).table["missing"].any()
+
+
+@pytest.mark.parametrize(
+    "line", ["../../../etc/passwd", "/etc/passwd", "0003C1T0001F001.png", "0003C7T0001F001.jpg", "", "a\0b"]
+)
+def test_a_line_that_is_no_picture_of_the_set_is_refused(tmp_path: Path, line: str) -> None:
+    root = sets.mars(tmp_path)
+    path = root / "info" / "train_name.txt"
+    lines = path.read_text().splitlines()
+    lines[3] = line
+    path.write_text("\n".join(lines))
+    assert refusal(root) == f"{path}:4: a picture must be named like 0001C1T0001F001.jpg, got {line!r}"
+
+
+@pytest.mark.parametrize(
+    ("side", "row", "values", "words"),
+    [
+        ("train", 4, [11, 15, 12, 3], "row 5: start and end must be lines of {names}, 1 to 14, got 11 to 15"),
+        ("train", 0, [0, 3, 3, 1], "row 1: start and end must be lines"),
+        ("train", 0, [3, 2, 3, 1], "row 1: start and end must be lines"),
+        ("train", 1, [3, 5, 3, 2], "a picture must have one tracklet, got two for {names}:3"),
+        ("train", 0, [1, 3, 7, 1], "row 1: every picture must be of identity 7, got 0003C1T0001F001.jpg"),
+        ("test", 9, [30, 31, 6, 1], "row 10: every picture must be of camera 1, got 0006C2T0001F001.jpg"),
+        ("test", 6, [18, 20, 4, 3], "row 7: every picture must be of track 4, got 0004C3T0006F001.jpg"),
+    ],
+)
+def test_an_index_that_does_not_fit_the_list_is_refused(
+    tmp_path: Path, side: str, row: int, values: list[int], words: str
+) -> None:
+    root = sets.mars(tmp_path)
+    path = root / "info" / f"tracks_{side}_info.mat"
+    table = scipy.io.loadmat(path)[f"track_{side}_info"]
+    table[row] = values
+    if row == 6:
+        table = np.delete(table, 7, axis=0)
+    scipy.io.savemat(path, {f"track_{side}_info": table})
+    names = root / "info" / f"{side}_name.txt"
+    assert words.format(names=names) in refusal(root)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([0, 5], "a query must be a row from 1 to 10, got 0"),
+        ([5, 11], "a query must be a row from 1 to 10, got 11"),
+        ([5, 6, 5], "a query must stand in 'query_IDX' once, got 5 again"),
+    ],
+)
+def test_queries_that_do_not_exist_are_refused(tmp_path: Path, rows: list[int], words: str) -> None:
+    root = sets.mars(tmp_path)
+    sets.write_queries(root, rows)
+    assert refusal(root) == f"{root / 'info' / 'query_IDX.mat'}: {words}"
+
+
+@pytest.mark.parametrize("name", ["train_name.txt", "tracks_test_info.mat", "query_IDX.mat"])
+def test_a_missing_or_unreadable_file_is_named(tmp_path: Path, name: str) -> None:
+    path = sets.mars(tmp_path) / "info" / name
+    whole = path.read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2] + b"\xff\xfe", b"\x80\x81\x82\n" * 30):
+        path.write_bytes(damaged)
+        assert refusal(tmp_path).startswith(f"{path}")
+    path.unlink()
+    assert refusal(tmp_path).startswith(f"{path}: the ")
+    path.mkdir()
+    assert refusal(tmp_path).startswith(f"{path}: the ")

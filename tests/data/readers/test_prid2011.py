@@ -1,0 +1,92 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sttreid.data.readers import prid2011
+from sttreid.data.readers.prid2011 import read_prid2011
+from sttreid.errors import InputError
+from tests import sets
+
+
+def refusal(folder: Path, split: int = 1, strict: bool = False) -> str:
+    with pytest.raises(InputError) as error:
+        read_prid2011(folder, split, strict)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("split", [1, 2, 10])
+def test_a_split_names_its_halves_with_and_without_the_inner_folder(
+    tmp_path: Path, inner: bool, split: int
+) -> None:
+    found = read_prid2011(sets.prid(tmp_path, inner), split)
+    halves = sets.prid_splits()[split - 1]
+    for split_name, half in (("train", "train"), ("test", "test")):
+        own = found.table[found.table["split"] == split_name]
+        assert own["identity"].tolist() == sorted(int(person[-4:]) for person in halves[half]) * 2
+        assert own["camera"].tolist() == [1] * 3 + [2] * 3
+        assert own["query"].tolist() == [half == "test"] * 3 + [False] * 3
+        assert own["gallery"].tolist() == [False] * 3 + [half == "test"] * 3
+    assert all((found.root / path).is_file() for row in range(12) for path in found.pictures(row))
+    assert found.table["length"].tolist() == [2 + identity % 2 for identity in found.table["identity"]]
+
+
+def test_a_split_list_may_lie_beside_the_inner_folder_or_in_info(tmp_path: Path) -> None:
+    root = sets.prid(tmp_path)
+    assert len(read_prid2011(root / "prid_2011").table) == 12
+    (root / "info").mkdir()
+    (root / "splits_prid2011.json").rename(root / "info" / "splits_prid2011.json")
+    assert len(read_prid2011(root).table) == 12
+
+
+def test_a_complete_copy_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = sets.prid(tmp_path)
+    counts = dict(zip(prid2011.OFFICIAL, [3, 3, 12, 3, 3], strict=True))
+    monkeypatch.setattr(prid2011, "OFFICIAL", counts)
+    assert read_prid2011(root).mismatches == ("persons in all splits: must be 178, got 6 (172 too few)",)
+    assert "178" in refusal(root, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({}, "must be a list of splits"),
+        ([{"train": ["person_0001"]}], "split 1: 'test' must be a list of persons"),
+        ([{"train": [], "test": ["person_0001"]}], "split 1: 'train' must be a list of persons"),
+        ([7], "split 1: 'train' must be a list of persons"),
+        ([{"train": ["../../person_0001"], "test": ["person_0002"]}], "got '../../person_0001'"),
+        ([{"train": ["/etc"], "test": ["person_0002"]}], "got '/etc'"),
+        ([{"train": [1], "test": ["person_0002"]}], "got 1"),
+        (
+            [{"train": ["person_0001"], "test": ["person_0001"]}],
+            "must stand in it once, got person_0001 again",
+        ),
+        ([{"train": ["person_0001"], "test": ["person_0777"]}], "person_0777: the split names this person"),
+    ],
+)
+def test_splits_that_break_a_rule_are_refused(tmp_path: Path, content: Any, words: str) -> None:
+    root = sets.prid(tmp_path)
+    (root / "splits_prid2011.json").write_text(json.dumps(content))
+    assert words in refusal(root)
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    root = sets.prid(tmp_path)
+    assert "the split must be between 1 and 10, got 11" in refusal(root, 11)
+    (root / "splits_prid2011.json").write_text("{")
+    assert "must be JSON" in refusal(root)
+    (root / "splits_prid2011.json").unlink()
+    assert "the splits must lie at splits_prid2011.json or" in refusal(root)
+
+
+def test_an_empty_sequence_is_told(tmp_path: Path) -> None:
+    root = sets.prid(tmp_path)
+    place = root / "prid_2011" / "multi_shot" / "cam_b" / "person_0002"
+    shutil.rmtree(place)
+    place.mkdir()
+    found = read_prid2011(root)
+    assert len(found.table) == 11
+    assert any("the first is prid_2011/multi_shot/cam_b/person_0002" in line for line in found.mismatches)
