@@ -86,7 +86,7 @@ def _row(role: str, own: pd.DataFrame) -> dict[str, object]:
         "pictures": int(length.sum()),
         "missing": int(own["missing"].sum()),
         "shortest": int(length.min()),
-        "median": int(length.median()),
+        "median": f"{length.median():g}",
         "longest": int(length.max()),
     }
 

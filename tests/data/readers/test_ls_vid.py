@@ -162,13 +162,16 @@ def test_an_index_of_another_list_is_refused(tmp_path: Path) -> None:
     assert f"{data / 'info_test.mat'}: row 4: must be of identity 2" in refusal(root)
 
 
-def test_pictures_of_two_cameras_and_misnamed_ones_are_refused(tmp_path: Path) -> None:
+def test_pictures_of_two_cameras_are_told_and_misnamed_ones_refused(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     place = root / "tracklet_train" / "0002"
     path = root / "list_sequence" / "list_seq_train.txt"
     path.write_text(path.read_text().replace("0002_0001_1_0007", "0002_0001_"))
     sets.put(place / "0002_0001_11_0007_9.jpg")
-    assert "must be of one camera, got another in 0002_0001_11_0007_9.jpg" in refusal(root)
+    words = (
+        "lines of list_seq_train.txt with several cameras: must be 0, got 1 (1 too many; the first is line 3)"
+    )
+    assert words in read_ls_vid(root).mismatches
     sets.put(place / "0002_0001_front.jpg")
     assert refusal(root).startswith(f"{place}: a picture must be named like")
 

@@ -1,7 +1,6 @@
 import shutil
 from pathlib import Path, PurePosixPath
 
-import numpy as np
 import pytest
 import scipy.io
 
@@ -169,10 +168,8 @@ def test_a_line_that_is_no_picture_of_the_set_is_refused(tmp_path: Path, line: s
         ("train", 4, [11, 15, 12, 3], "row 5: start and end must be lines of {names}, 1 to 14, got 11 to 15"),
         ("train", 0, [0, 3, 3, 1], "row 1: start and end must be lines"),
         ("train", 0, [3, 2, 3, 1], "row 1: start and end must be lines"),
-        ("train", 1, [3, 5, 3, 2], "a picture must have one tracklet, got two for {names}:3"),
         ("train", 0, [1, 3, 7, 1], "row 1: every picture must be of identity 7, got 0003C1T0001F001.jpg"),
         ("test", 9, [30, 31, 6, 1], "row 10: every picture must be of camera 1, got 0006C2T0001F001.jpg"),
-        ("test", 6, [18, 20, 4, 3], "row 7: every picture must be of track 4, got 0004C3T0006F001.jpg"),
     ],
 )
 def test_an_index_that_does_not_fit_the_list_is_refused(
@@ -182,11 +179,26 @@ def test_an_index_that_does_not_fit_the_list_is_refused(
     path = root / "info" / f"tracks_{side}_info.mat"
     table = scipy.io.loadmat(path)[f"track_{side}_info"]
     table[row] = values
-    if row == 6:
-        table = np.delete(table, 7, axis=0)
     scipy.io.savemat(path, {f"track_{side}_info": table})
     names = root / "info" / f"{side}_name.txt"
     assert words.format(names=names) in refusal(root)
+
+
+def test_tracklets_that_share_pictures_or_span_tracks_are_told(tmp_path: Path) -> None:
+    root = sets.mars(tmp_path)
+    path = root / "info" / "tracks_test_info.mat"
+    table = scipy.io.loadmat(path)["track_test_info"]
+    table[6] = [18, 20, 4, 3]  # its own two pictures and the next row's only one
+    scipy.io.savemat(path, {"track_test_info": table})
+    found = read_mars(root).mismatches
+    assert (
+        "lines of test_name.txt in several tracklets: must be 0, got 1 (1 too many; the first is line 20)"
+        in found
+    )
+    assert (
+        "rows of tracks_test_info.mat with several tracks: must be 0, got 1 (1 too many; the first is row 7)"
+        in found
+    )
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def read_ls_vid(folder: Path, strict: bool = False) -> Tracklets:
 
     Raises:
         InputError: it is no LS-VID; a list or an index is missing, cannot be read, leaves the data set or
-            does not fit the other; a tracklet's pictures are of several cameras; ``strict``, and a count is
-            off or a picture is missing.
+            does not fit the other; a picture is misnamed; ``strict``, and a count is off or a picture is
+            missing.
     """
     root = locate(folder, "ls_vid")
     lists = first_of(root, LISTS, "the lists")
@@ -120,16 +120,15 @@ def _listed(root: Path, lines: _Lines, split: Split) -> tuple[Part, list[Check]]
     order = np.lexsort((frame, owner))
     files, camera = files.take(pa.array(order)), camera[order]
     cameras = firsts(camera, lengths)
-    wrong = differing(camera, lengths, cameras)
-    if len(wrong):
-        name = files[int(wrong[0])].as_py()
-        raise InputError(f"{root}: the pictures of a tracklet must be of one camera, got another in {name}")
+    mixed = np.unique(owner[differing(camera, lengths, cameras)])
     rows = pd.DataFrame({"identity": lines.identities, "camera": cameras, "length": lengths, "split": split})
     rows["kind"], rows["query"], rows["gallery"] = PERSON, False, split != "train"
     rows["folder"], rows["missing"] = lines.folders, 0
     empty = [f"{lines.path}:{row + 1}" for row in np.flatnonzero(lengths == 0)]
-    check = absent(f"lines of {lines.path.name} without a picture", empty)
-    return Part(rows, files, frame[order]), [check]
+    return Part(rows, files, frame[order]), [
+        absent(f"lines of {lines.path.name} without a picture", empty),
+        absent(f"lines of {lines.path.name} with several cameras", [f"line {row + 1}" for row in mixed]),
+    ]
 
 
 def _indexed(root: Path, lists: Path, side: str, split: Split) -> tuple[Part, list[Check]]:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sttreid.data.readers.checks import absent, unmatched
+from sttreid.data.readers.checks import Check, absent, unmatched
 from sttreid.data.readers.folders import locate, read_lines, subfolders
 from sttreid.data.readers.matlab import read_queries, read_table
 from sttreid.data.readers.names import Ints, differing, firsts, numbers, owners, parse, ranges
@@ -66,46 +66,51 @@ def read_mars(folder: Path, strict: bool = False) -> Tracklets:
 
     Raises:
         InputError: it is no MARS; a list or an index is missing, cannot be read or points outside of what it
-            indexes; a tracklet's pictures are not all of its identity, camera and track; ``strict``, and a
-            count is off or a picture is missing.
+            indexes; a tracklet's pictures are not all of its identity and camera; ``strict``, and a count is
+            off or a picture is missing.
     """
     root = locate(folder, "mars")
-    train, lost = _part(root, "train")
-    test, lost_test = _part(root, "test")
+    train, checks = _part(root, "train")
+    test, found = _part(root, "test")
     test.rows["query"] = read_queries(root / "info" / "query_IDX.mat", "query_IDX", len(test.rows))
-    gone = [
-        absent("lines of train_name.txt without a picture", lost),
-        absent("lines of test_name.txt without a picture", lost_test),
-    ]
-    return assemble("MARS", root, [train, test], OFFICIAL, _counts, gone, strict)
+    return assemble("MARS", root, [train, test], OFFICIAL, _counts, [*checks, *found], strict)
 
 
-def _part(root: Path, side: str) -> tuple[Part, list[str]]:
-    """The tracklets of one side, and the names that no picture has."""
+def _part(root: Path, side: str) -> tuple[Part, list[Check]]:
+    """The tracklets of one side."""
     path = root / "info" / f"{side}_name.txt"
     names = pa.array(read_lines(path), pa.string())
     fields = parse(names, PICTURE, lambda line: f"{path}:{line + 1}", EXAMPLE)
-    frame, track = numbers(fields["frame"]), numbers(fields["track"])
     identity = numbers(pc.replace_substring(fields["identity"], "00-1", "-1"))
-    table = root / "info" / f"tracks_{side}_info.mat"
-    spans = read_table(table, f"track_{side}_info", 4)
-    lengths = _lengths(table, spans, path, len(names))
+    camera, track, frame = (numbers(fields[key]) for key in ("camera", "track", "frame"))
+    index = root / "info" / f"tracks_{side}_info.mat"
+    spans = read_table(index, f"track_{side}_info", 4)
+    lengths = _lengths(index, spans, path, len(names))
     picked = _sorted(spans[:, 0] - 1, lengths, frame)
-    _check_owner(table, names, picked, lengths, identity[picked], spans[:, 2], "identity")
-    _check_owner(table, names, picked, lengths, numbers(fields["camera"])[picked], spans[:, 3], "camera")
-    _check_owner(table, names, picked, lengths, track[picked], firsts(track[picked], lengths), "track")
+    _check_owner(index, names, picked, lengths, identity[picked], spans[:, 2], "identity")
+    _check_owner(index, names, picked, lengths, camera[picked], spans[:, 3], "camera")
     gone = ~_present(root / f"bbox_{side}", names)
-    rows = pd.DataFrame({"identity": spans[:, 2], "camera": spans[:, 3], "length": lengths, "split": side})
+    mixed = owners(lengths)[differing(track[picked], lengths, firsts(track[picked], lengths))]
+    shared = np.flatnonzero(np.bincount(picked, minlength=len(names)) > 1)
+    rows = _rows(spans, side).assign(length=lengths)
+    rows["missing"] = np.bincount(owners(lengths)[gone[picked]], minlength=len(lengths))
+    return Part(rows, names.take(pa.array(picked)), frame[picked]), [
+        absent(f"lines of {path.name} without a picture", names.filter(pa.array(gone)).to_pylist()),
+        absent(f"lines of {path.name} in several tracklets", [f"line {line + 1}" for line in shared]),
+        absent(f"rows of {index.name} with several tracks", [f"row {row + 1}" for row in np.unique(mixed)]),
+    ]
+
+
+def _rows(spans: Ints, side: str) -> pd.DataFrame:
+    rows = pd.DataFrame({"identity": spans[:, 2], "camera": spans[:, 3], "split": side})
     rows["query"], rows["gallery"] = False, side == "test"
     rows["kind"] = rows["identity"].map(_KINDS).fillna(PERSON)
     rows["folder"] = [f"bbox_{side}/{'00-1' if number < 0 else f'{number:04d}'}" for number in spans[:, 2]]
-    rows["missing"] = np.bincount(owners(lengths)[gone[picked]], minlength=len(lengths))
-    part = Part(rows, names.take(pa.array(picked)), frame[picked])
-    return part, names.filter(pa.array(gone)).to_pylist()
+    return rows
 
 
 def _lengths(path: Path, spans: Ints, lines: Path, count: int) -> Ints:
-    """Pictures of every tracklet, whose lines must exist and belong to no other."""
+    """Pictures of every tracklet, whose lines must exist."""
     start, end = spans[:, 0], spans[:, 1]
     broken = (start < 1) | (end < start) | (end > count)
     if broken.any():
@@ -114,10 +119,8 @@ def _lengths(path: Path, spans: Ints, lines: Path, count: int) -> Ints:
             f"{path}: row {row + 1}: start and end must be lines of {lines}, 1 to {count},"
             f" got {start[row]} to {end[row]}"
         )
-    used = np.bincount(ranges(start - 1, end - start + 1), minlength=count)
-    if (used > 1).any():
-        raise InputError(f"{path}: a picture must have one tracklet, got two for {lines}:{used.argmax() + 1}")
-    return end - start + 1
+    found: Ints = end - start + 1
+    return found
 
 
 def _sorted(starts: Ints, lengths: Ints, frames: Ints) -> Ints:

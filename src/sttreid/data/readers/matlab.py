@@ -71,8 +71,8 @@ def _load(path: Path, key: str) -> Array:
     except Exception as error:  # what scipy raises on damaged files is anything from TypeError to zlib.error
         raise InputError(f"{path}: cannot be read as a MATLAB or NumPy file ({error})") from error
     if key not in content:
-        known = [name for name in content or _variables(path) if not name.startswith("__")]
-        raise InputError(f"{path}: the variable {key!r} is missing, found {', '.join(known) or 'none'}")
+        known = ", ".join(sorted(_variables(path)))
+        raise InputError(f"{path}: the variable {key!r} is missing, found {known or 'none'}")
     return np.asarray(content[key])
 
 
@@ -89,6 +89,7 @@ def _variables(path: Path) -> list[str]:
 
 
 def _whole(path: Path, key: str, array: Array) -> Ints:
-    if array.dtype.kind not in "iuf" or not array.size or (array != np.floor(array)).any():
+    number = array.dtype.kind in "iuf" and array.size > 0 and bool(np.isfinite(array).all())
+    if not number or (array != np.floor(array)).any():
         raise InputError(f"{path}: {key!r} must hold whole numbers, got {array.dtype} {array.shape}")
     return array.astype(np.int64)
