@@ -107,14 +107,21 @@ def test_missing_and_surplus_pictures_are_told(tmp_path: Path, monkeypatch: pyte
     assert "got 3" in refusal(root, strict=True)
 
 
-def test_the_index_decides_the_camera_and_is_compared_with_the_names(tmp_path: Path) -> None:
+def test_the_index_decides_identity_and_camera_and_is_compared_with_the_names(
+    tmp_path: Path,
+) -> None:
     root = sets.ls_vid(tmp_path)
     table = sets.ls_table(sets.LS_TEST)
     table[1, 3] = 9
+    table[4, 2] = 8
     sets.write_index(root / "test" / "data", "test", table, [1])
     found = read_ls_vid(root)
     assert found.table["camera"].tolist()[-5] == 9
-    assert any(line.startswith("test tracklets of another camera") for line in found.mismatches)
+    assert found.table["identity"].tolist()[-2] == 8
+    where = root / "list_sequence" / "list_seq_test.txt"
+    for words, line in (("camera", 2), ("identity", 5)):
+        told = f"test tracklets of another {words} than in info_test.mat: must be 0, got 1"
+        assert f"{told} (1 too many; the first is {where}:{line})" in found.mismatches
 
 
 @pytest.mark.parametrize(
@@ -151,15 +158,18 @@ def test_a_tracklet_stands_in_the_list_once(tmp_path: Path) -> None:
     assert refusal(root) == f"{path}:4: a tracklet must stand in the list once, got it again"
 
 
-def test_an_index_of_another_list_is_refused(tmp_path: Path) -> None:
+def test_an_index_with_other_rows_than_the_list_is_refused(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
-    data = root / "test" / "data"
-    table = sets.ls_table(sets.LS_TEST)
-    sets.write_index(data, "test", table[:5], [1])
+    sets.write_index(root / "test" / "data", "test", sets.ls_table(sets.LS_TEST)[:5], [1])
     assert "must have a row for each of 6 lines" in refusal(root)
-    table[3, 2] = 8
-    sets.write_index(data, "test", table, [1])
-    assert f"{data / 'info_test.mat'}: row 4: must be of identity 2" in refusal(root)
+
+
+def test_a_line_that_ends_in_a_slash_means_all_pictures_of_its_folder(tmp_path: Path) -> None:
+    root = sets.ls_vid(tmp_path)
+    path = root / "list_sequence" / "list_seq_train.txt"
+    path.write_text(path.read_text().replace("0002/0002_0001_1_0007", "0002/"))
+    found = read_ls_vid(root)
+    assert [found.pictures(row) for row in range(3)] == expected(1)[:3]
 
 
 def test_pictures_of_two_cameras_are_told_and_misnamed_ones_refused(tmp_path: Path) -> None:

@@ -46,7 +46,11 @@ def test_a_complete_copy_passes_every_check(tmp_path: Path, monkeypatch: pytest.
     root = sets.prid(tmp_path)
     counts = dict(zip(prid2011.OFFICIAL, [3, 3, 12, 3, 3], strict=True))
     monkeypatch.setattr(prid2011, "OFFICIAL", counts)
-    assert read_prid2011(root).mismatches == ("persons in all splits: must be 178, got 6 (172 too few)",)
+    assert read_prid2011(root).mismatches == (
+        "persons of camera a: must be 385, got 8 (377 too few)",
+        "persons of camera b: must be 749, got 8 (741 too few)",
+        "persons in all splits: must be 178, got 6 (172 too few)",
+    )
     assert "178" in refusal(root, strict=True)
 
 

@@ -5,8 +5,9 @@
     prid_2011/multi_shot/cam_a/person_0001/0001.png              the level prid_2011 may be missing
     splits_prid2011.json                                         [{"train": ["person_0001"], "test": [...]}]
 
-The ten splits, of the 178 persons whose sequences are long enough, are not part of the release; they are
-those that came with iLIDS-VID, as lists of folder names.
+The first 200 persons of both cameras are the same people. The ten splits, of the 178 persons whose sequences
+are long enough, are not part of the release; they are those that came with iLIDS-VID, as lists of folder
+names.
 """
 
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sttreid.data.readers.checks import Check
-from sttreid.data.readers.folders import first_of, locate
+from sttreid.data.readers.folders import first_of, locate, subfolders
 from sttreid.data.readers.pairs import check_index, read_pairs, split_counts
 from sttreid.data.readers.tracklets import Tracklets, assemble
 from sttreid.errors import InputError
@@ -56,7 +57,13 @@ def read_prid2011(folder: Path, split: int = 1, strict: bool = False) -> Trackle
     chosen = splits[split - 1]
     parts, found = read_pairs(root, cameras, chosen["train"], chosen["test"], PICTURE, EXAMPLE)
     persons = {person for halves in splits for half in halves.values() for person in half}
-    checks = (Check("official splits", 10, len(splits)), Check("persons in all splits", 178, len(persons)))
+    seen = [len(subfolders(camera)) for camera in cameras]
+    checks = (
+        Check("persons of camera a", 385, seen[0]),
+        Check("persons of camera b", 749, seen[1]),
+        Check("official splits", 10, len(splits)),
+        Check("persons in all splits", 178, len(persons)),
+    )
     return assemble(
         f"PRID2011, split {split}", root, parts, OFFICIAL, split_counts, (*found, *checks), strict
     )
