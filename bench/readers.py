@@ -6,7 +6,6 @@ links for LS-VID). The reader runs in a process of its own, strictly: the tree's
 
 import argparse
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -55,7 +54,9 @@ def _read(name: str, folder: Path) -> Cost:
 
 
 def _memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """MB at most so far, of this process alone: getrusage's figure would start with its parent's (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
     if given.sheet:
         for sentence in write_sheet(found, given.sheet, given.tracklets, given.seed):
             print(sentence)
-        print(f"{given.sheet} shows {given.tracklets} tracklets at most")
+        print(f"contact sheet: {given.sheet}")
 
 
 if __name__ == "__main__":

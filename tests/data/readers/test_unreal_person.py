@@ -38,8 +38,14 @@ def test_identity_and_camera_are_pairs(tmp_path: Path) -> None:
     assert (table["split"] == "train").all()
 
 
-def test_one_release_alone_and_the_cameras_that_are_missing(tmp_path: Path) -> None:
-    found = read_unreal_person(sets.unreal(tmp_path) / "unreal_v3.1")
+@pytest.mark.parametrize("name", ["unreal_v3.1", "a link", "."])
+def test_one_release_alone_and_the_cameras_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    root = sets.unreal(tmp_path)
+    (root / "a link").symlink_to(root / "unreal_v3.1", target_is_directory=True)
+    monkeypatch.chdir(root / "unreal_v3.1" if name == "." else root)
+    found = read_unreal_person(Path(name))
     assert found.table["identity"].tolist() == [1_000_333]
     assert found.pictures(0)[0] == PurePosixPath("unreal_v3.1/images/333_c016_2.jpg")
     assert "cameras of scene 2: must be 16, got 0 (16 too few)" in found.mismatches

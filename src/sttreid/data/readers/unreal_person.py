@@ -57,9 +57,10 @@ def read_unreal_person(folder: Path, gap: int = 10, strict: bool = False) -> Tra
     """
     if gap < 1:
         raise InputError(f"gap must be at least 1, got {gap}")
-    alone = _RELEASE.fullmatch(folder.resolve().name) and folder.is_dir()
-    root = folder.parent if alone else locate(folder, "unreal_person")
-    releases = [folder] if alone else [path for path in subfolders(root) if _RELEASE.fullmatch(path.name)]
+    real = folder.resolve()  # the name says scene and version, so it must be that of the folder itself
+    alone = real.is_dir() and _RELEASE.fullmatch(real.name) is not None
+    root = real.parent if alone else locate(folder, "unreal_person")
+    releases = [real] if alone else [path for path in subfolders(root) if _RELEASE.fullmatch(path.name)]
     pictures = [path / "images" for path in releases if (path / "images").is_dir()]
     if pictures:
         part = _cut(root, pictures, gap)
