@@ -1,3 +1,4 @@
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -86,6 +87,12 @@ def test_tracklets_and_pictures_are_sorted_as_numbers(tmp_path: Path) -> None:
     found = read_duke_video(root)
     assert [PurePosixPath(name).name for name in found.table["folder"][2:5]] == ["0001", "9", "10"]
     assert found.frames[6:9].tolist() == [2, 9_999, 10_000]
+
+
+def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    root = sets.duke(tmp_path)
+    (root / "train" / "0030" / "0001").rename(root / "train" / "0030" / os.fsdecode(b"\xff1"))
+    assert "a folder's name must be text in UTF-8, got '\\udcff1'" in refusal(root)
 
 
 @pytest.mark.parametrize(

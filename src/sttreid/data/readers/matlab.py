@@ -1,4 +1,9 @@
-"""Tables of whole numbers from MATLAB files of both containers, and from NumPy files."""
+"""Tables of whole numbers from MATLAB files of both containers, and from NumPy files.
+
+Files that are cut short, empty or of another kind end with a sentence. Single wrong bytes inside a MATLAB 5
+file that was saved without compression can crash SciPy's compiled reader itself; compressed files, MATLAB's
+default, carry a checksum that tells.
+"""
 
 from pathlib import Path
 from typing import Any
