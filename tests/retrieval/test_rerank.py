@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from sttreid.errors import InputError
 from sttreid.retrieval import rerank as module
-from sttreid.retrieval.metrics import evaluate
+from sttreid.retrieval.evaluation import evaluate_distances
+from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.protocol import EMBEDDED
 from sttreid.retrieval.rerank import rerank
 
@@ -115,8 +116,12 @@ def clustered(people=40, each=8, seed=0, width=12):
 
 
 def test_accuracy_rises_where_people_form_clusters():
-    queries, gallery, *labels = clustered()
-    plain, again = (evaluate(rerank(queries, gallery, 10, 3, w), *labels, EMBEDDED).mAP for w in (1.0, 0.3))
+    queries, gallery, *columns = clustered()
+    sides = Labels(*columns[:2]), Labels(*columns[2:])
+    plain, again = (
+        evaluate_distances(rerank(queries, gallery, 10, 3, weight), *sides, EMBEDDED).mAP
+        for weight in (1.0, 0.3)
+    )
     assert again > plain + 0.05
 
 

@@ -10,8 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sttreid.distances import cosine
-from sttreid.retrieval.metrics import evaluate
+from sttreid.retrieval import Labels, evaluate
 from sttreid.retrieval.protocol import EMBEDDED
 from sttreid.training.looks import accuracies, rank1
 from tests.sections import small_network
@@ -51,8 +50,8 @@ def test_rank1_equals_the_loop_and_the_evaluation(problem):
     found, expected = rank1(*problem), naive(features, identities.tolist(), cameras.tolist())
     assert found == pytest.approx(expected, nan_ok=True)
     if not math.isnan(found):
-        labels = (identities.numpy(), cameras.numpy())
-        result = evaluate(cosine(features, features).numpy(), *labels, *labels, EMBEDDED)
+        labels = Labels(identities, cameras)
+        result = evaluate(features, features, labels, labels, EMBEDDED)
         assert found == pytest.approx(result.rank1)
 
 
