@@ -1,7 +1,7 @@
 """One set of features under every protocol: `python -m bench.protocols`.
 
-The features are drawn at random with the counts of MARS (bench/trial.py). Nothing but the protocol changes from
-row to row.
+The features are drawn at random with the counts of MARS (bench/trial.py). Nothing but the protocol changes
+from row to row.
 """
 
 import tempfile
