@@ -4,10 +4,20 @@ import json
 import stat
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from sttreid.errors import InputError
-from sttreid.files import read_json, replace_folder, write_bytes, write_json, write_text
+from sttreid.files import (
+    read_json,
+    read_table,
+    replace_folder,
+    write_bytes,
+    write_json,
+    write_table,
+    write_text,
+)
 
 
 def test_content_arrives_and_folders_are_made(tmp_path):
@@ -83,6 +93,77 @@ def test_broken_json_is_refused_with_its_name(tmp_path, content, reason):
 def test_a_missing_file_is_refused_with_its_name(tmp_path):
     with pytest.raises(InputError, match=r"none\.json: cannot be read \(No such file"):
         read_json(tmp_path / "none.json")
+
+
+@pytest.fixture
+def table():
+    """Rows of every type that the project writes."""
+    columns = {"query": np.arange(3), "ap": [0.1, np.nan, 1 / 3], "source": ["a", "ü", "c"]}
+    return pd.DataFrame(columns, index=[5, 2, 9])
+
+
+def test_a_table_is_read_back_without_its_row_names(tmp_path, table):
+    write_table(tmp_path / "deep" / "t.parquet", table)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "deep" / "t.parquet"), table.reset_index(drop=True))
+
+
+def test_an_empty_table_is_read_back(tmp_path):
+    write_table(tmp_path / "t.parquet", pd.DataFrame())
+    assert read_table(tmp_path / "t.parquet").shape == (0, 0)
+
+
+def test_equal_tables_give_equal_bytes(tmp_path, table):
+    write_table(tmp_path / "one", table)
+    write_table(tmp_path / "two", table.reset_index(drop=True))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_file_and_no_other(tmp_path, table, monkeypatch):
+    path = tmp_path / "t.parquet"
+    write_table(path, table)
+    with pytest.raises((ValueError, TypeError)):
+        write_table(path, pd.DataFrame({"a": [object()]}))
+
+    def refuse(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        write_table(path, table.head(1))
+    assert [p.name for p in tmp_path.iterdir()] == ["t.parquet"]
+    assert len(read_table(path)) == 3
+
+
+@pytest.mark.parametrize("kept", [0, 3, 0.5, 0.99])
+def test_a_cut_table_is_refused_with_its_name(tmp_path, table, kept):
+    path = tmp_path / "t.parquet"
+    write_table(path, table)
+    content = path.read_bytes()
+    path.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
+    with pytest.raises(InputError, match=r"t\.parquet: must be a Parquet table \(.+\)"):
+        read_table(path)
+
+
+def test_a_damaged_table_is_read_or_refused_in_one_line(tmp_path, table):
+    path = tmp_path / "t.parquet"
+    write_table(path, table)
+    content, rng, sentences = path.read_bytes(), np.random.default_rng(0), []
+    for place in rng.integers(0, len(content), 300):
+        damaged = bytearray(content)
+        damaged[place] ^= rng.integers(1, 256)
+        path.write_bytes(damaged)
+        try:
+            read_table(path)
+        except InputError as error:
+            sentences.append(str(error))
+    assert len(sentences) > 30
+    assert all(sentence.startswith(f"{path}: must be a Parquet table (") for sentence in sentences)
+    assert not any("\n" in sentence for sentence in sentences)
+
+
+def test_a_missing_table_is_refused_with_its_name(tmp_path):
+    with pytest.raises(InputError, match=r"none\.parquet: cannot be read \(No such file"):
+        read_table(tmp_path / "none.parquet")
 
 
 def test_a_finished_folder_takes_the_place_of_the_old_one(tmp_path):

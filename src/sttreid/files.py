@@ -74,9 +74,14 @@ def read_table(path: Path) -> pd.DataFrame:
         InputError: the file cannot be read, or is no Parquet.
     """
     try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: must be a Parquet table ({error})") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return pd.read_parquet(io.BytesIO(content))
+    except Exception as error:  # what is damaged shows as anything, a KeyError of pandas included
+        reason = " ".join(str(error).split())  # some are of several lines
+        raise InputError(f"{path}: must be a Parquet table ({reason})") from error
 
 
 def replace_folder(folder: Path, by: Path) -> None:
