@@ -10,6 +10,7 @@ With one seed an interval says nothing about training again.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from zlib import crc32
 
 import numpy as np
@@ -124,6 +125,10 @@ def difference(
     Raises:
         InputError: as :func:`interval`; or the data sets or their queries differ.
     """
+    if len(ours) != len(theirs):
+        raise InputError(
+            f"a paired comparison needs the same data sets, got {len(ours)} of ours, {len(theirs)} of theirs"
+        )
     for one, other in zip(ours, theirs, strict=True):
         same = one.place == other.place and np.array_equal(one.identities, other.identities)
         if not same or not np.array_equal(one.counts, other.counts):
@@ -147,9 +152,9 @@ def resampled(samples: Sequence[Sample], resamples: int, seed: int) -> Doubles:
     if len(seeds) != 1:
         raise InputError(f"samples must be there, and of equally many seeds, got {sorted(seeds)}")
     count = seeds.pop()
-    weights = _draws(resamples, count, [seed]) / count  # [R, S]
+    weights = _draws(resamples, count, (seed,)) / count  # [R, S]
     people: Mapping[tuple[str, int], Doubles] = {
-        (one.place, len(one.counts)): _draws(resamples, len(one.counts), [seed, crc32(one.place.encode())])
+        (one.place, len(one.counts)): _draws(resamples, len(one.counts), (seed, crc32(one.place.encode())))
         for one in samples
     }
     total = np.zeros(resamples)
@@ -159,9 +164,12 @@ def resampled(samples: Sequence[Sample], resamples: int, seed: int) -> Doubles:
     return total / len(samples)
 
 
-def _draws(resamples: int, count: int, seed: list[int]) -> Doubles:
+@lru_cache(maxsize=8)  # a report asks for the same people hundreds of times; MARS takes 5 MB
+def _draws(resamples: int, count: int, seed: tuple[int, ...]) -> Doubles:
     rng = np.random.default_rng([*seed, count])
-    return rng.multinomial(count, np.full(count, 1 / count), resamples).astype(float)
+    draws = rng.multinomial(count, np.full(count, 1 / count), resamples).astype(float)
+    draws.setflags(write=False)
+    return draws
 
 
 def _ends(draws: Doubles) -> tuple[float, float]:

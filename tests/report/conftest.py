@@ -1,18 +1,29 @@
-"""Results as the stages write them, with numbers that can be checked by head."""
+"""Results as the stages write them, with numbers that can be checked by head, and the queries behind them."""
 
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
 import pytest
 
+from sttreid.report.evidence import evidence
+from sttreid.report.summary import arms, matrix
+from sttreid.retrieval.protocol import Protocol
+
 TARGETS = ["campus", "winter", "station"]
-PROTOCOL = {
-    "name": "embedded",
-    "source": "Made for these tests.",
-    "queries": "test",
-    "gallery": "test and distractors",
-    "excluded": "same identity and camera",
-    "average_precision": "step",
-    "unmatched": "drop",
-    "ties": "pessimistic",
-}
+QUERIES = {"campus": 100, "winter": 200, "station": 300}  # so that all rates are whole numbers of queries
+EACH = 5  # queries of an identity
+PROTOCOL = asdict(
+    Protocol(
+        name="embedded",
+        source="Made for these tests.",
+        gallery="all",
+        excluded="same identity and camera",
+        average_precision="step",
+        unmatched="drop",
+        ties="pessimistic",
+    )
+)
 
 
 def numbers(rank1, target):
@@ -26,7 +37,14 @@ def numbers(rank1, target):
         "mAP": rank1 / 2,
         "mINP": rank1 / 4,
     }
-    counts = {"queries": 100 + place, "dropped": place, "gallery": 120 + 2 * place, "distractors": 20 + place}
+    counts = {
+        "queries": QUERIES[target],
+        "unmatched": place,
+        "gallery": 120 + 2 * place,
+        "distractors": 20 + place,
+        "left_out": 3 * place,
+        "junk": 5 * place,
+    }
     return {**rates, **counts}
 
 
@@ -55,6 +73,83 @@ def cell(variant, seed, train, rank1=0.4):
         "targets": targets,
         **looks,
     }
+
+
+def per_query(content, target, **place):
+    """The queries behind one cell: the first ones are matched at rank 1, the others at rank 7.
+
+    All have the average precision of the mean, so that only seeds spread the mAP. Those that nothing matches
+    come last. Later queries are seen less and for longer.
+    """
+    counted, unmatched = content["queries"], content["unmatched"]
+    query = np.arange(counted + unmatched)
+    there = query < counted
+    return pd.DataFrame(
+        {
+            "query": query,
+            "identity": 10 + query // EACH,
+            "first_hit": np.where(there, np.where(query < round(content["rank1"] * counted), 1, 7), 0),
+            "ap": np.where(there, content["mAP"], np.nan),
+            "inp": np.where(there, content["mINP"], np.nan),
+            "length": 10 + query // EACH,
+            "visibility": 1 - query / len(query),
+            "target": target,
+            **place,
+        }
+    )
+
+
+@pytest.fixture
+def asked():
+    """Cross-domain results -> their per-query results."""
+
+    def frame(results):
+        rows = [
+            per_query(content, target, source=source, seed=one["seed"])
+            for one in results
+            for source, targets in one["sources"].items()
+            for target, content in targets.items()
+        ]
+        return pd.concat(rows, ignore_index=True)
+
+    return frame
+
+
+@pytest.fixture
+def tried():
+    """Ablation cells -> their per-query results."""
+
+    def frame(cells):
+        rows = [
+            per_query(content, target, variant=one["variant"], seed=one["seed"])
+            for one in cells
+            for target, content in one["targets"].items()
+        ]
+        return pd.concat(rows, ignore_index=True)
+
+    return frame
+
+
+@pytest.fixture
+def cross(asked):
+    """Cross-domain results -> their long table and the evidence behind it."""
+
+    def both(results, targets=TARGETS):
+        table = matrix(results, targets, "unreal")
+        return table, evidence(asked(results), "source", table)
+
+    return both
+
+
+@pytest.fixture
+def ablated(tried):
+    """Ablation cells -> their long table and the evidence behind it."""
+
+    def both(cells):
+        table = arms(cells)
+        return table, evidence(tried(cells), "variant", table)
+
+    return both
 
 
 @pytest.fixture

@@ -5,15 +5,20 @@ from xml.etree import ElementTree
 import pytest
 
 from sttreid.report.figure import FAINT, figure
+from sttreid.report.summary import arms, matrix
 
 TARGETS = ["campus", "winter", "station"]
 NAME = "{http://www.w3.org/2000/svg}"
 
 
+def draw(results, cells, fitted=0.95):
+    return figure(matrix(results, TARGETS, "unreal"), arms(cells), TARGETS, fitted)
+
+
 @pytest.fixture
 def picture(results, cells):
     """The drawn picture of two seeds."""
-    return ElementTree.fromstring(figure(results, cells, TARGETS, "unreal", 0.95))
+    return ElementTree.fromstring(draw(results, cells))
 
 
 def words(picture):
@@ -48,12 +53,12 @@ def test_arms_that_are_not_comparable_are_faint_and_starred(picture):
 
 
 def test_an_arm_at_the_threshold_is_comparable(results, cells):
-    assert "vanilla *" not in figure(results, cells, TARGETS, "unreal", 0.96)
-    assert "vanilla *" in figure(results, cells, TARGETS, "unreal", 0.961)
+    assert "vanilla *" not in draw(results, cells, 0.96)
+    assert "vanilla *" in draw(results, cells, 0.961)
 
 
 def test_no_star_is_explained_where_none_is_drawn(results, cells):
-    assert "*" not in figure(results, cells, TARGETS, "unreal", 0.3)
+    assert "*" not in draw(results, cells, 0.3)
 
 
 def test_nothing_lies_outside_the_picture(picture):
@@ -72,7 +77,7 @@ def test_results_of_zero_can_be_drawn(results, cells):
     ):
         for numbers in content.values():
             numbers["rank1"] = 0.0
-    text = figure(results, cells, TARGETS, "unreal", 0.95)
+    text = draw(results, cells)
     assert "nan" not in text
     assert words(ElementTree.fromstring(text)).count("0.0") == 21 + 4
 
@@ -80,7 +85,7 @@ def test_results_of_zero_can_be_drawn(results, cells):
 def test_names_are_escaped_and_equal_results_give_equal_text(results, cells):
     for cell in cells:
         cell["variant"] = cell["variant"].replace("vanilla", "a<b&c")
-    text = figure(results, cells, TARGETS, "unreal", 0.95)
+    text = draw(results, cells)
     assert "a<b&c" in words(ElementTree.fromstring(text))
-    assert text == figure(results, cells, TARGETS, "unreal", 0.95)
+    assert text == draw(results, cells)
     assert len(text.encode()) < 300_000

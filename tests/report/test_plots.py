@@ -9,21 +9,60 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sttreid.report import plots
-from sttreid.report.summary import RATES
+from sttreid.report.summary import RATES, SETTINGS, arms, matrix
 
 TARGETS = ["campus", "winter", "station"]
 
 
 def test_the_cross_domain_table_has_one_row_a_cell(results):
-    table = plots.cross_domain(results, TARGETS, "unreal")
+    table = plots.cross_domain(matrix(results, TARGETS, "unreal"))
     assert list(table.columns) == ["source", "target", *RATES]
     assert len(table) == 21
     cell = table[(table["source"] == "winter") & (table["target"] == "campus")]
     assert cell[["rank1", "mAP"]].to_numpy().tolist() == [[0.35, 0.175]]
 
 
+def test_the_cmc_has_a_row_a_rank_and_a_column_a_setting(results, asked):
+    curve = plots.cmc(asked(results), matrix(results, TARGETS, "unreal"))
+    assert list(curve.columns) == ["rank", *SETTINGS]
+    assert curve["rank"].tolist() == list(range(1, 21))
+    at_first = {"in_domain": 0.55, "cross_domain": 0.35, "direct_transfer": 0.25, "untrained": 0.04}
+    for setting, share in at_first.items():
+        expected = [share] * 6 + [1.0] * 14  # all others are matched at rank 7
+        assert curve[setting].tolist() == pytest.approx(expected)
+
+
+def test_the_cmc_is_the_mean_over_cells_of_shares_counted_one_by_one(results, asked):
+    queries = asked(results)
+    rng = np.random.default_rng(0)
+    hits = rng.integers(0, 40, len(queries))  # 0: no match, and some beyond the curve
+    queries["first_hit"] = np.where(queries["ap"].notna(), hits, 0)
+    curve = plots.cmc(queries, matrix(results, TARGETS, "unreal"))
+    for rank in (1, 2, 13, 20):
+        shares = []
+        for source in TARGETS:
+            for target in set(TARGETS) - {source}:
+                rows = queries[(queries["source"] == source) & (queries["target"] == target)]
+                first = [hit for hit, ap in zip(rows["first_hit"], rows["ap"], strict=True) if ap == ap]
+                shares.append(sum(1 <= hit <= rank for hit in first) / len(first))
+        assert curve["cross_domain"][rank - 1] == pytest.approx(np.mean(shares), abs=1e-12)
+
+
+def test_a_query_that_nothing_matches_but_counts_lowers_the_whole_cmc(results, asked):
+    queries = asked(results[:1])
+    queries["ap"] = queries["ap"].fillna(0.0)  # as a protocol with unmatched queries that score 0
+    curve = plots.cmc(queries, matrix(results[:1], TARGETS, "unreal"))
+    assert curve["in_domain"].iloc[-1] == pytest.approx((1 + 200 / 201 + 300 / 302) / 3)
+
+
+def test_a_setting_without_cells_has_no_curve(results, asked):
+    curve = plots.cmc(asked(results), matrix(results, ["winter"], "unreal"))
+    assert "cross_domain" not in curve
+    assert curve["in_domain"][0] == pytest.approx(0.55)
+
+
 def test_the_ablation_table_has_one_row_a_variant_and_setting(cells):
-    table = plots.ablation(cells)
+    table = plots.ablation(arms(cells))
     assert list(table.columns) == ["variant", "setting", *RATES]
     assert table[["variant", "setting", "rank1", "mAP"]].round(9).to_numpy().tolist() == [
         ["vanilla", "in_domain", 0.45, 0.225],
@@ -82,7 +121,7 @@ def test_text_is_tab_separated_and_reads_back():
 
 
 def test_the_wide_table_has_one_row_a_variant_for_one_bar(cells):
-    long = plots.ablation(cells)
+    long = plots.ablation(arms(cells))
     table = plots.wide(long)
     assert table["variant"].tolist() == ["vanilla", "spatial"]
     for _, row in long.iterrows():

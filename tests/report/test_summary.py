@@ -30,8 +30,8 @@ def test_the_matrix_has_every_seed_source_and_target_with_its_setting(results):
     ).all()
 
 
-def test_cross_domain_metrics_are_means_over_seeds_and_cells(results):
-    content = cross_domain(results, TARGETS, "unreal")
+def test_cross_domain_metrics_are_means_over_seeds_and_cells(results, cross):
+    content = cross_domain("embedded", *cross(results))
     settings = {"in_domain": 0.55, "cross_domain": 0.35, "direct_transfer": 0.25, "untrained": 0.04}
     assert {name: content["rank1"][name] for name in settings} == pytest.approx(settings)
     assert content["rank1"]["histogram"] == 0.25
@@ -40,13 +40,36 @@ def test_cross_domain_metrics_are_means_over_seeds_and_cells(results):
     assert set(content["mAP"]) == {*settings, "histogram", "equalised", *TARGETS, "unreal"}
 
 
-def test_cross_domain_metrics_name_protocol_seeds_and_counts(results):
-    content = cross_domain(results, TARGETS, "unreal")
+def test_cross_domain_metrics_have_the_interval_of_every_setting(results, cross):
+    table, known = cross(results)
+    content = cross_domain("embedded", table, known)
+    assert content["interval"]["mAP"] == {
+        "in_domain": {"low": 0.25, "high": 0.3},  # every query has the mean: only the seeds spread
+        "cross_domain": {"low": 0.15, "high": 0.2},
+        "direct_transfer": {"low": 0.1, "high": 0.15},
+        "untrained": {"low": 0.02, "high": 0.02},
+        "histogram": {"low": 0.125, "high": 0.125},
+        "equalised": {"low": 0.25, "high": 0.25},
+    }
+    assert set(content["interval"]["rank1"]) == set(content["interval"]["mAP"])
+    for setting, ends in content["interval"]["rank1"].items():
+        assert ends["low"] < content["rank1"][setting] < ends["high"]
+    expected = known.interval([(target, target) for target in TARGETS], "rank1")
+    assert content["interval"]["rank1"]["in_domain"] == {
+        "low": round(expected.low, 4),
+        "high": round(expected.high, 4),
+    }
+
+
+def test_cross_domain_metrics_name_protocol_seeds_and_counts(results, cross):
+    content = cross_domain("embedded", *cross(results))
     assert (content["protocol"], content["seeds"]) == ("embedded", 2)
-    assert content["queries"] == {"campus": 100, "winter": 101, "station": 102}
-    assert content["dropped"] == {"campus": 0, "winter": 1, "station": 2}
+    assert content["queries"] == {"campus": 100, "winter": 200, "station": 300}
+    assert content["unmatched"] == {"campus": 0, "winter": 1, "station": 2}
     assert content["gallery"] == {"campus": 120, "winter": 122, "station": 124}
     assert content["distractors"] == {"campus": 20, "winter": 21, "station": 22}
+    assert content["left_out"] == {"campus": 0, "winter": 3, "station": 6}
+    assert content["junk"] == {"campus": 0, "winter": 5, "station": 10}
 
 
 def test_shifts_are_drops_from_the_targets_own_model(results, domains):
@@ -72,19 +95,23 @@ def test_the_order_of_a_pair_does_not_matter(results, domains):
     pd.testing.assert_frame_equal(shifts(table, domains), expected)
 
 
-def test_metrics_have_four_digits(results):
-    results[0]["sources"]["unreal"]["winter"]["rank1"] = 0.123456
-    assert cross_domain(results[:1], TARGETS, "unreal")["rank1"]["unreal"]["winter"] == 0.1235
+def test_metrics_have_four_digits(results, cross):
+    for target in TARGETS:
+        results[0]["sources"]["unreal"][target]["mAP"] = 0.123456
+    content = cross_domain("embedded", *cross(results[:1]))
+    assert content["mAP"]["unreal"]["winter"] == content["mAP"]["direct_transfer"] == 0.1235
+    assert content["interval"]["mAP"]["direct_transfer"] == {"low": 0.1235, "high": 0.1235}
 
 
-def test_one_target_alone_has_no_cross_domain_setting(results):
-    content = cross_domain(results, ["winter"], "unreal")
-    assert "cross_domain" not in content["rank1"]
+def test_one_target_alone_has_no_cross_domain_setting(results, cross):
+    content = cross_domain("embedded", *cross(results, ["winter"]))
+    assert "cross_domain" not in {*content["rank1"], *content["interval"]["rank1"]}
     assert content["rank1"]["winter"] == {"winter": 0.55}
 
 
-def test_the_order_of_the_seeds_changes_nothing(results):
-    assert cross_domain(results[::-1], TARGETS, "unreal") == cross_domain(results, TARGETS, "unreal")
+def test_the_order_of_the_seeds_changes_nothing(results, cross):
+    results[1]["sources"]["unreal"]["campus"]["rank1"] = 0.6
+    assert cross_domain("embedded", *cross(results[::-1])) == cross_domain("embedded", *cross(results))
 
 
 def test_a_missing_cell_is_refused_with_its_place(results):
@@ -104,7 +131,7 @@ def test_results_of_different_protocols_are_refused(results):
 
 def test_results_of_different_data_are_refused(results):
     results[1]["sources"]["unreal"]["winter"]["queries"] = 99
-    with pytest.raises(InputError, match=r"queries of winter must be the same in all cells, got \[99, 101\]"):
+    with pytest.raises(InputError, match=r"queries of winter must be the same in all cells, got \[99, 200\]"):
         matrix(results, TARGETS, "unreal")
 
 
@@ -121,8 +148,10 @@ def test_no_result_and_a_repeated_seed_are_refused(results, cells):
         arms([cells[0], cells[0]])
 
 
-def test_ablation_metrics_are_means_over_seeds_and_the_other_targets(cells):
-    content = ablation(cells, 0.95)
+def test_ablation_metrics_are_means_over_seeds_and_the_other_targets(cells, ablated):
+    table, known = ablated(cells)
+    content = ablation("embedded", table, known, 0.95)
+    interval = content["vanilla"].pop("interval")
     assert content["vanilla"] == {
         "rank1_in_domain": 0.45,
         "rank1_cross_domain": 0.3,
@@ -132,14 +161,19 @@ def test_ablation_metrics_are_means_over_seeds_and_the_other_targets(cells):
         "validation_rank1": 0.485,
         "comparable": 1,
     }
-    assert (content["protocol"], content["seeds"], content["queries"]["station"]) == ("embedded", 2, 102)
+    assert (content["protocol"], content["seeds"], content["queries"]["station"]) == ("embedded", 2, 300)
+    assert set(interval) == {f"{m}_{s}" for m in ("mAP", "rank1") for s in ("in_domain", "cross_domain")}
+    assert interval["mAP_in_domain"] == {"low": 0.2, "high": 0.25}
+    assert interval["mAP_cross_domain"] == {"low": 0.125, "high": 0.175}
+    ends = known.interval([("vanilla", "winter"), ("vanilla", "station")], "rank1")
+    assert interval["rank1_cross_domain"] == {"low": round(ends.low, 4), "high": round(ends.high, 4)}
 
 
 @pytest.mark.parametrize(
     ("fitted", "expected"), [(0.31, [1, 1]), (0.32, [1, 0]), (0.96, [1, 0]), (0.97, [0, 0])]
 )
-def test_a_variant_is_comparable_if_it_fits_with_every_seed(cells, fitted, expected):
-    content = ablation(cells, fitted)
+def test_a_variant_is_comparable_if_it_fits_with_every_seed(cells, ablated, fitted, expected):
+    content = ablation("embedded", *ablated(cells), fitted)
     assert [content[variant]["comparable"] for variant in ("vanilla", "spatial")] == expected
 
 

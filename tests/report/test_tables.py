@@ -1,23 +1,23 @@
 """Markdown tables: shape, marks, and numbers against the results they come from."""
 
-import numpy as np
 import pytest
 
-from sttreid.report.summary import arms, matrix, shifts
+from sttreid.report.summary import matrix, shifts
 from sttreid.report.tables import (
     ablation_table,
     against_baselines,
+    bracket,
     counts_table,
     cross_domain_table,
     markdown,
     means_table,
     paper_table,
     percent,
-    queries_sentence,
     seeds_sentence,
     shift_table,
     verdict,
 )
+from sttreid.uncertainty import Interval
 
 TARGETS = ["campus", "winter", "station"]
 
@@ -34,67 +34,97 @@ def test_a_table_has_a_header_a_rule_and_escaped_bars():
     assert text == "| a | b |\n| :-- | --: |\n| x\\|y | 1 |"
 
 
-def test_the_matrix_shows_every_cell_and_marks_the_in_domain_ones(results):
-    header, *lines = rows(cross_domain_table(matrix(results[:1], TARGETS, "unreal"), TARGETS))
+def test_the_matrix_shows_every_cell_and_marks_the_in_domain_ones(results, cross):
+    table, known = cross(results[:1])
+    header, *lines = rows(cross_domain_table(table, known, TARGETS))
     assert header == ["trained on", *(f"{target}, mAP / R-1" for target in TARGETS)]
     assert [line[0] for line in lines] == [*TARGETS, "unreal", "untrained", "histogram", "equalised"]
-    assert lines[1] == ["winter", "15.0 / 30.0", "**25.0 / 50.0**", "15.0 / 30.0"]
-    assert sum(cell.startswith("**") for line in lines for cell in line) == 3
+    plain = [cell.strip("*").split(" / ") for cell in lines[1][1:]]
+    assert [mean for mean, _ in plain] == ["15.0 [15.0, 15.0]", "25.0 [25.0, 25.0]", "15.0 [15.0, 15.0]"]
+    for target, (_, first) in zip(TARGETS, plain, strict=True):
+        assert first == bracket(known.interval([("winter", target)], "rank1"))
+        assert first.startswith("50.0 [" if target == "winter" else "30.0 [")
+    bold = [(line[0], t) for line in lines for t, c in zip(TARGETS, line[1:], strict=True) if "**" in c]
+    assert bold == [(target, target) for target in TARGETS]
+    assert all(
+        line[i + 1].startswith("**") and line[i + 1].endswith("**") for i, line in enumerate(lines[:3])
+    )
 
 
-def test_several_seeds_show_their_mean_and_standard_deviation(results):
-    _, *lines = rows(means_table(matrix(results, TARGETS, "unreal"), "unreal"))
-    assert [line[1] for line in lines] == [
-        "27.5 ± 3.5 / 55.0 ± 7.1",
-        "17.5 ± 3.5 / 35.0 ± 7.1",
-        "12.5 ± 3.5 / 25.0 ± 7.1",
-        "2.0 ± 0.0 / 4.0 ± 0.0",
-        "12.5 ± 0.0 / 25.0 ± 0.0",
-        "25.0 ± 0.0 / 50.0 ± 0.0",
+def test_the_columns_come_in_the_order_asked_for(results, cross):
+    table, known = cross(results[:1])
+    forth, back = (rows(cross_domain_table(table, known, order)) for order in (TARGETS, TARGETS[::-1]))
+    assert [line[:1] + line[:0:-1] for line in back] == forth
+
+
+def test_the_means_are_over_cells_and_seeds_with_their_intervals(results, cross):
+    table, known = cross(results)
+    _, *lines = rows(means_table(table, known, "unreal"))
+    assert [line[1].split(" / ")[0] for line in lines] == [
+        "27.5 [25.0, 30.0]",  # every query has the mean: only the seeds spread
+        "17.5 [15.0, 20.0]",
+        "12.5 [10.0, 15.0]",
+        "2.0 [2.0, 2.0]",
+        "12.5 [12.5, 12.5]",
+        "25.0 [25.0, 25.0]",
     ]
+    firsts = [line[1].split(" / ")[1] for line in lines]
+    assert [first.split(" [")[0] for first in firsts] == ["55.0", "35.0", "25.0", "4.0", "25.0", "50.0"]
+    assert lines[2][0] == "direct transfer: trained on unreal alone"
+    assert firsts[2] == bracket(known.interval([("unreal", target) for target in TARGETS], "rank1"))
 
 
-def test_one_seed_shows_no_standard_deviation(results):
-    assert "±" not in means_table(matrix(results[:1], TARGETS, "unreal"), "unreal")
+def test_one_seed_has_an_interval_too(results, cross):
+    table, known = cross(results[:1])
+    assert means_table(table, known, "unreal").count("25.0 [25.0, 25.0] / 50.0 [") == 2
 
 
 def test_the_counts_are_those_of_the_results(results):
     table = rows(counts_table(matrix(results, TARGETS, "unreal")))
-    assert table[0] == ["tested on", "queries", "dropped", "gallery", "of these distractors"]
+    told = ["queries", "without a match", "gallery", "of these distractors", "left out", "junk removed"]
+    assert table[0] == ["tested on", *told]
     assert table[1:] == [
-        ["campus", "100", "0", "120", "20"],
-        ["winter", "101", "1", "122", "21"],
-        ["station", "102", "2", "124", "22"],
+        ["campus", "100", "0", "120", "20", "0", "0"],
+        ["winter", "200", "1", "122", "21", "3", "5"],
+        ["station", "300", "2", "124", "22", "6", "10"],
     ]
 
 
-def test_the_shifts_have_one_row_a_source_and_target(results, domains):
+def test_the_shifts_have_one_row_a_source_and_target(results, domains, cross):
     results[1]["sources"]["unreal"]["campus"]["rank1"] = 0.2
-    header, *lines = rows(shift_table(shifts(matrix(results, TARGETS, "unreal"), domains)))
+    table, known = cross(results)
+    header, *lines = rows(shift_table(shifts(table, domains), known))
     told = ["told apart", "own model, R-1", "this model, R-1", "drop, points"]
     assert header == ["trained on", "tested on", *told]
     assert [tuple(line[:2]) for line in lines] == [
         (s, t) for s in (*TARGETS, "unreal") for t in TARGETS if s != t
     ]
-    constant = ["90.0 ± 1.0", "55.0 ± 7.1", "35.0 ± 7.1", "20.0 ± 0.0"]
-    assert lines[0] == ["campus", "winter", *constant]
-    assert lines[2] == ["winter", "campus", *constant]
-    assert lines[6] == ["unreal", "campus", "75.0 ± 5.0", "55.0 ± 7.1", "20.0 ± 0.0", "35.0 ± 7.1"]
-    single = rows(shift_table(shifts(matrix(results[:1], TARGETS, "unreal"), domains)))
-    assert single[1] == ["campus", "winter", "90.0 ± 1.0", "50.0", "30.0", "20.0"]
+    values = [line[:3] + [cell.split(" [")[0] for cell in line[3:]] for line in lines]
+    assert values[0] == ["campus", "winter", "90.0 ± 1.0", "55.0", "35.0", "20.0"]
+    assert values[2] == ["winter", "campus", "90.0 ± 1.0", "55.0", "35.0", "20.0"]
+    assert values[6] == ["unreal", "campus", "75.0 ± 5.0", "55.0", "20.0", "35.0"]
+    for source, target, _, own, other, drop in lines:
+        ours, theirs = [(target, target)], [(source, target)]
+        assert own == bracket(known.interval(ours, "rank1"))
+        assert other == bracket(known.interval(theirs, "rank1"))
+        assert drop == bracket(known.difference(ours, theirs, "rank1"))
 
 
-def test_an_arm_that_does_not_fit_is_marked_with_its_lowest_seed(cells):
-    _, vanilla, spatial = rows(ablation_table(arms(cells), 0.95))
+def test_an_arm_that_does_not_fit_is_marked_with_its_lowest_seed(cells, ablated):
+    table, known = ablated(cells)
+    _, vanilla, spatial = rows(ablation_table(table, known, 0.95))
     assert vanilla[:6] == ["vanilla", "ST + TT, vanilla", "yes", "900 + 1500", "97.0", "48.5"]
     assert spatial[2] == "not comparable: fits only 31.0 % of its training identities"
-    assert vanilla[6:] == ["22.5 ± 3.5 / 45.0 ± 7.1", "15.0 ± 3.5 / 30.0 ± 7.1"]
+    assert vanilla[6].startswith("22.5 [20.0, 25.0] / 45.0 [")
+    assert vanilla[7].startswith("15.0 [12.5, 17.5] / 30.0 [")
+    others = [("vanilla", "winter"), ("vanilla", "station")]
+    assert vanilla[7].endswith(bracket(known.interval(others, "rank1")))
 
 
-def test_an_ablation_without_other_targets_shows_none(cells):
+def test_an_ablation_without_other_targets_shows_none(cells, ablated):
     for cell in cells:
         cell["targets"] = {"campus": cell["targets"]["campus"]}
-    assert [line[-1] for line in rows(ablation_table(arms(cells), 0.95))[1:]] == ["-", "-"]
+    assert [line[-1] for line in rows(ablation_table(*ablated(cells), 0.95))[1:]] == ["-", "-"]
 
 
 def test_the_threshold_itself_is_comparable():
@@ -102,11 +132,22 @@ def test_the_threshold_itself_is_comparable():
     assert verdict(0.9499, 0.95).startswith("not comparable")
 
 
-def test_baselines_are_compared_by_their_means(results):
-    untrained, histogram, equalised = against_baselines(matrix(results[:1], TARGETS, "unreal"))
-    assert untrained == "untrained, 2.0 mAP: in-domain above, cross-domain above, direct-transfer above"
-    assert histogram == "histogram, 12.5 mAP: in-domain above, cross-domain above, direct-transfer not above"
-    assert equalised.startswith("equalised, 25.0 mAP: ")
+def test_baselines_are_compared_on_the_same_queries(results, cross):
+    untrained, histogram, equalised = against_baselines(*cross(results[:1]))
+    assert untrained == (
+        "untrained, 2.0 mAP: in-domain above, 23.0 [23.0, 23.0]; cross-domain above, 13.0 [13.0, 13.0];"
+        " direct-transfer above, 8.0 [8.0, 8.0]"
+    )
+    assert histogram == (
+        "histogram, 12.5 mAP: in-domain above, 12.5 [12.5, 12.5]; cross-domain above, 2.5 [2.5, 2.5];"
+        " direct-transfer below, -2.5 [-2.5, -2.5]"
+    )
+    assert equalised.startswith("equalised, 25.0 mAP: in-domain not told apart, 0.0 [0.0, 0.0]; ")
+
+
+def test_a_baseline_that_only_some_seeds_beat_is_not_told_apart(results, cross):
+    histogram = against_baselines(*cross(results))[1]
+    assert "direct-transfer not told apart, 0.0 [-2.5, 2.5]" in histogram
 
 
 @pytest.mark.parametrize(
@@ -118,14 +159,15 @@ def test_the_paper_table_holds_what_is_known(known):
 
 def test_one_seed_is_called_inconclusive():
     assert "inconclusive" in seeds_sentence(1)
+    assert "of training again they say nothing" in seeds_sentence(1)
     assert "inconclusive" not in seeds_sentence(3)
     assert "3 seeds" in seeds_sentence(3)
+    assert seeds_sentence(3).endswith("over the people of the test and over seeds.")
 
 
-def test_the_standard_error_of_rank1_follows_from_the_number_of_queries():
-    draws = np.random.default_rng(0).random((20_000, 100)) < 0.5
-    assert 100 * draws.mean(axis=1).std() == pytest.approx(5.0, abs=0.1)
-    assert queries_sentence(100).endswith("at least 5.0 points.")
+def test_a_bracket_holds_the_ends_in_per_cent():
+    assert bracket(Interval(0.5, 0.4321, 0.6)) == "50.0 [43.2, 60.0]"
+    assert bracket(Interval(0.0, -0.0001, 0.1)) == "0.0 [0.0, 10.0]"
 
 
 def test_per_cent_has_one_decimal():

@@ -7,10 +7,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from bench import power
+from sttreid import paths
 from sttreid.params import load, run
 from sttreid.simulate.dataset import render
 from tests.tiny import parameters, profile
@@ -96,11 +98,31 @@ def test_a_second_run_gives_the_same_bytes(workplace: Path) -> None:
 def test_metrics_name_protocol_and_counts(finished: Path) -> None:
     metrics = json.loads((finished / "metrics" / "cross_domain.json").read_text())
     assert metrics["protocol"] == "embedded"
-    assert set(metrics["queries"]) == set(metrics["dropped"]) == set(metrics["gallery"]) == set(TARGETS)
+    for count in ("queries", "unmatched", "gallery", "distractors", "left_out", "junk"):
+        assert set(metrics[count]) == set(TARGETS)
     assert {"in_domain", "cross_domain", "direct_transfer", "untrained", "histogram"} <= set(metrics["rank1"])
     ablation = json.loads((finished / "metrics" / "ablation.json").read_text())
     assert set(VARIANTS) <= set(ablation)
     assert set(ablation["full"]) == set(ablation["cnn"])
+
+
+def test_the_queries_of_an_evaluation_are_those_of_its_means(finished: Path) -> None:
+    content = json.loads((finished / paths.cross_result(0)).read_text())
+    queries = pd.read_parquet(finished / paths.cross_queries(0))
+    cells = {(source, target) for source, targets in content["sources"].items() for target in targets}
+    groups = dict(iter(queries.groupby(["source", "target"])))
+    assert set(groups) == cells
+    assert set(queries["seed"]) == {0}
+    for source, target in cells:
+        rows, numbers = groups[source, target], content["sources"][source][target]
+        counted = rows[rows["ap"].notna()]
+        assert len(counted) == numbers["queries"]
+        assert len(rows) - len(counted) == numbers["unmatched"]
+        assert counted["ap"].mean() == pytest.approx(numbers["mAP"], abs=1e-12)
+        assert counted["inp"].mean() == pytest.approx(numbers["mINP"], abs=1e-12)
+        for rank in (1, 5, 10, 20):
+            share = counted["first_hit"].between(1, rank).mean()
+            assert share == pytest.approx(numbers[f"rank{rank}"], abs=1e-12)
 
 
 def test_the_power_is_measured_on_every_query_of_every_target(workplace: Path) -> None:
@@ -188,6 +210,22 @@ def test_a_damaged_model_stops_evaluation(workplace: Path) -> None:
     path = workplace / "artifacts/models/0/winter.pt"
     path.write_bytes(path.read_bytes()[:5000])
     assert "winter.pt" in fails("evaluate", "0")
+
+
+def test_queries_of_another_run_stop_the_average(workplace: Path) -> None:
+    path = paths.cross_queries(0)
+    queries = pd.read_parquet(path)
+    queries["ap"] = queries["ap"].where(queries["source"] != "winter", queries["ap"] / 2)
+    queries.to_parquet(path, index=False)
+    message = fails("cross_domain")
+    assert "per-query results: the mean mAP of winter on" in message
+    assert "as the results say" in message
+
+
+def test_cut_queries_stop_the_average(workplace: Path) -> None:
+    path = paths.cross_queries(0)
+    path.write_bytes(path.read_bytes()[:-100])
+    assert f"{path}: must be a Parquet table" in fails("cross_domain")
 
 
 def test_diverged_training_names_step_and_term(workplace: Path) -> None:

@@ -66,12 +66,13 @@ def evidence(queries: pd.DataFrame, model: str, table: pd.DataFrame) -> Evidence
     groups = dict(iter(queries.groupby([model, "target", "seed"])))
     samples: dict[tuple[Cell, str], Sample] = {}
     for (name, target), rows in table.groupby([model, "target"], sort=False):
-        missing = [seed for seed in rows["seed"] if (name, target, seed) not in groups]
+        seeds = sorted(rows["seed"])  # in one order for all, or two models were paired with other seeds
+        missing = [seed for seed in seeds if (name, target, seed) not in groups]
         if missing:
             raise InputError(
                 f"per-query results: those of {name} on {target} with seed {missing[0]} are missing"
             )
-        tables = [groups[name, target, seed] for seed in rows["seed"]]
+        tables = [groups[name, target, seed] for seed in seeds]
         for measure in MEASURES:
             one = sample(str(target), tables, measure)
             if abs(one.value - rows[measure].mean()) > 1e-9:

@@ -84,7 +84,7 @@ def _protocol(found: Findings) -> str:
     words = found.protocol
     unmatched = {"drop": "are left out and counted", "zero": "score 0"}[words["unmatched"]]
     rules = (
-        f"- gallery: {words['gallery']} of it answers; junk never does",
+        f"- gallery: {words['gallery']}; junk never answers",
         f"- a query never meets the tracklets of the {words['excluded']}, itself included",
         f"- average precision: {words['average_precision']}; queries without a match {unmatched}; all"
         " measures are means over the same queries",
@@ -111,8 +111,8 @@ def _cross_domain(found: Findings) -> str:
 def _breakdown(found: Findings) -> str:
     told = (
         "Rank-1 of each target's own model, in per cent, for queries of which more or less is seen (the mean"
-        " visibility of their boxes) and for shorter and longer tracklets, a third of all queries each; in"
-        " parentheses their number."
+        " visibility of their boxes) and for shorter and longer tracklets, a third of all queries each as far"
+        " as equal values allow; in parentheses their number."
     )
     table = breakdown_table(found.cross_queries, found.targets)
     return "\n\n".join(("## What makes a query hard", told, table))

@@ -1,0 +1,254 @@
+"""Intervals against a bootstrap written down from its definition, and against simulated truth."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sttreid.errors import InputError
+from sttreid.uncertainty import difference, interval, resampled, sample
+
+
+def asked(rng, people, each=4, clustered=0.3, level=0.5, name="ap"):
+    """Queries of people of whom each is as hard in all their queries, with a little noise a query."""
+    hard = np.repeat(rng.normal(0, clustered, people), each)
+    values = level + hard + rng.normal(0, 0.05, people * each)
+    query = np.arange(people * each)
+    table = pd.DataFrame({"query": query, "identity": 7 + 3 * (query // each), "first_hit": 1, "inp": 0.5})
+    return table.assign(**{"ap": 0.5, name: values})
+
+
+def uneven(rng, people, seeds):
+    """One table a seed of the same people, with 1 to 5 queries each."""
+    identity = np.repeat(np.arange(people), rng.integers(1, 6, people))
+    tables = []
+    for seed in range(seeds):
+        hit = rng.integers(1, 30, len(identity))
+        values = rng.random(len(identity)) * 0.4 + 0.02 * identity + 0.05 * seed
+        tables.append(
+            pd.DataFrame(
+                {
+                    "query": np.arange(len(identity)),
+                    "identity": identity,
+                    "first_hit": hit,
+                    "ap": values,
+                    "inp": values / 2,
+                }
+            )
+        )
+    return tables
+
+
+def naive(places, resamples, rng, column="ap"):
+    """Draw seeds and, in each data set, people, with all their queries, one by one."""
+    groups = [
+        [{k: g[column].to_numpy() for k, g in table.groupby("identity")} for table in tables]
+        for tables in places.values()
+    ]
+    means = []
+    for _ in range(resamples):
+        seeds = rng.choice(len(groups[0]), len(groups[0]))
+        total = 0.0
+        for tables in groups:
+            names = list(tables[0])
+            people = rng.choice(names, len(names))
+            scores = [np.concatenate([tables[seed][who] for who in people]).mean() for seed in seeds]
+            total += np.mean(scores) / len(groups)
+        means.append(total)
+    return np.array(means)
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_the_draws_are_those_of_the_definition(seeds):
+    rng = np.random.default_rng(3)
+    places = {"campus": uneven(rng, 20, seeds), "winter": uneven(rng, 35, seeds)}
+    slow = naive(places, 3000, rng)
+    fast = resampled([sample(name, tables, "mAP") for name, tables in places.items()], 20_000, 1)
+    assert fast.mean() == pytest.approx(slow.mean(), abs=4 * slow.std() / 3000**0.5)
+    assert fast.std() == pytest.approx(slow.std(), rel=4 / 6000**0.5)
+    for level in (0.025, 0.25, 0.5, 0.75, 0.975):
+        below = (slow <= np.quantile(fast, level)).mean()
+        assert below == pytest.approx(level, abs=4 * (level * (1 - level) / 3000) ** 0.5 + 2e-4)
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        ("rank1", 1 / 5),
+        ("rank5", 2 / 5),
+        ("rank10", 3 / 5),
+        ("rank20", 4 / 5),
+        ("mAP", 0.3),
+        ("mINP", 0.2),
+    ],
+)
+def test_a_measure_is_the_mean_over_the_queries_that_count(measure, expected):
+    table = pd.DataFrame(
+        {
+            "query": range(6),
+            "identity": [1, 1, 2, 3, 3, 4],
+            "first_hit": [1, 5, 6, 20, 0, 0],  # the fifth is not matched but counts, the last does not
+            "ap": [0.5, 0.5, 0.25, 0.25, 0.0, np.nan],
+            "inp": [0.5, 0.25, 0.125, 0.125, 0.0, np.nan],
+        }
+    )
+    one = sample("campus", [table], measure)
+    assert interval([one]).value == one.value == pytest.approx(expected)
+    assert one.counts.tolist() == [2, 1, 2]
+    assert one.identities.tolist() == [1, 2, 3]
+
+
+def test_data_sets_count_alike_whatever_their_queries():
+    rng = np.random.default_rng(0)
+    few, many = sample("a", uneven(rng, 5, 2), "mAP"), sample("b", uneven(rng, 60, 2), "mAP")
+    assert interval([few, many]).value == pytest.approx((few.value + many.value) / 2)
+
+
+def ends_of(table, place="campus", seed=0):
+    return interval([sample(place, [table], "mAP")], resamples=300, seed=seed)
+
+
+def test_95_per_cent_of_the_intervals_hold_the_truth_and_less_if_queries_were_independent():
+    rng = np.random.default_rng(11)
+    held, naively = [], []
+    for trial in range(200):
+        table = asked(rng, 60)
+        one = ends_of(table, seed=trial)
+        alone = ends_of(table.assign(identity=table["query"]), seed=trial)
+        held.append(one.low <= 0.5 <= one.high)
+        naively.append(alone.low <= 0.5 <= alone.high)
+    assert 0.89 <= np.mean(held) <= 0.98
+    assert np.mean(naively) < 0.80  # four queries of a person are about as good as one: half as wide
+
+
+def test_the_width_is_that_of_the_means_of_people():
+    table = asked(np.random.default_rng(2), 200)
+    one = interval([sample("campus", [table], "mAP")], resamples=4000)
+    error = table.groupby("identity")["ap"].mean().std(ddof=0) / 200**0.5
+    assert one.high - one.low == pytest.approx(2 * 1.96 * error, rel=0.08)
+
+
+def test_seeds_that_differ_widen_an_interval():
+    tables = uneven(np.random.default_rng(4), 40, 1) * 3
+    same = interval([sample("a", tables, "mAP")])
+    apart = [table.assign(ap=table["ap"] + 0.2 * seed) for seed, table in enumerate(tables)]
+    wide = interval([sample("a", apart, "mAP")])
+    assert wide.high - wide.low > 2 * (same.high - same.low)
+    once = interval([sample("a", tables[:1], "mAP")])
+    assert (same.low, same.high) == pytest.approx((once.low, once.high))  # three times the same says no more
+
+
+def test_a_paired_difference_is_narrower_than_one_of_independent_people():
+    rng = np.random.default_rng(5)
+    base = asked(rng, 80)
+    better = base.assign(ap=base["ap"] + 0.03 + rng.normal(0, 0.02, len(base)))
+    ours, theirs = ([sample("campus", [table], "mAP")] for table in (better, base))
+    paired = difference(ours, theirs)
+    apart = resampled(ours, 1000, 0) - resampled(theirs, 1000, 1)
+    low, high = np.quantile(apart, [0.025, 0.975])
+    assert paired.high - paired.low < 0.2 * (high - low)
+    assert paired.value == pytest.approx(better["ap"].mean() - base["ap"].mean())
+    assert 0 < paired.low < paired.value < paired.high
+    assert paired.p == pytest.approx(2 / 1001)
+
+
+def test_a_difference_turned_round_changes_its_sign_alone():
+    rng = np.random.default_rng(6)
+    one, other = ([sample("a", [asked(rng, 40)], "mAP")] for _ in range(2))
+    forth, back = difference(one, other), difference(other, one)
+    assert (back.value, back.low, back.high) == pytest.approx((-forth.value, -forth.high, -forth.low))
+    assert back.p == forth.p
+
+
+def test_the_p_value_is_uniform_where_nothing_differs():
+    rng = np.random.default_rng(7)
+    found = []
+    for trial in range(250):
+        base = asked(rng, 50)
+        hard = np.repeat(rng.normal(0, 0.1, (2, 50)), 4, axis=1)
+        sides = [[sample("a", [base.assign(ap=base["ap"] + shift)], "mAP")] for shift in hard]
+        found.append(difference(*sides, resamples=200, seed=trial).p)
+    for level in (0.05, 0.2, 0.5, 0.8):
+        assert np.mean(np.array(found) <= level) == pytest.approx(level, abs=0.08)
+    assert np.mean(np.array(found) <= 0.05) < 0.1
+
+
+def test_equal_models_do_not_differ():
+    one = [sample("a", [asked(np.random.default_rng(0), 20)], "mAP")]
+    found = difference(one, one)
+    assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_equal_arguments_give_equal_draws_and_others_others():
+    one = [sample("a", [asked(np.random.default_rng(0), 30)], "mAP")]
+    other = [sample("b", [asked(np.random.default_rng(0), 30)], "mAP")]
+    assert interval(one) == interval(one)
+    assert interval(one) != interval(one, seed=1)
+    assert interval(one) != interval(other)  # people of two data sets are drawn apart
+
+
+def test_the_order_of_the_queries_changes_nothing():
+    rng = np.random.default_rng(1)
+    tables = uneven(rng, 30, 2)
+    mixed = [table.sample(frac=1, random_state=k) for k, table in enumerate(tables)]
+    assert interval([sample("a", mixed, "rank5")]) == interval([sample("a", tables, "rank5")])
+
+
+def test_a_data_set_of_one_person_has_no_width():
+    one = interval([sample("a", [asked(np.random.default_rng(0), 1)], "mAP")])
+    assert one.low == pytest.approx(one.value) == one.high
+
+
+def test_what_cannot_be_reduced_is_refused():
+    tables = uneven(np.random.default_rng(0), 10, 2)
+    with pytest.raises(InputError, match=r"the measure must be one of rank1, .*, mINP, got 'rank3'"):
+        sample("campus", tables, "rank3")
+    with pytest.raises(InputError, match="campus: there must be at least 1 query that counts, got 0"):
+        sample("campus", [], "mAP")
+    with pytest.raises(InputError, match="campus: there must be at least 1 query that counts, got 0"):
+        sample("campus", [tables[0].assign(ap=np.nan)], "mAP")
+    rule = f"campus: all seeds must have the same {len(tables[0])} queries"
+    for other in (
+        tables[1].iloc[1:],
+        tables[1].assign(identity=tables[1]["identity"] + 1),
+        tables[1].assign(query=tables[1]["query"] + 1),
+    ):
+        with pytest.raises(InputError, match=rule):
+            sample("campus", [tables[0], other], "mAP")
+
+
+def test_samples_that_do_not_belong_together_are_refused():
+    tables = uneven(np.random.default_rng(0), 10, 2)
+    both, single = sample("a", tables, "mAP"), sample("b", tables[:1], "mAP")
+    with pytest.raises(InputError, match=r"of equally many seeds, got \[1, 2\]"):
+        interval([both, single])
+    with pytest.raises(InputError, match=r"samples must be there, .*, got \[\]"):
+        interval([])
+    with pytest.raises(InputError, match=r"samples must be there, .*, got \[\]"):
+        difference([], [])
+
+
+def test_only_the_same_queries_are_compared():
+    tables = uneven(np.random.default_rng(0), 10, 1)
+    one = sample("a", tables, "mAP")
+    others = (
+        sample("b", tables, "mAP"),
+        sample("a", [tables[0].iloc[1:]], "mAP"),
+        sample("a", [tables[0].assign(identity=tables[0]["identity"] + 1)], "mAP"),
+    )
+    for other in others:
+        with pytest.raises(InputError, match="a: a paired comparison needs the same queries, got those of"):
+            difference([one], [other])
+    with pytest.raises(InputError, match="needs the same data sets, got 2 of ours, 1 of theirs"):
+        difference([one, one], [one])
+
+
+def test_1000_resamples_of_mars_take_no_time():
+    rng = np.random.default_rng(0)
+    identity = np.concatenate([np.arange(626), rng.integers(0, 626, 1980 - 626)])
+    table = pd.DataFrame({"query": np.arange(1980), "identity": identity, "first_hit": 1, "inp": 0.5})
+    start = time.process_time()
+    found = interval([sample("mars", [table.assign(ap=rng.random(1980))], "mAP")], resamples=1000)
+    assert time.process_time() - start < 5  # a tenth of a second where nothing else runs
+    assert found.low < 0.5 < found.high
