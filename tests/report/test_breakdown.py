@@ -91,3 +91,11 @@ def test_equal_values_stay_together(queries):
     assert len(parts) == 2
     assert sum(counts(parts[0])) == int((own["visibility"] < edge).sum())
     assert sum(sum(counts(line)) for line in parts) == 600
+
+
+def test_a_query_at_an_edge_stands_in_the_upper_part_alone(queries):
+    queries["length"] = 10 + queries["query"] % 4  # the edges are 11 and 12
+    _, *lines = rows(breakdown_table(queries, TARGETS))
+    parts = [line for line in lines if line[0].startswith("frames")]
+    assert [line[0] for line in parts] == ["frames: 10 to 11", "frames: 11 to 12", "frames: 12 to 13"]
+    assert [sum(counts(line)) for line in parts] == [150, 150, 300]
