@@ -221,7 +221,7 @@ def test_what_cannot_be_reduced_is_refused():
 def test_samples_that_do_not_belong_together_are_refused():
     tables = uneven(np.random.default_rng(0), 10, 2)
     both, single = sample("a", tables, "mAP"), sample("b", tables[:1], "mAP")
-    with pytest.raises(InputError, match=r"of equally many seeds, got \[1, 2\]"):
+    with pytest.raises(InputError, match=r"of equally many seeds, got those of \[1, 2\] seeds"):
         interval([both, single])
     with pytest.raises(InputError, match=r"samples must be there, .*, got \[\]"):
         interval([])

@@ -2,10 +2,12 @@
 
 Queries of one person are not independent, so whole identities are drawn with replacement, all their queries
 together (a cluster bootstrap); with several seeds these are drawn as well, independently of the identities
-(Davison and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8). Two models that were
-asked the same queries are compared draw by draw, which takes out how hard the queries are.
+(Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007: rows and columns of crossed data are
+drawn apart). Two models that were asked the same queries are compared draw by draw, which takes out how hard
+the queries are.
 
-With one seed an interval says nothing about training again.
+With one seed an interval says nothing about training again, and of S seeds the bootstrap sees only
+(S - 1) / S of their variance: half with two, four fifths with five.
 """
 
 from collections.abc import Mapping, Sequence
@@ -135,6 +137,9 @@ def difference(
             raise InputError(
                 f"{one.place}: a paired comparison needs the same queries, got those of {other.place}"
             )
+        if len(one.sums) != len(other.sums):
+            seeds = f"{len(one.sums)} and {len(other.sums)}"
+            raise InputError(f"{one.place}: a paired comparison needs equally many seeds, got {seeds}")
     draws = resampled(ours, resamples, seed) - resampled(theirs, resamples, seed)
     low, high = _ends(draws)
     tail = (min(int((draws <= 0).sum()), int((draws >= 0).sum())) + 1) / (resamples + 1)
@@ -150,7 +155,9 @@ def resampled(samples: Sequence[Sample], resamples: int, seed: int) -> Doubles:
     """
     seeds = {len(one.sums) for one in samples}
     if len(seeds) != 1:
-        raise InputError(f"samples must be there, and of equally many seeds, got {sorted(seeds)}")
+        raise InputError(
+            f"there must be samples, all of equally many seeds, got those of {sorted(seeds)} seeds"
+        )
     count = seeds.pop()
     weights = _draws(resamples, count, (seed,)) / count  # [R, S]
     people: Mapping[tuple[str, int], Doubles] = {

@@ -162,7 +162,8 @@ def test_one_seed_is_called_inconclusive():
     assert "of training again they say nothing" in seeds_sentence(1)
     assert "inconclusive" not in seeds_sentence(3)
     assert "3 seeds" in seeds_sentence(3)
-    assert seeds_sentence(3).endswith("over the people of the test and over seeds.")
+    assert seeds_sentence(5).endswith("over the people of the test and over seeds.")
+    assert seeds_sentence(4).endswith("and over seeds; 4 seeds are few: what they add is underestimated.")
 
 
 def test_a_bracket_holds_the_ends_in_per_cent():

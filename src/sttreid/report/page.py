@@ -102,7 +102,8 @@ def _cross_domain(found: Findings) -> str:
         cross_domain_table(table, known, found.targets),
         "Means over the cells of each setting:",
         means_table(table, known, found.synthetic),
-        "Trained models against what needs no training: gain in mAP on the same queries, by these means.",
+        "Trained models against what needs no training: gain in mAP on the same queries, by these means"
+        " (each interval by itself; that all of them hold together is less certain).",
         "\n".join(f"- {sentence}" for sentence in against_baselines(table, known)),
     )
     return "\n\n".join(parts)

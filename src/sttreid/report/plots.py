@@ -29,12 +29,10 @@ def cmc(queries: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     counted = queries[queries["ap"].notna()].groupby(["source", "target"])
     first = {key: group["first_hit"].to_numpy() for key, group in counted}
     ranks = np.arange(1, CMC + 1)
+    hits = {cell: ((found > 0) & (found <= ranks[:, None])).mean(axis=1) for cell, found in first.items()}
     curves = {
-        str(setting): np.mean(
-            [((first[cell] > 0) & (first[cell] <= ranks[:, None])).mean(axis=1) for cell in cells], axis=0
-        )
+        str(setting): np.mean([hits[cell] for cell in cells_of(table, setting, "source")], axis=0)
         for setting in table["setting"].unique()
-        if (cells := cells_of(table, setting, "source"))
     }
     return pd.DataFrame({"rank": ranks, **curves})
 

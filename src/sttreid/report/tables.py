@@ -9,6 +9,7 @@ from sttreid.report.summary import BASELINES, COUNTS, LOOKS, SETTINGS, STEPS, lo
 from sttreid.uncertainty import Interval
 
 NONE = "-"
+ENOUGH = 5  # seeds, for an interval that is drawn from them
 PAIR = "mAP / R-1"
 
 LATER, SUMMARY = "tables of TF-CLIP and CLIMB-ReID", "a summary of the paper"
@@ -141,7 +142,8 @@ def seeds_sentence(seeds: int) -> str:
     if seeds == 1:
         told = "differences are inconclusive, because another seed may turn them round"
         return f"One seed was run: {told}. {drawn}; of training again they say nothing."
-    return f"Means over {seeds} seeds. {drawn} and over seeds."
+    few = f"; {seeds} seeds are few: what they add is underestimated" if seeds < ENOUGH else ""
+    return f"Means over {seeds} seeds. {drawn} and over seeds{few}."
 
 
 def pair(known: Evidence, cells: Sequence[Cell]) -> str:
