@@ -102,7 +102,7 @@ def generate(size: Size, folder: Path, seed: int = 1) -> None:
 
 
 def load(folder: Path, mapped: bool) -> Trial:
-    """The trial of a folder, the gallery in memory or as a memory map; writing to it leaves the file alone."""
+    """The trial of a folder, the gallery in memory or as a memory map whose file stays as it is."""
     features = np.load(folder / "features.npy", mmap_mode="c" if mapped else None)
     with np.load(folder / "labels.npz") as columns:
         return Trial(np.load(folder / "queries.npy"), features, **columns)
