@@ -113,7 +113,7 @@ def sttreid(trial: Trial) -> Call:
     rules = protocol("market")
 
     def call() -> Outcome:
-        result = evaluate(trial.queries, trial.features, query, gallery, rules, block=BLOCK)
+        result = evaluate(trial.queries, trial.features, query, gallery, rules)
         return Outcome(result.rank1, result.mAP)
 
     return call
