@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 from bench.trial import MARS, Trial, generate, load
-
 from sttreid.retrieval import Labels, Result, evaluate, protocol
 
 NAMES = ("mars-official", "market", "minus-queries", "no-distractors", "minus-queries-no-distractors")
