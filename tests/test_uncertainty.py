@@ -223,9 +223,9 @@ def test_samples_that_do_not_belong_together_are_refused():
     both, single = sample("a", tables, "mAP"), sample("b", tables[:1], "mAP")
     with pytest.raises(InputError, match=r"of equally many seeds, got those of \[1, 2\] seeds"):
         interval([both, single])
-    with pytest.raises(InputError, match=r"samples must be there, .*, got \[\]"):
+    with pytest.raises(InputError, match=r"there must be samples, .*, got those of \[\]"):
         interval([])
-    with pytest.raises(InputError, match=r"samples must be there, .*, got \[\]"):
+    with pytest.raises(InputError, match=r"there must be samples, .*, got those of \[\]"):
         difference([], [])
 
 
@@ -240,6 +240,9 @@ def test_only_the_same_queries_are_compared():
     for other in others:
         with pytest.raises(InputError, match="a: a paired comparison needs the same queries, got those of"):
             difference([one], [other])
+    twice = sample("a", [tables[0], tables[0]], "mAP")
+    with pytest.raises(InputError, match="a: a paired comparison needs equally many seeds, got 1 and 2"):
+        difference([one], [twice])
     with pytest.raises(InputError, match="needs the same data sets, got 2 of ours, 1 of theirs"):
         difference([one, one], [one])
 
