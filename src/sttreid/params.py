@@ -189,6 +189,8 @@ class Compute:
 
     threads: Count
     clips: Count
+    precision: Literal["fp32", "bf16"]
+    synchronise: bool
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -16,10 +16,10 @@ from sttreid.training import losses
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.schedule import factor
-from tests.sections import BATCH, LOSS, PLAIN, SCHEDULE, small_network
+from tests.sections import BATCH, COMPUTE, LOSS, PLAIN, SCHEDULE, small_network
 
 AUGMENT = replace(PLAIN, flip=0.5, pad=2, brightness=0.2, erase=0.5)
-RECIPE = Recipe(AUGMENT, BATCH, LOSS, SCHEDULE)
+RECIPE = Recipe(AUGMENT, BATCH, LOSS, SCHEDULE, COMPUTE)
 TERMS = (
     "identity",
     "triplet",

@@ -16,8 +16,10 @@ from sttreid.params import Schedule, parse, run
 from sttreid.retrieval.accuracy import score_network
 from sttreid.retrieval.embedding import embed_tracklets
 from sttreid.retrieval.protocol import protocol
+from sttreid.training.checkpoints import Scratch, kept
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit, history_text
+from sttreid.training.ranks import Ranks, joined
 from sttreid.training.start import initialise
 
 
@@ -36,35 +38,43 @@ def main(variant: str, seed: int) -> None:
         "protocol": asdict(rules),
     }
     text = ""
-    if not cell.reuses:
-        device = machine.prepare(cell.compute.threads)
-        network, history = _train(cell, device)
-        text = history_text(history)
-        stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
-        result["targets"] = {
-            target: score_network(network, store, cell.compute.clips, rules).numbers()
-            for target, store in stores.items()
-        }
-    write_json(paths.cell_result(variant, seed), result)
-    write_text(paths.cell_history(variant, seed), text)
+    with kept(paths.scratch(f"ablate-{variant}-{seed}")) as scratch:
+        if not cell.reuses:
+            machine.spread(cell.batch.identities)
+            device = machine.prepare(cell.compute.threads)
+            with joined(device) as ranks:
+                network, history = _train(cell, device, scratch, ranks)
+            if not ranks.first:
+                return
+            text = history_text(history)
+            stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
+            result["targets"] = {
+                target: score_network(network, store, cell.compute.clips, rules).numbers()
+                for target, store in stores.items()
+            }
+        write_json(paths.cell_result(variant, seed), result)
+        write_text(paths.cell_history(variant, seed), text)
 
 
-def _train(cell: Cell, device: torch.device) -> tuple[Network, pd.DataFrame]:
+def _train(cell: Cell, device: torch.device, scratch: Scratch, ranks: Ranks) -> tuple[Network, pd.DataFrame]:
     """Pre-train if the cell says so, then train on the source."""
     store = open_store(paths.tracklets(cell.source))
     network = initialise(cell.model, cell.clip.frames, store, cell.seed)
     if cell.pretrain is not None:
         synthetic = open_store(paths.tracklets(cell.synthetic))
         start = initialise(cell.model, cell.clip.frames, synthetic, cell.seed)
-        _fit(cell, start.to(device), synthetic, cell.pretrain)
+        _fit(cell, start.to(device), synthetic, cell.pretrain, scratch, ranks)
         transfer(start, network)
-    return network, _fit(cell, network.to(device), store, cell.train)
+    return network, _fit(cell, network.to(device), store, cell.train, scratch, ranks)
 
 
-def _fit(cell: Cell, network: Network, store: Store, schedule: Schedule) -> pd.DataFrame:
+def _fit(
+    cell: Cell, network: Network, store: Store, schedule: Schedule, scratch: Scratch, ranks: Ranks
+) -> pd.DataFrame:
     look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=cell.compute.clips))
-    recipe = Recipe(cell.augment, cell.batch, cell.loss, schedule)
-    return fit(network, store, recipe, cell.seed, look, f"ablate {cell.variant} {cell.seed}")
+    recipe = Recipe(cell.augment, cell.batch, cell.loss, schedule, cell.compute)
+    name = f"ablate {cell.variant} {cell.seed}"
+    return fit(network, store, recipe, cell.seed, look, name, scratch, ranks)
 
 
 if __name__ == "__main__":
