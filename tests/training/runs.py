@@ -17,6 +17,7 @@ from sttreid.machine import SECONDS
 from sttreid.model.weights import save
 from sttreid.training.checkpoints import kept
 from sttreid.training.loop import Recipe, fit, history_text
+from sttreid.training.ranks import joined
 from tests.sections import BATCH, COMPUTE, LOSS, MODEL, PLAIN, SCHEDULE, small_network
 
 STEPS = 24
@@ -46,13 +47,25 @@ def train(
     network = small_network(dropout=0.2)
     if at is not None:
         begins(network, at)
-    with kept(folder / "scratch") as scratch:
+    with joined(torch.device("cpu")) as ranks, kept(folder / "scratch") as scratch:
         if limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-        history = fit(network, open_store(store), RECIPE, 0, look, "test", scratch)
+        history = fit(network, open_store(store), RECIPE, 0, look, "test", scratch, ranks)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        save(network, MODEL, folder / "model.pt")
-        write_text(folder / "history.tsv", history_text(history))
+        if ranks.first:
+            save(network, MODEL, folder / "model.pt")
+            write_text(folder / "history.tsv", history_text(history))
+
+
+class Signal:
+    """Send this process a signal in the middle of one of its steps."""
+
+    def __init__(self, number: int, step: int) -> None:
+        self.number, self.step = number, step
+
+    def __call__(self, step: int) -> None:
+        if step == self.step:
+            os.kill(os.getpid(), self.number)
 
 
 def begins(network: torch.nn.Module, at: Callable[[int], None]) -> None:

@@ -1,6 +1,5 @@
 """Killed, starved and damaged training runs end with the bytes of an undisturbed one."""
 
-import os
 import random
 import signal
 import time
@@ -16,7 +15,7 @@ from sttreid.errors import InputError
 from sttreid.params import dump
 from sttreid.training.checkpoints import Checkpoints, Scratch, fingerprint, kept, pack, unpack
 from tests.sections import small_network
-from tests.training.runs import RECIPE, STEPS, outcome, start
+from tests.training.runs import RECIPE, STEPS, Signal, outcome, start
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +38,6 @@ def finish(store: Path, folder: Path) -> tuple[bytes, bytes]:
     process.join(60)
     assert process.exitcode == 0, said(folder)
     return outcome(folder)
-
-
-class Signal:
-    """Send this process a signal at one of its steps."""
-
-    def __init__(self, number: int, step: int) -> None:
-        self.number, self.step = number, step
-
-    def __call__(self, step: int) -> None:
-        if step == self.step:
-            os.kill(os.getpid(), self.number)
 
 
 def killed(store: Path, folder: Path, step: int) -> None:
@@ -106,7 +94,7 @@ def test_a_run_that_is_asked_to_end_keeps_the_step_it_is_in(store_folder, undist
     process = start(store_folder, tmp_path, Signal(number, 8), 0, 1000)
     process.join(60)
     assert process.exitcode == 1
-    assert "error: test: 8 steps" in said(tmp_path)
+    assert "error: asked to end behind step 8 (test: 8 steps" in said(tmp_path)
     assert [path.name for path in paths(tmp_path)] == ["step-000000008.pt"]
     assert finish(store_folder, tmp_path) == undisturbed
 

@@ -94,7 +94,7 @@ def fit(
         for batch in watch.waiting(_batches(reader, len(history), schedule.steps, device)):
             number = len(history)
             _prepare(network, optimiser, schedule, seed, number, ranks)
-            row, end = _gradients(module, optimiser, batch, recipe, ranks, bool(asked))
+            row, end = _gradients(module, optimiser, batch, recipe, ranks, asked)
             if broken := _broken(row):
                 place = _post_mortem(network, optimiser, batch, row, number, scratch, ranks)
                 raise DivergedError(f"training step {number + 1}: {broken}; lower the rate; {place}")
@@ -108,7 +108,7 @@ def fit(
                 checkpoints.write(number + 1, pack(_state(network, optimiser, history)))
                 _show(checkpoints, history)
             if end:
-                sys.exit(f"error: {name}: {watch.close()}; asked to end behind step {number + 1}")
+                sys.exit(f"error: asked to end behind step {number + 1} ({watch.close()})")
     if ranks.first:
         tell(watch.close())
     return pd.DataFrame(history)
@@ -152,7 +152,7 @@ def _gradients(
     batch: Batch,
     recipe: Recipe,
     ranks: Ranks,
-    asked: bool,
+    asked: list[int],
 ) -> tuple[Row, bool]:
     """Forward and backward; returns the loss, its terms and the gradient's norm before clipping.
 
@@ -168,8 +168,8 @@ def _gradients(
     values = {"loss": loss, **named, "gradient_norm": norm}
     numbers = torch.stack([value.detach() for value in values.values()])
     if ranks.size == 1:
-        return dict(zip(values, numbers.tolist(), strict=True)), asked
-    *means, ending = ranks.mean(torch.cat([numbers, numbers.new_tensor([float(asked)])])).tolist()
+        return dict(zip(values, numbers.tolist(), strict=True)), bool(asked)
+    *means, ending = ranks.mean(torch.cat([numbers, numbers.new_tensor([len(asked)])])).tolist()
     return dict(zip(values, means, strict=True)), ending > 0
 
 
