@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 class Descent(torch.optim.SGD):
     """Plain descent that keeps the first step's gradients."""
 
-    def __init__(self, network: nn.Module, schedule: object) -> None:
+    def __init__(self, network: nn.Module, _: object) -> None:
         self.named = dict(network.named_parameters())
         self.first: dict[str, torch.Tensor] = {}
         parameters = [p for p in self.named.values() if p.requires_grad]
@@ -50,14 +50,14 @@ def descend(store: Path, folder: Path, rank: int, size: int, port: int, mined_ap
     for module in network.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.eval()
-            module.train = lambda mode=True, module=module: module
+            module.train = lambda *_, module=module: module
     made = []
     loop.optimizer = lambda *given: made.append(Descent(*given)) or made[0]
     schedule = replace(SCHEDULE, steps=SGD_STEPS, warmup=1, gradient_norm=1e9)
     recipe = replace(RECIPE, schedule=schedule, batch=replace(BATCH, identities=4))
     with joined(CPU) as ranks:
         if mined_apart:
-            Ranks.gather = lambda self, x: x
+            Ranks.gather = lambda _, x: x
         history = loop.fit(network, open_store(store), recipe, 0, look, "test", None, ranks)
     content = {"gradients": made[0].first, "weights": network.state_dict()}
     content["history"] = torch.from_numpy(history.to_numpy(float))
@@ -135,7 +135,7 @@ def test_ranks_that_are_asked_to_end_stop_behind_the_same_step(store_folder, tmp
 def test_ranks_share_a_batch_by_identities():
     places = list(range(12 * 2))
     shares = [places[Ranks(rank, 3).share(12, 2)] for rank in range(3)]
-    assert sum(shares, []) == places
+    assert [place for share in shares for place in share] == places
     assert {len(share) for share in shares} == {8}
     with pytest.raises(InputError, match=r"batch\.identities must be a multiple of the 5 processes, got 12"):
         Ranks(0, 5).share(12, 2)

@@ -8,7 +8,7 @@ from sttreid.files import write_text
 from sttreid.model.weights import save, start_from
 from sttreid.params import Augment, Batch, Clip, Compute, Finetune, Loss, Model, Simulate, run
 from sttreid.retrieval.embedding import embed_tracklets
-from sttreid.training.checkpoints import kept
+from sttreid.training.checkpoints import kept, tell
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.ranks import joined
@@ -32,7 +32,9 @@ def main(
     device = machine.prepare(compute.threads)
     store = open_store(paths.tracklets(source))
     network = initialise(model, clip.frames, store, seed)
-    start_from(network, paths.model(simulate.domain, seed))
+    start = paths.model(simulate.domain, seed)
+    anew = start_from(network, start)
+    tell(f"finetune {source} {seed}: starts from {start}; new are {', '.join(anew)}")
     network.to(device)
     look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.clips))
     recipe = Recipe(augment, batch, loss, finetune, compute)
