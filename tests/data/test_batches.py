@@ -196,11 +196,8 @@ def copies(reader: Reader, *arguments: int) -> list[tuple[torch.Tensor, ...]]:
 
 
 def equal(one: list[tuple[torch.Tensor, ...]], other: list[tuple[torch.Tensor, ...]]) -> bool:
-    return len(one) == len(other) and all(
-        torch.equal(a, b)
-        for first, second in zip(one, other, strict=True)
-        for a, b in zip(first, second, strict=True)
-    )
+    pairs = zip(sum(one, ()), sum(other, ()), strict=True)
+    return len(one) == len(other) and all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.fixture
