@@ -53,7 +53,7 @@ class Cost:
         clips: per second.
         wait: share of the time spent waiting for data.
         memory: peak of the device's, in GiB; NaN on a CPU.
-        busy: share of the time that a matrix product's speed would need for the same operations; NaN on a CPU.
+        busy: share of the time that a matrix product's speed would need for the same work; NaN on a CPU.
     """
 
     clips: float
@@ -252,13 +252,16 @@ def parts(params: Params, store: Store, device: torch.device, steps: int, precis
         if counts:
             seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
 
-    marks: list[Any] = []
-    counting = [False]
-    network.backbone.register_forward_pre_hook(lambda *_: _enter(marks, part("backbone", counting[0])))
-    network.backbone.register_forward_hook(lambda *_: marks.pop().__exit__(None, None, None))
+    counts, forward = False, network.backbone.forward
+
+    def backbone(x: Tensor) -> Tensor:
+        with part("backbone", counts):
+            return forward(x)
+
+    network.backbone.forward = backbone  # type: ignore[method-assign]
     batches = reader.steps(0, WARM_UP + steps, 0)
     for number in range(WARM_UP + steps):
-        counts = counting[0] = number >= WARM_UP
+        counts = number >= WARM_UP
         with part("data", counts):
             batch = next(batches)
         with part("forward", counts):
@@ -275,11 +278,6 @@ def parts(params: Params, store: Store, device: torch.device, steps: int, precis
     seconds["forward, backbone"] = seconds.pop("backbone")
     whole = sum(seconds.values())
     return {name: value / whole for name, value in sorted(seconds.items())}
-
-
-def _enter(marks: list[Any], context: Any) -> None:
-    marks.append(context)
-    context.__enter__()
 
 
 def stop(device: torch.device) -> None:
@@ -311,14 +309,10 @@ def report(params: Params, device: torch.device, steps: int, workers: int, compi
     decode, batch = params.decode, params.batch
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     place = f"{decode.height}x{decode.width}, T = {params.clip.frames}, {batch.identities} x {batch.clips}"
-    lines = [
-        f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads; {place}; {steps} steps",
-        "",
-    ]
-    lines += [
-        "| step | clips/s | ratio | data wait | peak GiB | of a product's speed |",
-        "|:--|--:|--:|--:|--:|--:|",
-    ]
+    made = f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    lines = [f"{made}; {place}; {steps} steps", ""]
+    lines.append("| step | clips/s | ratio | data wait | peak GiB | of a product's speed |")
+    lines.append("|:--|--:|--:|--:|--:|--:|")
     cases = [("fp32", "fp32", False), ("bf16", "bf16", False)]
     cases += [("bf16, compiled", "bf16", True)] if compiled else []
     with tempfile.TemporaryDirectory() as folder:
@@ -334,9 +328,8 @@ def report(params: Params, device: torch.device, steps: int, workers: int, compi
     lines = [line.replace("| nan |", "| - |") for line in lines]
     lines += ["", "| share of the step | " + " | ".join(shares["fp32"]) + " |"]
     lines.append("|:--" + "|--:" * len(shares["fp32"]) + "|")
-    lines += [
-        f"| {kind} | " + " | ".join(f"{x:.1%}" for x in s.values()) + " |" for kind, s in shares.items()
-    ]
+    for kind, found in shares.items():
+        lines.append(f"| {kind} | " + " | ".join(f"{share:.1%}" for share in found.values()) + " |")
     return "\n".join(lines)
 
 
