@@ -14,7 +14,7 @@ from sttreid.data.store import open_store
 from sttreid.errors import InputError
 from sttreid.training import loop
 from sttreid.training.ranks import ALONE, Ranks, joined
-from tests.sections import BATCH, SCHEDULE, small_network
+from tests.sections import BATCH, LOSS, SCHEDULE, small_network
 from tests.training.runs import RECIPE, SERVER, STEPS, Signal, look, outcome, train
 
 SGD_STEPS = 50
@@ -41,8 +41,8 @@ def join(rank: int, size: int, port: int) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
-def descend(store: Path, folder: Path, rank: int, size: int, port: int, mined_apart: bool = False) -> None:
-    """50 steps of descent in float64 with frozen batch norms; the first rank writes what came out."""
+def descend(store: Path, folder: Path, rank: int, size: int, port: int, how: str = "") -> None:
+    """Steps of descent in float64 with frozen batch norms; the first rank writes what came out."""
     join(rank, size, port)
     torch.set_num_threads(1)
     network = small_network().double()
@@ -53,16 +53,17 @@ def descend(store: Path, folder: Path, rank: int, size: int, port: int, mined_ap
             module.train = lambda *_, module=module: module
     made = []
     loop.optimizer = lambda *given: made.append(Descent(*given)) or made[0]
-    schedule = replace(SCHEDULE, steps=SGD_STEPS, warmup=1, gradient_norm=1e9)
-    recipe = replace(RECIPE, schedule=schedule, batch=replace(BATCH, identities=4))
+    schedule = replace(SCHEDULE, steps=3 if how == "partial" else SGD_STEPS, warmup=1, gradient_norm=1e9)
+    loss = replace(LOSS, identity=0.0, spatial=0.0) if how == "partial" else LOSS
+    recipe = replace(RECIPE, schedule=schedule, loss=loss, batch=replace(BATCH, identities=4))
     with joined(CPU) as ranks:
-        if mined_apart:
+        if how == "apart":
             Ranks.gather = lambda _, x: x
         history = loop.fit(network, open_store(store), recipe, 0, look, "test", None, ranks)
     content = {"gradients": made[0].first, "weights": network.state_dict()}
     content["history"] = torch.from_numpy(history.to_numpy(float))
     if ranks.first:
-        torch.save(content, folder / f"{size}-{mined_apart}.pt")
+        torch.save(content, folder / f"{size}{how}.pt")
 
 
 def train_together(store: Path, folder: Path, rank: int, port: int, at: Signal | None) -> None:
@@ -98,8 +99,8 @@ def test_two_processes_descend_as_one_does(store_folder, tmp_path):
     port, other = free_port(), free_port()
     assert together(descend, (store_folder, tmp_path, 0, 1, 0)) == [0]
     assert together(descend, *((store_folder, tmp_path, rank, 2, port) for rank in (0, 1))) == [0, 0]
-    together(descend, *((store_folder, tmp_path, rank, 2, other, True) for rank in (0, 1)))
-    alone, both, apart = (torch.load(tmp_path / f"{name}.pt") for name in ("1-False", "2-False", "2-True"))
+    together(descend, *((store_folder, tmp_path, rank, 2, other, "apart") for rank in (0, 1)))
+    alone, both, apart = (torch.load(tmp_path / f"{name}.pt") for name in ("1", "2", "2apart"))
     assert max(float(g.abs().max()) for g in alone["gradients"].values()) > 0.01
     assert differences(alone["gradients"], both["gradients"]) < 1e-10
     assert differences(alone["weights"], both["weights"]) < 1e-8
@@ -107,6 +108,17 @@ def test_two_processes_descend_as_one_does(store_folder, tmp_path):
     assert differences(start, alone["weights"]) > 1e-3  # it went somewhere
     torch.testing.assert_close(alone["history"], both["history"], rtol=1e-9, atol=1e-9, equal_nan=True)
     assert differences(alone["gradients"], apart["gradients"]) > 1e-4  # mining apart would not do
+
+
+def test_heads_whose_terms_are_off_do_not_hold_the_processes_up(store_folder, tmp_path):
+    port = free_port()
+    assert together(descend, (store_folder, tmp_path, 0, 1, 0, "partial")) == [0]
+    codes = together(descend, *((store_folder, tmp_path, rank, 2, port, "partial") for rank in (0, 1)))
+    assert codes == [0, 0]
+    alone, both = (torch.load(tmp_path / f"{size}partial.pt") for size in (1, 2))
+    assert "network.frame_head.classifier.weight" not in alone["gradients"]
+    assert differences(alone["gradients"], both["gradients"]) < 1e-10
+    assert differences(alone["weights"], both["weights"]) < 1e-8
 
 
 def test_a_rank_that_dies_stops_the_other_and_the_run_goes_on_from_there(store_folder, tmp_path):

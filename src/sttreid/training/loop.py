@@ -85,7 +85,7 @@ def fit(
     reader = _reader(network, store, recipe, seed, name, ranks)
     checkpoints = _checkpoints(network, store, recipe, seed, scratch, ranks)
     step = Step(network, recipe.loss, recipe.compute, ranks.gather)
-    module = ranks.join(step, recipe.compute.synchronise, device)
+    module = ranks.join(step, recipe.compute.synchronise, device, step.partial)
     optimiser = optimizer(network, schedule)
     history = _resume(network, optimiser, checkpoints, ranks)
     clips = recipe.batch.identities * recipe.batch.clips

@@ -78,13 +78,16 @@ class Ranks:
         dist.broadcast_object_list(box)
         return box[0]
 
-    def join(self, module: nn.Module, synchronise: bool, device: torch.device) -> nn.Module:
+    def join(
+        self, module: nn.Module, synchronise: bool, device: torch.device, partial: bool = False
+    ) -> nn.Module:
         """Wrap a module so that its gradients are averaged over the ranks.
 
         Args:
             module: on ``device``; its batch norms are replaced in place if they shall be synchronised.
             synchronise: batch norms use the statistics of all ranks' clips.
             device: of this rank.
+            partial: some parameters get no gradient, and must be looked for in every step.
 
         Raises:
             InputError: batch norms shall be synchronised and the device is no CUDA device.
@@ -97,8 +100,7 @@ class Ranks:
         if synchronise:
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         own = [device.index] if device.type == "cuda" else None
-        # heads whose loss term is off get no gradient
-        return DistributedDataParallel(module, device_ids=own, find_unused_parameters=True)
+        return DistributedDataParallel(module, device_ids=own, find_unused_parameters=partial)
 
 
 ALONE = Ranks(0, 1)

@@ -25,6 +25,12 @@ class Step(nn.Module):
         self.precision = PRECISIONS[compute.precision]
         self.gather = gather
 
+    @property
+    def partial(self) -> bool:
+        """Whether a head gets no gradient, because the term that looks at it is off."""
+        looked_at = ("identity", "spatial", "spatial_part", "global_identity")
+        return not all(getattr(self.loss, name) for name in looked_at)
+
     def forward(self, clips: Tensor, classes: Tensor, tracklets: Tensor) -> dict[str, Tensor]:
         """[b, T, 3, H, W] and int64 [b] of this process -> the terms, unweighted.
 
