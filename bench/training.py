@@ -323,7 +323,7 @@ def report(params: Params, device: torch.device, steps: int, workers: int, compi
             costs[title] = ours(params, store, device, steps, precision, compile_it)
         shares = {kind: parts(params, store, device, steps, kind) for kind in ("fp32", "bf16")}
     for title, cost in costs.items():
-        numbers = f"{cost.clips:.1f} | {cost.clips / base.clips:.2f} | {cost.wait:.1%}"
+        numbers = f"{cost.clips:.3g} | {cost.clips / base.clips:.2f} | {cost.wait:.1%}"
         lines.append(f"| {title} | {numbers} | {cost.memory:.2f} | {cost.busy:.0%} |".replace("nan%", "-"))
     lines = [line.replace("| nan |", "| - |") for line in lines]
     lines += ["", "| share of the step | " + " | ".join(shares["fp32"]) + " |"]
