@@ -31,9 +31,8 @@ def prepare(threads: int) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is only deterministic with this
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # costs time, and nothing here reads such memory
-    )
+    # filling memory that nobody reads takes time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     device = _device()
     if device.type == "cuda":
         torch.cuda.set_device(device)

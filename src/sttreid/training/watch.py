@@ -5,6 +5,7 @@ Nothing here is a result, and nothing here changes one: clips per second differ 
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -83,8 +84,7 @@ class Watch:
         self.noted, self.since = now, (self.done, self.waited)
         if self.log is None:
             return
-        new = not self.log.exists()
-        with self.log.open("a", encoding="utf-8") as file:
-            if new:
-                file.write("run\tstep\tclips_per_second\tdata_wait\n")
-            file.write(f"{self.name}\t{self.first + self.done}\t{speed:.4g}\t{wait:.4g}\n")
+        head = "" if self.log.exists() else "run\tstep\tclips_per_second\tdata_wait\n"
+        line = f"{self.name}\t{self.first + self.done}\t{speed:.4g}\t{wait:.4g}\n"
+        with suppress(OSError), self.log.open("a", encoding="utf-8") as file:  # a full disk ends no run
+            file.write(head + line)
