@@ -42,7 +42,21 @@ def test_threads_are_pinned_kernels_deterministic_and_a_chosen_workspace_stays()
     ]
 
 
+@pytest.fixture(autouse=True)
+def switches():
+    """The process's deterministic switches, put back afterwards."""
+    on, warn = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    yield
+    torch.use_deterministic_algorithms(on, warn_only=warn)
+    torch.utils.deterministic.fill_uninitialized_memory = fill
+
+
 def test_nothing_is_refused_where_determinism_was_not_asked_for():
+    torch.use_deterministic_algorithms(False)
     with machine.deterministic():
         assert not torch.are_deterministic_algorithms_enabled()
 
@@ -55,7 +69,6 @@ def test_a_device_that_is_not_there_is_refused_with_a_sentence(monkeypatch):
     monkeypatch.setenv("STTREID_DEVICE", "gpu")
     with pytest.raises(InputError, match=r"STTREID_DEVICE must be cpu or cuda, got 'gpu'"):
         machine.prepare(torch.get_num_threads())
-    torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
