@@ -68,7 +68,7 @@ def _fit(
     params: Params, network: Network, store: Store, schedule: Schedule, steps: int, loss: Loss, seed: int
 ) -> None:
     short = replace(schedule, steps=steps, warmup=min(schedule.warmup, steps // 4), looks=1)
-    recipe = Recipe(params.augment, params.batch, loss, short)
+    recipe = Recipe(params.augment, params.batch, loss, short, params.compute)
     look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=params.compute.clips))
     fit(network, store, recipe, seed, look, f"power {seed}")
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from sttreid.model.network import Network
-from sttreid.params import Augment, Backbone, Batch, Loss, Model, Schedule
+from sttreid.params import Augment, Backbone, Batch, Compute, Loss, Model, Schedule
 
 FRAMES, HEIGHT, WIDTH, CLASSES = 3, 32, 16, 5  # the backbone's map is 4 x 2: eight patches a frame
 
@@ -42,6 +42,7 @@ SCHEDULE = Schedule(
     steps=6, rate=0.01, backbone_rate=0.005, warmup=2, weight_decay=0.01, gradient_norm=5.0, looks=2
 )
 BATCH = Batch(identities=2, clips=2)
+COMPUTE = Compute(threads=1, clips=64, precision="fp32", synchronise=False)
 PLAIN = Augment(  # no augmentation at all
     flip=0.0,
     pad=0,

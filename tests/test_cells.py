@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from sttreid.cells import Cell, Settings, composition, resolve
+from sttreid.conversion import dump, parse
 from sttreid.errors import InputError
-from sttreid.params import dump, load, parse
+from sttreid.params import load
 from tests.tiny import ROOT
 
 NAMES = ("clip", "augment", "batch", "model", "loss", "pretrain", "finetune", "evaluate", "compute")

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from sttreid.conversion import dump, parse
 from sttreid.errors import DivergedError, InputError
-from sttreid.params import Clip, Finetune, Loss, Model, Pretrain, bind, dump, load, parse, run
+from sttreid.params import Clip, Finetune, Loss, Model, Pretrain, bind, load, run
 from tests.sections import LOSS, MODEL, SCHEDULE
 from tests.tiny import ROOT, parameters
 

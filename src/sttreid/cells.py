@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
+from sttreid.conversion import dump, parse
 from sttreid.params import (
     CONFIG,
     Ablation,
@@ -23,8 +24,6 @@ from sttreid.params import (
     Model,
     Pretrain,
     Schedule,
-    dump,
-    parse,
 )
 
 TERMS = {

@@ -5,20 +5,20 @@ section's name); :func:`run` loads, checks and hands over exactly those. Values 
 because ``dvc exp run -S finetune.rate=0.00001`` writes ``1e-05``, which YAML 1.1 reads as text.
 """
 
-import difflib
 import inspect
 import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from sttreid.conversion import hint, parse
 from sttreid.domain import Domain, Scale
 from sttreid.errors import DivergedError, InputError
 
@@ -31,7 +31,6 @@ Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -200,6 +199,8 @@ class Compute:
 
     threads: Count
     clips: Count
+    precision: Literal["fp32", "bf16"]
+    synchronise: bool
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -254,19 +255,6 @@ def load(path: Path = PARAMS) -> Params:
     return params
 
 
-def parse(section: type[T], content: object, where: str) -> T:
-    """Convert plain YAML or JSON content to a section; ``where`` names its file in errors."""
-    try:
-        return TypeAdapter(section).validate_python(content)
-    except ValidationError as error:
-        raise InputError(f"{where}: {'; '.join(_sentences(section, error))}") from error
-
-
-def dump(section: object) -> Any:
-    """A section as plain JSON content (the inverse of :func:`parse`)."""
-    return TypeAdapter(type(section)).dump_python(section, mode="json")
-
-
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a stage's ``main``: sections come from params.yaml by name, the rest from the command line.
 
@@ -313,7 +301,7 @@ def _check_names(params: Params, path: Path) -> None:
     ):
         if name not in known:
             rule = f"{key} must be one of {', '.join(known)}"
-            raise InputError(f"{path}: {rule}, got {name!r}{_hint(name, known)}")
+            raise InputError(f"{path}: {rule}, got {name!r}{hint(name, known)}")
     for key, values in (("seeds", params.seeds), ("targets", params.targets)):
         if not values or len(set(values)) < len(values):
             raise InputError(f"{path}: {key} must be a non-empty list without repetition, got {values}")
@@ -323,33 +311,3 @@ def _check_names(params: Params, path: Path) -> None:
         raise InputError(
             f"{path}: simulate.domain must not be one of the targets, got {params.simulate.domain!r}"
         )
-
-
-def _sentences(section: Any, error: ValidationError) -> list[str]:
-    out = []
-    for detail in error.errors():
-        key = ".".join(str(part) for part in detail["loc"] if part != "[key]") or "the value"
-        if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            known = _known_keys(section, detail["loc"][:-1])
-            out.append(f"unknown key {key}{_hint(str(detail['loc'][-1]), known)}")
-        elif detail["type"] in ("missing", "missing_argument"):
-            out.append(f"the key {key} is missing")
-        elif detail["type"] == "value_error":
-            out.append(f"{key}: {detail['ctx']['error']}")
-        else:
-            reason = detail["msg"].removeprefix("Input ")
-            out.append(f"{key} {reason}, got {detail['input']!r}")
-    return out
-
-
-def _known_keys(section: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The field names of the dataclass at a location inside ``section``."""
-    for part in location:
-        types = {field.name: field.type for field in fields(section)} if is_dataclass(section) else {}
-        section = types.get(str(part), getattr(section, "__args__", (None, None))[-1])
-    return [field.name for field in fields(section)] if is_dataclass(section) else []
-
-
-def _hint(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -5,6 +5,7 @@ ignored by git) or ``metrics/`` (small, in git). A folder is what a later stage 
 seed, all results.
 """
 
+import os
 from pathlib import Path
 
 ARTIFACTS = Path("artifacts")
@@ -59,3 +60,12 @@ def cell_queries(variant: str, seed: int) -> Path:
 def cell_history(variant: str, seed: int) -> Path:
     """The history of one ablation cell."""
     return ARTIFACTS / "history" / "ablation" / f"{variant}-{seed}.tsv"
+
+
+def scratch(stage: str) -> Path:
+    """Checkpoints, log and post-mortems of a training stage: unknown to DVC and to git.
+
+    ``STTREID_SCRATCH`` names another folder than ``.scratch``: one with an absolute path lives on where DVC
+    runs experiments in temporary folders.
+    """
+    return Path(os.environ.get("STTREID_SCRATCH") or ".scratch") / stage

@@ -1,3 +1,4 @@
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sttreid.data.batches import batch, plan, steps_per_epoch
+from sttreid.data.batches import Reader, batch, plan, repeated, steps_per_epoch
 from sttreid.data.clips import MEAN, STD
 from sttreid.data.store import Store, write_store
 from sttreid.errors import InputError
 from sttreid.params import Augment
+from sttreid.params import Batch as BatchSize
 
 CAMERAS = {
     4: [1, 2, 3],
@@ -184,3 +186,71 @@ def test_clips_do_not_share_their_augmentation(store: Store, still: Augment) -> 
     ratios = dimmed * torch.from_numpy(STD) + torch.from_numpy(MEAN)
     balance = ratios[4:, 0] / ratios[4:, 2]
     assert len({round(value, 3) for value in balance.tolist()}) == 8
+
+
+def copies(reader: Reader, *arguments: int) -> list[tuple[torch.Tensor, ...]]:
+    """All batches; their clips lie in buffers that the next ones overwrite."""
+    return [
+        (made.clips.clone(), made.classes, made.tracklets, made.cameras) for made in reader.steps(*arguments)
+    ]
+
+
+def equal(one: list[tuple[torch.Tensor, ...]], other: list[tuple[torch.Tensor, ...]]) -> bool:
+    pairs = zip(sum(one, ()), sum(other, ()), strict=True)
+    return len(one) == len(other) and all(torch.equal(a, b) for a, b in pairs)
+
+
+@pytest.fixture
+def reader(store: Store, lively: Augment) -> Reader:
+    return Reader(store, store.of_split("train"), BatchSize(identities=4, clips=3), slice(None), 4, lively, 5)
+
+
+def test_a_reader_gives_the_batches_of_its_steps(reader: Reader) -> None:
+    found = copies(reader, 0, 5, 0)
+    for step, made in enumerate(found):
+        rows = plan(reader.tracklets, 4, 3, 5, step)
+        expected = batch(reader.store, reader.tracklets, rows, 4, reader.augment, 5, step)
+        assert equal([made], [(expected.clips, expected.classes, expected.tracklets, expected.cameras)])
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_threads_change_no_batch(reader: Reader, workers: int) -> None:
+    assert equal(copies(reader, 0, 6, workers), copies(reader, 0, 6, 0))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_reader_may_begin_anywhere(reader: Reader, workers: int) -> None:
+    whole = copies(reader, 0, 7, 0)
+    assert equal(copies(reader, 3, 7, workers), whole[3:])
+    assert copies(reader, 7, 7, workers) == []
+
+
+def test_shares_make_up_the_whole_batch(reader: Reader) -> None:
+    """Whoever reads them: a tracklet that comes twice belongs to one identity, so to one share."""
+    halves = [copies(replace(reader, share=part), 0, 4, 0) for part in (slice(0, 6), slice(6, 12))]
+    joined = [
+        tuple(torch.cat(parts) for parts in zip(*both, strict=True)) for both in zip(*halves, strict=True)
+    ]
+    assert equal(joined, copies(reader, 0, 4, 0))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_while_reading_reaches_whoever_asks(reader: Reader, workers: int) -> None:
+    lost = replace(reader, store=Store(reader.store.frames[:3], reader.store.index, reader.store.tracklets))
+    with pytest.raises(IndexError):
+        copies(lost, 0, 3, workers)
+
+
+def test_a_batch_stays_whole_while_the_next_one_is_read(reader: Reader) -> None:
+    batches = reader.steps(0, 4, 2)
+    first = next(batches)
+    before = first.clips.clone()
+    time.sleep(0.05)  # long enough for the thread to fill the other buffer
+    assert torch.equal(first.clips, before)
+    batches.close()
+
+
+@settings(deadline=None)
+@given(splits, st.integers(1, 6))
+def test_identities_with_too_few_tracklets_are_counted(cameras: dict[int, list[int]], clips: int) -> None:
+    assert repeated(table(cameras), clips) == sum(len(places) < clips for places in cameras.values())

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from sttreid.conversion import dump, parse
 from sttreid.errors import InputError
 from sttreid.model.backbone import Backbone
 from sttreid.model.network import Network
 from sttreid.model.weights import load_backbone, restore, save, start_from, transfer
-from sttreid.params import dump, parse
 from tests.sections import CLASSES, FRAMES, HEIGHT, MODEL, WIDTH, small_clips, small_network
 
 ROOT = Path(__file__).parents[2]
@@ -75,9 +76,9 @@ def test_starting_from_weights_leaves_the_classifiers_fresh(tmp_path, how):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     if how == "file":
         save(source, MODEL, tmp_path / "source.pt")
-        start_from(network, tmp_path / "source.pt")
+        listed = start_from(network, tmp_path / "source.pt")
     else:
-        transfer(source, network)
+        listed = transfer(source, network)
     given, fresh = source.state_dict(), []
     for name, value in network.state_dict().items():
         if name.endswith("classifier.weight"):
@@ -86,6 +87,7 @@ def test_starting_from_weights_leaves_the_classifiers_fresh(tmp_path, how):
         else:
             assert torch.equal(value, given[name]), name
     assert len(fresh) == 3 + MODEL.parts
+    assert listed == fresh
 
 
 def test_a_transfer_copies(tmp_path):
@@ -135,6 +137,47 @@ def test_an_old_checkpoint_without_counters_loads(tmp_path):
     assert loaded["bn1.num_batches_tracked"] == 0
 
 
+def torchvision_s_resnet50() -> dict[str, list[int]]:
+    """Names and shapes of the ImageNet checkpoint, written down from the architecture's definition."""
+    shapes = {"conv1.weight": [64, 3, 7, 7], **norm("bn1", 64)}
+    channels = 64
+    for stage, (inner, depth) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3)), start=1):
+        for block in range(depth):
+            place = f"layer{stage}.{block}"
+            for number, shape in enumerate(
+                ([inner, channels, 1, 1], [inner, inner, 3, 3], [4 * inner, inner, 1, 1]), start=1
+            ):
+                shapes[f"{place}.conv{number}.weight"] = shape
+                shapes |= norm(f"{place}.bn{number}", shape[0])
+            if block == 0:
+                shapes[f"{place}.downsample.0.weight"] = [4 * inner, channels, 1, 1]
+                shapes |= norm(f"{place}.downsample.1", 4 * inner)
+            channels = 4 * inner
+    return shapes | {"fc.weight": [1000, 2048], "fc.bias": [1000]}
+
+
+def norm(place: str, channels: int) -> dict[str, list[int]]:
+    names = ("weight", "bias", "running_mean", "running_var")
+    return {f"{place}.{name}": [channels] for name in names} | {f"{place}.num_batches_tracked": []}
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_torchvision_s_resnet50_fits_by_every_name_and_shape(tmp_path, suffix):
+    shapes = torchvision_s_resnet50()
+    learned = [s for name, s in shapes.items() if not name.endswith(("_mean", "_var", "_tracked"))]
+    assert sum(torch.Size(shape).numel() for shape in learned) == 25_557_032  # as torchvision documents
+    assert len(shapes) == 320
+    state = {name: torch.full(shape, 0.5) for name, shape in shapes.items()}
+    state = {k: torch.tensor(7) if k.endswith("tracked") else v for k, v in state.items()}
+    path = tmp_path / f"resnet50.{suffix}"
+    (torch.save if suffix == "pth" else save_file)(state, path)
+    backbone = Backbone(64, (3, 4, 6), 2)
+    load_backbone(backbone, path)
+    own = backbone.state_dict()
+    assert set(own) == {name for name in shapes if not name.startswith(("layer4.", "fc."))}
+    assert all(torch.equal(value, state[name]) for name, value in own.items())
+
+
 BREAKS = {
     "missing": (lambda state: state.pop("layer2.0.bn1.weight"), r"'layer2\.0\.bn1\.weight' is missing"),
     "shape": (
@@ -145,6 +188,15 @@ BREAKS = {
         lambda state: state.update({"layer1.1.conv1.weight": torch.zeros(2, 8, 1, 1)}),
         r"'layer1\.1\.conv1\.weight' has no place",
     ),
+    "several": (
+        lambda state: [state.pop("bn1.bias"), state.pop("bn1.weight")],
+        r"the tensor 'bn1\.weight' is missing; the tensor 'bn1\.bias' is missing$",
+    ),
+    "integers": (
+        lambda state: state.update({"bn1.bias": torch.zeros(2, dtype=torch.int64)}),
+        r"'bn1\.bias' must hold torch\.float32 or the like, got torch\.int64",
+    ),
+    "all": (lambda state: state.clear(), r"'conv1\.weight' is missing; .*; and \d\d more differences$"),
     "number": (lambda state: state.update({"bn1.bias": 3}), r"'bn1\.bias' must be a tensor, got int"),
 }
 

@@ -27,7 +27,7 @@ TRACKS = (
 HEIGHT, WIDTH, LENGTH = 8, 4, 2
 PLAIN = Evaluate(protocol="embedded", rerank=Rerank(use=False, k1=4, k2=2, weight=0.3))
 AGAIN = Evaluate(protocol="embedded", rerank=Rerank(use=True, k1=4, k2=2, weight=0.3))
-COMPUTE = Compute(threads=1, clips=3)
+COMPUTE = Compute(threads=1, clips=3, precision="fp32", synchronise=False)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from sttreid.errors import InputError
 from sttreid.retrieval import evaluate, ranks, tiles
 from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.protocol import EMBEDDED, MARKET, protocol
-from tests.retrieval.conftest import cosines, naive, problem
+from tests.retrieval.conftest import Problem, cosines, naive, problem
 
 
 @pytest.fixture
@@ -72,6 +72,23 @@ def duplicated(width, noise=0.0):
     identity = np.concatenate([np.arange(50), np.arange(50), np.arange(50) + 1000])
     camera = np.repeat([1, 2, 3], 50)
     return rows, features, Labels(np.arange(50), np.full(50, 1)), Labels(identity, camera)
+
+
+@pytest.mark.parametrize("gallery", [1023, 1024, 1025, 2049])
+def test_galleries_around_whole_tiles_hold_equal_rows_on_both_sides(gallery):
+    rng = np.random.default_rng(gallery)
+    base = rng.standard_normal((40, 8)).astype(np.float32)
+    sides = Problem(
+        np.asfortranarray(base[rng.integers(0, 40, 4)]),
+        base[rng.integers(0, 40, gallery)],
+        Labels(rng.integers(0, 9, 4), rng.integers(0, 3, 4)),
+        Labels(rng.integers(0, 9, gallery).astype(np.int8), rng.integers(0, 3, gallery).astype(np.uint16)),
+    )
+    (mean_ap, *_), _ = naive(sides.distances, sides.query, sides.gallery, MARKET)
+    expected = score(sides)
+    assert expected.mAP == pytest.approx(mean_ap, abs=1e-12)
+    for block in (1, 1024, 5000):
+        same(score(sides, block=block), expected)
 
 
 @pytest.mark.parametrize("width", [1, 3, 64, 1001])

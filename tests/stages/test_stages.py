@@ -39,8 +39,10 @@ def call(stage: str, *words: str) -> None:
 
 
 def digests(folder: Path) -> dict[str, str]:
+    """Of everything but the scratch folder, where logs and post-mortems lie."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+    kept = [path for path in files if path.relative_to(folder).parts[0] != ".scratch"]
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in kept}
 
 
 @pytest.fixture(scope="module")
@@ -232,4 +234,46 @@ def test_diverged_training_names_step_and_term(workplace: Path) -> None:
     content = yaml.safe_load((workplace / "params.yaml").read_text())
     content["pretrain"] |= {"rate": 1e30, "backbone_rate": 1e30, "warmup": 0, "gradient_norm": 1e30}
     (workplace / "params.yaml").write_text(yaml.safe_dump(content))
-    assert "training step" in fails("pretrain", "0")
+    message = fails("pretrain", "0")
+    assert "training step" in message
+    assert "the clips' tracklets are " in message
+    (path,) = Path(".scratch/pretrain-0").glob("post-mortem-step-*-rank-0.pt")
+    assert str(path) in message
+
+
+def test_a_finished_stage_leaves_its_log_and_no_checkpoint(finished: Path) -> None:
+    for name in ("pretrain-0", "finetune-campus-0", "ablate-cnn-0"):
+        assert [path.name for path in (finished / ".scratch" / name).iterdir()] == ["log.tsv"]
+
+
+def test_a_stage_that_cannot_write_its_outputs_does_not_train_again(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = digests(workplace)
+    module = importlib.import_module("sttreid.stages.pretrain")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_text", lambda *_: (_ for _ in ()).throw(OSError(28, "no space left")))
+        with pytest.raises(OSError, match="no space left"):
+            call("pretrain", SEED)
+    call("pretrain", SEED)
+    assert "pretrain 0: 0 steps after 3 that were kept" in capsys.readouterr().err
+    assert digests(workplace) == before
+
+
+def test_a_cell_is_not_pre_trained_again(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = workplace / "artifacts/configs/cnn-0.json"
+    cell = json.loads(path.read_text())
+    cell["pretrain"] = yaml.safe_load((workplace / "params.yaml").read_text())["pretrain"]
+    path.write_text(json.dumps(cell))
+    module = importlib.import_module("sttreid.stages.ablate")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "transfer", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            call("ablate", "cnn", SEED)
+    call("ablate", "cnn", SEED)
+    said = capsys.readouterr().err
+    assert said.count("ablate cnn 0: 3 steps, ") == 1
+    assert said.count("ablate cnn 0: 0 steps after 3 that were kept") == 1
+    assert not list(Path(".scratch/ablate-cnn-0").glob("*/"))

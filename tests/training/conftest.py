@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sttreid.data.store import Store, write_store
+from sttreid.data.store import Store, open_store, write_store
 from tests.sections import HEIGHT, WIDTH
 
 LENGTH = 4  # frames of a tracklet
@@ -14,8 +14,14 @@ PEOPLE = {"train": [3, 5, 8, 9], "validation": [1, 2], "test": [4, 6]}
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def store(store_folder: Path) -> Store:
     """Two tracklets a person, one in each of two cameras."""
+    return open_store(store_folder)
+
+
+@pytest.fixture(scope="session")
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where ``store`` lies."""
     rng = np.random.default_rng(0)
     rows, crops = [], []
     people = [(split, identity) for split, numbers in PEOPLE.items() for identity in numbers]
@@ -31,4 +37,5 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
                 crops.append(crop.astype(np.uint8))
     columns = ["tracklet", "identity", "camera", "frame", "split", "visibility"]
     folder: Path = tmp_path_factory.mktemp("store") / "tracklets"
-    return write_store(folder, pd.DataFrame(rows, columns=columns), enumerate(crops), HEIGHT, WIDTH)
+    write_store(folder, pd.DataFrame(rows, columns=columns), enumerate(crops), HEIGHT, WIDTH)
+    return folder

@@ -1,6 +1,7 @@
 """Rank-1 while training, against a loop and against the evaluation's own."""
 
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sttreid.data.clips import consecutive_clips, normalise
 from sttreid.retrieval import Labels, evaluate
+from sttreid.retrieval.embedding import embed_tracklets
 from sttreid.retrieval.protocol import EMBEDDED
 from sttreid.training.looks import accuracies, rank1
 from tests.sections import small_network
@@ -94,5 +97,34 @@ def test_accuracies_look_at_training_and_validation_alone():
         return (good if tracklets["split"][0] == "train" else bad).float()
 
     found = accuracies(small_network(), SimpleNamespace(of_split=of_split), embed)
-    assert found == {"train_rank1": 1.0, "validation_rank1": 0.0}
+    assert found == {"train_rank1": 1.0, "validation_rank1": 0.0, "rank1_gap": 1.0}
     assert asked == ["train", "validation"]
+
+
+def test_the_attention_s_entropy_is_that_of_every_validation_clip(store):
+    network = small_network().eval()
+    found = accuracies(network, store, partial(embed_tracklets, batch=3))
+    entropies = []
+    for start, length in store.of_split("validation")[["start", "length"]].to_numpy():
+        for places in consecutive_clips(length, network.frames):
+            clip = torch.empty(1, network.frames, 3, *network.picture)
+            normalise(store.frames[start + places], clip[0].numpy())
+            for layer in network(clip, "first").temporal_attention[0].tolist():
+                entropies += [-sum(a * math.log(a) for a in head) for head in layer]
+    assert found["attention_entropy"] == pytest.approx(np.mean(entropies), rel=1e-6)
+    assert 0 < found["attention_entropy"] <= math.log(1 + network.frames)
+    assert found["rank1_gap"] == found["train_rank1"] - found["validation_rank1"]
+
+
+def test_a_network_without_temporal_transformer_has_no_attention_to_look_at(store):
+    network = small_network(stt=False).eval()
+    assert "attention_entropy" not in accuracies(network, store, partial(embed_tracklets, batch=64))
+
+
+def test_a_look_leaves_the_network_as_it_was(store):
+    network = small_network().eval()
+    before = network(torch.zeros(1, network.frames, 3, *network.picture))
+    accuracies(network, store, partial(embed_tracklets, batch=64))
+    after = network(torch.zeros(1, network.frames, 3, *network.picture))
+    assert before.temporal_attention is after.temporal_attention is None
+    assert torch.equal(before.features, after.features)

@@ -9,17 +9,19 @@ import pandas as pd
 import pytest
 import torch
 
+from sttreid.data.batches import plan
 from sttreid.errors import DivergedError, InputError
 from sttreid.params import Pretrain, Schedule
 from sttreid.retrieval.embedding import embed_tracklets
-from sttreid.training import losses
+from sttreid.training import losses, watch
+from sttreid.training.checkpoints import kept
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.schedule import factor
-from tests.sections import BATCH, LOSS, PLAIN, SCHEDULE, small_network
+from tests.sections import BATCH, COMPUTE, FRAMES, HEIGHT, LOSS, PLAIN, SCHEDULE, WIDTH, small_network
 
 AUGMENT = replace(PLAIN, flip=0.5, pad=2, brightness=0.2, erase=0.5)
-RECIPE = Recipe(AUGMENT, BATCH, LOSS, SCHEDULE)
+RECIPE = Recipe(AUGMENT, BATCH, LOSS, SCHEDULE, COMPUTE)
 TERMS = (
     "identity",
     "triplet",
@@ -162,9 +164,83 @@ def test_a_rate_that_is_far_too_high_is_named_as_divergence(store):
         train(store, replace(RECIPE, schedule=schedule))
 
 
+def test_a_divergence_keeps_what_its_step_has_seen(store, tmp_path, monkeypatch):
+    original, seen = losses.triplet, []
+
+    def broken(features, classes, margin):
+        seen.append(classes)
+        return original(features, classes, margin) + (float("nan") if len(seen) == 5 else 0.0)
+
+    monkeypatch.setattr(losses, "triplet", broken)  # called twice a step: for STT and for GT
+    network = small_network()
+    with (
+        pytest.raises(DivergedError, match=r"step 3: triplet must be finite") as error,
+        kept(tmp_path) as scratch,
+    ):
+        fit(network, store, RECIPE, 0, blind, "test", scratch)
+    path = tmp_path / "post-mortem-step-3-rank-0.pt"
+    content = torch.load(path, weights_only=True)
+    rows = plan(store.of_split("train"), BATCH.identities, BATCH.clips, 0, 2)
+    assert content["tracklets"].tolist() == store.of_split("train")["tracklet"][rows].tolist()
+    names = ", ".join(map(str, sorted(set(content["tracklets"].tolist()))))
+    assert str(error.value).endswith(
+        f"the clips' tracklets are {names}; all that the step has seen is kept in {path}"
+    )
+    assert np.isnan(content["row"]["triplet"])
+    assert content["clips"].shape == (4, FRAMES, 3, HEIGHT, WIDTH)
+    assert all(torch.equal(value, content["network"][name]) for name, value in network.state_dict().items())
+
+
+def test_identities_whose_tracklets_repeat_are_counted(store, capsys):
+    train(store, replace(RECIPE, batch=replace(BATCH, clips=3), schedule=replace(SCHEDULE, steps=1)))
+    said = capsys.readouterr().err
+    assert "test: 4 of 4 identities have fewer than 3 tracklets: a batch repeats some of theirs" in said
+    train(store, replace(RECIPE, schedule=replace(SCHEDULE, steps=1)))
+    assert "repeats" not in capsys.readouterr().err
+
+
+def test_the_log_has_speed_and_waits_and_the_history_has_not(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "EVERY", 0.0)  # a line a step
+    with kept(tmp_path) as scratch:
+        history = fit(small_network(), store, RECIPE, 0, blind, "test", scratch)
+        so_far = next(tmp_path.glob("*/history.tsv")).read_text()
+    assert so_far == history_text(history)
+    log = pd.read_csv(tmp_path / watch.LOG, sep="\t")
+    assert log["step"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert (log["clips_per_second"] > 0).all()
+    assert log["data_wait"].between(0, 1).all()
+    assert not {"clips_per_second", "data_wait"} & set(history.columns)
+
+
+def test_the_bar_shows_terms_rate_speed_and_waits(store, monkeypatch):
+    shown = []
+
+    class Bar:
+        disable = False
+
+        def __init__(self, **settings):
+            shown.append(settings)
+
+        def update(self):
+            pass
+
+        def set_postfix(self, values, **_):
+            shown.append(values)
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(watch, "tqdm", Bar)
+    train(store)
+    assert shown[0]["total"] == 6
+    assert {"loss", *TERMS, "rate", "clips/s", "wait"} <= set(shown[1])
+
+
 def test_too_few_people_for_a_batch_are_refused(store):
+    asked = []
     with pytest.raises(InputError, match="at least the batch's 5 identities, got 4"):
-        train(store, replace(RECIPE, batch=replace(BATCH, identities=5)))
+        train(store, replace(RECIPE, batch=replace(BATCH, identities=5)), look=asked.append)
+    assert not asked
 
 
 def test_the_history_s_text_reads_back_and_leaves_gaps_empty(store):

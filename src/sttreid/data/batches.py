@@ -5,6 +5,9 @@ a run that is resumed in the middle goes on as if it had not stopped.
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +21,7 @@ from sttreid.data.clips import restricted_random
 from sttreid.data.store import Store
 from sttreid.errors import InputError
 from sttreid.params import Augment
+from sttreid.params import Batch as BatchSize
 
 ORDER, CHOICE, CLIP = 1, 2, 3  # random streams: order of identities, choice of their tracklets, one clip
 
@@ -92,8 +96,10 @@ def batch(
     augment: Augment,
     seed: int,
     step: int,
+    out: Tensor | None = None,
+    pool: Executor | None = None,
 ) -> Batch:
-    """Read, draw and augment the clips of one step.
+    """Read, draw and augment the clips of one step; each clip has a random stream of its own.
 
     Args:
         store: holds the pixels.
@@ -103,19 +109,82 @@ def batch(
         augment: settings of the augmentation.
         seed: of the run.
         step: from 0.
+        out: float32 [B, T, 3, H, W], overwritten with the clips; new memory if None.
+        pool: its threads share the clips; the result does not depend on them.
     """
     columns = tracklets[["tracklet", "camera", "start", "length"]].to_numpy(np.int64)
     numbers, cameras, starts, lengths = columns[rows].T.copy()
-    clips = np.empty((len(rows), frames, 3, *store.frames.shape[1:3]), dtype=np.float32)
-    seen: Counter[int] = Counter()
-    for out, number, start, length in zip(
-        clips, numbers.tolist(), starts.tolist(), lengths.tolist(), strict=True
-    ):
-        rng = np.random.default_rng([seed, CLIP, step, number, seen[number]])
-        seen[number] += 1
-        augment_clip(store.frames[start + restricted_random(length, frames, rng)], augment, rng, out)
+    clips = torch.empty((len(rows), frames, 3, *store.frames.shape[1:3])) if out is None else out
+    turns = _turns(numbers.tolist())
+
+    def fill(place: int) -> None:
+        rng = np.random.default_rng([seed, CLIP, step, int(numbers[place]), turns[place]])
+        chosen = int(starts[place]) + restricted_random(int(lengths[place]), frames, rng)
+        augment_clip(store.frames[chosen], augment, rng, clips[place].numpy())
+
+    list((pool.map if pool else map)(fill, range(len(rows))))
     classes = np.unique(tracklets["identity"], return_inverse=True)[1][rows]
-    return Batch(*map(torch.from_numpy, (clips, classes, numbers, cameras)))
+    return Batch(clips, *map(torch.from_numpy, (classes, numbers, cameras)))
+
+
+def repeated(tracklets: pd.DataFrame, clips: int) -> int:
+    """How many identities have fewer than K tracklets, so that a batch shows some of theirs several times."""
+    return int((tracklets["identity"].value_counts() < clips).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """What the batches of a run are made of.
+
+    Attributes:
+        store: holds the pixels.
+        tracklets: of one split.
+        batch: P and K.
+        share: places of the P * K clips that are wanted.
+        frames: T.
+        augment: settings of the augmentation.
+        seed: of the run.
+    """
+
+    store: Store
+    tracklets: pd.DataFrame
+    batch: BatchSize
+    share: slice
+    frames: int
+    augment: Augment
+    seed: int
+
+    def steps(self, first: int, end: int, workers: int, pinned: bool = False) -> Iterator[Batch]:
+        """The batches of the steps from ``first`` up to ``end``.
+
+        Clips are written into two buffers in turn: a batch is good until the next one is taken.
+
+        Args:
+            first: step, from 0.
+            end: step behind the last.
+            workers: threads that prepare the next batch while the last one is in use; 0: none, and nothing is
+                read ahead.
+            pinned: the buffers can be copied to a CUDA device while both work.
+        """
+        rows = len(range(self.batch.identities * self.batch.clips)[self.share])
+        shape = (rows, self.frames, 3, *self.store.frames.shape[1:3])
+        buffers = [torch.empty(shape, pin_memory=pinned) for _ in range(2)]
+        with ExitStack() as stack:
+            if not workers:
+                yield from (self._read(step, buffers[step % 2], None) for step in range(first, end))
+                return
+            pool = stack.enter_context(ThreadPoolExecutor(workers))
+            reading = stack.enter_context(ThreadPoolExecutor(1))
+            following: list[Future[Batch]] = []
+            for step in range(first, end):
+                following.append(reading.submit(self._read, step, buffers[step % 2], pool))
+                if len(following) == 2:
+                    yield following.pop(0).result()
+            yield from (future.result() for future in following)
+
+    def _read(self, step: int, out: Tensor, pool: Executor | None) -> Batch:
+        rows = plan(self.tracklets, self.batch.identities, self.batch.clips, self.seed, step)[self.share]
+        return batch(self.store, self.tracklets, rows, self.frames, self.augment, self.seed, step, out, pool)
 
 
 def _choose(
@@ -123,9 +192,15 @@ def _choose(
 ) -> NDArray[np.int64]:
     """K of one identity's rows: shuffled, then each camera's first ones before any camera's second."""
     shuffled = rng.permutation(rows)
+    turns = _turns(cameras[shuffled].tolist())
+    return np.resize(shuffled[np.argsort(turns, kind="stable")], clips)
+
+
+def _turns(values: list[int]) -> list[int]:
+    """How often each value has come before."""
     seen: Counter[int] = Counter()
     turns = []
-    for camera in cameras[shuffled].tolist():
-        turns.append(seen[camera])
-        seen[camera] += 1
-    return np.resize(shuffled[np.argsort(turns, kind="stable")], clips)
+    for value in values:
+        turns.append(seen[value])
+        seen[value] += 1
+    return turns

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from sttreid.conversion import dump, parse
 from sttreid.errors import InputError
 from sttreid.files import write_bytes
 from sttreid.model.network import Network
-from sttreid.params import Model, dump, parse
+from sttreid.params import Model
 
 UNUSED = ("layer4.", "fc.")  # a torchvision ResNet's parts behind the third stage
+SHOWN = 8  # differences that a sentence names
 
 
 def save(network: Network, model: Model, path: Path) -> None:
@@ -55,25 +58,32 @@ def restore(path: Path) -> Network:
     return network
 
 
-def start_from(network: Network, path: Path) -> None:
+def start_from(network: Network, path: Path) -> list[str]:
     """Copy the weights of a pre-trained model of the same architecture; classifiers start anew.
+
+    Returns:
+        The names of the tensors that were not copied: the classifiers, and nothing else.
 
     Raises:
         InputError: as :func:`restore`, or the architectures differ.
     """
-    _load_features(network, _read(path).get("state", {}), path)
+    return _load_features(network, _read(path).get("state", {}), path)
 
 
-def transfer(source: Network, target: Network) -> None:
+def transfer(source: Network, target: Network) -> list[str]:
     """As :func:`start_from`, from a network in memory."""
-    _load_features(target, source.state_dict(), Path("the pre-trained network"))
+    return _load_features(target, source.state_dict(), Path("the pre-trained network"))
 
 
 def load_backbone(backbone: nn.Module, path: Path) -> None:
     """Load a torchvision ResNet checkpoint into the backbone; its fourth stage and classifier are left out.
 
+    Args:
+        backbone: whose names and shapes are torchvision's.
+        path: what ``torch.save`` wrote, or a ``.safetensors`` file.
+
     Raises:
-        InputError: the file is missing or damaged, or a name or shape differs (the first one is named).
+        InputError: the file is missing or damaged, or names, shapes or kinds of numbers differ.
     """
     state = {k: v for k, v in _read(path).items() if not k.startswith(UNUSED)}
     own = backbone.state_dict()
@@ -84,6 +94,8 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such weights file") from error
@@ -94,22 +106,35 @@ def _read(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _load_features(network: Network, state: Mapping[str, Tensor], path: Path) -> None:
+def _load_features(network: Network, state: Mapping[str, Tensor], path: Path) -> list[str]:
     """Everything but the classifiers, which belong to the identities that were trained on."""
     fresh = {k: v for k, v in network.state_dict().items() if k.endswith("classifier.weight")}
     _load(network, {**{k: v for k, v in state.items() if k not in fresh}, **fresh}, path)
+    return list(fresh)
 
 
 def _load(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """All of ``state``, or none of it and a sentence that names what differs."""
     own = module.state_dict()
-    for name in (*own, *state):
-        if name not in state:
-            raise InputError(f"{path}: the tensor {name!r} is missing")
-        if name not in own:
-            raise InputError(f"{path}: the tensor {name!r} has no place in this architecture")
-        if not isinstance(state[name], Tensor):
-            raise InputError(f"{path}: {name!r} must be a tensor, got {type(state[name]).__name__}")
-        expected, got = list(own[name].shape), list(state[name].shape)
-        if expected != got:
-            raise InputError(f"{path}: the tensor {name!r} must have the shape {expected}, got {got}")
+    found = [_difference(name, own, state) for name in dict.fromkeys((*own, *state))]
+    differences = [sentence for sentence in found if sentence]
+    if differences:
+        rest = len(differences) - SHOWN
+        shown = differences[:SHOWN] + ([f"and {rest} more differences"] if rest > 0 else [])
+        raise InputError(f"{path}: {'; '.join(shown)}")
     module.load_state_dict(dict(state))
+
+
+def _difference(name: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    if name not in state:
+        return f"the tensor {name!r} is missing"
+    if name not in own:
+        return f"the tensor {name!r} has no place in this architecture"
+    if not isinstance(state[name], Tensor):
+        return f"{name!r} must be a tensor, got {type(state[name]).__name__}"
+    expected, got = own[name], state[name]
+    if expected.shape != got.shape:
+        return f"the tensor {name!r} must have the shape {list(expected.shape)}, got {list(got.shape)}"
+    if expected.is_floating_point() != got.is_floating_point():
+        return f"the tensor {name!r} must hold {expected.dtype} or the like, got {got.dtype}"
+    return ""

@@ -23,7 +23,7 @@ COARSE = 1e-6  # a tie of re-ranked distances, which are of single precision
 def score_network(network: Network, store: Store, compute: Compute, settings: Evaluate) -> Result:
     """Embed a test's gallery with a network and score it, on the device where the network lies."""
     gallery = store.gallery()
-    features = embed_tracklets(network, store, gallery, compute.clips)
+    features = embed_tracklets(network, store, gallery, compute.clips, compute.precision)
     return _score(features, gallery, settings, next(network.parameters()).device.type)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import yaml
 
+from sttreid.conversion import parse
 from sttreid.domain import Scale
 from sttreid.errors import InputError
-from sttreid.params import PARAMS, load, parse
+from sttreid.params import PARAMS, load
 from sttreid.simulate.dataset import render
 from sttreid.simulate.manifest import MANIFEST, differences
 from sttreid.simulate.sheet import write_sheet

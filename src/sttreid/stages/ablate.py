@@ -8,15 +8,18 @@ import torch
 
 from sttreid import machine, paths
 from sttreid.cells import Cell, composition
+from sttreid.conversion import parse
 from sttreid.data.store import Store, open_store
 from sttreid.files import read_json, write_json, write_table, write_text
 from sttreid.model.network import Network
 from sttreid.model.weights import transfer
-from sttreid.params import Schedule, parse, run
+from sttreid.params import Schedule, run
 from sttreid.retrieval.accuracy import queries, rules, score_network
 from sttreid.retrieval.embedding import embed_tracklets
+from sttreid.training.checkpoints import Scratch, kept
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit, history_text
+from sttreid.training.ranks import Ranks, joined
 from sttreid.training.start import initialise
 
 
@@ -34,38 +37,49 @@ def main(variant: str, seed: int) -> None:
         "protocol": asdict(rules(cell.evaluate)),
     }
     text, table = "", pd.DataFrame()
-    if not cell.reuses:
-        device = machine.prepare(cell.compute.threads)
-        network, history = _train(cell, device)
-        text = history_text(history)
-        stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
-        scores = {
-            t: score_network(network, store, cell.compute, cell.evaluate) for t, store in stores.items()
-        }
-        result["targets"] = {target: score.numbers() for target, score in scores.items()}
-        tables = [queries(score, stores[target]).assign(target=target) for target, score in scores.items()]
-        table = pd.concat(tables, ignore_index=True).assign(variant=variant, seed=seed)
-    write_json(paths.cell_result(variant, seed), result)
-    write_table(paths.cell_queries(variant, seed), table)
-    write_text(paths.cell_history(variant, seed), text)
+    with kept(paths.scratch(f"ablate-{variant}-{seed}")) as scratch:
+        if not cell.reuses:
+            machine.spread(cell.batch.identities)
+            device = machine.prepare(cell.compute.threads)
+            with joined(device) as ranks:
+                network, history = _train(cell, device, scratch, ranks)
+            if not ranks.first:
+                return
+            text = history_text(history)
+            stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
+            scores = {
+                target: score_network(network, store, cell.compute, cell.evaluate)
+                for target, store in stores.items()
+            }
+            result["targets"] = {target: score.numbers() for target, score in scores.items()}
+            tables = [
+                queries(score, stores[target]).assign(target=target) for target, score in scores.items()
+            ]
+            table = pd.concat(tables, ignore_index=True).assign(variant=variant, seed=seed)
+        write_json(paths.cell_result(variant, seed), result)
+        write_table(paths.cell_queries(variant, seed), table)
+        write_text(paths.cell_history(variant, seed), text)
 
 
-def _train(cell: Cell, device: torch.device) -> tuple[Network, pd.DataFrame]:
+def _train(cell: Cell, device: torch.device, scratch: Scratch, ranks: Ranks) -> tuple[Network, pd.DataFrame]:
     """Pre-train if the cell says so, then train on the source."""
     store = open_store(paths.tracklets(cell.source))
     network = initialise(cell.model, cell.clip.frames, store, cell.seed)
     if cell.pretrain is not None:
         synthetic = open_store(paths.tracklets(cell.synthetic))
         start = initialise(cell.model, cell.clip.frames, synthetic, cell.seed)
-        _fit(cell, start.to(device), synthetic, cell.pretrain)
+        _fit(cell, start.to(device), synthetic, cell.pretrain, scratch, ranks)
         transfer(start, network)
-    return network, _fit(cell, network.to(device), store, cell.train)
+    return network, _fit(cell, network.to(device), store, cell.train, scratch, ranks)
 
 
-def _fit(cell: Cell, network: Network, store: Store, schedule: Schedule) -> pd.DataFrame:
+def _fit(
+    cell: Cell, network: Network, store: Store, schedule: Schedule, scratch: Scratch, ranks: Ranks
+) -> pd.DataFrame:
     look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=cell.compute.clips))
-    recipe = Recipe(cell.augment, cell.batch, cell.loss, schedule)
-    return fit(network, store, recipe, cell.seed, look, f"ablate {cell.variant} {cell.seed}")
+    recipe = Recipe(cell.augment, cell.batch, cell.loss, schedule, cell.compute)
+    name = f"ablate {cell.variant} {cell.seed}"
+    return fit(network, store, recipe, cell.seed, look, name, scratch, ranks)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ A cell depends on its own file, so it re-runs only when its effective configurat
 
 from sttreid import paths
 from sttreid.cells import Settings, resolve
+from sttreid.conversion import dump
 from sttreid.files import write_json
 from sttreid.params import (
     Ablation,
@@ -18,7 +19,6 @@ from sttreid.params import (
     Model,
     Pretrain,
     Simulate,
-    dump,
     run,
 )
 

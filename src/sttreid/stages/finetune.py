@@ -8,8 +8,10 @@ from sttreid.files import write_text
 from sttreid.model.weights import save, start_from
 from sttreid.params import Augment, Batch, Clip, Compute, Finetune, Loss, Model, Simulate, run
 from sttreid.retrieval.embedding import embed_tracklets
+from sttreid.training.checkpoints import kept, tell
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit, history_text
+from sttreid.training.ranks import joined
 from sttreid.training.start import initialise
 
 
@@ -26,15 +28,21 @@ def main(
     compute: Compute,
 ) -> None:
     """Go on from the synthetic set's weights; classifiers start anew, for the new identities."""
+    machine.spread(batch.identities)
     device = machine.prepare(compute.threads)
     store = open_store(paths.tracklets(source))
     network = initialise(model, clip.frames, store, seed)
-    start_from(network, paths.model(simulate.domain, seed))
+    start = paths.model(simulate.domain, seed)
+    anew = start_from(network, start)
+    tell(f"finetune {source} {seed}: starts from {start}; new are {', '.join(anew)}")
+    network.to(device)
     look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.clips))
-    recipe = Recipe(augment, batch, loss, finetune)
-    history = fit(network.to(device), store, recipe, seed, look, f"finetune {source} {seed}")
-    save(network, model, paths.model(source, seed))
-    write_text(paths.history(source, seed), history_text(history))
+    recipe = Recipe(augment, batch, loss, finetune, compute)
+    with joined(device) as ranks, kept(paths.scratch(f"finetune-{source}-{seed}")) as scratch:
+        history = fit(network, store, recipe, seed, look, f"finetune {source} {seed}", scratch, ranks)
+        if ranks.first:
+            save(network, model, paths.model(source, seed))
+            write_text(paths.history(source, seed), history_text(history))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ L_SpaC = ``spatial`` + ``spatial_part``; L_TemC = ``frame_triplet`` + ``entropy`
 Margins, mining, smoothing and weights are not known from the paper: our choices.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -100,9 +102,24 @@ def attention_entropy(attention: Tensor, threshold: float) -> Tensor:
     return F.relu(torch.exp(-entropy) - threshold).mean()
 
 
-def terms(output: Output, classes: Tensor, tracklets: Tensor, loss: Loss) -> dict[str, Tensor]:
-    """Every term that is switched on (weight above 0) and whose branch exists, unweighted."""
+def terms(
+    output: Output,
+    classes: Tensor,
+    tracklets: Tensor,
+    loss: Loss,
+    gather: Callable[[Tensor], Tensor] = lambda own: own,
+) -> dict[str, Tensor]:
+    """Every term that is switched on (weight above 0) and whose branch exists, unweighted.
+
+    Args:
+        output: of the network in training mode, for b clips.
+        classes: int64 [b].
+        tracklets: int64 [b].
+        loss: weights and constants.
+        gather: [b, ...] -> [B, ...]: where processes share a batch, triplets are mined in all of it.
+    """
     named: dict[str, Tensor] = {}
+    every = gather(classes)
     for branch, xent, hard in (
         ("stt", "identity", "triplet"),
         ("cnn", "identity", "triplet"),
@@ -112,13 +129,14 @@ def terms(output: Output, classes: Tensor, tracklets: Tensor, loss: Loss) -> dic
             if getattr(loss, xent):
                 named[xent] = cross_entropy(output.logits[branch], classes, loss.label_smoothing)
             if getattr(loss, hard):
-                named[hard] = triplet(output.branches[branch], classes, loss.margin)
+                named[hard] = triplet(gather(output.branches[branch]), every, loss.margin)
     if output.frame_logits is not None and loss.spatial:
         named["spatial"] = cross_entropy(output.frame_logits, classes, loss.label_smoothing)
     if output.part_logits is not None and loss.spatial_part:
         named["spatial_part"] = part_cross_entropy(output.part_logits, classes, loss.label_smoothing)
     if output.frames is not None and loss.frame_triplet:
-        named["frame_triplet"] = frame_triplet(output.frames, classes, tracklets, loss.margin)
+        frames = gather(output.frames)
+        named["frame_triplet"] = frame_triplet(frames, every, gather(tracklets), loss.margin)
     if output.temporal_attention is not None and loss.entropy:
         named["entropy"] = attention_entropy(output.temporal_attention, loss.entropy_threshold)
     return named

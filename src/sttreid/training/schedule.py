@@ -19,7 +19,10 @@ def factor(step: int, schedule: Schedule) -> float:
 
 
 def optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
-    """AdamW; the backbone has its own rate, and norms, biases, tokens and positions do not decay."""
+    """AdamW; the backbone has its own rate, and norms, biases, tokens and positions do not decay.
+
+    On CUDA one fused kernel updates all parameters.
+    """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
@@ -35,6 +38,7 @@ def optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
             for (backbone, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
         ],
         lr=schedule.rate,
+        fused=True if next(network.parameters()).is_cuda else None,
     )
 
 
