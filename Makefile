@@ -48,4 +48,4 @@ sheets: install
 	tools/render_sheets.sh
 
 clean:
-	rm -rf artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf artifacts .scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis
