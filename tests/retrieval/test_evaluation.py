@@ -280,6 +280,7 @@ def test_ties_of_distances_are_those_within_the_stated_difference():
     distances = np.array([[0.5, 0.5 + 1e-7]])
     assert evaluate_distances(distances, *labels).rank1 == 1
     assert evaluate_distances(distances, *labels, tie=1e-6).rank1 == 0
+    assert evaluate_distances(np.array([[0.5, 0.5]]), *labels, tie=0).rank1 == 0
     with pytest.raises(InputError, match="tie must be at least 0"):
         evaluate_distances(distances, *labels, tie=-1e-9)
 
