@@ -258,10 +258,10 @@ def test_torchreid_differs_on_galleries_smaller_than_the_curve():
     assert result.cmc == (0.5, 0.5, *([1.0] * 18))
 
 
-@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, "tensor"])
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, torch.float64, torch.bfloat16])
 def test_a_matrix_may_have_any_floating_type(crowd, kind):
     coarse = np.round(crowd.distances * 64) / 64
-    matrix = torch.from_numpy(coarse) if kind == "tensor" else coarse.astype(kind)
+    matrix = torch.from_numpy(coarse).to(kind) if isinstance(kind, torch.dtype) else coarse.astype(kind)
     labels = crowd.query, crowd.gallery, MARKET
     assert evaluate_distances(matrix, *labels) == evaluate_distances(coarse, *labels)
 
@@ -292,6 +292,17 @@ def test_a_distance_that_is_not_finite_is_refused_with_its_place(row, value):
     sides = Labels(np.zeros(301, int), np.zeros(301, int)), Labels([0, 0, 1], [0, 1, 0])
     with pytest.raises(InputError, match=f"row {row}, column 2 must be finite, got {value}"):
         evaluate_distances(distances, *sides, MARKET)
+
+
+def test_distances_to_what_does_not_answer_are_not_read(crowd):
+    crowd.gallery.junk[::7] = True
+    labels = crowd.query, crowd.gallery, MARKET
+    expected = evaluate_distances(crowd.distances, *labels)
+    assert evaluate_distances(np.where(crowd.gallery.junk, np.nan, crowd.distances), *labels) == expected
+    distances = crowd.distances.copy()
+    distances[3, 8] = np.nan
+    with pytest.raises(InputError, match="distances: row 3, column 8 must be finite, got nan"):
+        evaluate_distances(distances, *labels)
 
 
 def test_a_matrix_of_another_shape_is_refused():

@@ -13,12 +13,16 @@ def table(seed=0, count=20, width=7):
     return np.random.default_rng(seed).standard_normal((count, width)) * 10
 
 
-@pytest.fixture(params=["float16", "float32", "float64", "tensor", "bfloat16", "map", "backwards"])
+@pytest.fixture(
+    params=["float16", "float32", "float64", "tensor", "double tensor", "bfloat16", "map", "backwards"]
+)
 def features(request, tmp_path):
     """One table in many guises."""
     values = table()
     if request.param == "tensor":
         return torch.from_numpy(values).float().requires_grad_()
+    if request.param == "double tensor":
+        return torch.from_numpy(values)
     if request.param == "bfloat16":
         return torch.from_numpy(values).bfloat16()
     if request.param == "map":
@@ -29,7 +33,7 @@ def features(request, tmp_path):
     return values.astype(request.param)
 
 
-def test_units_and_doubles_are_the_rows_that_were_asked_for(features, monkeypatch):
+def test_units_and_directions_are_those_of_the_rows_that_were_asked_for(features, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 3)
     values = (
         (features if isinstance(features, torch.Tensor) else torch.tensor(features)).detach().double().numpy()
@@ -37,12 +41,12 @@ def test_units_and_doubles_are_the_rows_that_were_asked_for(features, monkeypatc
     numbers = np.array([19, 3, 3, 0, 11])
     places = np.array([4, 0, 1, 3])
     expected = values[numbers[places]]
-    rows, lengths = Rows("gallery", features, numbers).doubles(places)
-    np.testing.assert_array_equal(rows, expected)
-    np.testing.assert_allclose(lengths, np.linalg.norm(expected, axis=1))
-    units = Rows("gallery", features, numbers).units(places)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    rows = Rows("gallery", features, numbers)
+    np.testing.assert_allclose(rows.directions(places), expected, rtol=0, atol=1e-15)
+    units = rows.units(places)
     assert units.dtype == np.float32
-    np.testing.assert_allclose(units, expected / lengths[:, None], atol=2e-7)
+    np.testing.assert_allclose(units, expected, rtol=2.0**-24, atol=0)  # rounded once
 
 
 def test_cosines_are_those_of_double_precision(monkeypatch):
@@ -52,6 +56,14 @@ def test_cosines_are_those_of_double_precision(monkeypatch):
     one, other = np.random.default_rng(3).integers(0, 20, (2, 50))
     sides = (Rows("query", a, np.arange(20)), Rows("gallery", b, np.arange(20)))
     np.testing.assert_allclose(cosines(*sides, one, other), every[one, other], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e306])
+def test_double_precision_is_read_over_its_whole_range(scale):
+    rows = Rows("gallery", table() * scale, np.arange(20))
+    expected = table() / np.linalg.norm(table(), axis=1, keepdims=True)
+    np.testing.assert_allclose(rows.directions(np.arange(20)), expected, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(cosines(rows, rows, np.arange(20), np.arange(20)), 1, atol=1e-14)
 
 
 @pytest.mark.parametrize("scale", [1e-40, 1e-25, 1e-21, 3e-21, 1e-18, 1e18, 1e36])
@@ -68,8 +80,10 @@ def test_a_row_that_is_not_finite_is_refused_by_its_number(value, kind):
     values = table().astype(kind)
     values[13, 5] = value
     rows = Rows("gallery", values, np.arange(5, 20))
-    for read in (rows.units, rows.doubles):
+    for read in (rows.units, rows.directions):
         with pytest.raises(InputError, match="gallery feature, row 13: must be finite and not all 0"):
+            read(np.arange(15))
+        with pytest.raises(InputError, match=rf"got \[{value}, .* from column 5 on"):
             read(np.arange(15))
 
 

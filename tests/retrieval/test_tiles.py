@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from sttreid.retrieval import tiles
+from sttreid.retrieval.labels import Labels, pair
+from sttreid.retrieval.protocol import MARKET
 from sttreid.retrieval.rows import Rows
 
 
@@ -20,10 +22,35 @@ def test_rounding_of_single_precision_stays_well_inside_the_room(width, kind):
     }[kind]
     rows = Rows("query", values.astype(np.float32), np.arange(200))
     units = torch.from_numpy(rows.units(np.arange(200)))
-    doubles, lengths = rows.doubles(np.arange(200))
-    exact = (doubles @ doubles.T) / lengths / lengths[:, None]
+    doubles = rows.directions(np.arange(200))
+    exact = doubles @ doubles.T
     for single in (tiles.product(units, units), units @ units.t()):
         assert np.abs(single.numpy() - exact).max() < tiles.room(width) / 2
+
+
+@pytest.mark.parametrize("width", [16, 367, 433, 4096])
+def test_sums_in_any_order_stay_inside_the_room(width):
+    # one after the other is the worst order: alike terms round alike, and nothing evens out
+    for value in np.linspace(0.5, 1.5, 40):
+        rows = Rows("query", np.full((1, width), value, np.float32) + np.float32(1e-3), np.arange(1))
+        unit = rows.units(np.zeros(1, int))[0]
+        total = np.float32(0)
+        for term in unit * unit:
+            total += term
+        assert abs(float(total) - 1) < tiles.room(width)
+
+
+def test_an_answer_on_an_edge_of_the_room_is_counted_once():
+    # 100 answers whose single precision is made up: one on the upper edge of a match, one in doubt
+    table = np.tile([[0.0, 1.0]], (100, 1))
+    table[0], table[50] = [1.0, 1.0], [1.0, 0.0]
+    asks, there = Labels([1], [1]), Labels([1, *range(2, 101)], np.full(100, 2))
+    sides = Rows("query", np.eye(2)[:1], np.arange(1)), Rows("gallery", table, np.arange(100))
+    group = tiles.Group(np.array([0]), np.array([[0]]), np.array([[0.5]]), torch.tensor([[0.25, 0.75]]))
+    tile = torch.full((1, 100), -0.5)
+    tile[0, 50], tile[0, 51] = 0.75, 0.5
+    counter = tiles.Counter(*sides, pair(asks, there, MARKET))
+    assert counter.count(tile, group, np.arange(100)).ahead.tolist() == [[1]]
 
 
 def test_helpers_agree_with_those_of_other_devices():

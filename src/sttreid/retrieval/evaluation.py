@@ -36,7 +36,8 @@ def evaluate(
 ) -> Result:
     """Score features by cosine similarity: exactly, without a matrix of distances.
 
-    Ranks are those of double precision, whatever the type of the features, the block length or the device.
+    Ranks are those of double precision, whatever the type of the features, the block length or the threads.
+    Calls from several threads take turns.
 
     Args:
         query_features: [Q, D], one row a query of any length but 0; array, memory map or tensor.
@@ -44,14 +45,16 @@ def evaluate(
         query: labels of the queries.
         gallery: labels of the gallery, queries that stand in it included.
         protocol: what is left out, which average precision, and what becomes of queries without a match.
-        tie: cosines that differ by no more than this are a tie, and the wrong answer ranks first.
-        block: gallery rows that are held at once, in whole tiles of 1024; changes memory, never the result.
-            None: as many tiles as torch may use threads.
+        tie: cosines that differ by no more than this are a tie, and the wrong answer ranks first; less than
+            1e-12 always is, because double precision rounds.
+        block: gallery rows that are held at most, in whole tiles of 1024, one for each thread that torch may
+            use (on CUDA one); None: as many. Changes memory, never the result.
         device: where the products are computed; None: CUDA where there is one.
 
     Raises:
         InputError: lengths or widths disagree, a feature is not finite or all zero (the sentence names its
-            row), nobody answers, or no query has a match.
+            row; rows that do not answer are not read), nobody answers, no query has a match, or the device
+            is not there.
     """
     for side, features, labels in (("query", query_features, query), ("gallery", gallery_features, gallery)):
         if len(features) != len(labels):
@@ -59,9 +62,8 @@ def evaluate(
     if block is not None and block < 1:
         raise InputError(f"block must be at least 1, got {block}")
     _check_tie(tie)
-    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     pairs = pair(query, gallery, protocol)
-    ranks = rank(query_features, gallery_features, pairs, tie, block, chosen)
+    ranks = rank(query_features, gallery_features, pairs, tie, block, _device(device))
     return score(ranks, pairs, query, protocol, tie)
 
 
@@ -84,15 +86,28 @@ def evaluate_distances(
             that were computed in single precision, or rounding noise ranks what is equal.
 
     Raises:
-        InputError: the shape disagrees with the labels, a distance is not finite (the sentence names its row
-            and column), nobody answers, or no query has a match.
+        InputError: the shape disagrees with the labels, a distance to a row that answers is not finite (the
+            sentence names its row and column), nobody answers, or no query has a match.
     """
     _check_tie(tie)
-    array = distances.detach().cpu().numpy() if isinstance(distances, Tensor) else np.asarray(distances)
+    if isinstance(distances, Tensor):
+        distances = distances.detach().double().cpu().numpy()
+    array = np.asarray(distances)
     pairs = pair(query, gallery, protocol)
     return score(rank_matrix(array, pairs, len(gallery), tie), pairs, query, protocol, tie)
 
 
+def _device(wanted: str | torch.device | None) -> torch.device:
+    """The device that is asked for; CUDA where there is one if none is."""
+    there = torch.cuda.is_available()
+    device = torch.device(wanted or ("cuda" if there else "cpu"))
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"device must be cpu or a CUDA device, got {device}")
+    if device.type == "cuda" and not (there and (device.index or 0) < torch.cuda.device_count()):
+        raise InputError(f"device must be one that is there, got {device} with no such CUDA device")
+    return device
+
+
 def _check_tie(tie: float) -> None:
-    if not tie >= 0:
-        raise InputError(f"tie must be at least 0, got {tie}")
+    if not 0 <= tie < np.inf:
+        raise InputError(f"tie must be at least 0 and finite, got {tie}")

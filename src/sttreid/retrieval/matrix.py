@@ -27,7 +27,7 @@ def rank_matrix(distances: Floats, pairs: Pairs, gallery: int, tie: float) -> Ra
         tie: distances that differ by no more than this are a tie, and the wrong answer ranks first.
 
     Raises:
-        InputError: the shape is another, or a distance is not finite.
+        InputError: the shape is another, or a distance to a row that answers is not finite.
     """
     expected = (len(pairs.query_camera), gallery)
     if distances.shape != expected:
@@ -38,9 +38,9 @@ def rank_matrix(distances: Floats, pairs: Pairs, gallery: int, tie: float) -> Ra
     counts = pairs.matches
     parts = []
     for start in range(0, len(distances), LINES):
-        rows = distances[start : start + LINES].astype(np.float64)
-        _check(rows, start)
-        parts.append(_rank(rows[:, pairs.answers], pairs, start, counts, tie))
+        rows = distances[start : start + LINES, pairs.answers].astype(np.float64)
+        _check(rows, start, pairs.answers)
+        parts.append(_rank(rows, pairs, start, counts, tie))
     match, distance, ahead, wrong, wrong_distance = (
         np.concatenate(part) for part in zip(*parts, strict=True)
     )
@@ -49,12 +49,13 @@ def rank_matrix(distances: Floats, pairs: Pairs, gallery: int, tie: float) -> Ra
     return Ranks(pairs.answers[match], owner, distance, ahead, wrong, wrong_distance)
 
 
-def _check(rows: Doubles, start: int) -> None:
+def _check(rows: Doubles, start: int, answers: Integers) -> None:
+    """Columns that answer nobody are not looked at, as features that do not answer are not."""
     broken = np.argwhere(~np.isfinite(rows))
     if len(broken):
-        row, column = broken[0]
+        row, place = broken[0]
         raise InputError(
-            f"distances: row {start + row}, column {column} must be finite, got {rows[row, column]}"
+            f"distances: row {start + row}, column {answers[place]} must be finite, got {rows[row, place]}"
         )
 
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from sttreid.errors import InputError
 from sttreid.retrieval.labels import Integers
 
-CHUNK = 256  # rows copied, or pairs compared, at once
-PLAIN = 1e-30, 1e30  # squared lengths that single precision holds well
+CHUNK = 32  # rows read, or pairs compared, at once: few enough to stay in a processor's cache
 
 Array = NDArray[np.floating] | Tensor
 Doubles = NDArray[np.float64]
@@ -46,44 +45,56 @@ class Rows:
         return int(self.features.shape[1])
 
     def units(self, places: Integers) -> Singles:
-        """Rows [n, D] in single precision, each scaled to length 1.
+        """Rows [n, D] in single precision, each scaled to length 1, which is found in double precision.
 
         Raises:
             InputError: a row is not finite, or all zero.
         """
         out = np.empty((len(places), self.width), np.float32)
         for start in range(0, len(places), CHUNK):
-            part = places[start : start + CHUNK]
-            rows = self._raw(part)
-            with np.errstate(over="ignore", invalid="ignore"):
-                squares = np.einsum("nd,nd->n", rows, rows)
-            odd = np.flatnonzero(~((squares > PLAIN[0]) & (squares < PLAIN[1])))  # too small, too large, NaN
-            squares[odd] = 1
-            target = out[start : start + len(part)]
-            np.multiply(rows, (1 / np.sqrt(squares))[:, None], out=target, casting="same_kind")
-            if len(odd):
-                doubles, lengths = self.doubles(part[odd])
-                target[odd] = doubles / lengths[:, None]
+            part = slice(start, start + CHUNK)
+            rows, lengths = self.read(places[part])
+            np.divide(rows, lengths[:, None], out=out[part], casting="same_kind")
         return out
 
-    def doubles(self, places: Integers) -> tuple[Doubles, Doubles]:
-        """Rows [n, D] in double precision, and their lengths [n]; InputError as for :meth:`units`."""
-        rows = self._raw(places).astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore"):
-            lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows))
+    def directions(self, places: Integers) -> Doubles:
+        """Rows [n, D] of length 1 in double precision.
+
+        Raises:
+            InputError: as :meth:`units`.
+        """
+        out = np.empty((len(places), self.width))
+        for start in range(0, len(places), CHUNK):
+            part = slice(start, start + CHUNK)
+            rows, lengths = self.read(places[part])
+            np.divide(rows, lengths[:, None], out=out[part])
+        return out
+
+    def read(self, places: Integers) -> tuple[NDArray[np.floating], Doubles]:
+        """A few rows [n, D], up to a factor each, in single or double precision; and their lengths [n].
+
+        Raises:
+            InputError: as :meth:`units`.
+        """
+        rows = given = self._raw(places)
+        if rows.dtype == np.float64:  # squares of what single precision holds cannot leave the range
+            largest = np.abs(rows).max(axis=1, keepdims=True)
+            rows = rows / np.where(np.isfinite(largest) & (largest > 0), largest, 1.0)
+        with np.errstate(invalid="ignore", over="ignore"):
+            lengths = np.sqrt(_dots(rows, rows))
         broken = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
         if len(broken):
-            row, values = self.numbers[places[broken[0]]], rows[broken[0], :3].tolist()
-            raise InputError(
-                f"{self.side} feature, row {row}: must be finite and not all 0, got {values} ..."
-            )
+            row, values = self.numbers[places[broken[0]]], given[broken[0]]
+            first = int(np.argmax(~np.isfinite(values)))  # 0 where all are
+            shown = f"{values[first : first + 3].tolist()} from column {first} on"
+            raise InputError(f"{self.side} feature, row {row}: must be finite and not all 0, got {shown}")
         return rows, lengths
 
     def _raw(self, places: Integers) -> NDArray[np.floating]:
         part = self.features[self.numbers[places]]
         if isinstance(part, Tensor):
-            part = (part if part.dtype == torch.float64 else part.float()).detach().cpu().numpy()
-        return np.asarray(part, np.float64 if part.dtype == np.float64 else np.float32)
+            part = (part.float() if part.dtype == torch.bfloat16 else part).detach().cpu().numpy()
+        return np.asarray(part, np.float32 if part.dtype in (np.float16, np.float32) else np.float64)
 
 
 def cosines(queries: Rows, answers: Rows, asking: Integers, answering: Integers) -> Doubles:
@@ -91,6 +102,13 @@ def cosines(queries: Rows, answers: Rows, asking: Integers, answering: Integers)
     out = np.empty(len(asking))
     for start in range(0, len(out), CHUNK):
         part = slice(start, start + CHUNK)
-        (one, length), (other, other_length) = queries.doubles(asking[part]), answers.doubles(answering[part])
-        out[part] = np.einsum("nd,nd->n", one, other) / (length * other_length)
+        one, length = queries.read(asking[part])
+        other, other_length = answers.read(answering[part])
+        out[part] = _dots(one, other) / (length * other_length)
     return out
+
+
+def _dots(one: NDArray[np.floating], other: NDArray[np.floating]) -> Doubles:
+    """[n] products of rows, summed in double precision, without a copy in it."""
+    dots: Doubles = np.einsum("nd,nd->n", one, other, dtype=np.float64)
+    return dots

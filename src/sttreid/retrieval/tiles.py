@@ -1,10 +1,9 @@
-"""One tile of similarities -> how many of its answers rank before each match: a pure function of the tile.
+"""One tile of similarities -> how many of its answers rank before each match, and which wrong one is nearest.
 
 Similarities are computed in single precision, a tile's rows are sorted, and the matches are looked up in
 them. What lies closer to a match than single precision resolves is computed again in double precision.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from sttreid.retrieval.rows import Doubles, Rows, Singles, cosines
 CROWDED = 32  # a row with more than one doubtful answer in so many is computed again as a whole
 LINES = 256  # rows, or matches, computed again at once
 ROUNDING = 2.0**-24  # of single precision, relative
+NOISE = 1e-12  # more than the rounding of a similarity in double precision, up to D = 4,000
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,14 +28,14 @@ class Group:
         match: [r, P] places in the list of all matches, -1 where a query has fewer than P.
         limit: float64 [r, P]: a wrong answer of at least this similarity ranks before the match; +inf where
             there is none.
-        limits: float32 [r, 2 P]: P values below which an answer is farther than the match, whatever the
+        edges: float32 [r, 2 P]: P values below which an answer is farther than the match, whatever the
             rounding, then P values from which on it is nearer.
     """
 
     queries: Integers
     match: Integers
     limit: Doubles
-    limits: Tensor
+    edges: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,18 +44,29 @@ class Count:
 
     Attributes:
         ahead: int64 [r, P] wrong answers that rank before the match.
-        best: float32 [r], the highest similarity of a wrong answer, -inf without one.
-        best_place: int64 [r], its place among the answers (the first of equal ones).
+        best: float64 [r], the highest similarity of a wrong answer, within :func:`room`; -inf without one.
+        best_place: int64 [r], its place among the answers (the first of equal ones), -1 without one.
     """
 
     ahead: Integers
-    best: Singles
+    best: Doubles
     best_place: Integers
 
 
+def nothing(group: Group) -> Count:
+    """What is known before the first tile."""
+    asking = len(group.queries)
+    return Count(np.zeros(group.match.shape, np.int64), np.full(asking, -np.inf), np.full(asking, -1))
+
+
 def room(width: int) -> float:
-    """More than the rounding, in single precision, of a scalar product of rows of length 1 and width D."""
-    return 4 * ROUNDING * (2 + math.sqrt(width))
+    """Bound of what rounding does to a similarity in single precision: rows of length 1 and width D.
+
+    Each of the D products and sums may be off by one rounding, in whatever order they are added (Higham,
+    "Accuracy and Stability of Numerical Algorithms", 2002, section 3.1); the rows themselves by one each.
+    Rounding of alike rows is systematic and comes near it, so nothing smaller is safe.
+    """
+    return ROUNDING * (width + 4) * (1 + width * ROUNDING)
 
 
 class Counter:
@@ -63,6 +74,7 @@ class Counter:
 
     def __init__(self, queries: Rows, answers: Rows, pairs: Pairs) -> None:
         self.queries, self.answers, self.pairs = queries, answers, pairs
+        self.room = room(queries.width)
         order = np.argsort(pairs.kin, kind="stable")
         self.kin, self.kin_query = pairs.kin[order], pairs.kin_query[order]
 
@@ -73,41 +85,77 @@ class Counter:
         """
         self._blot(tile, group.queries, places)
         best, column = _highest(tile)
-        ahead: Integers = np.zeros(group.limit.shape, np.int64)
-        if group.limit.size:
-            below, surely = np.split(_lower(_ascending(tile), group.limits), 2, axis=1)
-            doubtful = surely - below  # [r, P] answers that single precision cannot place
-            crowded = doubtful.max(axis=1) * CROWDED > tile.shape[1]
-            ahead += tile.shape[1] - surely
-            self._count_close(ahead, tile, group, places, doubtful * ~crowded[:, None])
-            rows = np.flatnonzero(crowded)
-            for first in range(0, len(rows), LINES):
-                self._count_again(ahead, group, rows[first : first + LINES], places)
-        return Count(ahead, best, places[column])
+        rivals = torch.from_numpy((best - 2 * self.room - ROUNDING).astype(np.float32))[:, None]
+        below = _lower(_ascending(tile), torch.cat([group.edges, rivals], dim=1))
+        count = group.match.shape[1]
+        doubtful = below[:, count:-1] - below[:, :count]  # [r, P] answers that single precision cannot place
+        others = np.where(np.isneginf(best), 0, tile.shape[1] - below[:, -1] - 1)  # that may be the best, too
+        crowded = np.maximum(doubtful.max(axis=1, initial=0), others) * CROWDED > tile.shape[1]
+        found = Count(
+            ahead=tile.shape[1] - below[:, count:-1],
+            best=best.astype(np.float64),
+            best_place=np.where(np.isneginf(best), -1, places[column]),
+        )
+        self._count_close(found.ahead, tile, group, places, doubtful * ~crowded[:, None])
+        self._choose(found, tile, group, places, rivals.numpy(), np.flatnonzero(~crowded & (others > 0)))
+        rows = np.flatnonzero(crowded)
+        for first in range(0, len(rows), LINES):
+            self._count_again(found, group, rows[first : first + LINES], places)
+        return found
 
     def _count_close(
         self, ahead: Integers, tile: Tensor, group: Group, places: Integers, doubtful: Integers
     ) -> None:
         """Add what lies close to a match and is at least as near, by double precision."""
         rows, slots = np.nonzero(doubtful)
-        edges = group.limits.numpy()
+        edges = group.edges.numpy()
         low, high = edges[rows, slots, None], edges[rows, slots + doubtful.shape[1], None]
         for first in range(0, len(rows), LINES):
             part = slice(first, first + LINES)
-            values = tile[torch.from_numpy(rows[part]).to(tile.device)].cpu().numpy()
+            values = _lines(tile, rows[part])
             which, column = np.nonzero((values >= low[part]) & (values < high[part]))
             row, slot = rows[part][which], slots[part][which]
             similarity = cosines(self.queries, self.answers, group.queries[row], places[column])
             nearer = similarity >= group.limit[row, slot]
             np.add.at(ahead, (row[nearer], slot[nearer]), 1)
 
-    def _count_again(self, ahead: Integers, group: Group, rows: Integers, places: Integers) -> None:
-        """Replace the counts of whole rows by double precision's: too much is close to their matches."""
-        one, length = self.queries.doubles(group.queries[rows])
-        other, other_length = self.answers.doubles(places)
-        tile = torch.from_numpy((one @ other.T) / (length[:, None] * other_length))
+    def _choose(
+        self, found: Count, tile: Tensor, group: Group, places: Integers, rivals: Singles, rows: Integers
+    ) -> None:
+        """Choose the nearest wrong answer by double precision in rows where several may be it."""
+        for first in range(0, len(rows), LINES):
+            some = rows[first : first + LINES]
+            which, column = np.nonzero(_lines(tile, some) >= rivals[some])
+            similarity = cosines(self.queries, self.answers, group.queries[some[which]], places[column])
+            top = np.full(len(some), -np.inf)
+            np.maximum.at(top, which, similarity)
+            nearest = np.flatnonzero(similarity >= top[which] - NOISE)
+            head = nearest[np.flatnonzero(np.diff(which[nearest], prepend=-1))]  # the first of each row
+            found.best[some], found.best_place[some] = top, places[column[head]]
+
+    def _count_again(self, found: Count, group: Group, rows: Integers, places: Integers) -> None:
+        """Replace what was found for whole rows by double precision's: too much is close together."""
+        one, other = self.queries.directions(group.queries[rows]), self.answers.directions(places)
+        tile = torch.from_numpy(one @ other.T)
         self._blot(tile, group.queries[rows], places)
-        ahead[rows] = len(places) - _lower(_ascending(tile), torch.from_numpy(group.limit[rows]))
+        found.ahead[rows] = len(places) - _lower(_ascending(tile), torch.from_numpy(group.limit[rows]))
+        found.best[rows] = best = tile.numpy().max(axis=1)
+        column = (tile.numpy() >= best[:, None] - NOISE).argmax(axis=1)  # the first
+        found.best_place[rows] = np.where(np.isneginf(best), -1, places[column])
+
+    def add(self, total: Count, more: Count, group: Group) -> None:
+        """Add a later tile's count to a total; where both bests may be the nearer, double precision tells."""
+        total.ahead[:] += more.ahead
+        both = (total.best_place >= 0) & (more.best_place >= 0)
+        apart = np.subtract(more.best, total.best, where=both, out=np.zeros(len(both)))
+        unclear = np.flatnonzero(both & (np.abs(apart) <= 2 * self.room))
+        nearer = np.where(both, apart > 0, more.best_place >= 0)
+        old, new = (
+            cosines(self.queries, self.answers, group.queries[unclear], one.best_place[unclear])
+            for one in (total, more)
+        )
+        nearer[unclear] = new > old + NOISE  # of equal ones the first stays
+        total.best[nearer], total.best_place[nearer] = more.best[nearer], more.best_place[nearer]
 
     def _blot(self, tile: Tensor, asking: Integers, places: Integers) -> None:
         """Overwrite with -inf what is no wrong answer: a query's kin; its camera too if the rule says so."""
@@ -134,6 +182,12 @@ def _ascending(tile: Tensor) -> Tensor:
     if tile.device.type != "cpu":
         return tile.sort(dim=1).values
     return torch.from_numpy(np.sort(tile.numpy(), axis=1))
+
+
+def _lines(tile: Tensor, rows: Integers) -> Singles:
+    """Some rows of a tile."""
+    lines: Singles = tile[torch.from_numpy(rows).to(tile.device)].cpu().numpy()
+    return lines
 
 
 def _lower(ordered: Tensor, values: Tensor) -> Integers:
