@@ -107,10 +107,15 @@ def test_equal_rows_in_different_tiles_are_ties_and_the_wrong_one_ranks_first(sm
         np.testing.assert_allclose(result.per_query["best_wrong_distance"], 0, atol=1e-12)
 
 
+CROWDED = [0, 1, 32]  # all pairs one by one; some whole rows; nearly all rows as a whole
+
+
 @pytest.mark.parametrize("block", [1, 24, None])
-def test_the_first_of_equally_near_answers_is_told(small, block):
+@pytest.mark.parametrize("crowded", CROWDED)
+def test_the_first_of_equally_near_answers_is_told(small, monkeypatch, block, crowded):
+    monkeypatch.setattr(tiles, "CROWDED", crowded)
     features = np.repeat(np.eye(2), [1, 40], axis=0)
-    features[5::7] = [0.8, 0.6]
+    features[5::2] = [0.8, 0.6]
     labels = Labels([1, 1, *range(2, 41)], np.arange(41) % 2)
     result = evaluate(features[:1], features, labels.take(np.array([0])), labels, EMBEDDED, block=block)
     assert result.per_query["best_wrong"].tolist() == [5]
@@ -125,30 +130,37 @@ def test_the_first_of_equally_near_answers_is_told(small, block):
         assert found.per_query["best_wrong"].tolist() == [0]
 
 
-@pytest.mark.parametrize("crowded", [0, 1, 32])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_the_best_wrong_answer_is_the_nearest_in_double_precision(small, monkeypatch, crowded, reverse):
-    # similarities 5e-9 apart: single precision cannot tell them; in one tile, and across tiles
+def close_by(seed, count=40, width=64):
+    """A query and answers at angles a millionth of a degree apart, each turned in a direction of its own.
+
+    Their similarities are 5e-9 apart, and single precision is off by more than that, for each by another bit.
+    """
+    rng = np.random.default_rng(seed)
+    base = np.eye(width)[0]
+    angles = 0.5 + 1e-8 * rng.permutation(count)
+    sides = rng.standard_normal((count, width)) * (1 - base)
+    sides /= np.linalg.norm(sides, axis=1, keepdims=True)
+    turn = np.linalg.qr(rng.standard_normal((width, width)))[0]
+    rows = np.cos(angles)[:, None] * base + np.sin(angles)[:, None] * sides
+    return base[None] @ turn, rows @ turn, angles
+
+
+@pytest.mark.parametrize("crowded", CROWDED)
+def test_answers_that_single_precision_cannot_tell_apart_are_ranked_by_double(small, monkeypatch, crowded):
     monkeypatch.setattr(tiles, "CROWDED", crowded)
-    rng = np.random.default_rng(0)
-    for _ in range(10):
-        base, side = np.linalg.qr(rng.standard_normal((64, 2)))[0].T
-        angles = 0.5 + 1e-8 * rng.permutation(30)
-        features = np.cos(angles)[:, None] * base + np.sin(angles)[:, None] * side
-        labels = Labels(np.arange(2, 32), np.full(30, 2))
-        nearest = int(angles.argmin())
-        match = np.cos(0.1) * base + np.sin(0.1) * side
-        rows, there = np.vstack([features, match]), Labels([*labels.identity, 1], np.full(31, 2))
-        if reverse:
-            rows, there, nearest = rows[::-1], there.take(np.arange(31)[::-1]), 30 - nearest
-        found = evaluate(base[None], rows, Labels([1], [1]), there, MARKET).per_query
+    for seed in range(10):
+        query, rows, angles = close_by(seed)
+        gallery = Labels(np.append(1, np.arange(2, 41)), np.full(40, 2))
+        found = evaluate(query, rows, Labels([1], [1]), gallery, MARKET, tie=0).per_query
+        nearest = 1 + int(angles[1:].argmin())
         assert found["best_wrong"].tolist() == [nearest]
-        assert found["best_wrong_distance"][0] == pytest.approx(1 - np.cos(0.5), abs=1e-13)
+        assert found["best_wrong_distance"][0] == pytest.approx(1 - np.cos(angles[nearest]), abs=1e-13)
+        assert found["first_hit"].tolist() == [1 + int((angles < angles[0]).sum())]
 
 
-@pytest.mark.parametrize("crowded", [0, 32])
+@pytest.mark.parametrize("crowded", CROWDED)
 def test_without_any_tolerance_equal_answers_are_still_ties(small, monkeypatch, crowded):
-    monkeypatch.setattr(tiles, "CROWDED", crowded)  # 0: pair by pair; 32: by whole rows
+    monkeypatch.setattr(tiles, "CROWDED", crowded)
     corners = np.eye(4)[np.arange(80) % 4] * 2.0  # their cosines are exactly 0 and 1
     labels = Labels(np.arange(80) // 2, np.arange(80) // 40)
     asked = Labels(np.arange(40), np.full(40, 2))

@@ -85,7 +85,7 @@ class Counter:
         """
         self._blot(tile, group.queries, places)
         best, column = _highest(tile)
-        rivals = torch.from_numpy((best - 2 * self.room - ROUNDING).astype(np.float32))[:, None]
+        rivals = torch.from_numpy((best).astype(np.float32))[:, None]
         below = _lower(_ascending(tile), torch.cat([group.edges, rivals], dim=1))
         count = group.match.shape[1]
         doubtful = below[:, count:-1] - below[:, :count]  # [r, P] answers that single precision cannot place
