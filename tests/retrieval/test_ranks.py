@@ -1,5 +1,9 @@
 """Ranks do not depend on how the gallery is cut, on threads, on types or on the order of rows."""
 
+import itertools
+import itertools
+import itertools
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -119,7 +123,8 @@ def test_the_first_of_equally_near_answers_is_told(small, monkeypatch, block, cr
     labels = Labels([1, 1, *range(2, 41)], np.arange(41) % 2)
     result = evaluate(features[:1], features, labels.take(np.array([0])), labels, EMBEDDED, block=block)
     assert result.per_query["best_wrong"].tolist() == [5]
-    alike = np.tile([1.0, 0.0], (20, 1))
+    rng = np.random.default_rng(0)
+    alike = rng.standard_normal(33) * rng.uniform(0.5, 2, (20, 1))  # equal but for rounding
     there = Labels([2, 1, 1, 1, *range(3, 19)], np.full(20, 2))
     asks = Labels([1], [1])
     for found in (
@@ -130,7 +135,7 @@ def test_the_first_of_equally_near_answers_is_told(small, monkeypatch, block, cr
         assert found.per_query["best_wrong"].tolist() == [0]
 
 
-def close_by(seed, count=40, width=64):
+def close_by(seed, count, width=64):
     """A query and answers at angles a millionth of a degree apart, each turned in a direction of its own.
 
     Their similarities are 5e-9 apart, and single precision is off by more than that, for each by another bit.
@@ -148,9 +153,9 @@ def close_by(seed, count=40, width=64):
 @pytest.mark.parametrize("crowded", CROWDED)
 def test_answers_that_single_precision_cannot_tell_apart_are_ranked_by_double(small, monkeypatch, crowded):
     monkeypatch.setattr(tiles, "CROWDED", crowded)
-    for seed in range(10):
-        query, rows, angles = close_by(seed)
-        gallery = Labels(np.append(1, np.arange(2, 41)), np.full(40, 2))
+    for seed, count in itertools.product(range(10), (3, 40)):
+        query, rows, angles = close_by(seed, count)
+        gallery = Labels(np.arange(1, count + 1), np.full(count, 2))
         found = evaluate(query, rows, Labels([1], [1]), gallery, MARKET, tie=0).per_query
         nearest = 1 + int(angles[1:].argmin())
         assert found["best_wrong"].tolist() == [nearest]

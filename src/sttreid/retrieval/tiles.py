@@ -85,7 +85,7 @@ class Counter:
         """
         self._blot(tile, group.queries, places)
         best, column = _highest(tile)
-        rivals = torch.from_numpy((best).astype(np.float32))[:, None]
+        rivals = torch.from_numpy((best - 2 * self.room - ROUNDING).astype(np.float32))[:, None]
         below = _lower(_ascending(tile), torch.cat([group.edges, rivals], dim=1))
         count = group.match.shape[1]
         doubtful = below[:, count:-1] - below[:, :count]  # [r, P] answers that single precision cannot place
@@ -131,7 +131,7 @@ class Counter:
             np.maximum.at(top, which, similarity)
             nearest = np.flatnonzero(similarity >= top[which] - NOISE)
             head = nearest[np.flatnonzero(np.diff(which[nearest], prepend=-1))]  # the first of each row
-            found.best[some], found.best_place[some] = top, places[column[head]]
+            found.best_place[some] = places[column[head]]
 
     def _count_again(self, found: Count, group: Group, rows: Integers, places: Integers) -> None:
         """Replace what was found for whole rows by double precision's: too much is close together."""
