@@ -92,6 +92,20 @@ def test_a_network_is_embedded_in_evaluation_mode_with_its_own_clip_length(store
     torch.testing.assert_close(features, expected)
 
 
+def test_a_network_is_embedded_without_tensor_float(store):
+    seen = []
+
+    class Spy(Stand):
+        def encode(self, clips):
+            seen.append(torch.backends.cudnn.conv.fp32_precision)
+            return super().encode(clips)
+
+    before = torch.backends.cudnn.conv.fp32_precision
+    embed_tracklets(Spy(), store, store.tracklets, 3)
+    assert set(seen) == {"ieee"}
+    assert torch.backends.cudnn.conv.fp32_precision == before
+
+
 def test_every_frame_is_seen(store):
     seen = []
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from sttreid import machine
 from sttreid.data.clips import consecutive_clips, normalise
 from sttreid.data.store import Store
 from sttreid.errors import InputError
@@ -27,6 +28,7 @@ def embed_tracklets(
     """Embed with a network, on the device where it lies; see :func:`embed`.
 
     ``"bf16"`` lets CUDA compute in bfloat16; a CPU, on which that is slow, keeps to single precision.
+    ``"fp32"`` is single precision on CUDA too, without TensorFloat-32 in convolutions.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -36,7 +38,8 @@ def embed_tracklets(
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             return network.encode(clips.to(device))
 
-    return embed(encode, store, tracklets, network.frames, batch)
+    with machine.full_precision():
+        return embed(encode, store, tracklets, network.frames, batch)
 
 
 @torch.inference_mode()
