@@ -33,6 +33,7 @@ from sttreid.retrieval.embedding import embed_tracklets
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit
 from sttreid.training.start import initialise
+from sttreid.uncertainty import Sample, resampled
 
 FOLDER: Final = Path("artifacts/power")
 INPUTS: Final = (Path("params.yaml"), Path("data.dvc"))  # what the outcomes belong to
@@ -96,15 +97,11 @@ def bootstrap(
     cells: dict[str, NDArray[np.float64]], seed: int, resamples: int = RESAMPLES
 ) -> NDArray[np.float64]:
     """Differences of rank-1 [resamples], means over the targets, of resampled seeds and identities."""
-    rng = np.random.default_rng(seed)
-    count = next(iter(cells.values())).shape[1]
-    out = np.zeros(resamples)
-    for number in range(resamples):
-        seeds = rng.integers(0, count, count)
-        for cell in cells.values():
-            drawn = cell[rng.integers(0, len(cell), len(cell))][:, seeds]
-            out[number] += drawn[..., 0].sum() / drawn[..., 1].sum() / len(cells)
-    return out
+    samples = [
+        Sample(target, "rank1", cell[..., 0].T, cell[:, 0, 1], np.arange(len(cell)))  # as often with any seed
+        for target, cell in cells.items()
+    ]
+    return resampled(samples, resamples, seed)
 
 
 def seed_interval(cells: dict[str, NDArray[np.float64]]) -> float:

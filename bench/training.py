@@ -143,7 +143,7 @@ def ours(
         torch.stack([value.detach() for value in (loss, *named.values(), norm)]).tolist()
         optimiser.step()
 
-    with machine.deterministic():
+    with machine.deterministic(), machine.full_precision():
         return timed(train, batches, steps, params, network, device, precision)
 
 

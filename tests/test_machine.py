@@ -61,6 +61,67 @@ def test_nothing_is_refused_where_determinism_was_not_asked_for():
         assert not torch.are_deterministic_algorithms_enabled()
 
 
+@pytest.fixture
+def cudnn():
+    """cuDNN's settings, put back afterwards."""
+    settings = torch.backends.cudnn
+    kinds = settings.conv, settings.rnn
+    before = settings.allow_tf32, *(kind.fp32_precision for kind in kinds)
+    yield settings
+    settings.allow_tf32 = before[0]
+    for kind, value in zip(kinds, before[1:], strict=True):
+        kind.fp32_precision = value
+
+
+def seen(cudnn):
+    """What the settings of convolutions, of recurrent layers, and the old name of both say."""
+    try:
+        old = cudnn.allow_tf32
+    except RuntimeError:
+        old = "refused"
+    return cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, old
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},  # as torch comes: convolutions in TensorFloat-32
+        {"allow_tf32": True},
+        {"allow_tf32": False},
+        {"conv": "ieee"},
+        {"conv": "tf32"},
+        {"conv": "ieee", "rnn": "ieee"},
+    ],
+)
+def test_convolutions_are_in_full_precision_and_then_as_they_were(cudnn, asked):
+    for name, value in asked.items():
+        if name == "allow_tf32":
+            cudnn.allow_tf32 = value
+        else:
+            getattr(cudnn, name).fp32_precision = value
+    before = seen(cudnn)
+    with machine.full_precision():
+        assert seen(cudnn) == ("ieee", "ieee", False)
+        with machine.full_precision():
+            pass
+        assert seen(cudnn) == ("ieee", "ieee", False)
+    assert seen(cudnn) == before
+    with pytest.raises(KeyError), machine.full_precision():
+        raise KeyError
+    assert seen(cudnn) == before
+
+
+def test_full_precision_holds_where_a_program_asks_for_less_everywhere(cudnn):
+    before = torch.backends.fp32_precision
+    torch.backends.fp32_precision = "tf32"
+    try:
+        with machine.full_precision():
+            assert cudnn.conv.fp32_precision == "ieee"
+        assert cudnn.conv.fp32_precision == "tf32"
+    finally:
+        torch.backends.fp32_precision = before
+
+
 def test_a_device_that_is_not_there_is_refused_with_a_sentence(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("STTREID_DEVICE", "cuda")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sttreid.errors import InputError
-from sttreid.uncertainty import difference, interval, resampled, sample
+from sttreid.uncertainty import Difference, Sample, _draws, difference, interval, resampled, sample
 
 
 def asked(rng, people, each=4, clustered=0.3, level=0.5, name="ap"):
@@ -188,6 +188,79 @@ def test_equal_arguments_give_equal_draws_and_others_others():
     assert interval(one) != interval(other)  # people of two data sets are drawn apart
 
 
+def people_of_one_query(values, place="a"):
+    """A sample with one table a seed, in which every person asks once; values [S, C]."""
+    query = np.arange(len(values[0]))
+    plain = pd.DataFrame({"query": query, "identity": query, "first_hit": 1, "inp": 0.5})
+    return sample(place, [plain.assign(ap=one) for one in values], "mAP")
+
+
+def test_the_seeds_follow_the_seed_of_the_draws():
+    one = people_of_one_query([[0.1], [0.5], [0.9]])  # one person: seeds alone are drawn
+    first, again, other = (resampled([one], 200, seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    uneven = people_of_one_query(np.random.default_rng(0).random((6, 1)))
+    assert interval([uneven], seed=3) == interval([uneven], seed=3)
+    assert interval([uneven], seed=3) != interval([uneven], seed=4)
+
+
+def test_data_sets_share_the_draw_of_the_seeds():
+    up = people_of_one_query([[0.6], [0.5], [0.4]])
+    down = people_of_one_query([[0.4], [0.5], [0.6]], "b")  # takes away what a seed adds there
+    np.testing.assert_allclose(resampled([up, down], 500, 0), 0.5, atol=1e-12)
+    assert resampled([up], 500, 0).std() > 0.01
+
+
+def test_draws_that_calls_share_cannot_be_changed():
+    one = people_of_one_query([[0.1, 0.2], [0.5, 0.9]])
+    before = resampled([one], 50, 0)
+    for draws in (_draws(50, 2, (0,)), _draws(50, 2, (0, 3))):
+        with pytest.raises(ValueError, match="read-only"):
+            draws[0] = 0
+    before[:] = 7  # one's own
+    assert resampled([one], 50, 0).max() < 1
+
+
+@pytest.mark.parametrize(("name", "value", "least"), [("resamples", 0, 1), ("seed", -1, 0)])
+def test_an_argument_that_is_too_small_is_refused(name, value, least):
+    one = people_of_one_query([[0.1, 0.2]])
+    rule = f"{name} must be at least {least}, got {value}"
+    with pytest.raises(InputError, match=rule):
+        interval([one], **{name: value})
+    with pytest.raises(InputError, match=rule):
+        difference([one], [one], **{name: value})
+    assert interval([one], resamples=1, seed=0).low <= one.value + 0.06
+
+
+@pytest.mark.parametrize(("seeds", "share"), [(2, 0.5), (3, 0.25), (5, 0.16), (10, 0.1)])
+def test_few_seeds_tell_too_many_equal_models_apart_as_the_docstring_says(seeds, share):
+    rng = np.random.default_rng(seeds)
+    nothing, found = people_of_one_query(np.zeros((seeds, 2))), []
+    for _ in range(400):
+        shifted = people_of_one_query(np.tile(rng.normal(0, 0.1, (seeds, 1)), 2))
+        found.append(difference([shifted], [nothing], resamples=300))
+    assert np.mean([one.side != "not told apart" for one in found]) == pytest.approx(share, abs=0.075)
+
+
+@pytest.mark.parametrize(("people", "share"), [(5, 0.16), (10, 0.11), (30, 0.07)])
+def test_few_people_tell_too_many_equal_models_apart_as_the_docstring_says(people, share):
+    rng = np.random.default_rng(people)
+    nothing, found = people_of_one_query(np.zeros((1, people))), []
+    for seed in range(400):
+        other = people_of_one_query(rng.normal(0, 0.1, (1, people)))
+        found.append(difference([other], [nothing], resamples=300, seed=seed))
+    assert np.mean([one.side != "not told apart" for one in found]) == pytest.approx(share, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "side"),
+    [(0.1, 0.3, "above"), (-0.3, -0.1, "below"), (-0.1, 0.2, "not told apart"), (0, 0.2, "not told apart")],
+)
+def test_two_models_are_told_apart_where_the_interval_leaves_out_zero(low, high, side):
+    assert Difference(0.1, low, high, 0.5).side == side
+
+
 def test_the_order_of_the_queries_changes_nothing():
     rng = np.random.default_rng(1)
     tables = uneven(rng, 30, 2)
@@ -227,6 +300,46 @@ def test_samples_that_do_not_belong_together_are_refused():
         interval([])
     with pytest.raises(InputError, match=r"there must be samples, .*, got those of \[\]"):
         difference([], [])
+
+
+def test_unlike_measures_are_neither_averaged_nor_compared():
+    tables = uneven(np.random.default_rng(0), 10, 1)
+    ours, theirs = sample("a", tables, "mAP"), sample("a", tables, "rank1")
+    assert (ours.measure, theirs.measure) == ("mAP", "rank1")
+    with pytest.raises(InputError, match="a: a paired comparison needs one measure, got mAP and rank1"):
+        difference([ours], [theirs])
+    with pytest.raises(InputError, match="all samples must be of one measure, got mAP and rank1"):
+        interval([ours, sample("b", tables, "rank1")])
+
+
+def test_one_data_set_must_have_the_same_people_in_all_samples():
+    # as many people, but not the same: once drawn as if they were
+    tables = uneven(np.random.default_rng(0), 10, 1)
+    others = [tables[0].assign(identity=tables[0]["identity"] + 4)]
+    rule = "a: all samples of a data set must be of the same people, got 10 and 10, of whom they share 6"
+    with pytest.raises(InputError, match=rule):
+        interval([sample("a", tables, "mAP"), sample("a", others, "mAP")])
+    alike = interval([sample("a", tables, "mAP"), sample("b", others, "mAP")])
+    assert alike.value == pytest.approx(sample("a", tables, "mAP").value)
+
+
+def test_two_models_of_the_same_people_are_drawn_alike():
+    tables = uneven(np.random.default_rng(0), 10, 2)
+    raised = [table.assign(ap=table["ap"] + 0.125) for table in tables]
+    ours, theirs = (sample("a", some, "mAP") for some in (raised, tables))
+    np.testing.assert_allclose(resampled([ours], 50, 0) - resampled([theirs], 50, 0), 0.125, atol=1e-12)
+    both = resampled([ours, theirs], 50, 0)
+    np.testing.assert_allclose(both, resampled([theirs], 50, 0) + 0.0625, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("sums", "counts"),
+    [(np.ones((2, 3)), np.ones(2)), (np.ones((2, 2)), np.ones(3)), (np.ones((0, 3)), np.ones(3))],
+)
+def test_a_sample_whose_lengths_differ_is_refused(sums, counts):
+    rule = r"a: sums \[S >= 1, C\] and counts \[C\] must be of the 3 identities, got"
+    with pytest.raises(InputError, match=rule):
+        Sample("a", "mAP", sums, counts, np.arange(3))
 
 
 def test_only_the_same_queries_are_compared():

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -67,6 +68,32 @@ def deterministic() -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Convolutions of float32 on CUDA in float32; cuDNN's own choice is TensorFloat-32, with 10 bits of 23.
+
+    What autocast makes bfloat16 stays bfloat16, and products of matrices are in float32 anyway unless a
+    program says otherwise. The old name of the setting is kept in step with the new ones: torch refuses to
+    read it where they disagree. Afterwards all are what they were.
+    """
+    cudnn = torch.backends.cudnn
+    kinds: tuple[Any, Any] = cudnn.conv, cudnn.rnn  # type: ignore[attr-defined]
+    before = [kind.fp32_precision for kind in kinds]
+    try:
+        old = cudnn.allow_tf32
+    except RuntimeError:  # a program has set one of the new names alone
+        old = True
+    try:
+        cudnn.allow_tf32 = False
+        for kind in kinds:
+            kind.fp32_precision = "ieee"
+        yield
+    finally:
+        cudnn.allow_tf32 = old
+        for kind, value in zip(kinds, before, strict=True):
+            kind.fp32_precision = value
 
 
 @contextmanager

@@ -42,6 +42,23 @@ def test_the_spread_of_independent_queries_is_that_of_the_binomial_or_a_little_m
     assert abs(drawn.mean()) < 4 * expected
 
 
+def test_the_bootstrap_is_that_of_seeds_and_people_drawn_one_by_one() -> None:
+    cells = differences(outcomes(0.1, 0.05, seeds=4, identities=25))
+    rng = np.random.default_rng(0)
+    slow = np.zeros(4000)
+    for number in range(len(slow)):
+        seeds = rng.integers(0, 4, 4)  # one draw of seeds for both sets
+        for cell in cells.values():
+            drawn = cell[rng.integers(0, len(cell), len(cell))][:, seeds]
+            slow[number] += drawn[..., 0].sum() / drawn[..., 1].sum() / len(cells)
+    fast = bootstrap(cells, seed=0, resamples=20_000)
+    assert fast.mean() == pytest.approx(slow.mean(), abs=4 * slow.std() / 4000**0.5)
+    assert fast.std() == pytest.approx(slow.std(), rel=4 / 8000**0.5)
+    for level in (0.025, 0.25, 0.75, 0.975):
+        below = (slow <= np.quantile(fast, level)).mean()
+        assert below == pytest.approx(level, abs=4 * (level * (1 - level) / 4000) ** 0.5 + 2e-4)
+
+
 def test_seeds_that_disagree_widen_the_interval() -> None:
     narrow, wide = (bootstrap(differences(outcomes(0.0, spread)), seed=0).std() for spread in (0.0, 0.2))
     assert wide > 2 * narrow

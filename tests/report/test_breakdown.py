@@ -17,8 +17,8 @@ def rows(text):
 
 
 def counts(line):
-    """The numbers in parentheses."""
-    return [int(cell.rsplit("(", 1)[1].rstrip(")")) for cell in line[1:]]
+    """The numbers of queries."""
+    return [int(cell.rsplit("(", 1)[1].split(";")[0]) for cell in line[1:]]
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def queries(results, asked):
 
 def test_every_third_holds_its_own_queries(queries):
     header, *lines = rows(breakdown_table(queries, TARGETS))
-    assert header == ["queries", *(f"{target}, R-1 (queries)" for target in TARGETS)]
+    assert header == ["queries", *(f"{target}, R-1 (queries; people)" for target in TARGETS)]
     assert [line[0].split(":")[0] for line in lines] == ["visible, share of the box"] * 3 + ["frames"] * 3
     counted = queries[(queries["source"] == queries["target"]) & (queries["first_hit"] > 0)]
     for column, part in (("visibility", lines[:3]), ("length", lines[3:])):
@@ -59,7 +59,7 @@ def test_a_cell_is_the_rank1_of_its_queries_with_their_interval(queries):
     chosen = chosen[chosen["visibility"].between(low - 5e-4, high + 5e-4)]
     tables = [chosen[chosen["seed"] == seed] for seed in (0, 1)]
     found = interval([sample("winter", tables, "rank1")])
-    assert line[2] == f"{bracket(found)} ({len(tables[0])})"
+    assert line[2] == f"{bracket(found)} ({len(tables[0])}; {tables[0]['identity'].nunique()})"
     by_hand = np.mean([(table["first_hit"] == 1).mean() for table in tables])
     assert found.value == pytest.approx(by_hand)
 
@@ -72,7 +72,7 @@ def test_other_models_play_no_part(queries):
 def test_what_one_data_set_does_not_know_is_left_out_there(queries):
     queries.loc[queries["target"] == "winter", "visibility"] = np.nan
     _, *lines = rows(breakdown_table(queries, TARGETS))
-    assert [line[2] for line in lines[:3]] == ["- (0)"] * 3
+    assert [line[2] for line in lines[:3]] == ["- (0; 0)"] * 3
     assert sum(counts(line)[1] for line in lines[3:]) == 200
 
 

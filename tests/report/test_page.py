@@ -73,6 +73,12 @@ def test_one_seed_is_called_inconclusive_in_both_parts(page, results, cells):
     assert "inconclusive" not in page(results, cells)
 
 
+def test_few_seeds_and_people_are_called_few_in_both_parts(page, results, cells):
+    few = "With 2 seeds and 20 people, which are few, intervals are too narrow"
+    assert page(results, cells).count(few) == 2
+    assert "with fewer than 30 people, or 5 seeds, an interval is too narrow" in page(results, cells)
+
+
 def test_the_protocol_is_that_of_the_results(page, results, cells):
     text = page(results, cells)
     assert "## Protocol: embedded\n\nMade for these tests.\n" in text

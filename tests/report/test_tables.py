@@ -10,6 +10,7 @@ from sttreid.report.tables import (
     counts_table,
     cross_domain_table,
     markdown,
+    marked,
     means_table,
     paper_table,
     percent,
@@ -18,6 +19,7 @@ from sttreid.report.tables import (
     verdict,
 )
 from sttreid.uncertainty import Interval
+from tests.report.conftest import numbers
 
 TARGETS = ["campus", "winter", "station"]
 
@@ -107,7 +109,17 @@ def test_the_shifts_have_one_row_a_source_and_target(results, domains, cross):
         ours, theirs = [(target, target)], [(source, target)]
         assert own == bracket(known.interval(ours, "rank1"))
         assert other == bracket(known.interval(theirs, "rank1"))
-        assert drop == bracket(known.difference(ours, theirs, "rank1"))
+        assert drop == marked(known.difference(ours, theirs, "rank1"))
+
+
+def test_a_drop_that_its_interval_does_not_tell_from_none_says_so(results, domains, cross):
+    results[0]["sources"]["campus"]["winter"] = numbers(0.52, "winter")  # of the own model: 0.5
+    results[1]["sources"]["campus"]["winter"] = numbers(0.58, "winter")  # and 0.6
+    table, known = cross(results)
+    _, first, second, *_ = rows(shift_table(shifts(table, domains), known))
+    assert first[-1].startswith("0.0 [")
+    assert first[-1].endswith("], not told apart")
+    assert second[-1].endswith("]")
 
 
 def test_an_arm_that_does_not_fit_is_marked_with_its_lowest_seed(cells, ablated):
@@ -158,12 +170,26 @@ def test_the_paper_table_holds_what_is_known(known):
 
 
 def test_one_seed_is_called_inconclusive():
-    assert "inconclusive" in seeds_sentence(1)
-    assert "of training again they say nothing" in seeds_sentence(1)
-    assert "inconclusive" not in seeds_sentence(3)
-    assert "3 seeds" in seeds_sentence(3)
-    assert seeds_sentence(5).endswith("over the people of the test and over seeds.")
-    assert seeds_sentence(4).endswith("and over seeds; 4 seeds are few: what they add is underestimated.")
+    assert "inconclusive" in seeds_sentence(1, 60)
+    assert seeds_sentence(1, 60).endswith("60 or more a data set; of training again they say nothing.")
+    assert "inconclusive" not in seeds_sentence(3, 60)
+    assert "Means over 3 seeds." in seeds_sentence(3, 60)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "people", "few"),
+    [
+        (1, 30, ""),
+        (5, 30, ""),
+        (1, 29, "With 29 people, which are few,"),
+        (4, 30, "With 4 seeds, which are few,"),
+        (2, 12, "With 2 seeds and 12 people, which are few,"),
+    ],
+)
+def test_few_seeds_or_people_are_said_to_give_intervals_that_are_too_narrow(seeds, people, few):
+    sentence = seeds_sentence(seeds, people)
+    assert ("intervals are too narrow: two models that do not differ" in sentence) == bool(few)
+    assert few in sentence
 
 
 def test_a_bracket_holds_the_ends_in_per_cent():

@@ -1,5 +1,7 @@
 """What stages ask for: a store in, a score out, distractors and fragments included."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ import torch
 from sttreid.data.clips import normalise
 from sttreid.data.store import write_store
 from sttreid.params import Compute, Evaluate, Rerank
+from sttreid.retrieval import accuracy
 from sttreid.retrieval.accuracy import queries, rules, score_histogram, score_network
 from sttreid.retrieval.evaluation import evaluate_distances
 from sttreid.retrieval.histogram import histograms
@@ -102,6 +105,17 @@ def test_a_network_scores_as_a_double_loop_says(store):
     assert (result.queries, result.unmatched, result.gallery, result.distractors) == (8, 0, 12, 4)
 
 
+@pytest.mark.parametrize("place", ["cpu", "cuda:1"])
+def test_features_are_scored_on_the_very_device_of_their_network(store, monkeypatch, place):
+    seen, device = [], torch.device(place)
+    network = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device=device)]))
+    monkeypatch.setattr(accuracy, "embed_tracklets", lambda *_: torch.eye(12))
+    monkeypatch.setattr(accuracy, "evaluate", lambda *_, device: seen.append(device))
+    score_network(network, store, COMPUTE, PLAIN)
+    score_histogram(store, True, PLAIN)
+    assert seen == [device, torch.device("cpu")]
+
+
 def test_re_ranked_numbers_are_those_of_re_ranked_distances_and_say_so(store):
     gallery = store.gallery()
     features = histograms(store, gallery, True).double().sqrt()
@@ -135,6 +149,23 @@ def test_the_table_of_queries_speaks_of_tracklets(store):
         assert TRACKS[wrong][0] != TRACKS[query][0]
         assert TRACKS[wrong][2] != "train"
     assert table["ap"].equals(result.per_query["ap"])
+
+
+def test_a_query_without_a_match_or_a_wrong_answer_names_no_tracklet(tmp_path):
+    rows = [(0, 5, 1, 1, "train", 1.0), (1, 1, 1, 1, "test", 1.0), (2, 1, 2, 1, "test", 1.0)]
+    columns = ["tracklet", "identity", "camera", "frame", "split", "visibility"]
+    rng = np.random.default_rng(0)
+
+    def told(rows, name):
+        crops = enumerate(rng.integers(0, 255, (len(rows), HEIGHT, WIDTH, 3)).astype(np.uint8))
+        few = write_store(tmp_path / name, pd.DataFrame(rows, columns=columns), crops, HEIGHT, WIDTH)
+        return queries(score_histogram(few, False, PLAIN), few)
+
+    alone = told(rows, "one person")
+    assert (alone["best_match"].tolist(), alone["best_wrong"].tolist()) == ([2, 1], [-1, -1])
+    lonely = told([*rows, (3, 2, 1, 1, "test", 1.0)], "a lonely one")
+    assert lonely["best_match"].tolist() == [2, 1, -1]
+    assert lonely["best_wrong"].tolist()[:2] == [3, 3]
 
 
 def test_training_people_never_stand_in_the_gallery(store):

@@ -29,7 +29,7 @@ def test_a_pair_is_what_its_two_cameras_alone_give(crowd):
 
 def test_pairs_in_which_nobody_is_matched_are_left_out():
     features = np.eye(4)
-    labels = Labels([1, 1, 2, 3], [1, 2, 3, 3], junk=[0, 0, 0, 1])
+    labels = Labels([1, 1, 2, 3], [1, 2, 3, 3], junk=[False, False, False, True])
     table = camera_pairs(features, features, labels, labels, MARKET)
     assert table[["query_camera", "gallery_camera", "queries"]].to_numpy().tolist() == [[2, 1, 1], [1, 2, 1]]
     lonely = Labels([1, 2], [1, 2])

@@ -1,5 +1,7 @@
 """A tracklet's feature covers all its frames, whatever shares its batch."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,6 +92,20 @@ def test_a_network_is_embedded_in_evaluation_mode_with_its_own_clip_length(store
     torch.testing.assert_close(features, expected)
 
 
+def test_a_network_is_embedded_without_tensor_float(store):
+    seen = []
+
+    class Spy(Stand):
+        def encode(self, clips):
+            seen.append(torch.backends.cudnn.conv.fp32_precision)
+            return super().encode(clips)
+
+    before = torch.backends.cudnn.conv.fp32_precision
+    embed_tracklets(Spy(), store, store.tracklets, 3)
+    assert set(seen) == {"ieee"}
+    assert torch.backends.cudnn.conv.fp32_precision == before
+
+
 def test_every_frame_is_seen(store):
     seen = []
 
@@ -155,3 +171,55 @@ def test_the_longest_tracklets_come_first_and_share_batches(store):
 def test_an_empty_table_is_refused(store):
     with pytest.raises(InputError, match="at least 1 tracklet"):
         embed(encode, store, store.tracklets.iloc[:0], 4, 8)
+
+
+def of_one_tracklet(values, batch):
+    """The feature of a tracklet whose clips, one frame each, have these features."""
+    length = len(values)
+    columns = {"tracklet": [7], "identity": [3], "camera": [2], "start": [0], "length": [length]}
+    frames = np.zeros((length, 2, 2, 3), np.uint8)
+    left = iter(torch.tensor(values))
+    encoded = Store(frames=frames, index=pd.DataFrame(), tracklets=pd.DataFrame(columns))
+    return embed(
+        lambda clips: torch.stack([next(left) for _ in clips]), encoded, encoded.tracklets, 1, batch
+    ).tolist()
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[3.0, 4.0], [-3.0, -4.0]],
+        [[0.1, 0.2], [0.3, -0.7], [-0.4, 0.5]],  # what rounding leaves of them is no direction
+        [[0.0, 0.0], [0.0, 0.0]],
+    ],
+)
+def test_a_tracklet_whose_clips_cancel_is_refused_by_name(values, batch):
+    rule = r"tracklet 7 \(identity 3, camera 2\): its feature must be .*nor may those of its clips cancel"
+    with pytest.raises(InputError, match=rule):
+        of_one_tracklet(values, batch)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_a_part_of_a_tracklet_may_cancel(batch):
+    assert of_one_tracklet([[0.0, 0.0], [5.0, 1.0], [-5.0, -1.0], [0.0, 2.0]], batch) == [[0.0, 1.0]]
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_clips_weigh_by_the_lengths_of_their_features_whatever_the_scale(scale):
+    (feature,) = of_one_tracklet([[3 * scale, 0.0], [0.0, 4 * scale]], 1)
+    assert feature == pytest.approx([0.6, 0.8])
+
+
+def test_memory_does_not_grow_with_the_length_of_a_tracklet():
+    length, frames = 2_000_000, 2000
+    columns = {"tracklet": [0], "identity": [1], "camera": [1], "start": [0], "length": [length]}
+    pictures = np.broadcast_to(np.uint8(9), (length, 1, 1, 3))
+    long = Store(frames=pictures, index=pd.DataFrame(), tracklets=pd.DataFrame(columns))
+    tracemalloc.start()
+    try:
+        embed(lambda clips: clips[:, 0, :, 0, 0], long, long.tracklets, frames, 4)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2e6  # a place a frame would take 16 MB

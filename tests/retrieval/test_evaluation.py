@@ -99,7 +99,7 @@ def test_a_ranking_worked_out_by_hand():
     # identity 1 in camera 1 asks; from near to far: itself, wrong, junk, right, same camera, wrong, right
     angles = np.array([0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    gallery = Labels([1, 2, -1, 1, 1, 3, 1], [1, 1, 1, 2, 1, 1, 3], junk=[0, 0, 1, 0, 0, 0, 0])
+    gallery = Labels([1, 2, -1, 1, 1, 3, 1], [1, 1, 1, 2, 1, 1, 3], junk=np.arange(7) == 2)
     sides = (features[:1], features, Labels([1], [1]), gallery)
     step, trapezoid = evaluate(*sides, MARKET), evaluate(*sides, MARS)
     row = {"query": 0, "identity": 1, "camera": 1, "matches": 2, "wrong": 2, "first_hit": 2}

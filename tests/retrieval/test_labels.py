@@ -1,6 +1,7 @@
 """Who may be matched with whom, against a double loop; and the books about cameras."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
@@ -77,6 +78,52 @@ def test_flags_are_false_by_default_and_of_ones_own():
     assert not labels.distractor.any()
     assert labels.take(np.array([1])).identity.tolist() == [2]
     assert len(labels) == 2
+
+
+def test_later_changes_of_what_was_given_change_no_label():
+    given = np.array([1, 2]), np.array([3, 4]), *(np.array([True, False]) for _ in range(3))
+    labels = Labels(*given)
+    for array in given:
+        array[:] = 0
+    assert (labels.identity.tolist(), labels.camera.tolist()) == ([1, 2], [3, 4])
+    for flags in (labels.query, labels.distractor, labels.junk):
+        assert flags.tolist() == [True, False]
+    part = labels.take(np.array([0]))
+    labels.identity[0] = 9
+    assert part.identity.tolist() == [1]
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.uint32, np.int64, np.uint64])
+def test_whole_numbers_of_any_kind_become_int64(kind):
+    labels = Labels(np.array([1, 100], kind), np.array([2, 3], kind))
+    assert (labels.identity.dtype, labels.camera.dtype) == (np.int64, np.int64)
+    assert labels.identity.tolist() == [1, 100]
+    assert (Labels([], []).identity.dtype, Labels([], []).junk.dtype) == (np.int64, bool)
+
+
+def test_a_number_beyond_64_bits_with_a_sign_is_refused_with_its_row():
+    largest = 2**63 - 1
+    assert Labels(np.array([largest], np.uint64), [1]).identity.tolist() == [largest]
+    large = np.array([7, largest + 1], np.uint64)  # as int64 it would be the smallest number
+    with pytest.raises(InputError, match=f"identity: row 1 must be at most {largest}, got {largest + 1}"):
+        Labels(large, [1, 2])
+    with pytest.raises(InputError, match=f"camera: row 1 must be at most {largest}, got {largest + 1}"):
+        Labels([1, 2], large)
+
+
+@pytest.mark.parametrize("flag", ["query", "distractor", "junk"])
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([0, 5], "int64"), ([0.0, 1.0], "float64"), (["", "False"], "<U5"), ([None, True], "object")],
+)
+def test_flags_that_are_not_bool_are_refused_with_what_they_are(flag, values, kind):
+    with pytest.raises(InputError, match=f"{flag} must be bool, one entry a tracklet, got {kind}"):
+        Labels([1, 2], [1, 2], **{flag: values})
+
+
+def test_flags_may_be_lists_tensors_or_columns():
+    for flags in ([True, False], torch.tensor([True, False]), pd.Series([True, False])):
+        assert Labels([1, 2], [1, 2], junk=flags).junk.tolist() == [True, False]
 
 
 @pytest.mark.parametrize("values", [[1.5, 2.0], ["a", "b"], [True, False]])

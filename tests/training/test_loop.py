@@ -18,6 +18,7 @@ from sttreid.training.checkpoints import kept
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.schedule import factor
+from sttreid.training.step import Step
 from tests.sections import BATCH, COMPUTE, FRAMES, HEIGHT, LOSS, PLAIN, SCHEDULE, WIDTH, small_network
 
 AUGMENT = replace(PLAIN, flip=0.5, pad=2, brightness=0.2, erase=0.5)
@@ -97,6 +98,20 @@ def test_the_history_has_a_row_a_step_and_looks_evenly_spread(store):
     assert list(history["rate"]) == pytest.approx([0.01 * factor(step, schedule) for step in range(7)])
     columns = ["step", "rate", "loss", *TERMS, "gradient_norm", "train_rank1", "validation_rank1"]
     assert list(history.columns) == columns
+
+
+def test_a_run_computes_without_tensor_float(store, monkeypatch):
+    seen, forward = [], Step.forward
+
+    def spy(*given):
+        seen.append(torch.backends.cudnn.conv.fp32_precision)
+        return forward(*given)
+
+    monkeypatch.setattr(Step, "forward", spy)
+    before = torch.backends.cudnn.conv.fp32_precision
+    train(store)
+    assert set(seen) == {"ieee"}
+    assert torch.backends.cudnn.conv.fp32_precision == before
 
 
 def test_more_looks_than_steps_look_at_every_step(store):

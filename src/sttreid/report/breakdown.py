@@ -14,12 +14,12 @@ TOLD = {"visibility": "visible, share of the box", "length": "frames"}
 
 
 def breakdown_table(queries: pd.DataFrame, targets: Sequence[str]) -> str:
-    """One row a third of the queries, by visibility and by length: their rank-1 on each data set, and number.
+    """One row a third of the queries, by visibility and by length: rank-1 and numbers.
 
     Args:
         queries: per-query results as for :func:`sttreid.report.evidence.evidence`, with the columns length
             and visibility; each target's own model is looked at. What no data set knows is left out.
-        targets: data sets, one column each.
+        targets: data sets, one column each: rank-1 with its interval, queries and people.
     """
     own = queries[(queries["source"] == queries["target"]) & queries["ap"].notna()]
     rows = []
@@ -33,11 +33,12 @@ def breakdown_table(queries: pd.DataFrame, targets: Sequence[str]) -> str:
             chosen = own[(own[column] >= low) & upper]
             cells = [_cell(chosen[chosen["target"] == target], target) for target in targets]
             rows.append([f"{told}: {low:.3g} to {high:.3g}", *cells])
-    return markdown(["queries", *(f"{target}, R-1 (queries)" for target in targets)], rows)
+    return markdown(["queries", *(f"{target}, R-1 (queries; people)" for target in targets)], rows)
 
 
 def _cell(rows: pd.DataFrame, target: str) -> str:
     tables = [group for _, group in rows.groupby("seed")]
     if not tables:
-        return "- (0)"
-    return f"{bracket(interval([sample(target, tables, 'rank1')]))} ({len(tables[0])})"
+        return "- (0; 0)"
+    one = sample(target, tables, "rank1")
+    return f"{bracket(interval([one]))} ({len(tables[0])}; {len(one.identities)})"

@@ -27,6 +27,11 @@ class Evidence:
 
     samples: Mapping[tuple[Cell, str], Sample]
 
+    @property
+    def people(self) -> int:
+        """How many people the data set with the fewest has: as many stand behind its intervals."""
+        return min(len(one.identities) for one in self.samples.values())
+
     def interval(self, cells: Sequence[Cell], measure: str) -> Interval:
         """The mean over some cells.
 

@@ -19,6 +19,7 @@ from sttreid.report.tables import (
     seeds_sentence,
     shift_table,
 )
+from sttreid.uncertainty import ENOUGH_PEOPLE, ENOUGH_SEEDS
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ def _run(found: Findings) -> str:
         f"Pre-trained on {found.synthetic}, fine-tuned on each of {', '.join(found.targets)}, tested on all"
         f" of them, with {named}. All people and cameras are rendered: the figures compare settings of this"
         " repository with each other and say nothing about accuracy on footage of real people."
-        f" {seeds_sentence(len(seeds))}"
+        f" {seeds_sentence(len(seeds), found.cross_known.people)}"
     )
 
 
@@ -113,7 +114,8 @@ def _breakdown(found: Findings) -> str:
     told = (
         "Rank-1 of each target's own model, in per cent, for queries of which more or less is seen (the mean"
         " visibility of their boxes) and for shorter and longer tracklets, a third of all queries each as far"
-        " as equal values allow; in parentheses their number."
+        f" as equal values allow; in parentheses their number and that of their people: with fewer than"
+        f" {ENOUGH_PEOPLE} people, or {ENOUGH_SEEDS} seeds, an interval is too narrow."
     )
     table = breakdown_table(found.cross_queries, found.targets)
     return "\n\n".join(("## What makes a query hard", told, table))
@@ -126,7 +128,7 @@ def _shift(found: Findings) -> str:
         " per cent of crops of cameras that it has not seen, ± the standard error over the cameras; 50 is a"
         " guess, and with less an unseen camera looks more like the other data set than like its own. Beside"
         " it what the step costs: rank-1 on the target of the target's own model, of this model, and the"
-        " difference."
+        " difference on the same queries, which is not told apart from none where its interval holds 0."
     )
     table = shift_table(shifts(found.cross, found.domains), found.cross_known)
     return "\n\n".join(("## How far apart the domains are", told, table))
@@ -139,7 +141,7 @@ def _ablation(found: Findings) -> str:
         " with each seed: an arm that has not fitted them says nothing about over-fitting. Steps before a"
         " plus were trained on the synthetic set: an arm with them was also trained for longer, so what it"
         " gains over the others is not the gain of synthetic data alone."
-        f" {seeds_sentence(found.arms['seed'].nunique())}"
+        f" {seeds_sentence(found.arms['seed'].nunique(), found.arms_known.people)}"
     )
     parts = ["## Ablation", told, ablation_table(found.arms, found.arms_known, found.fitted)]
     if found.reused:

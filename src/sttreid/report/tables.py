@@ -6,11 +6,14 @@ import pandas as pd
 
 from sttreid.report.evidence import Cell, Evidence, cells_of
 from sttreid.report.summary import BASELINES, COUNTS, LOOKS, SETTINGS, STEPS, lowest_fit
-from sttreid.uncertainty import Interval
+from sttreid.uncertainty import ENOUGH_PEOPLE, ENOUGH_SEEDS, Difference, Interval
 
 NONE = "-"
-ENOUGH = 5  # seeds, for an interval that is drawn from them
 PAIR = "mAP / R-1"
+
+FALSE_ALARMS = (
+    "two models that do not differ are told apart in more than 5 % of all cases, up to half with 2 seeds"
+)
 
 LATER, SUMMARY = "tables of TF-CLIP and CLIMB-ReID", "a summary of the paper"
 
@@ -92,7 +95,7 @@ def shift_table(table: pd.DataFrame, known: Evidence) -> str:
         own, other = [(target, target)], [(source, target)]
         drop = known.difference(own, other, "rank1")
         rates = [known.interval(cells, "rank1") for cells in (own, other)]
-        rows.append([source, target, apart, *(bracket(one) for one in (*rates, drop))])
+        rows.append([source, target, apart, *(bracket(one) for one in rates), marked(drop)])
     header = ["trained on", "tested on", "told apart", "own model, R-1", "this model, R-1", "drop, points"]
     return markdown(header, rows, left=2)
 
@@ -136,14 +139,19 @@ def verdict(fit: float, fitted: float) -> str:
     return f"not comparable: fits only {percent(fit)} % of its training identities"
 
 
-def seeds_sentence(seeds: int) -> str:
-    """What the number of seeds lets one conclude."""
-    drawn = "Brackets hold 95 % bootstrap intervals over the people of the test"
+def seeds_sentence(seeds: int, people: int) -> str:
+    """What the number of seeds, and the smallest number of people of a data set, let one conclude."""
+    drawn = f"Brackets hold 95 % bootstrap intervals over the people of the test, {people} or more a data set"
+    few = " and ".join(
+        f"{count} {name}"
+        for name, count, enough in (("seeds", seeds, ENOUGH_SEEDS), ("people", people, ENOUGH_PEOPLE))
+        if count < enough and (name, count) != ("seeds", 1)
+    )
+    narrow = f" With {few}, which are few, intervals are too narrow: {FALSE_ALARMS}." if few else ""
     if seeds == 1:
         told = "differences are inconclusive, because another seed may turn them round"
-        return f"One seed was run: {told}. {drawn}; of training again they say nothing."
-    few = f"; {seeds} seeds are few: what they add is underestimated" if seeds < ENOUGH else ""
-    return f"Means over {seeds} seeds. {drawn} and over seeds{few}."
+        return f"One seed was run: {told}. {drawn}; of training again they say nothing.{narrow}"
+    return f"Means over {seeds} seeds. {drawn}, and over seeds.{narrow}"
 
 
 def pair(known: Evidence, cells: Sequence[Cell]) -> str:
@@ -154,6 +162,12 @@ def pair(known: Evidence, cells: Sequence[Cell]) -> str:
 def bracket(interval: Interval) -> str:
     """A value and the ends of its interval, in per cent."""
     return f"{percent(interval.value)} [{percent(interval.low)}, {percent(interval.high)}]"
+
+
+def marked(gain: Difference) -> str:
+    """A difference as :func:`bracket`, and whether it is none as far as its interval can tell."""
+    none = gain.side == "not told apart"
+    return f"{bracket(gain)}, {gain.side}" if none else bracket(gain)
 
 
 def percent(share: float) -> str:
@@ -171,8 +185,7 @@ def against_baselines(table: pd.DataFrame, known: Evidence) -> list[str]:
             if name in present and name not in BASELINES:
                 cells = cells_of(table, name, "source")
                 gain = known.difference(cells, [(baseline, target) for _, target in cells], "mAP")
-                side = "above" if gain.low > 0 else "below" if gain.high < 0 else "not told apart"
-                sides.append(f"{name.replace('_', '-')} {side}, {bracket(gain)}")
+                sides.append(f"{name.replace('_', '-')} {gain.side}, {bracket(gain)}")
         level = known.interval(cells_of(table, baseline, "source"), "mAP")
         sentences.append(f"{baseline}, {percent(level.value)} mAP: {'; '.join(sides)}")
     return sentences

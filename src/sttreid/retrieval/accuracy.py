@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from sttreid.data.store import DISTRACTORS, TEST, Store
@@ -24,7 +25,7 @@ def score_network(network: Network, store: Store, compute: Compute, settings: Ev
     """Embed a test's gallery with a network and score it, on the device where the network lies."""
     gallery = store.gallery()
     features = embed_tracklets(network, store, gallery, compute.clips, compute.precision)
-    return _score(features, gallery, settings, next(network.parameters()).device.type)
+    return _score(features, gallery, settings, next(network.parameters()).device)
 
 
 def score_histogram(store: Store, equalised: bool, settings: Evaluate) -> Result:
@@ -33,7 +34,9 @@ def score_histogram(store: Store, equalised: bool, settings: Evaluate) -> Result
     The cosine similarity of square roots of histograms is their Bhattacharyya coefficient.
     """
     gallery = store.gallery()
-    return _score(histograms(store, gallery, equalised).double().sqrt(), gallery, settings, "cpu")
+    return _score(
+        histograms(store, gallery, equalised).double().sqrt(), gallery, settings, torch.device("cpu")
+    )
 
 
 def rules(settings: Evaluate) -> Protocol:
@@ -46,7 +49,7 @@ def rules(settings: Evaluate) -> Protocol:
     return replace(plain, name=f"{plain.name}-reranked", source=plain.source + told)
 
 
-def _score(features: Tensor, gallery: pd.DataFrame, settings: Evaluate, device: str) -> Result:
+def _score(features: Tensor, gallery: pd.DataFrame, settings: Evaluate, device: torch.device) -> Result:
     query, labels = sides(gallery)
     asked, again = features[labels.query], settings.rerank
     if not again.use:

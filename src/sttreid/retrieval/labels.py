@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from sttreid.errors import InputError
 from sttreid.retrieval.protocol import Protocol
 
+LARGEST = np.iinfo(np.int64).max
+
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -44,15 +46,23 @@ class Labels:
         distractor: ArrayLike | None = None,
         junk: ArrayLike | None = None,
     ) -> None:
-        """Flags that are left out are false everywhere.
+        """Everything is copied: later changes of the given arrays change no label.
+
+        Args:
+            identity: [N] whole numbers that fit 64 bits with a sign.
+            camera: [N] the same.
+            query: [N] bool, as all flags; None: false everywhere.
+            distractor: [N].
+            junk: [N].
 
         Raises:
-            InputError: identities or cameras are no whole numbers, or a length differs.
+            InputError: identities or cameras are no such numbers (the sentence names the row), flags are not
+                bool, or a length differs.
         """
         numbers = {"identity": _numbers("identity", identity), "camera": _numbers("camera", camera)}
         count = len(numbers["identity"])
         flags = {
-            name: np.zeros(count, bool) if mask is None else np.array(mask, bool)  # its own memory
+            name: np.zeros(count, bool) if mask is None else _flags(name, mask)
             for name, mask in (("query", query), ("distractor", distractor), ("junk", junk))
         }
         for name, values in {**numbers, **flags}.items():
@@ -77,7 +87,18 @@ def _numbers(name: str, values: ArrayLike) -> Integers:
     array = np.asarray(values)
     if array.size and not np.issubdtype(array.dtype, np.integer):
         raise InputError(f"{name} must be whole numbers, got {array.dtype}")
-    return array.astype(np.int64)
+    if array.dtype == np.uint64 and (large := array > LARGEST).any():  # they would come out negative
+        row = int(large.argmax())
+        raise InputError(f"{name}: row {row} must be at most {LARGEST}, got {array.flat[row]}")
+    return np.array(array, np.int64)
+
+
+def _flags(name: str, values: ArrayLike) -> Mask:
+    """Numbers are refused: a list of rows (5, 9) would read as true everywhere."""
+    array = np.asarray(values)
+    if array.size and array.dtype != np.bool_:
+        raise InputError(f"{name} must be bool, one entry a tracklet, got {array.dtype}")
+    return np.array(array, np.bool_)
 
 
 @dataclass(frozen=True, eq=False)

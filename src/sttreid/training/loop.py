@@ -91,7 +91,7 @@ def fit(
     history = _resume(network, optimiser, checkpoints, ranks)
     clips = recipe.batch.identities * recipe.batch.clips
     watch = Watch(name, len(history), schedule.steps, clips, scratch.folder if scratch else None, ranks.first)
-    with machine.asked_to_end() as asked, machine.deterministic():
+    with machine.asked_to_end() as asked, machine.deterministic(), machine.full_precision():
         for batch in watch.waiting(_batches(reader, len(history), schedule.steps, device)):
             number = len(history)
             _prepare(network, optimiser, schedule, seed, number, ranks)
