@@ -36,6 +36,28 @@ def test_pairs_in_which_nobody_is_matched_are_left_out():
     assert camera_pairs(features[:2], features[:2], lonely, lonely, MARKET).empty
 
 
+@pytest.mark.parametrize("name", ["mars-official", "minus-queries", "ilids-1"])
+def test_a_pair_counts_matched_queries_alone_whatever_the_protocol(name):
+    sides, rules = problem(4, queries=40, gallery=120), protocol(name)
+    sides.gallery.query[:] = sides.gallery.camera == 0
+    table = camera_pairs(sides.query_features, sides.gallery_features, sides.query, sides.gallery, rules)
+    assert len(table)
+    for one, other, queries, rank1, mean_ap in table.itertuples(index=False):
+        asking = np.flatnonzero(sides.query.camera == one)
+        there = np.flatnonzero(sides.gallery.camera == other)
+        alone = evaluate(
+            sides.query_features[asking],
+            sides.gallery_features[there],
+            sides.query.take(asking),
+            sides.gallery.take(there),
+            rules,
+        ).per_query
+        rows = alone[alone["matches"] > 0]
+        expected = len(rows), (rows["first_hit"] == 1).mean(), rows["ap"].mean()
+        assert (queries, rank1, mean_ap) == pytest.approx(expected)
+        assert one != other
+
+
 def test_queries_that_do_not_answer_are_left_out():
     sides = problem(1)
     sides.gallery.query[:] = sides.gallery.camera == 0

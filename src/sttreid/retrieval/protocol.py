@@ -47,19 +47,6 @@ class Protocol:
                 raise InputError(f"protocol {self.name}: {field.name} must be one of {known}, got {value!r}")
 
 
-EMBEDDED = Protocol(
-    name="embedded",
-    source=(
-        "The protocol of this repository's own rendered benchmark; no other data set uses it. Every test"
-        " tracklet asks all others, among them distractors: tracklets of people who are never asked for."
-    ),
-    gallery="all",
-    excluded="same identity and camera",
-    average_precision="step",
-    unmatched="drop",
-    ties="pessimistic",
-)
-
 MARS_OFFICIAL = Protocol(
     name="mars-official",
     source=(
@@ -83,18 +70,15 @@ LSVID_OFFICIAL = replace(
     ),
 )
 
-DUKE_OFFICIAL = Protocol(
+DUKE_OFFICIAL = replace(
+    MARS_OFFICIAL,
     name="duke-official",
     source=(
         "The evaluation code of DukeMTMC-VideoReID (Wu et al., CVPR 2018): 702 query tracklets ask the 2,636"
         " of the gallery, which holds the queries and 408 distractors. Its average precision is the area"
         " under the precision-recall curve, which without ties is the trapezoid rule."
     ),
-    gallery="all",
-    excluded="same identity and camera",
-    average_precision="trapezoid",
     unmatched="drop",
-    ties="pessimistic",
 )
 
 MARKET = Protocol(
@@ -108,6 +92,15 @@ MARKET = Protocol(
     average_precision="step",
     unmatched="drop",
     ties="pessimistic",
+)
+
+EMBEDDED = replace(
+    MARKET,
+    name="embedded",
+    source=(
+        "The protocol of this repository's own rendered benchmark; no other data set uses it. Every test"
+        " tracklet asks all others, among them distractors: tracklets of people who are never asked for."
+    ),
 )
 
 MINUS_QUERIES = replace(
