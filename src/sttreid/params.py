@@ -19,6 +19,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from sttreid.conversion import hint, parse
+from sttreid.datasets import Dataset, OnError, Validation
 from sttreid.domain import Domain, Scale
 from sttreid.errors import DivergedError, InputError
 
@@ -31,13 +32,6 @@ Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-
-
-@dataclass(frozen=True, config=CONFIG)
-class Dataset:
-    """One data set: where its camera videos and tracks lie."""
-
-    root: Path
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -56,10 +50,13 @@ class Benchmark(Scale):
 
 @dataclass(frozen=True, config=CONFIG)
 class Decode:
-    """Crops are stored at this many pixels."""
+    """Crops have this many pixels; the rest concerns published sets."""
 
     height: Count
     width: Count
+    strict: bool
+    on_error: OnError
+    validation: Validation
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -1,0 +1,51 @@
+"""Data sets in params.yaml: which options a reader takes, and where a root may lie."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from sttreid.conversion import parse
+from sttreid.data.published import READERS
+from sttreid.datasets import CAMERAS, OPTIONS, Dataset, Reader, Validation
+from sttreid.errors import InputError
+
+
+def test_every_reader_exists() -> None:
+    assert set(get_args(Reader)) == {CAMERAS, *READERS}
+    assert OPTIONS.keys() <= READERS.keys()
+
+
+def test_three_lines_name_a_published_set() -> None:
+    found = parse(dict[str, Dataset], {"mars": {"reader": "mars", "root": "sets/mars.json"}}, "here")["mars"]
+    assert found == Dataset("mars", Path("sets/mars.json"))
+    assert found.elsewhere
+    assert not Dataset("cameras", Path("data/campus")).elsewhere
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"root": "data/campus"}, "here: the key reader is missing"),
+        ({"reader": "mers", "root": "a"}, "here: reader should be 'cameras', 'mars'"),
+        ({"reader": "mars", "root": "a", "split": 1}, "the reader mars has no split"),
+        ({"reader": "cameras", "root": "a", "gap": 1}, "the reader cameras has no gap"),
+        ({"reader": "prid2011", "root": "a"}, "the reader prid2011 needs split"),
+        ({"reader": "unreal_person", "root": "a"}, "the reader unreal_person needs gap"),
+        (
+            {"reader": "ilids_vid", "root": "a", "split": 11},
+            "split should be less than or equal to 10, got 11",
+        ),
+        ({"reader": "mars", "root": "$MARS"}, r"root must be a folder of the repository.*got '\$MARS'"),
+        ({"reader": "mars", "root": "~/MARS"}, "root must be a folder of the repository.*got '~/MARS'"),
+    ],
+)
+def test_what_does_not_fit_is_told(content: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse(Dataset, content, "here")
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])
+def test_a_share_leaves_both_splits_something(share: float) -> None:
+    with pytest.raises(InputError, match="share should be"):
+        parse(Validation, {"share": share, "seed": 0}, "here")
