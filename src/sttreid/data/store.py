@@ -3,7 +3,8 @@
 A folder with two files. ``frames.npy`` is one uint8 array [F, H, W, 3], so that a clip is one indexed read of
 a few microseconds. ``index.parquet`` has one row a stored frame in the same order: tracklet, identity,
 camera, frame (from 1 in its camera's video), split, visibility. The frames of a tracklet are contiguous and
-ascend in time.
+ascend in time. Published sets say more: query, gallery and junk, the roles of the row's tracklet. Without
+these columns every test tracklet asks, these and the distractors answer, and nothing is junk.
 """
 
 import io
@@ -35,6 +36,8 @@ SCHEMA = pa.schema(
         ("visibility", pa.float32()),
     ]
 )
+ROLES = ("query", "gallery", "junk")
+WITH_ROLES = pa.schema([*SCHEMA, *((role, pa.bool_()) for role in ROLES)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +48,7 @@ class Store:
         frames: uint8 [F, H, W, 3], RGB, memory-mapped and read-only.
         index: one row a stored frame, as in ``index.parquet``.
         tracklets: one row a tracklet: tracklet, identity, camera, split, start (its first row in ``frames``),
-            length.
+            length, and its roles in a test: query, it asks; gallery, it answers; junk, it is passed over.
     """
 
     frames: NDArray[np.uint8]
@@ -61,9 +64,9 @@ class Store:
         return rows.reset_index(drop=True)
 
     def gallery(self) -> pd.DataFrame:
-        """What a test searches: the tracklets of its split, then the distractors if there are any.
+        """Who has a role in a test: the tracklets of its split, then distractors and junk if there are any.
 
-        Rows are numbered from 0, the column ``split`` tells the two apart; InputError without a test split.
+        Rows are numbered from 0; InputError without a test split.
         """
         distractors = self.tracklets[self.tracklets["split"] == DISTRACTORS]
         return pd.concat([self.of_split(TEST), distractors], ignore_index=True)
@@ -78,7 +81,7 @@ def write_store(
 
     Args:
         folder: of the store; its parents are made.
-        index: one row a frame, in the store's order, with the columns of ``SCHEMA``.
+        index: one row a frame, in the store's order, with the columns of ``SCHEMA`` or ``WITH_ROLES``.
         crops: (row, uint8 [height, width, 3]), every row of ``index`` once.
         height: of every crop, in pixels.
         width: of every crop, in pixels.
@@ -120,7 +123,8 @@ def open_store(folder: Path) -> Store:
 
 
 def _write_index(path: Path, index: pd.DataFrame) -> None:
-    table = pa.Table.from_pandas(index[SCHEMA.names], schema=SCHEMA, preserve_index=False)
+    schema = WITH_ROLES if set(ROLES) <= set(index.columns) else SCHEMA
+    table = pa.Table.from_pandas(index[schema.names], schema=schema, preserve_index=False)
     pq.write_table(table.replace_schema_metadata(None), path)
 
 
@@ -167,7 +171,7 @@ def _read_index(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: the index of the tracklet store is missing") from None
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: the index cannot be read as Parquet ({error})") from error
-    if table.schema != SCHEMA:
+    if table.schema not in (SCHEMA, WITH_ROLES):
         found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
         expected = ", ".join(f"{field.name} {field.type}" for field in SCHEMA)
         raise InputError(f"{path}: the columns must be {expected}, got {found}")
@@ -178,12 +182,12 @@ def _check_index(path: Path, index: pd.DataFrame) -> None:
     tracklet, frame = index["tracklet"].to_numpy(), index["frame"].to_numpy()
     step = np.diff(tracklet)
     same = step == 0
-    owner = index[["identity", "camera", "split"]]
+    owner = index[["identity", "camera", "split", *(role for role in ROLES if role in index)]]
     changed = (owner != owner.shift()).any(axis=1).to_numpy()[1:]
     rules = {
         "tracklets must be numbered from 0 and be contiguous": (step != 0) & (step != 1),
         "the frames of a tracklet must ascend": same & (np.diff(frame) <= 0),
-        "a tracklet must have one identity, camera and split": same & changed,
+        "a tracklet must have one identity, camera, split and role": same & changed,
     }
     if len(tracklet) and tracklet[0] != 0:
         raise InputError(f"{path}: row 0: tracklets must be numbered from 0, got {tracklet[0]}")
@@ -200,5 +204,9 @@ def _check_index(path: Path, index: pd.DataFrame) -> None:
 
 def _tracklets(index: pd.DataFrame) -> pd.DataFrame:
     start = np.flatnonzero(np.diff(index["tracklet"].to_numpy(), prepend=-1))
-    table = index.loc[start, ["tracklet", "identity", "camera", "split"]].reset_index(drop=True)
-    return table.assign(start=start, length=np.diff(start, append=len(index)))
+    own = index.iloc[start].reset_index(drop=True)
+    table = own[["tracklet", "identity", "camera", "split"]]
+    table = table.assign(start=start, length=np.diff(start, append=len(index)))
+    test = own["split"] == TEST
+    usual = {"query": test, "gallery": test | (own["split"] == DISTRACTORS), "junk": False}
+    return table.assign(**{role: own.get(role, usual[role]) for role in ROLES})
