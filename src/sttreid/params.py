@@ -56,6 +56,7 @@ class Decode:
     width: Count
     strict: bool
     on_error: OnError
+    check: Literal["structure", "pixels"]
     validation: Validation
 
 

@@ -53,6 +53,11 @@ def source(name: str, dataset: Dataset) -> Path:
     return folder
 
 
+def state(name: str, dataset: Dataset, folder: Path) -> dict[str, Any]:
+    """What a manifest says, or would say, of a data set that lies in a folder."""
+    return read_manifest(dataset.root, name) if dataset.elsewhere else take(folder)
+
+
 def variable(name: str) -> str:
     """The environment variable that says where a data set lies."""
     return f"STTREID_ROOT_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"

@@ -1,10 +1,15 @@
-"""The tracklet store: every crop of a data set in one array on disk, read by memory map.
+"""The tracklet store: every picture of a data set, indexed like one array.
 
-A folder with two files. ``frames.npy`` is one uint8 array [F, H, W, 3], so that a clip is one indexed read of
-a few microseconds. ``index.parquet`` has one row a stored frame in the same order: tracklet, identity,
-camera, frame (from 1 in its camera's video), split, visibility. The frames of a tracklet are contiguous and
-ascend in time. Published sets say more: query, gallery and junk, the roles of the row's tracklet. Without
-these columns every test tracklet asks, these and the distractors answer, and nothing is junk.
+Crops of videos are a folder with two files. ``frames.npy`` is one uint8 array [F, H, W, 3], so that a clip is
+one indexed read of a few microseconds. ``index.parquet`` has one row a stored frame in the same order:
+tracklet, identity, camera, frame (from 1 in its camera's video), split, visibility. The frames of a tracklet
+are contiguous and ascend in time.
+
+Published sets keep their encoded pictures instead: shards ``pictures-000.bin``, ..., whose pixels are decoded
+when they are asked for; ``store.json``, how large; ``names.parquet``, where each came from; ``skipped.json``,
+what was left out. Their index says more: query, gallery and junk, the roles of the row's tracklet, and shard,
+offset and bytes of the picture. Without roles every test tracklet asks, these and the distractors answer, and
+nothing is junk.
 """
 
 import io
@@ -19,13 +24,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from sttreid.data.pictures import Pictures
 from sttreid.errors import InputError
-from sttreid.files import replace_folder
+from sttreid.files import read_json, replace_folder
 
 TEST, DISTRACTORS = "test", "distractors"  # distractors stand in the test's gallery and are never asked for
 SPLITS = ("train", "validation", TEST, DISTRACTORS)
 FRAMES = "frames.npy"
 INDEX = "index.parquet"
+PACKED = "store.json"
+NAMES = "names.parquet"
+SKIPPED = "skipped.json"
+PACKED_FORMAT = "sttreid-pictures/1"
 SCHEMA = pa.schema(
     [
         ("tracklet", pa.int32()),
@@ -38,6 +48,7 @@ SCHEMA = pa.schema(
 )
 ROLES = ("query", "gallery", "junk")
 WITH_ROLES = pa.schema([*SCHEMA, *((role, pa.bool_()) for role in ROLES)])
+PLACES = pa.schema([("shard", pa.int32()), ("offset", pa.int64()), ("bytes", pa.int32())])
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +56,13 @@ class Store:
     """An open tracklet store.
 
     Attributes:
-        frames: uint8 [F, H, W, 3], RGB, memory-mapped and read-only.
-        index: one row a stored frame, as in ``index.parquet``.
+        frames: uint8 [F, H, W, 3], RGB, read-only: memory-mapped, or decoded when asked for.
+        index: one row a stored frame, as in ``index.parquet``, without the places in the shards.
         tracklets: one row a tracklet: tracklet, identity, camera, split, start (its first row in ``frames``),
             length, and its roles in a test: query, it asks; gallery, it answers; junk, it is passed over.
     """
 
-    frames: NDArray[np.uint8]
+    frames: NDArray[np.uint8] | Pictures
     index: pd.DataFrame
     tracklets: pd.DataFrame
 
@@ -96,7 +107,7 @@ def write_store(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        _write_index(partial / INDEX, index)
+        write_index(partial / INDEX, index, WITH_ROLES if set(ROLES) <= set(index.columns) else SCHEMA)
         _write_frames(partial / FRAMES, (len(index), height, width, 3), crops)
         open_store(partial)  # what cannot be read back must not replace anything
         replace_folder(folder, by=partial)
@@ -106,14 +117,16 @@ def write_store(
 
 
 def open_store(folder: Path) -> Store:
-    """Open a store and check that its two files are whole and agree.
+    """Open a store and check that its files are whole and agree.
 
     Raises:
         InputError: a file is missing or truncated, has another type or shape, or the tracklets are not
             contiguous, numbered from 0 and ascending in time.
     """
+    if (folder / PACKED).exists():
+        return _open_packed(folder)
     frames = _read_frames(folder / FRAMES)
-    index = _read_index(folder / INDEX)
+    index = _read_index(folder / INDEX, (SCHEMA, WITH_ROLES))
     if len(index) != len(frames):
         raise InputError(
             f"{folder / INDEX}: must have a row for each of {len(frames)} frames, got {len(index)}"
@@ -122,8 +135,27 @@ def open_store(folder: Path) -> Store:
     return Store(frames, index, _tracklets(index))
 
 
-def _write_index(path: Path, index: pd.DataFrame) -> None:
-    schema = WITH_ROLES if set(ROLES) <= set(index.columns) else SCHEMA
+def shard_name(number: int) -> str:
+    """The file of a shard, from 0."""
+    return f"pictures-{number:03d}.bin"
+
+
+def _open_packed(folder: Path) -> Store:
+    content = read_json(folder / PACKED)
+    if not isinstance(content, dict) or content.get("format") != PACKED_FORMAT:
+        raise InputError(f"{folder / PACKED}: format must be {PACKED_FORMAT!r}, got {str(content)[:80]}")
+    index = _read_index(folder / INDEX, (pa.schema([*WITH_ROLES, *PLACES]),))
+    _check_index(folder / INDEX, index)
+    shard, offset, length = (index[name].to_numpy(np.int64) for name in PLACES.names)
+    shards = [folder / shard_name(number) for number in range(int(shard.max(initial=-1)) + 1)]
+    places = (shard, offset, length)
+    frames = Pictures(shards, places, content["height"], content["width"], folder / NAMES)
+    index = index.drop(columns=PLACES.names)
+    return Store(frames, index, _tracklets(index))
+
+
+def write_index(path: Path, index: pd.DataFrame, schema: pa.Schema) -> None:
+    """Write an index with the columns of a schema; equal tables give equal bytes."""
     table = pa.Table.from_pandas(index[schema.names], schema=schema, preserve_index=False)
     pq.write_table(table.replace_schema_metadata(None), path)
 
@@ -164,16 +196,16 @@ def _read_frames(path: Path) -> NDArray[np.uint8]:
     return frames.view(np.ndarray)  # still mapped; numpy's memmap class makes every small read slower
 
 
-def _read_index(path: Path) -> pd.DataFrame:
+def _read_index(path: Path, schemas: tuple[pa.Schema, ...]) -> pd.DataFrame:
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
         raise InputError(f"{path}: the index of the tracklet store is missing") from None
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: the index cannot be read as Parquet ({error})") from error
-    if table.schema not in (SCHEMA, WITH_ROLES):
+    if table.schema not in schemas:
         found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
-        expected = ", ".join(f"{field.name} {field.type}" for field in SCHEMA)
+        expected = ", ".join(f"{field.name} {field.type}" for field in schemas[0])
         raise InputError(f"{path}: the columns must be {expected}, got {found}")
     return table.to_pandas()
 
