@@ -280,6 +280,7 @@ def test_ties_of_distances_are_those_within_the_stated_difference():
     distances = np.array([[0.5, 0.5 + 1e-7]])
     assert evaluate_distances(distances, *labels).rank1 == 1
     assert evaluate_distances(distances, *labels, tie=1e-6).rank1 == 0
+    assert evaluate_distances(np.array([[0.5, 0.5]]), *labels, tie=0).rank1 == 0
     with pytest.raises(InputError, match="tie must be at least 0"):
         evaluate_distances(distances, *labels, tie=-1e-9)
 
@@ -305,3 +306,17 @@ def test_nothing_to_score_is_refused():
     labels = Labels([1, 2], [1, 1])
     with pytest.raises(InputError, match="market: none of the 2 queries has a match in another camera"):
         evaluate(np.eye(2), np.eye(2), labels, labels, MARKET)
+
+
+def test_a_querys_camera_is_its_own_in_every_part_of_a_matrix():
+    sides = problem(5, queries=300, gallery=60, cameras=2)
+    both(sides, protocol("ilids-1"))  # more queries than are ranked at once
+
+
+def test_the_numbers_of_a_result_are_those_of_its_curve(crowd):
+    result = both(crowd, MARKET)
+    numbers = result.numbers()
+    first = result.per_query["first_hit"]
+    for k in (1, 5, 10, 20):
+        assert numbers[f"rank{k}"] == (first <= k).mean()
+        assert f"rank-{k} {100 * (first <= k).mean():.2f}" in str(result)

@@ -101,6 +101,25 @@ def test_equal_rows_in_different_tiles_are_ties_and_the_wrong_one_ranks_first(sm
         np.testing.assert_allclose(result.per_query["best_wrong_distance"], 0, atol=1e-12)
 
 
+def test_the_first_of_equally_near_wrong_answers_is_told(small):
+    features = np.repeat(np.eye(2), [1, 40], axis=0)
+    features[5::7] = [0.8, 0.6]
+    labels = Labels([1, 1, *range(2, 41)], np.arange(41) % 2)
+    result = evaluate(features[:1], features, labels.take(np.array([0])), labels, EMBEDDED)
+    assert result.per_query["best_wrong"].tolist() == [5]
+
+
+@pytest.mark.parametrize("crowded", [0, 32])
+def test_without_any_tolerance_equal_answers_are_still_ties(small, monkeypatch, crowded):
+    monkeypatch.setattr(tiles, "CROWDED", crowded)  # 0: pair by pair; 32: by whole rows
+    corners = np.eye(4)[np.arange(80) % 4] * 2.0  # their cosines are exactly 0 and 1
+    labels = Labels(np.arange(80) // 2, np.arange(80) // 40)
+    asked = Labels(np.arange(40), np.full(40, 2))
+    answers = Labels(np.append(np.arange(40), np.arange(40) + 100), labels.camera)
+    result = evaluate(corners[:40], corners, asked, answers, EMBEDDED, tie=0)
+    assert (result.per_query["first_hit"] == 20).all()  # 9 others of its corner, 10 doubles, itself
+
+
 @pytest.mark.parametrize("width", [1, 7, 128, 1001])
 @pytest.mark.parametrize("noise", [0, 1e-7])
 def test_a_constant_embedding_scores_near_nothing_whatever_the_order(small, width, noise):
@@ -171,13 +190,20 @@ def test_arrays_maps_and_tensors_give_the_same_result(small, tmp_path):
 
 
 @pytest.mark.parametrize("allowed", ["high", "medium"])
-def test_a_program_that_allows_coarse_products_gets_the_same_result(small, allowed):
+def test_a_program_that_allows_coarse_products_gets_the_same_result(small, monkeypatch, allowed):
     sides = problem(3)
     expected = score(sides)
-    before = torch.get_float32_matmul_precision()
+    before, product, seen = torch.get_float32_matmul_precision(), ranks.product, []
+
+    def watched(here, there):
+        seen.append(torch.get_float32_matmul_precision())
+        return product(here, there)
+
+    monkeypatch.setattr(ranks, "product", watched)
     try:
         torch.set_float32_matmul_precision(allowed)
         same(score(sides), expected)
+        assert set(seen) == {"highest"}
         assert torch.get_float32_matmul_precision() == allowed
     finally:
         torch.set_float32_matmul_precision(before)

@@ -54,7 +54,7 @@ def test_cosines_are_those_of_double_precision(monkeypatch):
     np.testing.assert_allclose(cosines(*sides, one, other), every[one, other], rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("scale", [1e-40, 1e-25, 1e-18, 1e18, 1e36])
+@pytest.mark.parametrize("scale", [1e-40, 1e-25, 1e-21, 3e-21, 1e-18, 1e18, 1e36])
 def test_very_short_and_very_long_rows_keep_their_direction(scale):
     values = (table() * scale).astype(np.float32)
     exact = values.astype(np.float64)
