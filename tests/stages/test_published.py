@@ -127,7 +127,7 @@ def test_nothing_in_the_project_holds_a_path_of_the_machine_but_the_local_file(f
 def test_a_set_that_changed_is_not_decoded(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished)
     folder = Path(yaml.safe_load(Path("sets/local.yaml").read_text())["duke"])
-    (folder / "train" / "new.txt").write_text("new")
+    (folder / "train" / "new.txt").write_text("new")  # the last test: nobody reads the set after it
     before = (finished / paths.tracklets("duke") / "index.parquet").read_bytes()
     with pytest.raises(SystemExit) as ended:
         call("decode", "duke")
