@@ -1,6 +1,5 @@
 """Published pictures in shards: the same bytes, whatever was killed, missing or damaged meanwhile."""
 
-import json
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -17,7 +16,7 @@ from sttreid.data.crops import crop
 from sttreid.data.index import take
 from sttreid.data.packing import pack
 from sttreid.data.published import READERS
-from sttreid.data.store import Store, open_store
+from sttreid.data.store import Skipped, Store, open_store
 from sttreid.datasets import Validation
 from sttreid.errors import InputError
 from sttreid.params import Decode
@@ -51,7 +50,8 @@ def arranged(root: Path, decode: Decode = DECODE) -> Arrangement:
 
 
 def run(root: Path, folder: Path, decode: Decode = DECODE, limit: int = LIMIT) -> Store:
-    return pack(arranged(root, decode), root, take(root), decode, folder, limit)
+    pack(arranged(root, decode), root, take(root), decode, folder, limit)
+    return open_store(folder)
 
 
 def stored(folder: Path) -> dict[str, bytes]:
@@ -192,21 +192,21 @@ def test_a_damaged_picture_stops_the_run_with_its_path(mars: Path, tmp_path: Pat
 
 
 def test_what_is_skipped_is_listed(mars: Path, tmp_path: Path) -> None:
-    whole = run(mars, tmp_path / "whole")
+    assert pack(arranged(mars), mars, take(mars), DECODE, tmp_path / "whole", LIMIT) == Skipped([], [])
+    whole = open_store(tmp_path / "whole")
     names = damage(mars)
-    store = run(mars, tmp_path / "store", SKIP)
-    listed = json.loads((tmp_path / "store" / "skipped.json").read_text())
-    assert {entry["path"]: entry["reason"] for entry in listed["pictures"]} == {
+    listed = pack(arranged(mars, SKIP), mars, take(mars), SKIP, tmp_path / "store", LIMIT)
+    store = open_store(tmp_path / "store")
+    assert {entry["path"]: entry["reason"] for entry in listed.pictures} == {
         names[0]: "the picture is cut short",
         names[1]: "the picture cannot be read (No such file or directory)",
         names[2]: "the file is no JPEG or PNG",
     }
-    assert [(row["identity"], row["camera"], row["missing"]) for row in listed["tracklets"]] == [(2, 5, 1)]
+    assert [(row["identity"], row["camera"], row["missing"]) for row in listed.tracklets] == [(2, 5, 1)]
     assert set(stored(tmp_path / "store")) == set(stored(tmp_path / "whole")) - set(names)
     assert len(store.frames) == len(whole.frames) - 3
     assert len(store.tracklets) == len(whole.tracklets) - 1  # the one of one picture
     assert store.frames[:].shape == (len(store.frames), 12, 6, 3)
-    assert json.loads((tmp_path / "whole" / "skipped.json").read_text()) == {"pictures": [], "tracklets": []}
 
 
 def test_a_run_that_raises_does_not_take_over_what_another_skipped(

@@ -124,6 +124,13 @@ def test_nothing_in_the_project_holds_a_path_of_the_machine_but_the_local_file(f
             assert found == (path.name == "local.yaml"), path
 
 
+def test_what_was_left_out_is_listed_among_the_metrics(finished: Path) -> None:
+    listed = {name: json.loads((finished / paths.skipped(name)).read_text()) for name in ("unreal", *TARGETS)}
+    (row,) = listed["duke"]["tracklets"]
+    assert (row["identity"], row["camera"], row["pictures"], row["missing"]) == (2, 7, 3, 1)
+    assert listed["mars"] == {"pictures": [], "tracklets": []}
+
+
 def test_a_set_that_changed_is_not_decoded(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished)
     folder = Path(yaml.safe_load(Path("sets/local.yaml").read_text())["duke"])

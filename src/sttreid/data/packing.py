@@ -1,7 +1,7 @@
 """Published pictures -> tracklet store: their bytes, as they are, end to end in shards.
 
 A run that was killed goes on behind its last whole shard, if the set is the same still. What is missing or
-damaged stops the run with its path, or is left out and listed in the store's ``skipped.json``.
+damaged stops the run with its path, or is left out and listed.
 """
 
 import hashlib
@@ -26,9 +26,8 @@ from sttreid.data.store import (
     PACKED,
     PACKED_FORMAT,
     PLACES,
-    SKIPPED,
     WITH_ROLES,
-    Store,
+    Skipped,
     open_store,
     shard_name,
     write_index,
@@ -47,7 +46,7 @@ _SMALL: Final = 1 << 16  # bytes that are read at once
 
 def pack(
     made: Arrangement, root: Path, taken: dict[str, Any], decode: Decode, folder: Path, limit: int = LIMIT
-) -> Store:
+) -> Skipped:
     """Pack a set into a new store.
 
     Beside what is known of every picture (its name, its row), memory holds one picture at a time.
@@ -59,6 +58,9 @@ def pack(
         decode: what becomes of damaged pictures, how they are checked, and how large decoded ones are.
         folder: of the store; replaced when the new one is complete.
         limit: bytes of a shard.
+
+    Returns:
+        What was left out; nothing if ``decode.on_error`` is ``raise``.
 
     Raises:
         InputError: a picture is missing or damaged and ``decode.on_error`` is ``raise``; none is left. What
@@ -81,13 +83,12 @@ def pack(
     if skipped and decode.on_error == "raise":  # an earlier run, which skipped, found them
         raise InputError(f"{root / skipped[0]['path']}: {skipped[0]['reason']}")
     _finish(partial, made, places, decode)
-    write_json(partial / SKIPPED, {"tracklets": made.incomplete, "pictures": skipped})
     open_store(partial)  # what cannot be read back must not replace anything
     for number in range(len(parts)):
         _table(partial, number).unlink()
     (partial / KEY).unlink()
     replace_folder(folder, by=partial)
-    return open_store(folder)
+    return Skipped(skipped, made.incomplete)
 
 
 def _key(names: pa.Array, taken: dict[str, Any], limit: int) -> dict[str, Any]:

@@ -6,10 +6,9 @@ tracklet, identity, camera, frame (from 1 in its camera's video), split, visibil
 are contiguous and ascend in time.
 
 Published sets keep their encoded pictures instead: shards ``pictures-000.bin``, ..., whose pixels are decoded
-when they are asked for; ``store.json``, how large; ``names.parquet``, where each came from; ``skipped.json``,
-what was left out. Their index says more: query, gallery and junk, the roles of the row's tracklet, and shard,
-offset and bytes of the picture. Without roles every test tracklet asks, these and the distractors answer, and
-nothing is junk.
+when they are asked for; ``store.json``, how large; ``names.parquet``, where each came from. Their index says
+more: query, gallery and junk, the roles of the row's tracklet, and shard, offset and bytes of the picture.
+Without roles every test tracklet asks, these and the distractors answer, and nothing is junk.
 """
 
 import io
@@ -17,6 +16,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,6 @@ FRAMES = "frames.npy"
 INDEX = "index.parquet"
 PACKED = "store.json"
 NAMES = "names.parquet"
-SKIPPED = "skipped.json"
 PACKED_FORMAT = "sttreid-pictures/1"
 SCHEMA = pa.schema(
     [
@@ -83,9 +82,23 @@ class Store:
         return pd.concat([self.of_split(TEST), distractors], ignore_index=True)
 
 
-def write_store(
-    folder: Path, index: pd.DataFrame, crops: Iterable[tuple[int, NDArray[np.uint8]]], height: int, width: int
-) -> Store:
+@dataclass(frozen=True)
+class Skipped:
+    """What was left out of a store because it was missing or damaged, as plain values.
+
+    Attributes:
+        pictures: path, relative to the root of the set, and reason; of videos also how many boxes that cost.
+        tracklets: split, identity, camera, pictures (that are promised) and missing of each that lacks some.
+    """
+
+    pictures: list[dict[str, Any]]
+    tracklets: list[dict[str, Any]]
+
+
+Crops = Iterable[tuple[int, NDArray[np.uint8] | None]]
+
+
+def write_store(folder: Path, index: pd.DataFrame, crops: Crops, height: int, width: int) -> Store:
     """Write a store, one crop at a time and in any order; equal input gives equal bytes.
 
     The files are written beside ``folder``, which appears, or is replaced, only when they are complete.
@@ -93,22 +106,26 @@ def write_store(
     Args:
         folder: of the store; its parents are made.
         index: one row a frame, in the store's order, with the columns of ``SCHEMA`` or ``WITH_ROLES``.
-        crops: (row, uint8 [height, width, 3]), every row of ``index`` once.
+        crops: (row, uint8 [height, width, 3]), every row of ``index`` once; None in place of one that cannot
+            be had takes its row out of the store.
         height: of every crop, in pixels.
         width: of every crop, in pixels.
 
     Raises:
-        InputError: the index has no row, or breaks a rule of :func:`open_store`.
+        InputError: no row has a crop, or the index breaks a rule of :func:`open_store`.
         ValueError: a row is given twice or not at all, or a crop has another shape.
     """
-    if index.empty:
-        raise InputError(f"{folder}: a tracklet store must hold at least one frame, got none")
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
+        lost = _write_frames(partial / FRAMES, (len(index), height, width, 3), crops)
+        if lost.all():
+            raise InputError(f"{folder}: a tracklet store must hold at least one frame, got none")
+        if lost.any():
+            _close_ranks(partial / FRAMES, lost)
+            index = index[~lost].assign(tracklet=pd.factorize(index["tracklet"][~lost])[0])
         write_index(partial / INDEX, index, WITH_ROLES if set(ROLES) <= set(index.columns) else SCHEMA)
-        _write_frames(partial / FRAMES, (len(index), height, width, 3), crops)
         open_store(partial)  # what cannot be read back must not replace anything
         replace_folder(folder, by=partial)
     finally:
@@ -160,22 +177,38 @@ def write_index(path: Path, index: pd.DataFrame, schema: pa.Schema) -> None:
     pq.write_table(table.replace_schema_metadata(None), path)
 
 
-def _write_frames(path: Path, shape: tuple[int, ...], crops: Iterable[tuple[int, NDArray[np.uint8]]]) -> None:
-    """Put every crop at its place; written with plain writes, since a writable map would fill the memory."""
+def _write_frames(path: Path, shape: tuple[int, ...], crops: Crops) -> NDArray[np.bool_]:
+    """Put every crop at its place; written with plain writes, since a writable map would fill the memory.
+
+    Returns the rows that have none, [F].
+    """
     size = int(np.prod(shape[1:]))
-    missing = np.ones(shape[0], dtype=bool)
+    missing, lost = np.ones(shape[0], dtype=bool), np.zeros(shape[0], dtype=bool)
     with path.open("wb") as file:
         start = file.write(_header(shape))
         for row, pixels in crops:
-            if pixels.shape != shape[1:] or pixels.dtype != np.uint8:
+            if pixels is not None and (pixels.shape != shape[1:] or pixels.dtype != np.uint8):
                 raise ValueError(f"crop {row} must be uint8 {shape[1:]}, got {pixels.dtype} {pixels.shape}")
             if not missing[row]:
                 raise ValueError(f"crop {row} must be given once, got it twice")
-            missing[row] = False
-            file.seek(start + row * size)
-            file.write(pixels.tobytes())
+            missing[row], lost[row] = False, pixels is None
+            if pixels is not None:
+                file.seek(start + row * size)
+                file.write(pixels.tobytes())
+        file.truncate(start + shape[0] * size)  # the last rows may be lost
     if missing.any():
         raise ValueError(f"all {len(missing)} crops must be given, got none for row {int(missing.argmax())}")
+    return lost
+
+
+def _close_ranks(path: Path, lost: NDArray[np.bool_]) -> None:
+    """Take the rows that are lost out of an array of crops, a row at a time."""
+    crops, temporary = _read_frames(path), path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.write(_header((int((~lost).sum()), *crops.shape[1:])))
+        for row in np.flatnonzero(~lost).tolist():
+            file.write(crops[row].tobytes())
+    temporary.replace(path)
 
 
 def _header(shape: tuple[int, ...]) -> bytes:
