@@ -7,13 +7,13 @@ import pytest
 
 from sttreid.conversion import parse
 from sttreid.data.published import READERS
-from sttreid.datasets import CAMERAS, OPTIONS, Dataset, Reader, Validation
+from sttreid.datasets import CAMERAS, FOOTAGE, OPTIONS, Dataset, Reader, Validation
 from sttreid.errors import InputError
 
 
 def test_every_reader_exists() -> None:
-    assert set(get_args(Reader)) == {CAMERAS, *READERS}
-    assert OPTIONS.keys() <= READERS.keys()
+    assert set(get_args(Reader)) == {CAMERAS, FOOTAGE, *READERS}
+    assert OPTIONS.keys() <= {FOOTAGE, *READERS}
 
 
 def test_three_lines_name_a_published_set() -> None:
@@ -27,10 +27,16 @@ def test_three_lines_name_a_published_set() -> None:
     ("content", "message"),
     [
         ({"root": "data/campus"}, "here: the key reader is missing"),
-        ({"reader": "mers", "root": "a"}, "here: reader should be 'cameras', 'mars'"),
+        ({"reader": "mers", "root": "a"}, "here: reader should be 'cameras', 'footage', 'mars'"),
         ({"reader": "mars", "root": "a", "split": 1}, "the reader mars has no split"),
         ({"reader": "cameras", "root": "a", "gap": 1}, "the reader cameras has no gap"),
         ({"reader": "prid2011", "root": "a"}, "the reader prid2011 needs split"),
+        ({"reader": "footage", "root": "a", "gap": 1, "test": 0.5}, "the reader footage needs numbers"),
+        (
+            {"reader": "footage", "root": "a", "gap": 1, "test": 0.5, "numbers": "own"},
+            "test must be 0 where each camera has numbers of its own.*got 0.5",
+        ),
+        ({"reader": "footage", "root": "a", "gap": 1, "test": 1, "numbers": "shared"}, "test should be less"),
         ({"reader": "unreal_person", "root": "a"}, "the reader unreal_person needs gap"),
         (
             {"reader": "ilids_vid", "root": "a", "split": 11},

@@ -70,6 +70,16 @@ def test_a_moved_copy_has_the_same_manifest(mars: Path, tmp_path: Path) -> None:
     assert take(tmp_path / "link") == before
 
 
+def test_footage_is_checked_before_it_is_named(mars: Path) -> None:
+    content = parameters({})
+    mine = {"reader": "footage", "root": "sets/mine.json", "gap": 5, "test": 0.5, "numbers": "shared"}
+    content["datasets"]["mine"] = mine
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match=r"looked for <camera>\.mp4 .*, found bbox_test, bbox_train, info"):
+        main(["mine", str(mars)])
+    assert not Path("sets").exists()
+
+
 def test_links_round_in_a_circle_and_to_nothing_do_no_harm(mars: Path) -> None:
     before = take(mars)
     (mars / "info" / "self").symlink_to("self")

@@ -95,7 +95,7 @@ def held_out(table: pd.DataFrame, validation: Validation) -> Ints:
     """The training identities that validate instead, ascending; those that two cameras saw come first.
 
     Raises:
-        InputError: there are fewer than two identities.
+        InputError: there are fewer than two identities that train.
     """
     train = table[(table["split"] == "train") & (table["length"] > 0)]
     cameras = train.groupby("identity")["camera"].nunique()

@@ -21,6 +21,7 @@ from typing import Any, Final
 import yaml
 
 from sttreid.conversion import hint
+from sttreid.data.footage import read_videos
 from sttreid.data.published import READERS, read_published
 from sttreid.datasets import Dataset
 from sttreid.errors import InputError
@@ -181,14 +182,15 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write the manifest of a data set; InputError if it has none, or cannot be read."""
+    """Check a data set and write its manifest; InputError if it has none, or cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m sttreid.data.index", description=__doc__)
     parser.add_argument("name", help="of the data set in params.yaml")
     parser.add_argument(
         "folder", type=Path, nargs="?", help="where it lies; kept in the untracked local file"
     )
     given = parser.parse_args(arguments)
-    datasets = load().datasets
+    params = load()
+    datasets = params.datasets
     if given.name not in datasets:
         raise InputError(f"params.yaml: datasets has no {given.name!r}{hint(given.name, list(datasets))}")
     dataset = datasets[given.name]
@@ -202,6 +204,8 @@ def main(arguments: list[str] | None = None) -> None:
     if dataset.reader in READERS:
         for sentence in read_published(dataset, folder, strict=False).mismatches:
             print(f"OFF  {sentence}")
+    else:
+        read_videos(folder, dataset, params.decode.validation)
     if given.folder:
         remember(given.name, dataset.root, folder)
     write_json(dataset.root, content)

@@ -11,12 +11,12 @@ from typing import Any
 from sttreid import paths
 from sttreid.data.arrangement import arrange_published
 from sttreid.data.decoding import decode_cameras
+from sttreid.data.footage import read_videos
 from sttreid.data.index import source, state
 from sttreid.data.packing import pack
 from sttreid.data.published import read_published
-from sttreid.data.sources import read_cameras
 from sttreid.data.store import Skipped
-from sttreid.datasets import CAMERAS, Dataset
+from sttreid.datasets import CAMERAS, FOOTAGE, Dataset
 from sttreid.files import write_json
 from sttreid.params import Decode, run
 
@@ -25,8 +25,8 @@ def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
     """Check the set, then decode every video once and store its crops, or pack its pictures."""
     dataset = datasets[name]
     folder, store = source(name, dataset), paths.tracklets(name)
-    if dataset.reader == CAMERAS:
-        found = read_cameras(folder)
+    if dataset.reader in (CAMERAS, FOOTAGE):
+        found = read_videos(folder, dataset, decode.validation)
         skipped = decode_cameras(found, decode.height, decode.width, store, decode.on_error)
     else:
         skipped = _pack(dataset, folder, state(name, dataset, folder), decode, store)
