@@ -1,5 +1,6 @@
 """Data sets in params.yaml: which options a reader takes, and where a root may lie."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -7,8 +8,10 @@ import pytest
 
 from sttreid.conversion import parse
 from sttreid.data.published import READERS
-from sttreid.datasets import CAMERAS, FOOTAGE, OPTIONS, Dataset, Reader, Validation
+from sttreid.datasets import CAMERAS, FOOTAGE, OPTIONS, PROTOCOLS, Dataset, Reader, Validation
 from sttreid.errors import InputError
+from sttreid.params import Evaluate
+from sttreid.retrieval.protocol import protocol
 
 
 def test_every_reader_exists() -> None:
@@ -49,6 +52,21 @@ def test_three_lines_name_a_published_set() -> None:
 def test_what_does_not_fit_is_told(content: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse(Dataset, content, "here")
+
+
+def test_every_reader_has_a_protocol_which_a_set_may_replace() -> None:
+    assert PROTOCOLS.keys() == set(get_args(Reader))
+    split = {"ilids_vid": {"split": 3}, "prid2011": {"split": 10}}
+    options = {"footage": {"gap": 1, "test": 0.5, "numbers": "shared"}, "unreal_person": {"gap": 1}, **split}
+    names = {r: Dataset(r, Path("x"), **options.get(r, {})).rules for r in get_args(Reader)}
+    assert {protocol(name).name for name in names.values()} == set(names.values())
+    assert (names["ilids_vid"], names["prid2011"]) == ("ilids-3", "prid-10")
+    mars = Dataset("mars", Path("x"), protocol="minus-queries")
+    evaluate = parse(
+        Evaluate, {"protocol": "own", "rerank": {"use": False, "k1": 1, "k2": 1, "weight": 0}}, ""
+    )
+    assert evaluate.of(mars) == replace(evaluate, protocol="minus-queries")
+    assert replace(evaluate, protocol="market").of(mars).protocol == "market"
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])

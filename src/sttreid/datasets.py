@@ -26,6 +26,16 @@ OPTIONS: Final[dict[str, tuple[str, ...]]] = {  # reader -> options that it need
     "prid2011": ("split",),
     "unreal_person": ("gap",),
 }
+PROTOCOLS: Final = {  # reader -> the protocol that tests of its sets follow unless params.yaml says another
+    CAMERAS: "embedded",
+    FOOTAGE: "market",
+    "mars": "mars-official",
+    "duke_video": "duke-official",
+    "ls_vid": "lsvid-official",
+    "ilids_vid": "ilids-{split}",
+    "prid2011": "prid-{split}",
+    "unreal_person": "market",  # never asked for: all its tracklets train
+}
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -41,6 +51,7 @@ class Dataset:
         test: of footage: the share of the people that is drawn for the test; 0 if the set only trains.
         numbers: of footage: a number in the tracks is one person before all cameras (``shared``), or each
             camera counts for itself (``own``), so that nobody is seen by two and the set can only train.
+        protocol: that its tests follow; left out for that of its reader, see :attr:`rules`.
     """
 
     reader: Reader
@@ -49,6 +60,7 @@ class Dataset:
     gap: Annotated[int, Field(ge=1)] | None = None
     test: Annotated[float, Field(ge=0, lt=1)] | None = None
     numbers: Numbers | None = None
+    protocol: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
 
     def __post_init__(self) -> None:
         needed = OPTIONS.get(self.reader, ())
@@ -67,6 +79,11 @@ class Dataset:
                 f"root must be a folder of the repository, or, for one elsewhere, its manifest, such as"
                 f" sets/mars.json (python -m sttreid.data.index says where it lies), got {str(self.root)!r}"
             )
+
+    @property
+    def rules(self) -> str:
+        """The name of the protocol that its tests follow."""
+        return (self.protocol or PROTOCOLS[self.reader]).format(split=self.split)
 
     @property
     def elsewhere(self) -> bool:

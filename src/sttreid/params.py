@@ -10,9 +10,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import ConfigDict, Field
@@ -24,6 +24,7 @@ from sttreid.domain import Domain, Scale
 from sttreid.errors import DivergedError, InputError
 
 PARAMS = Path("params.yaml")
+OWN: Final = "own"
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Count = Annotated[int, Field(ge=1)]
@@ -185,10 +186,19 @@ class Rerank:
 
 @dataclass(frozen=True, config=CONFIG)
 class Evaluate:
-    """How features are compared."""
+    """How features are compared.
+
+    Attributes:
+        protocol: of all targets, or ``own``: of each target its own.
+        rerank: whether and how distances are re-ranked.
+    """
 
     protocol: Name
     rerank: Rerank
+
+    def of(self, target: Dataset) -> "Evaluate":
+        """The same for one target, with its protocol by name."""
+        return replace(self, protocol=target.rules) if self.protocol == OWN else self
 
 
 @dataclass(frozen=True, config=CONFIG)

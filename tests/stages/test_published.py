@@ -18,6 +18,7 @@ from tests.tiny import parameters, profile
 
 SEED = "0"
 TARGETS = ("mars", "duke", "ls_vid")
+PROTOCOLS = {"mars": "mars-official", "duke": "duke-official", "ls_vid": "lsvid-official"}
 VARIANTS = ("vanilla", "full", "cnn")
 ORDER = [
     *(("decode", name) for name in ("unreal", *TARGETS)),
@@ -66,7 +67,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ls_vid": {"reader": "ls_vid", "root": "sets/ls_vid.json"},
     }
     content["targets"], content["ablation"]["source"] = list(TARGETS), "mars"
-    content["evaluate"]["protocol"] = "mars-official"
     content["decode"]["on_error"] = "skip"  # the tiny Duke skips numbers
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     with pytest.MonkeyPatch.context() as patch:
@@ -96,7 +96,8 @@ def test_every_set_becomes_a_store_that_trains_and_validates(finished: Path) -> 
 @pytest.mark.parametrize("target", TARGETS)
 def test_roles_reach_the_numbers(finished: Path, target: str) -> None:
     metrics = json.loads((finished / "metrics/cross_domain.json").read_text())
-    assert metrics["protocol"] == "mars-official"
+    assert metrics["protocol"] == PROTOCOLS
+    assert json.loads((finished / "metrics/ablation.json").read_text())["protocol"] == PROTOCOLS
     expected = dict(zip(("queries", "gallery", "distractors", "junk"), COUNTS[target], strict=True))
     assert {key: metrics[key][target] for key in expected} == expected
     asked = pd.read_parquet(finished / paths.cross_queries(0))
@@ -113,8 +114,8 @@ def test_roles_reach_the_numbers(finished: Path, target: str) -> None:
 
 def test_the_report_speaks_of_the_published_sets(finished: Path) -> None:
     report = (finished / "metrics/report.md").read_text()
-    for target in TARGETS:
-        assert target in report
+    for target, protocol in PROTOCOLS.items():
+        assert f"## Protocol of {target}: {protocol}\n" in report
 
 
 def test_nothing_in_the_project_holds_a_path_of_the_machine_but_the_local_file(finished: Path) -> None:
