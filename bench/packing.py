@@ -36,7 +36,7 @@ def plain(name: str, root: Path, out: Path) -> Figures:
     """Reads every picture and writes it; nothing else."""
     found = READERS[name](root)
     made = arrange_published(found, settings().validation, "raise")
-    paths = [f"{found.root}/{picture}" for picture in made.names.to_pylist()]
+    paths = [f"{found.root}/{picture}" for picture in made.names().to_pylist()]
     start, number, length, shard = time.monotonic(), 0, 0, (out / "0").open("wb")
     for path in paths:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123

@@ -34,10 +34,10 @@ def read(reader: str, folder: Path) -> Tracklets:
 
 def tracklets(made: Arrangement) -> list[tuple[object, ...]]:
     """Split, identity, camera, roles and pictures of each tracklet."""
-    names = made.names.to_pylist()
+    names = made.names().to_pylist()
     columns = ["split", "identity", "camera", "query", "gallery", "junk"]
     out = []
-    for _, own in made.index.groupby("tracklet"):
+    for _, own in made.index().groupby("tracklet"):
         assert len(own[columns].drop_duplicates()) == 1
         out.append((*own[columns].iloc[0], [names[row] for row in own.index]))
     return out
@@ -47,7 +47,7 @@ def tracklets(made: Arrangement) -> list[tuple[object, ...]]:
 def test_every_picture_of_every_tracklet_is_there_once_and_in_order(tmp_path: Path, reader: str) -> None:
     found = read(reader, tmp_path)
     made = arrange_published(found, TENTH, "skip")
-    assert set(made.index.columns) == set(WITH_ROLES.names)
+    assert set(made.index().columns) == set(WITH_ROLES.names)
     expected = []
     for number, row in found.table.iterrows():
         place = "distractors" if row["split"] == "test" and row["kind"] != "person" else row["split"]
@@ -59,13 +59,13 @@ def test_every_picture_of_every_tracklet_is_there_once_and_in_order(tmp_path: Pa
     expected = [("validation" if r[0] == "train" and r[1] in held else r[0], *r[1:]) for r in expected]
     expected.sort(key=lambda row: SPLITS.index(row[0]))  # stable: the official order stays
     assert tracklets(made) == expected
-    assert all((found.root / name).is_file() for name in made.names.to_pylist())
-    steps = made.index.groupby("tracklet")["frame"].diff().dropna()
+    assert all((found.root / name).is_file() for name in made.names().to_pylist())
+    steps = made.index().groupby("tracklet")["frame"].diff().dropna()
     assert (steps > 0).all()
 
 
 def test_mars_has_junk_and_distractors_behind_its_test(tmp_path: Path) -> None:
-    index = arrange_published(read("mars", tmp_path), TENTH, "raise").index.drop_duplicates("tracklet")
+    index = arrange_published(read("mars", tmp_path), TENTH, "raise").index().drop_duplicates("tracklet")
     last = index[index["split"] == "distractors"]
     assert last["identity"].tolist() == [-1, -1, 0, 0]
     assert last["junk"].tolist() == [True, True, False, False]
@@ -76,14 +76,14 @@ def test_mars_has_junk_and_distractors_behind_its_test(tmp_path: Path) -> None:
 
 
 def test_the_first_camera_asks_and_the_second_answers(tmp_path: Path) -> None:
-    index = arrange_published(read("prid2011", tmp_path), TENTH, "skip").index
+    index = arrange_published(read("prid2011", tmp_path), TENTH, "skip").index()
     test = index[index["split"] == "test"]
     assert (test["query"] == (test["camera"] == 1)).all()
     assert (test["gallery"] == (test["camera"] == 2)).all()
 
 
 def test_a_validation_split_of_the_set_s_own_stays(tmp_path: Path) -> None:
-    index = arrange_published(read("ls_vid", tmp_path), TENTH, "skip").index
+    index = arrange_published(read("ls_vid", tmp_path), TENTH, "skip").index()
     assert set(index["identity"][index["split"] == "validation"]) == {1, 3}
     assert set(index["identity"][index["split"] == "train"]) == {2, 5}
 
@@ -137,7 +137,7 @@ def test_missing_pictures_stop_or_are_listed(tmp_path: Path) -> None:
             "missing": 1,
         }
     ]
-    assert "bbox_test/0002/0002C5T0002F003.jpg" in made.names.to_pylist()  # whoever opens it will tell
+    assert "bbox_test/0002/0002C5T0002F003.jpg" in made.names().to_pylist()  # whoever opens it will tell
 
 
 def test_a_tracklet_without_a_picture_is_listed_and_has_no_row(tmp_path: Path) -> None:
@@ -148,8 +148,8 @@ def test_a_tracklet_without_a_picture_is_listed_and_has_no_row(tmp_path: Path) -
         arrange_published(found, TENTH, "raise")
     made = arrange_published(found, TENTH, "skip")
     assert [(row["row"], row["pictures"], row["missing"]) for row in made.incomplete] == [(4, 0, 1)]
-    assert (2, 15) not in set(zip(made.index["identity"], made.index["camera"], strict=True))
-    assert made.index["tracklet"].drop_duplicates().tolist() == list(range(len(found.table) - 1))
+    assert (2, 15) not in set(zip(made.index()["identity"], made.index()["camera"], strict=True))
+    assert made.index()["tracklet"].drop_duplicates().tolist() == list(range(len(found.table) - 1))
 
 
 @given(st.lists(st.lists(st.integers(0, 2**40), min_size=1, max_size=5), min_size=1, max_size=6))

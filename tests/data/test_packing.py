@@ -73,7 +73,7 @@ def test_the_bytes_of_every_picture_are_kept(mars: Path, tmp_path: Path) -> None
     made = arranged(mars)
     run(mars, tmp_path / "store")
     found = stored(tmp_path / "store")
-    assert list(found) == made.names.to_pylist()
+    assert list(found) == made.names().to_pylist()
     assert found == {name: (mars / name).read_bytes() for name in found}
     shards = [path for path in (tmp_path / "store").iterdir() if path.suffix == ".bin"]
     assert len(shards) > 3
@@ -84,12 +84,12 @@ def test_the_bytes_of_every_picture_are_kept(mars: Path, tmp_path: Path) -> None
 def test_a_store_of_pictures_is_read_as_one_of_crops(mars: Path, tmp_path: Path) -> None:
     made, store = arranged(mars), run(mars, tmp_path / "store")
     expected = []
-    for name in made.names.to_pylist():
+    for name in made.names().to_pylist():
         frame = np.array(Image.open(mars / name))
         expected.append(crop(frame, (0, 0, frame.shape[1], frame.shape[0]), 12, 6))
     np.testing.assert_array_equal(store.frames[:], np.stack(expected), strict=True)
     columns = ["tracklet", "identity", "camera", "frame", "split", "query", "gallery", "junk"]
-    assert store.index[columns].to_numpy().tolist() == made.index[columns].to_numpy().tolist()
+    assert store.index[columns].to_numpy().tolist() == made.index()[columns].to_numpy().tolist()
     assert store.index["visibility"].isna().all()
     assert set(store.index.columns) == {*columns, "visibility"}
     test = store.gallery()
@@ -138,7 +138,7 @@ def dies(monkeypatch: pytest.MonkeyPatch, name: str, when: int, root: Path, fold
 
 @pytest.mark.parametrize(
     ("name", "when"),
-    [("_read", 1), ("_read", 20), ("write_table", 3), ("write_index", 1), ("replace_folder", 1)],
+    [("_read", 1), ("_read", 20), ("write_table", 3), ("to_table", 1), ("replace_folder", 1)],
 )
 def test_a_killed_run_goes_on_behind_its_last_whole_shard(
     mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, when: int
@@ -154,16 +154,16 @@ def test_a_killed_run_goes_on_behind_its_last_whole_shard(
     run(mars, tmp_path / "store")
     assert files(tmp_path / "store") == files(tmp_path / "expected")
     assert not partial.exists()
-    names = [str(mars / name) for name in arranged(mars).names.to_pylist()]
+    names = [str(mars / name) for name in arranged(mars).names().to_pylist()]
     assert list(dict.fromkeys(read)) == names[done:]  # a picture that no longer fits is read twice
-    assert (done > 0) == (when > 1 or name == "write_index")
+    assert (done > 0) == (when > 1 or name == "to_table")
 
 
 def test_shards_of_another_state_of_the_set_are_not_used(
     mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dies(monkeypatch, "write_index", 1, mars, tmp_path / "store")
-    first = mars / arranged(mars).names[0].as_py()
+    dies(monkeypatch, "to_table", 1, mars, tmp_path / "store")
+    first = mars / arranged(mars).names()[0].as_py()
     Image.new("RGB", (30, 50), (1, 2, 3)).save(first)
     run(mars, tmp_path / "store")
     assert stored(tmp_path / "store")[first.relative_to(mars).as_posix()] == first.read_bytes()
@@ -213,19 +213,19 @@ def test_a_run_that_raises_does_not_take_over_what_another_skipped(
     mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = damage(mars)
-    dies(monkeypatch, "write_index", 1, mars, tmp_path / "store", decode=SKIP)
+    dies(monkeypatch, "to_table", 1, mars, tmp_path / "store", decode=SKIP)
     with pytest.raises(InputError) as error:
         pack(arranged(mars, SKIP), mars, take(mars), DECODE, tmp_path / "store", LIMIT)
     assert str(error.value) == f"{mars / names[2]}: the file is no JPEG or PNG"
 
 
 def test_damage_that_only_decoding_shows_is_found_where_asked_for(mars: Path, tmp_path: Path) -> None:
-    name = arranged(mars).names[5].as_py()
+    name = arranged(mars).names()[5].as_py()
     content = bytearray((mars / name).read_bytes())
     table = content.find(b"\xff\xdb")
     content[table + 4] = 0xFF  # a quantisation table that does not exist
     (mars / name).write_bytes(content)
-    assert len(run(mars, tmp_path / "store").frames) == len(arranged(mars).names)
+    assert len(run(mars, tmp_path / "store").frames) == len(arranged(mars))
     with pytest.raises(InputError, match=f"^{mars / name}: the picture cannot be decoded"):
         run(mars, tmp_path / "store", replace(DECODE, check="pixels"))
     with pytest.raises(InputError, match=f"^{name}: the picture cannot be decoded"):

@@ -6,12 +6,14 @@ become it: training looks at identities that it does not learn (C: the share and
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from sttreid.data.readers.names import Ints, owners, ranges
 from sttreid.data.readers.tracklets import JUNK, PERSON, Tracklets
@@ -24,18 +26,43 @@ _LAST: Final = np.iinfo(np.int32).max
 
 @dataclass(frozen=True, eq=False)
 class Arrangement:
-    """F pictures in the order of the store.
+    """T tracklets with F pictures in the order of the store; a picture's row is made when it is asked for.
 
     Attributes:
-        index: one row a picture, [F], the columns of :data:`sttreid.data.store.WITH_ROLES`.
-        names: their paths relative to the root of the set, string [F].
+        tracklets: one row a tracklet, [T]: identity, camera, split, query, gallery, junk, folder, length.
+        frames: numbers of the pictures, int32 [F].
+        files: names in their folders, string [more than F], and ...
+        picked: ... the place of each picture among them, [F].
         incomplete: a row for each tracklet that lacks pictures, as plain values: split, row, folder,
             identity, camera, pictures (that there are names of), missing.
     """
 
-    index: pd.DataFrame
-    names: pa.Array
+    tracklets: pd.DataFrame
+    frames: NDArray[np.int32]
+    files: pa.Array
+    picked: Ints
     incomplete: list[dict[str, Any]]
+
+    @cached_property
+    def owner(self) -> NDArray[np.int32]:
+        """The tracklet of every picture, [F]."""
+        return owners(self.tracklets["length"].to_numpy()).astype(np.int32)
+
+    def __len__(self) -> int:
+        """F."""
+        return len(self.picked)
+
+    def index(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
+        """One row a picture with the columns of :data:`sttreid.data.store.WITH_ROLES`, of a range of them."""
+        owner = self.owner[start:stop]
+        own = self.tracklets.take(owner).reset_index(drop=True).drop(columns=["folder", "length"])
+        return own.assign(tracklet=owner, frame=self.frames[start:stop], visibility=np.float32(np.nan))
+
+    def names(self, start: int = 0, stop: int | None = None) -> pa.Array:
+        """Paths relative to the root of the set, string, of a range of the pictures."""
+        folders = pa.array(self.tracklets["folder"], pa.string()).take(pa.array(self.owner[start:stop]))
+        files = self.files.take(pa.array(self.picked[start:stop]))
+        return pc.binary_join_element_wise(folders, files, "/")
 
 
 def arrange_published(found: Tracklets, validation: Validation, on_error: OnError) -> Arrangement:
@@ -57,15 +84,11 @@ def arrange_published(found: Tracklets, validation: Validation, on_error: OnErro
     table = table[table["length"] > 0]
     table = table.iloc[np.argsort(table["split"].map(SPLITS.index), kind="stable")].reset_index(drop=True)
     length = table["length"].to_numpy(np.int64)
-    owner, picked = owners(length), ranges(table["start"].to_numpy(np.int64), length)
-    own = table.assign(junk=table["kind"] == JUNK)
-    index = (
-        own[["identity", "camera", "split", "query", "gallery", "junk"]].iloc[owner].reset_index(drop=True)
-    )
-    index = index.assign(tracklet=owner, frame=_ascending(found.frames[picked], length), visibility=np.nan)
-    folders = pa.array(table["folder"], pa.string()).take(pa.array(owner))
-    names = pc.binary_join_element_wise(folders, found.files.take(pa.array(picked)), "/")
-    return Arrangement(index, names, incomplete)
+    picked = ranges(table["start"].to_numpy(np.int64), length)
+    frames = _ascending(found.frames[picked], length).astype(np.int32)
+    columns = ["identity", "camera", "split", "query", "gallery", "junk", "folder", "length"]
+    own = table.assign(junk=table["kind"] == JUNK)[columns]
+    return Arrangement(own, frames, found.files, picked, incomplete)
 
 
 def _incomplete(found: Tracklets, on_error: OnError) -> list[dict[str, Any]]:

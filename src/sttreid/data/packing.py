@@ -8,7 +8,9 @@ import hashlib
 import json
 import os
 import shutil
+from array import array
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sttreid.data.arrangement import Arrangement
@@ -30,7 +33,7 @@ from sttreid.data.store import (
     Skipped,
     open_store,
     shard_name,
-    write_index,
+    to_table,
 )
 from sttreid.errors import InputError
 from sttreid.files import read_json, read_table, replace_folder, write_json, write_table
@@ -68,54 +71,73 @@ def pack(
     """
     limit = max(limit, -(-sum(part["bytes"] for part in taken["parts"].values()) // MOST))
     partial = folder.with_name(f".{folder.name}.partial")
-    parts = _resume(partial, _key(made.names, taken, limit))
-    done = sum(len(part) for part in parts)
-    with tqdm(total=len(made.names), initial=done, desc="pack", unit="picture", disable=None) as bar:
-        while done < len(made.names):
-            parts.append(_pack_shard(partial, len(parts), made.names, done, root, decode, limit))
-            done += len(parts[-1])
-            bar.update(len(parts[-1]))
-    places = pd.concat([part.assign(shard=number) for number, part in enumerate(parts)], ignore_index=True)
-    skipped = [
-        {"path": made.names[row].as_py(), "reason": places["reason"][row]}
-        for row in np.flatnonzero(places["reason"].notna()).tolist()
-    ]
+    shards = _resume(partial, _key(made, taken, limit))
+    done = sum(len(shard.lengths) for shard in shards)
+    with tqdm(total=len(made), initial=done, desc="pack", unit="picture", disable=None) as bar:
+        while done < len(made):
+            shards.append(_pack_shard(partial, len(shards), made, done, root, decode, limit))
+            done += len(shards[-1].lengths)
+            bar.update(len(shards[-1].lengths))
+    skipped = _skipped(made, shards)
     if skipped and decode.on_error == "raise":  # an earlier run, which skipped, found them
         raise InputError(f"{root / skipped[0]['path']}: {skipped[0]['reason']}")
-    _finish(partial, made, places, decode)
+    _finish(partial, made, shards, decode)
     open_store(partial)  # what cannot be read back must not replace anything
-    for number in range(len(parts)):
+    for number in range(len(shards)):
         _table(partial, number).unlink()
     (partial / KEY).unlink()
     replace_folder(folder, by=partial)
     return Skipped(skipped, made.incomplete)
 
 
-def _key(names: pa.Array, taken: dict[str, Any], limit: int) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class _Shard:
+    """What a shard holds: the bytes of each of its pictures, int32 [N], and why some have none."""
+
+    lengths: NDArray[np.int32]
+    reasons: dict[int, str]  # place in the shard ->
+
+
+def _skipped(made: Arrangement, shards: list[_Shard]) -> list[dict[str, Any]]:
+    first, out = 0, []
+    for shard in shards:
+        for place, reason in shard.reasons.items():
+            row = first + place
+            out.append({"path": made.names(row, row + 1)[0].as_py(), "reason": reason})
+        first += len(shard.lengths)
+    return out
+
+
+def _key(made: Arrangement, taken: dict[str, Any], limit: int) -> dict[str, Any]:
     """What shards that are there already must have been made of."""
     digest = hashlib.sha256()
-    for start in range(0, len(names), _BLOCK):
-        digest.update("\n".join([*names.slice(start, _BLOCK).to_pylist(), ""]).encode())
+    for start in range(0, len(made), _BLOCK):
+        digest.update("\n".join([*made.names(start, start + _BLOCK).to_pylist(), ""]).encode())
     return {"names": digest.hexdigest(), "files": taken, "limit": limit}
 
 
-def _resume(partial: Path, key: dict[str, Any]) -> list[pd.DataFrame]:
-    """The tables of the shards that a killed run left whole; anything else in the folder goes away."""
+def _resume(partial: Path, key: dict[str, Any]) -> list[_Shard]:
+    """The shards that a killed run left whole; anything else in the folder goes away."""
     if not (partial / KEY).exists() or read_json(partial / KEY) != json.loads(json.dumps(key)):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         write_json(partial / KEY, key)
-    parts: list[pd.DataFrame] = []
-    while (table := _table(partial, len(parts))).exists():
-        part, shard = read_table(table), partial / shard_name(len(parts))
-        if not shard.exists() or shard.stat().st_size != part["bytes"].sum():
+    shards: list[_Shard] = []
+    while (table := _table(partial, len(shards))).exists():
+        shard, path = _read_shard(table), partial / shard_name(len(shards))
+        if not path.exists() or path.stat().st_size != shard.lengths.sum(dtype=np.int64):
             break
-        parts.append(part)
-    kept = {KEY, *(name for n in range(len(parts)) for name in (shard_name(n), _table(partial, n).name))}
+        shards.append(shard)
+    kept = {KEY, *(name for n in range(len(shards)) for name in (shard_name(n), _table(partial, n).name))}
     for path in partial.iterdir():
         if path.name not in kept:
             path.unlink()
-    return parts
+    return shards
+
+
+def _read_shard(path: Path) -> _Shard:
+    table = read_table(path)
+    return _Shard(table["bytes"].to_numpy(np.int32), table["reason"].dropna().to_dict())
 
 
 def _table(partial: Path, number: int) -> Path:
@@ -123,32 +145,34 @@ def _table(partial: Path, number: int) -> Path:
 
 
 def _pack_shard(
-    partial: Path, number: int, names: pa.Array, first: int, root: Path, decode: Decode, limit: int
-) -> pd.DataFrame:
-    """Fill one shard from a picture on; a row a picture: its offset, its bytes, and why it was left out."""
-    rows: list[tuple[int, int, str | None]] = []
-    check, position, shard = Check(), 0, partial / shard_name(number)
-    temporary = shard.with_name(f".{shard.name}.tmp")
+    partial: Path, number: int, made: Arrangement, first: int, root: Path, decode: Decode, limit: int
+) -> _Shard:
+    """Fill one shard from a picture on."""
+    lengths, reasons = array("i"), {}
+    check, position, path = Check(), 0, partial / shard_name(number)
+    temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb", buffering=_BUFFER) as out:
-        for path in _paths(names, first, root):
-            content, reason = _read(path, decode, check)
+        for picture in _paths(made, first, root):
+            content, reason = _read(picture, decode, check)
             if position and position + len(content) > limit:
                 break
-            if reason is not None and decode.on_error == "raise":
-                raise InputError(f"{path}: {reason}")
-            rows.append((position, len(content), reason))
+            if reason is not None:
+                if decode.on_error == "raise":
+                    raise InputError(f"{picture}: {reason}")
+                reasons[len(lengths)] = reason
+            lengths.append(len(content))
             out.write(content)
             position += len(content)
-    temporary.replace(shard)
-    part = pd.DataFrame(rows, columns=["offset", "bytes", "reason"])
-    part = part.astype({"offset": np.int64, "bytes": np.int64})
-    write_table(_table(partial, number), part)
-    return part
+    temporary.replace(path)
+    shard = _Shard(np.array(lengths, np.int32), reasons)
+    table = pd.DataFrame({"bytes": shard.lengths})
+    write_table(_table(partial, number), table.assign(reason=pd.Series(reasons, dtype=str)))
+    return shard
 
 
-def _paths(names: pa.Array, first: int, root: Path) -> Iterator[str]:
-    for start in range(first, len(names), _BLOCK):
-        for name in names.slice(start, _BLOCK).to_pylist():
+def _paths(made: Arrangement, first: int, root: Path) -> Iterator[str]:
+    for start in range(first, len(made), _BLOCK):
+        for name in made.names(start, start + _BLOCK).to_pylist():
             yield f"{root}/{name}"
 
 
@@ -179,13 +203,24 @@ def _bytes(path: str) -> bytes:
         os.close(file)
 
 
-def _finish(partial: Path, made: Arrangement, places: pd.DataFrame, decode: Decode) -> None:
-    """Write what a store has beside its shards."""
-    kept = places["reason"].isna().to_numpy()
+def _finish(partial: Path, made: Arrangement, shards: list[_Shard], decode: Decode) -> None:
+    """Write what a store has beside its shards, a block of rows at a time."""
+    kept = np.concatenate([~np.isin(np.arange(len(shard.lengths)), list(shard.reasons)) for shard in shards])
     if not kept.any():
         raise InputError(f"{partial}: a tracklet store must hold at least one picture, got none")
-    index = made.index[kept].assign(**{name: places[name][kept] for name in PLACES.names})
-    index["tracklet"] = pd.factorize(index["tracklet"])[0]  # without those that have no picture left
-    write_index(partial / INDEX, index, pa.schema([*WITH_ROLES, *PLACES]))
-    pq.write_table(pa.table({"name": made.names.filter(pa.array(kept))}), partial / NAMES)
+    left = np.bincount(made.owner[kept], minlength=len(made.tracklets)) > 0
+    renumbered = (np.cumsum(left) - 1).astype(np.int32)  # without those that have no picture left
+    schema = pa.schema([*WITH_ROLES, *PLACES])
+    names = pa.schema([("name", pa.string())])
+    with pq.ParquetWriter(partial / INDEX, schema) as rows, pq.ParquetWriter(partial / NAMES, names) as texts:
+        first = 0
+        for number, shard in enumerate(shards):
+            stop = first + len(shard.lengths)
+            own, chosen = made.index(first, stop), kept[first:stop]
+            ends = np.cumsum(shard.lengths, dtype=np.int64)
+            places = {"shard": number, "offset": ends - shard.lengths, "bytes": shard.lengths}
+            own = own.assign(tracklet=renumbered[own["tracklet"]], **places)[chosen]
+            rows.write_table(to_table(own, schema))
+            texts.write_table(pa.table([made.names(first, stop).filter(pa.array(chosen))], names))
+            first = stop
     write_json(partial / PACKED, {"format": PACKED_FORMAT, "height": decode.height, "width": decode.width})

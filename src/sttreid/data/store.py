@@ -163,7 +163,7 @@ def _open_packed(folder: Path) -> Store:
         raise InputError(f"{folder / PACKED}: format must be {PACKED_FORMAT!r}, got {str(content)[:80]}")
     index = _read_index(folder / INDEX, (pa.schema([*WITH_ROLES, *PLACES]),))
     _check_index(folder / INDEX, index)
-    shard, offset, length = (index[name].to_numpy(np.int64) for name in PLACES.names)
+    shard, offset, length = (index[name].to_numpy() for name in PLACES.names)
     shards = [folder / shard_name(number) for number in range(int(shard.max(initial=-1)) + 1)]
     places = (shard, offset, length)
     frames = Pictures(shards, places, content["height"], content["width"], folder / NAMES)
@@ -173,8 +173,13 @@ def _open_packed(folder: Path) -> Store:
 
 def write_index(path: Path, index: pd.DataFrame, schema: pa.Schema) -> None:
     """Write an index with the columns of a schema; equal tables give equal bytes."""
+    pq.write_table(to_table(index, schema), path)
+
+
+def to_table(index: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """The columns of a schema as an Arrow table."""
     table = pa.Table.from_pandas(index[schema.names], schema=schema, preserve_index=False)
-    pq.write_table(table.replace_schema_metadata(None), path)
+    return table.replace_schema_metadata(None)
 
 
 def _write_frames(path: Path, shape: tuple[int, ...], crops: Crops) -> NDArray[np.bool_]:
@@ -231,24 +236,27 @@ def _read_frames(path: Path) -> NDArray[np.uint8]:
 
 def _read_index(path: Path, schemas: tuple[pa.Schema, ...]) -> pd.DataFrame:
     try:
-        table = pq.read_table(path)
+        found = pq.read_schema(path)
+        table = pq.read_table(path, read_dictionary=["split"])  # a byte a row
     except FileNotFoundError:
         raise InputError(f"{path}: the index of the tracklet store is missing") from None
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: the index cannot be read as Parquet ({error})") from error
-    if table.schema not in schemas:
-        found = ", ".join(f"{field.name} {field.type}" for field in table.schema)
+    if found not in schemas:
+        got = ", ".join(f"{field.name} {field.type}" for field in found)
         expected = ", ".join(f"{field.name} {field.type}" for field in schemas[0])
-        raise InputError(f"{path}: the columns must be {expected}, got {found}")
-    return table.to_pandas()
+        raise InputError(f"{path}: the columns must be {expected}, got {got}")
+    return table.to_pandas(split_blocks=True, self_destruct=True)
 
 
 def _check_index(path: Path, index: pd.DataFrame) -> None:
     tracklet, frame = index["tracklet"].to_numpy(), index["frame"].to_numpy()
     step = np.diff(tracklet)
     same = step == 0
-    owner = index[["identity", "camera", "split", *(role for role in ROLES if role in index)]]
-    changed = (owner != owner.shift()).any(axis=1).to_numpy()[1:]
+    changed = np.zeros(len(step), bool)
+    for name in ("identity", "camera", "split", *(role for role in ROLES if role in index)):
+        own = index[name].cat.codes if name == "split" else index[name]
+        changed |= np.diff(own.to_numpy()) != 0
     rules = {
         "tracklets must be numbered from 0 and be contiguous": (step != 0) & (step != 1),
         "the frames of a tracklet must ascend": same & (np.diff(frame) <= 0),
@@ -270,6 +278,7 @@ def _check_index(path: Path, index: pd.DataFrame) -> None:
 def _tracklets(index: pd.DataFrame) -> pd.DataFrame:
     start = np.flatnonzero(np.diff(index["tracklet"].to_numpy(), prepend=-1))
     own = index.iloc[start].reset_index(drop=True)
+    own["split"] = own["split"].astype(str)
     table = own[["tracklet", "identity", "camera", "split"]]
     table = table.assign(start=start, length=np.diff(start, append=len(index)))
     test = own["split"] == TEST
