@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -235,18 +236,43 @@ def _read_frames(path: Path) -> NDArray[np.uint8]:
 
 
 def _read_index(path: Path, schemas: tuple[pa.Schema, ...]) -> pd.DataFrame:
+    """The index, read in pieces: a whole Arrow table beside the columns would double the memory."""
     try:
-        found = pq.read_schema(path)
-        table = pq.read_table(path, read_dictionary=["split"])  # a byte a row
+        with pq.ParquetFile(path) as file:
+            _check_columns(path, file.schema_arrow, schemas)
+            rows = file.metadata.num_rows
+            kinds = {field.name: np.dtype(field.type.to_pandas_dtype()) for field in file.schema_arrow}
+            columns = {name: np.empty(rows, np.int8 if name == "split" else kinds[name]) for name in kinds}
+            start = 0
+            for batch in file.iter_batches():
+                for name, column in columns.items():
+                    piece = _codes(path, start, batch[name]) if name == "split" else batch[name]
+                    column[start : start + len(batch)] = piece.to_numpy(zero_copy_only=False)
+                start += len(batch)
     except FileNotFoundError:
         raise InputError(f"{path}: the index of the tracklet store is missing") from None
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: the index cannot be read as Parquet ({error})") from error
+    split = pd.Categorical.from_codes(columns["split"], list(SPLITS))
+    return pd.DataFrame({**columns, "split": split}, copy=False)
+
+
+def _check_columns(path: Path, found: pa.Schema, schemas: tuple[pa.Schema, ...]) -> None:
     if found not in schemas:
         got = ", ".join(f"{field.name} {field.type}" for field in found)
         expected = ", ".join(f"{field.name} {field.type}" for field in schemas[0])
         raise InputError(f"{path}: the columns must be {expected}, got {got}")
-    return table.to_pandas(split_blocks=True, self_destruct=True)
+
+
+def _codes(path: Path, start: int, splits: pa.Array) -> pa.Array:
+    """The place of each split among ``SPLITS``."""
+    codes = pc.index_in(splits, pa.array(SPLITS))
+    if codes.null_count:
+        row = int(np.argmax(pc.is_null(codes).to_numpy(zero_copy_only=False)))
+        found = splits[row].as_py()
+        rule = f"split must be one of {', '.join(SPLITS)}"
+        raise InputError(f"{path}: row {start + row}: {rule}, got {found!r}")
+    return codes
 
 
 def _check_index(path: Path, index: pd.DataFrame) -> None:
@@ -268,11 +294,6 @@ def _check_index(path: Path, index: pd.DataFrame) -> None:
         if broken.any():
             row = int(broken.argmax()) + 1
             raise InputError(f"{path}: row {row}: {rule}, got tracklet {tracklet[row]}, frame {frame[row]}")
-    unknown = ~index["split"].isin(SPLITS)
-    if unknown.any():
-        row = int(unknown.to_numpy().argmax())
-        found = index["split"][row]
-        raise InputError(f"{path}: row {row}: split must be one of {', '.join(SPLITS)}, got {found!r}")
 
 
 def _tracklets(index: pd.DataFrame) -> pd.DataFrame:
