@@ -58,7 +58,8 @@ def train(params: Params, seed: int, pretrain: int = PRETRAIN, finetune: int = F
             network = initialise(params.model, params.clip.frames, store, seed).to(device)
             transfer(start, network)
             _fit(params, network, store, params.finetune, finetune, loss, seed)
-            rows = score_network(network, store, params.compute, params.evaluate).per_query
+            rules = params.evaluate.of(params.datasets[target])
+            rows = score_network(network, store, params.compute, rules).per_query
             hits = rows[rows["matches"] > 0]
             table = hits[["query", "identity"]].assign(hit=(hits["first_hit"] == 1).astype(int))
             tables.append(table.assign(target=target, model=model, seed=seed))

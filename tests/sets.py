@@ -156,9 +156,9 @@ def duke_name(identity: int, camera: int, mark: str, place: int, frame: int, old
     return between.join((f"{identity:04d}", f"C{camera}", f"F{place:04d}", f"{mark}{frame}")) + ".jpg"
 
 
-def duke(folder: Path, older: bool = False) -> Path:
+def duke(folder: Path, older: bool = False, plan: list = DUKE) -> Path:
     root = folder / ("dukemtmc_videoReID" if older else "DukeMTMC-VideoReID")
-    for side, identity, tracklet, camera, mark, pictures in DUKE:
+    for side, identity, tracklet, camera, mark, pictures in plan:
         place = root / f"{side}{'_split' if older else ''}" / f"{identity:04d}" / f"{tracklet:04d}"
         for number, frame in pictures:
             put(place / duke_name(identity, camera, mark, number, frame, older))
@@ -212,9 +212,9 @@ UNREAL = [
 ]
 
 
-def unreal(folder: Path) -> Path:
+def unreal(folder: Path, plan: list = UNREAL) -> Path:
     root = folder / "unreal"
-    for scene, version, person, camera, frames in UNREAL:
+    for scene, version, person, camera, frames in plan:
         for frame in frames:
             put(root / f"unreal_v{scene}.{version}" / "images" / f"{person}_c{camera:03d}_{frame}.jpg")
     return root

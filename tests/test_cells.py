@@ -1,11 +1,13 @@
 """Cells of the ablation: overrides, what is left of them, and who re-runs when something changes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from sttreid.cells import Cell, Settings, composition, resolve
 from sttreid.conversion import dump, parse
+from sttreid.datasets import Dataset
 from sttreid.errors import InputError
 from sttreid.params import load
 from tests.tiny import ROOT
@@ -17,7 +19,9 @@ SETTINGS = Settings(**{name: getattr(PARAMS, name) for name in NAMES})
 
 def cell(overrides, settings=SETTINGS, ablation=PARAMS.ablation):
     ablation = replace(ablation, variants={"one": overrides})
-    return resolve(settings, ablation, "one", 3, "unreal", ["campus", "winter"])
+    return resolve(
+        settings, ablation, "one", 3, "unreal", {name: PARAMS.datasets[name] for name in ("campus", "winter")}
+    )
 
 
 def changed(section, **values):
@@ -46,6 +50,19 @@ def test_overrides_replace_single_keys_at_any_depth():
 
 def test_an_override_that_says_the_default_changes_nothing():
     assert cell({"loss": {"margin": SETTINGS.loss.margin}}) == cell({})
+
+
+def test_every_target_has_its_own_protocol():
+    ablation = replace(PARAMS.ablation, variants={"one": {}})
+    targets = {"campus": PARAMS.datasets["campus"], "mars": Dataset("mars", Path("sets/mars.json"))}
+    found = resolve(SETTINGS, ablation, "one", 3, "unreal", targets).evaluate
+    assert {name: own.protocol for name, own in found.items()} == {
+        "campus": "embedded",
+        "mars": "mars-official",
+    }
+    assert set(cell({"evaluate": {"protocol": "market"}}).evaluate.values()) == {
+        replace(SETTINGS.evaluate, protocol="market")
+    }
 
 
 def test_overrides_are_converted_like_params():
@@ -182,4 +199,9 @@ def test_fields_of_branches_that_are_off_do_not_move_a_cell(branches, idle):
     ],
 )
 def test_a_cell_says_what_it_is_made_of(variant, told):
-    assert composition(resolve(SETTINGS, PARAMS.ablation, variant, 0, "unreal", ["campus"])) == told
+    assert (
+        composition(
+            resolve(SETTINGS, PARAMS.ablation, variant, 0, "unreal", {"campus": PARAMS.datasets["campus"]})
+        )
+        == told
+    )

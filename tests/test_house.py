@@ -17,11 +17,19 @@ SOURCE = ROOT / "src"
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
 # Declarations, not computation: what they hold is tracked as parameters and outputs.
-DECLARATIONS = {"sttreid.params", "sttreid.conversion", "sttreid.domain", "sttreid.paths", "sttreid.errors"}
+DECLARATIONS = {
+    "sttreid.params",
+    "sttreid.conversion",
+    "sttreid.datasets",
+    "sttreid.domain",
+    "sttreid.paths",
+    "sttreid.errors",
+}
 # folder -> what it may import, besides itself; everything may import the lowest floor
 GROUND = {
     "params",
     "conversion",
+    "datasets",
     "domain",
     "paths",
     "distances",

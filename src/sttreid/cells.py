@@ -11,6 +11,7 @@ from typing import Any
 from pydantic.dataclasses import dataclass
 
 from sttreid.conversion import dump, parse
+from sttreid.datasets import Dataset
 from sttreid.params import (
     CONFIG,
     Ablation,
@@ -60,6 +61,7 @@ class Cell:
         reuses: the cell is the default configuration: the fine-tuned model of ``source`` stands for it.
         pretrain: None if the cell starts from random weights.
         train: schedule of the training on ``source``.
+        evaluate: of each target.
     """
 
     variant: str
@@ -75,12 +77,17 @@ class Cell:
     loss: Loss
     pretrain: Pretrain | None
     train: Schedule
-    evaluate: Evaluate
+    evaluate: dict[str, Evaluate]
     compute: Compute
 
 
 def resolve(
-    settings: Settings, ablation: Ablation, variant: str, seed: int, synthetic: str, targets: list[str]
+    settings: Settings,
+    ablation: Ablation,
+    variant: str,
+    seed: int,
+    synthetic: str,
+    targets: Mapping[str, Dataset],
 ) -> Cell:
     """Merge one variant's overrides and reduce them to what has an effect.
 
@@ -97,7 +104,7 @@ def resolve(
         seed=seed,
         source=ablation.source,
         synthetic=synthetic,
-        targets=targets,
+        targets=list(targets),
         reuses=chosen == settings and pretrained,
         clip=chosen.clip,
         augment=chosen.augment,
@@ -106,7 +113,7 @@ def resolve(
         loss=_effective(chosen.loss, chosen.model),
         pretrain=chosen.pretrain if pretrained else None,
         train=chosen.finetune if pretrained else parse(Schedule, scratch, f"{place}.finetune"),
-        evaluate=chosen.evaluate,
+        evaluate={name: chosen.evaluate.of(target) for name, target in targets.items()},
         compute=chosen.compute,
     )
 

@@ -10,19 +10,21 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import yaml
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from sttreid.conversion import hint, parse
+from sttreid.datasets import Dataset, OnError, Validation
 from sttreid.domain import Domain, Scale
 from sttreid.errors import DivergedError, InputError
 
 PARAMS = Path("params.yaml")
+OWN: Final = "own"
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Count = Annotated[int, Field(ge=1)]
@@ -31,13 +33,6 @@ Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-
-
-@dataclass(frozen=True, config=CONFIG)
-class Dataset:
-    """One data set: where its camera videos and tracks lie."""
-
-    root: Path
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -56,10 +51,14 @@ class Benchmark(Scale):
 
 @dataclass(frozen=True, config=CONFIG)
 class Decode:
-    """Crops are stored at this many pixels."""
+    """Crops have this many pixels; the rest concerns published sets."""
 
     height: Count
     width: Count
+    strict: bool
+    on_error: OnError
+    check: Literal["structure", "pixels"]
+    validation: Validation
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -187,10 +186,19 @@ class Rerank:
 
 @dataclass(frozen=True, config=CONFIG)
 class Evaluate:
-    """How features are compared."""
+    """How features are compared.
+
+    Attributes:
+        protocol: of all targets, or ``own``: of each target its own.
+        rerank: whether and how distances are re-ranked.
+    """
 
     protocol: Name
     rerank: Rerank
+
+    def of(self, target: Dataset) -> "Evaluate":
+        """The same for one target, with its protocol by name."""
+        return replace(self, protocol=target.rules) if self.protocol == OWN else self
 
 
 @dataclass(frozen=True, config=CONFIG)

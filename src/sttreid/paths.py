@@ -22,6 +22,11 @@ def tracklets(dataset: str) -> Path:
     return ARTIFACTS / "tracklets" / dataset
 
 
+def skipped(dataset: str) -> Path:
+    """What ``decode`` left out of a tracklet store, with the reasons."""
+    return METRICS / "skipped" / f"{dataset}.json"
+
+
 def model(source: str, seed: int) -> Path:
     """Weights after training on ``source``."""
     return ARTIFACTS / "models" / str(seed) / f"{source}.pt"

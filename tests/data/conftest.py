@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +20,31 @@ IDENTITIES = {"train": [7, 2, 5], "validation": [3], "test": [9, 4]}
 
 @pytest.fixture(scope="session")
 def write_video() -> Callable[..., Path]:
-    """Write frames [H, W, 3] as H.264; further arguments go to the container and to x264."""
+    """Write frames [H, W, 3] as H.264; further arguments go to the container and to x264.
+
+    ``times``, in milliseconds, makes the frame rate variable.
+    """
 
     def write(
-        path: Path, frames: list[Frame], container: dict[str, str] | None = None, x264: str = "keyint=10"
+        path: Path,
+        frames: list[Frame],
+        container: dict[str, str] | None = None,
+        x264: str = "keyint=10",
+        times: list[int] | None = None,
     ) -> Path:
         with av.open(str(path), "w", options=container or {}) as file:
             stream = file.add_stream("libx264", rate=12, options={"crf": "4", "x264-params": x264})
             stream.height, stream.width = frames[0].shape[:2]
-            stream.pix_fmt = "yuv420p"
+            odd = stream.height % 2 or stream.width % 2
+            stream.pix_fmt = "yuv444p" if odd else "yuv420p"
             stream.codec_context.thread_count = 1
-            for frame in frames:
-                file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            if times:
+                stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+            for place, pixels in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                if times:
+                    frame.pts, frame.time_base = times[place], Fraction(1, 1000)
+                file.mux(stream.encode(frame))
             file.mux(stream.encode())
         return path
 

@@ -8,14 +8,20 @@ import pytest
 from PIL import Image
 
 from sttreid.data.decoding import arrange, decode_cameras
-from sttreid.data.sources import read_cameras
+from sttreid.data.sources import CameraFolder, read_cameras
+from sttreid.data.store import Skipped, Store, open_store
 from sttreid.errors import InputError
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
 
 
+def decoded(source: CameraFolder, folder: Path) -> Store:
+    assert decode_cameras(source, 16, 8, folder) == Skipped([], [])
+    return open_store(folder)
+
+
 def test_every_crop_shows_its_identity_and_its_frame(painted: Path, tmp_path: Path) -> None:
-    store = decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store")
+    store = decoded(read_cameras(painted), tmp_path / "store")
     assert store.frames.shape == (len(read_cameras(painted).detections), 16, 8, 3)
     upper, lower = store.frames[:, 3, 4].mean(axis=1), store.frames[:, 12, 4].mean(axis=1)
     assert np.abs(upper - 25 * store.index["identity"]).max() <= 6
@@ -24,7 +30,7 @@ def test_every_crop_shows_its_identity_and_its_frame(painted: Path, tmp_path: Pa
 
 def test_crops_equal_those_of_another_decoder(painted: Path, tmp_path: Path) -> None:
     source = read_cameras(painted)
-    store = decode_cameras(source, 16, 8, tmp_path / "store")
+    store = decoded(source, tmp_path / "store")
     boxes = source.detections.set_index(["camera", "identity", "frame"])
     for camera in source.cameras:
         with av.open(str(camera.video)) as file:
@@ -40,7 +46,7 @@ def test_crops_equal_those_of_another_decoder(painted: Path, tmp_path: Path) -> 
 
 
 def test_the_index_carries_split_and_visibility(painted: Path, tmp_path: Path) -> None:
-    store = decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store")
+    store = decoded(read_cameras(painted), tmp_path / "store")
     assert np.allclose(store.index["visibility"], store.index["identity"] / 10)
     assert set(zip(store.index["identity"], store.index["split"], strict=True)) == {
         (7, "train"),
@@ -111,7 +117,7 @@ def test_fragments_and_distractors_become_tracklets_of_the_store(
         manifest["splits"]["distractors"] = [2]
         manifest["gap"] = 2
 
-    store = decode_cameras(read_cameras(edit(change)), 16, 8, tmp_path / "store")
+    store = decoded(read_cameras(edit(change)), tmp_path / "store")
     table = store.tracklets[["identity", "camera", "split"]].to_numpy().tolist()
     assert table[-1] == [2, 2, "distractors"]
     fragments = store.tracklets[(store.tracklets["identity"] == 4) & (store.tracklets["camera"] == 1)]
@@ -164,3 +170,41 @@ def test_a_manifest_with_a_wrong_frame_count_is_refused(painted: Path, edit: Edi
 def test_a_video_that_cannot_be_read_is_named(campus: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"c1\.mp4: cannot be opened as a video"):
         decode_cameras(read_cameras(campus), 16, 8, tmp_path / "store")
+
+
+def test_the_rest_of_a_damaged_video_is_listed(painted: Path, tmp_path: Path) -> None:
+    whole = decoded(read_cameras(painted), tmp_path / "whole")
+    with (painted / "c2.mp4").open("r+b") as file:
+        file.truncate((painted / "c2.mp4").stat().st_size // 2)
+    skipped = decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store", "skip")
+    boxes = len((painted / "c2.txt").read_text().splitlines())
+    (entry,) = skipped.pictures
+    assert (entry["path"], entry["boxes"]) == ("c2.mp4", boxes)
+    assert entry["reason"].startswith("cannot be opened as a video")
+    assert sum(row["missing"] for row in skipped.tracklets) == boxes
+    assert {row["camera"] for row in skipped.tracklets} == {2}
+    store = open_store(tmp_path / "store")
+    kept = (whole.index["camera"] != 2).to_numpy()
+    assert np.array_equal(store.frames, whole.frames[kept])
+    columns = ["identity", "camera", "frame", "split"]
+    assert store.index[columns].to_numpy().tolist() == whole.index.loc[kept, columns].to_numpy().tolist()
+
+
+def test_a_box_outside_its_picture_is_listed_with_its_line(painted: Path, tmp_path: Path) -> None:
+    path = painted / "c2.txt"
+    lines = path.read_text().splitlines()
+    words = lines[4].split(",")
+    path.write_text("\n".join([*lines[:4], ",".join([*words[:2], "500", *words[3:]]), *lines[5:]]))
+    skipped = decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store", "skip")
+    (entry,) = skipped.pictures
+    assert (entry["path"], entry["boxes"]) == ("c2.txt:5", 1)
+    (row,) = skipped.tracklets
+    assert (row["identity"], row["camera"], row["missing"]) == (int(words[1]), 2, 1)
+    own = open_store(tmp_path / "store").tracklets.query(f"identity == {words[1]} and camera == 2")
+    assert own["length"].tolist() == [row["pictures"] - 1]
+
+
+def test_a_set_of_which_nothing_is_left_is_refused(campus: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must hold at least one frame, got none"):
+        decode_cameras(read_cameras(campus), 16, 8, tmp_path / "store", "skip")
+    assert not list(tmp_path.glob("*store*"))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from sttreid.data.describe import READERS, describe, histogram, main, read
+from sttreid.data.describe import describe, histogram, main, read
+from sttreid.data.published import READERS
 from sttreid.data.readers.folders import LANDMARKS
 from sttreid.errors import InputError
 from tests import sets

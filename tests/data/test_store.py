@@ -45,13 +45,34 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_tracklets_say_where_their_frames_are(tmp_path: Path) -> None:
     table = write(tmp_path / "store").tracklets
-    assert table.columns.tolist() == ["tracklet", "identity", "camera", "split", "start", "length"]
+    columns = ["tracklet", "identity", "camera", "split", "start", "length", "query", "gallery", "junk"]
+    assert table.columns.tolist() == columns
     assert table.to_numpy().tolist() == [
-        [0, 5, 1, "train", 0, 3],
-        [1, 5, 4, "train", 3, 1],
-        [2, 2, 1, "validation", 4, 4],
-        [3, 7, 2, "test", 8, 2],
+        [0, 5, 1, "train", 0, 3, False, False, False],
+        [1, 5, 4, "train", 3, 1, False, False, False],
+        [2, 2, 1, "validation", 4, 4, False, False, False],
+        [3, 7, 2, "test", 8, 2, True, True, False],
     ]
+
+
+def test_distractors_answer_and_do_not_ask(tmp_path: Path) -> None:
+    table = index().assign(split=index()["split"].replace("validation", "distractors"))
+    store = write_store(tmp_path / "store", table, ((row, pixels(row)) for row in range(10)), 6, 4)
+    roles = store.tracklets[["query", "gallery", "junk"]].to_numpy().tolist()
+    assert roles == [[False] * 3, [False] * 3, [False, True, False], [True, True, False]]
+
+
+def test_roles_are_kept_and_belong_to_a_tracklet(tmp_path: Path) -> None:
+    number = index()["tracklet"]
+    table = index().assign(query=number == 3, gallery=number != 3, junk=number == 1)
+    crops = [(row, pixels(row)) for row in range(10)]
+    found = write_store(tmp_path / "store", table, iter(crops), 6, 4).tracklets
+    assert found["query"].tolist() == [False, False, False, True]
+    assert found["gallery"].tolist() == [True, True, True, False]
+    assert found["junk"].tolist() == [False, True, False, False]
+    table.loc[5, "gallery"] = False
+    with pytest.raises(InputError, match="row 5: a tracklet must have one identity, camera, split and role"):
+        write_store(tmp_path / "store", table, iter(crops), 6, 4)
 
 
 def test_the_folder_holds_one_plain_array_and_one_parquet_table(tmp_path: Path) -> None:
@@ -221,9 +242,9 @@ def test_an_index_of_other_columns_is_refused(tmp_path: Path) -> None:
         (9, "tracklet", 0, "row 9: tracklets must be numbered from 0 and be contiguous, got tracklet 0"),
         (2, "frame", 13, "row 2: the frames of a tracklet must ascend, got tracklet 0, frame 13"),
         (5, "frame", 9, "row 5: the frames of a tracklet must ascend, got tracklet 2, frame 9"),
-        (1, "identity", 6, "row 1: a tracklet must have one identity, camera and split"),
-        (2, "camera", 6, "row 2: a tracklet must have one identity, camera and split"),
-        (7, "split", "test", "row 7: a tracklet must have one identity, camera and split"),
+        (1, "identity", 6, "row 1: a tracklet must have one identity, camera, split and role"),
+        (2, "camera", 6, "row 2: a tracklet must have one identity, camera, split and role"),
+        (7, "split", "test", "row 7: a tracklet must have one identity, camera, split and role"),
         (3, "split", "dev", "row 3: split must be one of train, validation, test, distractors, got 'dev'"),
     ],
 )

@@ -56,7 +56,7 @@ def result(seed):
     sources["untrained"] = {t: numbers(0.04, t) for t in TARGETS}
     sources["histogram"] = {t: numbers(0.25, t) for t in TARGETS}
     sources["equalised"] = {t: numbers(0.5, t) for t in TARGETS}
-    return {"protocol": dict(PROTOCOL), "seed": seed, "sources": sources}
+    return {"protocol": {target: dict(PROTOCOL) for target in TARGETS}, "seed": seed, "sources": sources}
 
 
 def cell(variant, seed, train, rank1=0.4):
@@ -69,7 +69,7 @@ def cell(variant, seed, train, rank1=0.4):
         "source": "campus",
         "reuses": False,
         "composition": f"ST + TT, {variant}",
-        "protocol": dict(PROTOCOL),
+        "protocol": {target: dict(PROTOCOL) for target in TARGETS},
         "targets": targets,
         **looks,
     }

@@ -82,14 +82,21 @@ def test_few_seeds_and_people_are_called_few_in_both_parts(page, results, cells)
 def test_the_protocol_is_that_of_the_results(page, results, cells):
     text = page(results, cells)
     assert "## Protocol: embedded\n\nMade for these tests.\n" in text
+    assert "mix these protocols" not in text
+    assert "All people and cameras are rendered" in text
     assert "- gallery: all; junk never answers\n" in text
     assert "- a query never meets the tracklets of the same identity and camera, itself included\n" in text
     assert "average precision: step; queries without a match are left out and counted" in text
     assert "- ties: pessimistic, a wrong answer ranks before a right one" in text
     other = {"average_precision": "trapezoid", "unmatched": "zero", "gallery": "without queries"}
     for result in results:
-        result["protocol"] |= other
+        result["protocol"]["winter"] |= other | {"name": "mars-official"}
     text = page(results, cells)
+    assert text.index("## Protocol of campus, station: embedded") < text.index(
+        "## Protocol of winter: mars-official"
+    )
+    assert "Means over several targets mix these protocols." in text
+    assert "rendered" not in text.partition("## Protocol")[0]
     assert "average precision: trapezoid; queries without a match score 0" in text
     assert "- gallery: without queries; junk never answers\n" in text
 

@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from sttreid.errors import InputError
-from sttreid.report.summary import ablation, arms, complete, cross_domain, matrix, shifts
+from sttreid.report.summary import ablation, arms, complete, cross_domain, matrix, names, shifts
 
 TARGETS = ["campus", "winter", "station"]
+NAMES = dict.fromkeys(TARGETS, "embedded")
 
 
 def test_the_matrix_has_every_seed_source_and_target_with_its_setting(results):
@@ -31,7 +32,7 @@ def test_the_matrix_has_every_seed_source_and_target_with_its_setting(results):
 
 
 def test_cross_domain_metrics_are_means_over_seeds_and_cells(results, cross):
-    content = cross_domain("embedded", *cross(results))
+    content = cross_domain(NAMES, *cross(results))
     settings = {"in_domain": 0.55, "cross_domain": 0.35, "direct_transfer": 0.25, "untrained": 0.04}
     assert {name: content["rank1"][name] for name in settings} == pytest.approx(settings)
     assert content["rank1"]["histogram"] == 0.25
@@ -42,7 +43,7 @@ def test_cross_domain_metrics_are_means_over_seeds_and_cells(results, cross):
 
 def test_cross_domain_metrics_have_the_interval_of_every_setting(results, cross):
     table, known = cross(results)
-    content = cross_domain("embedded", table, known)
+    content = cross_domain(NAMES, table, known)
     assert content["interval"]["mAP"] == {
         "in_domain": {"low": 0.25, "high": 0.3},  # every query has the mean: only the seeds spread
         "cross_domain": {"low": 0.15, "high": 0.2},
@@ -62,8 +63,8 @@ def test_cross_domain_metrics_have_the_interval_of_every_setting(results, cross)
 
 
 def test_cross_domain_metrics_name_protocol_seeds_and_counts(results, cross):
-    content = cross_domain("embedded", *cross(results))
-    assert (content["protocol"], content["seeds"]) == ("embedded", 2)
+    content = cross_domain(NAMES, *cross(results))
+    assert (content["protocol"], content["seeds"]) == (NAMES, 2)
     assert content["queries"] == {"campus": 100, "winter": 200, "station": 300}
     assert content["unmatched"] == {"campus": 0, "winter": 1, "station": 2}
     assert content["gallery"] == {"campus": 120, "winter": 122, "station": 124}
@@ -98,20 +99,20 @@ def test_the_order_of_a_pair_does_not_matter(results, domains):
 def test_metrics_have_four_digits(results, cross):
     for target in TARGETS:
         results[0]["sources"]["unreal"][target]["mAP"] = 0.123456
-    content = cross_domain("embedded", *cross(results[:1]))
+    content = cross_domain(NAMES, *cross(results[:1]))
     assert content["mAP"]["unreal"]["winter"] == content["mAP"]["direct_transfer"] == 0.1235
     assert content["interval"]["mAP"]["direct_transfer"] == {"low": 0.1235, "high": 0.1235}
 
 
 def test_one_target_alone_has_no_cross_domain_setting(results, cross):
-    content = cross_domain("embedded", *cross(results, ["winter"]))
+    content = cross_domain(NAMES, *cross(results, ["winter"]))
     assert "cross_domain" not in {*content["rank1"], *content["interval"]["rank1"]}
     assert content["rank1"]["winter"] == {"winter": 0.55}
 
 
 def test_the_order_of_the_seeds_changes_nothing(results, cross):
     results[1]["sources"]["unreal"]["campus"]["rank1"] = 0.6
-    assert cross_domain("embedded", *cross(results[::-1])) == cross_domain("embedded", *cross(results))
+    assert cross_domain(NAMES, *cross(results[::-1])) == cross_domain(NAMES, *cross(results))
 
 
 def test_a_missing_cell_is_refused_with_its_place(results):
@@ -124,7 +125,7 @@ def test_a_missing_cell_is_refused_with_its_place(results):
 
 
 def test_results_of_different_protocols_are_refused(results):
-    results[1]["protocol"]["unmatched"] = "zero"
+    results[1]["protocol"]["winter"]["unmatched"] = "zero"
     with pytest.raises(InputError, match="result of seed 1: the protocol must be that of seed 0"):
         matrix(results, TARGETS, "unreal")
 
@@ -150,7 +151,7 @@ def test_no_result_and_a_repeated_seed_are_refused(results, cells):
 
 def test_ablation_metrics_are_means_over_seeds_and_the_other_targets(cells, ablated):
     table, known = ablated(cells)
-    content = ablation("embedded", table, known, 0.95)
+    content = ablation(NAMES, table, known, 0.95)
     interval = content["vanilla"].pop("interval")
     assert content["vanilla"] == {
         "rank1_in_domain": 0.45,
@@ -161,7 +162,7 @@ def test_ablation_metrics_are_means_over_seeds_and_the_other_targets(cells, abla
         "validation_rank1": 0.485,
         "comparable": 1,
     }
-    assert (content["protocol"], content["seeds"], content["queries"]["station"]) == ("embedded", 2, 300)
+    assert (content["protocol"], content["seeds"], content["queries"]["station"]) == (NAMES, 2, 300)
     assert set(interval) == {f"{m}_{s}" for m in ("mAP", "rank1") for s in ("in_domain", "cross_domain")}
     assert interval["mAP_in_domain"] == {"low": 0.2, "high": 0.25}
     assert interval["mAP_cross_domain"] == {"low": 0.125, "high": 0.175}
@@ -173,7 +174,7 @@ def test_ablation_metrics_are_means_over_seeds_and_the_other_targets(cells, abla
     ("fitted", "expected"), [(0.31, [1, 1]), (0.32, [1, 0]), (0.96, [1, 0]), (0.97, [0, 0])]
 )
 def test_a_variant_is_comparable_if_it_fits_with_every_seed(cells, ablated, fitted, expected):
-    content = ablation("embedded", *ablated(cells), fitted)
+    content = ablation(NAMES, *ablated(cells), fitted)
     assert [content[variant]["comparable"] for variant in ("vanilla", "spatial")] == expected
 
 
@@ -211,7 +212,12 @@ def test_an_empty_history_is_refused(cells, results):
         complete(cells[0], pd.DataFrame({"step": []}), results)
 
 
+def test_every_target_has_its_protocols_name(results):
+    results[0]["protocol"]["winter"]["name"] = "duke-official"
+    assert names(results[0]["protocol"]) == NAMES | {"winter": "duke-official"}
+
+
 def test_cells_of_two_protocols_are_not_mixed(cells):
-    cells[2]["protocol"] = {**cells[2]["protocol"], "average_precision": "trapezoid"}
+    cells[2]["protocol"]["campus"]["average_precision"] = "trapezoid"
     with pytest.raises(InputError, match="the protocol must be that of vanilla"):
         arms(cells)

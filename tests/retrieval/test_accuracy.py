@@ -172,3 +172,52 @@ def test_training_people_never_stand_in_the_gallery(store):
     asked = score_histogram(store, True, PLAIN).per_query
     assert set(asked["identity"]) == {1, 2, 3}
     assert (asked["matches"] + asked["wrong"]).max() < 12
+
+
+ASKING, SILENT, JUNK = {2, 4, 7}, {5, 7}, {3, 11}  # 7 asks and does not answer, 5 does neither
+
+
+@pytest.fixture
+def official(store, tmp_path):
+    """The same pictures with the roles of a published set."""
+    number = store.index["tracklet"]
+    roles = {"query": number.isin(ASKING), "gallery": ~number.isin(SILENT), "junk": number.isin(JUNK)}
+    return write_store(
+        tmp_path / "official", store.index.assign(**roles), enumerate(store.frames), HEIGHT, WIDTH
+    )
+
+
+def test_only_queries_ask_and_only_gallery_rows_answer(official):
+    rows = histograms(official, official.tracklets, True).double().sqrt()
+    firsts, precisions, best = [], [], []
+    for query in sorted(ASKING):
+        identity, camera, _ = TRACKS[query]
+        answers = sorted(
+            (-round(float(rows[query] @ rows[number]), 9), who == identity, number)
+            for number, (who, where, group) in enumerate(TRACKS)
+            if group in ("test", "distractors")
+            and number not in SILENT | JUNK
+            and (who, where) != (identity, camera)
+        )
+        ranks = [rank for rank, (_, hit, _) in enumerate(answers, start=1) if hit]
+        firsts.append(ranks[0])
+        precisions.append(np.mean([(i + 1) / rank for i, rank in enumerate(ranks)]))
+        best.append(answers[ranks[0] - 1][2])
+    result = score_histogram(official, True, PLAIN)
+    table = queries(result, official)
+    assert table["query"].tolist() == sorted(ASKING)
+    assert table["first_hit"].tolist() == firsts
+    assert table["ap"].tolist() == pytest.approx(precisions)
+    assert table["best_match"].tolist() == best
+    assert not set(table["best_wrong"]) & (SILENT | JUNK)
+    assert (result.queries, result.gallery, result.distractors, result.junk) == (3, 8, 3, 2)
+
+
+def test_re_ranking_sees_who_answers_and_nobody_else(official):
+    gallery = official.gallery()
+    features = histograms(official, gallery, True).double().sqrt()
+    sides = [gallery[gallery[role]] for role in ("query", "gallery")]
+    labels = [Labels(part["identity"], part["camera"], junk=part["junk"]) for part in sides]
+    distances = rerank(*(features[part.index.tolist()] for part in sides), 4, 2, 0.3)
+    expected = evaluate_distances(distances, *labels, EMBEDDED, tie=1e-6)
+    assert score_histogram(official, True, AGAIN).mAP == expected.mAP

@@ -99,7 +99,9 @@ def test_a_second_run_gives_the_same_bytes(workplace: Path) -> None:
 
 def test_metrics_name_protocol_and_counts(finished: Path) -> None:
     metrics = json.loads((finished / "metrics" / "cross_domain.json").read_text())
-    assert metrics["protocol"] == "embedded"
+    assert metrics["protocol"] == dict.fromkeys(TARGETS, "embedded")
+    tried = json.loads((finished / "metrics" / "ablation.json").read_text())
+    assert tried["protocol"] == metrics["protocol"]
     for count in ("queries", "unmatched", "gallery", "distractors", "left_out", "junk"):
         assert set(metrics[count]) == set(TARGETS)
     assert {"in_domain", "cross_domain", "direct_transfer", "untrained", "histogram"} <= set(metrics["rank1"])

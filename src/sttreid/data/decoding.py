@@ -7,7 +7,8 @@ distractors), then identity, then camera, then time.
 """
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,16 @@ from tqdm import tqdm
 
 from sttreid.data.crops import crop
 from sttreid.data.sources import Camera, CameraFolder
-from sttreid.data.store import SPLITS, Store, write_store
+from sttreid.data.stills import list_stills, read_still
+from sttreid.data.store import SPLITS, Skipped, write_store
 from sttreid.data.videos import frames
+from sttreid.datasets import OnError
 from sttreid.errors import InputError
 
 
-def decode_cameras(source: CameraFolder, height: int, width: int, folder: Path) -> Store:
+def decode_cameras(
+    source: CameraFolder, height: int, width: int, folder: Path, on_error: OnError = "raise"
+) -> Skipped:
     """Decode all cameras into a new tracklet store.
 
     One frame and its crops are held at a time; beside them decord's own look-ahead of a few hundred frames at
@@ -33,13 +38,21 @@ def decode_cameras(source: CameraFolder, height: int, width: int, folder: Path) 
         height: of the stored crops, in pixels.
         width: of the stored crops, in pixels.
         folder: of the store; replaced when the new one is complete.
+        on_error: what becomes of a video that cannot be decoded from some frame on (from the first one, if it
+            does not hold the frames that the manifest says), a picture that is missing or damaged, and a box
+            outside of its picture: ``raise``, or ``skip`` the rest of the video, the picture or the box.
+
+    Returns:
+        What was skipped; nothing with ``raise``.
 
     Raises:
-        InputError: a video cannot be decoded, has another number of frames, or a box lies outside its
-            picture.
+        InputError: ``raise``, and there is such a video, picture or box; nothing is left.
     """
     rows = arrange(source.detections, source.gap)
-    return write_store(folder, rows, _crops(source, rows, height, width), height, width)
+    lost: Lost = {}
+    crops = _crops(source, rows, height, width, None if on_error == "raise" else lost)
+    write_store(folder, rows, crops, height, width)
+    return _skipped(rows, lost)
 
 
 def arrange(detections: pd.DataFrame, gap: int | None) -> pd.DataFrame:
@@ -60,17 +73,82 @@ def arrange(detections: pd.DataFrame, gap: int | None) -> pd.DataFrame:
     return order.drop(columns="rank")
 
 
+Frame = NDArray[np.uint8]
+Lost = dict[int, tuple[str, str]]  # row in the store -> file, relative to the set's folder, and reason
+
+
 def _crops(
-    source: CameraFolder, rows: pd.DataFrame, height: int, width: int
-) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    source: CameraFolder, rows: pd.DataFrame, height: int, width: int, lost: Lost | None
+) -> Iterator[tuple[int, Frame | None]]:
+    """All crops; what fails raises, or is noted in ``lost`` and given as None."""
     total = sum(camera.frames for camera in source.cameras)
     with tqdm(total=total, desc=f"decode {source.name}", unit="frame", disable=None) as bar:
         for camera in source.cameras:
             boxes = _boxes(rows[rows["camera"] == camera.number])
-            for number, frame in enumerate(frames(camera.video, camera.frames), 1):
+            for number, frame in _frames(camera, boxes):
                 for row, line, box in boxes.get(number, ()):
-                    yield row, _crop(camera, line, frame, box, height, width)
+                    try:
+                        yield row, _crop(camera, line, frame, box, height, width)
+                    except InputError as error:
+                        if lost is None:
+                            raise
+                        lost[row] = _told(source.folder, error)
+                        yield row, None
                 bar.update()
+
+
+def _frames(camera: Camera, wanted: Container[int]) -> Iterator[tuple[int, Frame | InputError]]:
+    """Every frame's number and pixels, or why there are none; of single pictures only those that are wanted.
+
+    What comes after the first frame of a video that cannot be decoded has the same reason: decord's count is
+    not to be trusted any more.
+    """
+    if camera.video.is_dir():
+        stills = list_stills(camera.video)
+        for number in range(1, camera.frames + 1):
+            if number in wanted:
+                yield number, _still(camera.video, stills.get(number), number)
+        return
+    number = 0
+    try:
+        for number, frame in enumerate(frames(camera.video, camera.frames), 1):
+            yield number, frame
+    except InputError as error:
+        for later in range(number + 1, camera.frames + 1):
+            yield later, error
+
+
+def _still(folder: Path, path: Path | None, number: int) -> Frame | InputError:
+    if path is None:
+        return InputError(f"{folder}: the picture of frame {number} is missing")
+    try:
+        return read_still(path)
+    except InputError as error:
+        return error
+
+
+def _told(root: Path, error: InputError) -> tuple[str, str]:
+    """File and reason of an error, without the folder of the machine."""
+    file, _, reason = str(error).removeprefix(f"{root}/").partition(": ")
+    return file, reason
+
+
+def _skipped(rows: pd.DataFrame, lost: Lost) -> Skipped:
+    """One entry a file and reason, and one a tracklet that lacks crops."""
+    counts = Counter(lost.values())
+    pictures = [{"path": path, "reason": reason, "boxes": boxes} for (path, reason), boxes in counts.items()]
+    gone = rows.index.isin(list(lost))
+    own = rows.assign(gone=gone)[rows["tracklet"].isin(rows["tracklet"][gone])].groupby("tracklet")
+    table = own.agg(
+        split=("split", "first"),
+        identity=("identity", "first"),
+        camera=("camera", "first"),
+        pictures=("gone", "count"),
+        missing=("gone", "sum"),
+    )
+    return Skipped(
+        pictures, [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    )
 
 
 Box = tuple[float, float, float, float]
@@ -85,9 +163,9 @@ def _boxes(rows: pd.DataFrame) -> dict[int, list[tuple[int, int, Box]]]:
     return boxes
 
 
-def _crop(
-    camera: Camera, line: int, frame: NDArray[np.uint8], box: Box, height: int, width: int
-) -> NDArray[np.uint8]:
+def _crop(camera: Camera, line: int, frame: Frame | InputError, box: Box, height: int, width: int) -> Frame:
+    if isinstance(frame, InputError):
+        raise frame
     try:
         return crop(frame, box, height, width)
     except InputError as error:

@@ -6,31 +6,17 @@ Prints counts, lengths and the official counts beside those of the copy; `--shee
 import argparse
 import inspect
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from sttreid.data.published import READERS
 from sttreid.data.readers.contact_sheet import write_sheet
-from sttreid.data.readers.duke_video import read_duke_video
-from sttreid.data.readers.ilids_vid import read_ilids_vid
-from sttreid.data.readers.ls_vid import read_ls_vid
-from sttreid.data.readers.mars import read_mars
-from sttreid.data.readers.prid2011 import read_prid2011
 from sttreid.data.readers.tracklets import DISTRACTOR, JUNK, PERSON, Tracklets
-from sttreid.data.readers.unreal_person import read_unreal_person
 from sttreid.errors import InputError
 
-READERS: Final[dict[str, Callable[..., Tracklets]]] = {
-    "mars": read_mars,
-    "duke_video": read_duke_video,
-    "ls_vid": read_ls_vid,
-    "ilids_vid": read_ilids_vid,
-    "prid2011": read_prid2011,
-    "unreal_person": read_unreal_person,
-}
 _BAR: Final = 40  # characters of the longest bar
 
 

@@ -1,7 +1,9 @@
 """One camera's MOTChallenge text: lines of ``frame,id,left,top,width,height[,conf[,class[,visibility]]]``.
 
-Frames count from 1 and boxes are in pixels, as in https://motchallenge.net. Confidence and class are not
-used: a line is a person that somebody wants to have re-identified.
+Frames count from 1 and boxes are in pixels, as in https://motchallenge.net. In its ground truth the
+confidence is a flag (0: not to be considered) and 1 is the class of pedestrians; vehicles, static people,
+occluders, reflections and crowds have other numbers (Milan et al., MOT16, 2016). Unknown ones are negative or
+left out.
 """
 
 import math
@@ -13,7 +15,8 @@ import pandas as pd
 from sttreid.errors import InputError
 
 COLUMNS = ("frame", "identity", "left", "top", "width", "height", "visibility", "line")
-VISIBILITY = 8  # place of the visibility in a line
+CONFIDENCE, CLASS, VISIBILITY = 6, 7, 8  # places in a line
+PEDESTRIAN = 1
 
 
 class Detection(NamedTuple):
@@ -29,12 +32,14 @@ class Detection(NamedTuple):
     line: int
 
 
-def read_tracks(path: Path, frames: int) -> pd.DataFrame:
+def read_tracks(path: Path, frames: int, all_lines: bool = True) -> pd.DataFrame:
     """Read and check one camera's tracks.
 
     Args:
         path: the text file; CRLF line ends and blank lines at its end are accepted.
         frames: number of frames of the camera's video.
+        all_lines: whether every line is a person that somebody wants to have re-identified; otherwise lines
+            of confidence 0, or of a class that is known and not the pedestrians', are left out.
 
     Returns:
         One row a line, in the file's order, with the columns ``COLUMNS``: frame from 1, box in pixels,
@@ -53,7 +58,11 @@ def read_tracks(path: Path, frames: int) -> pd.DataFrame:
     if not text:
         raise InputError(f"{path}: a tracks file must hold at least one line, got none")
     lines = text.split("\n")
-    detections = [parse_line(path, number, line.strip(), frames) for number, line in enumerate(lines, 1)]
+    detections = [
+        parse_line(path, number, line.strip(), frames)
+        for number, line in enumerate(lines, 1)
+        if all_lines or _considered(f"{path}:{number}", line)
+    ]
     table = pd.DataFrame(detections, columns=list(COLUMNS))
     _check_unique(path, table)
     return table
@@ -74,6 +83,14 @@ def parse_line(path: Path, number: int, text: str, frames: int) -> Detection:
     if width <= 0 or height <= 0:
         raise InputError(f"{where}: width and height of a box must be above 0, got {words[4]} and {words[5]}")
     return Detection(frame, identity, left, top, width, height, _visibility(where, words, text), number)
+
+
+def _considered(where: str, text: str) -> bool:
+    """Whether a line of ground truth is a pedestrian who counts; a missing or negative value is unknown."""
+    words = [word.strip() for word in text.split(",")]
+    flag = _number(where, "conf", words[CONFIDENCE], text) if len(words) > CONFIDENCE else 1.0
+    kind = _number(where, "class", words[CLASS], text) if len(words) > CLASS else -1.0
+    return flag != 0 and (kind < 0 or kind == PEDESTRIAN)
 
 
 def _visibility(where: str, words: list[str], text: str) -> float:

@@ -32,7 +32,7 @@ COLUMNS = ["camera", "frame", "identity", "left", "top", "width", "height", "vis
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera: its video has ``frames`` frames, its tracks lie beside it."""
+    """One camera: its video, or the folder of its pictures, has ``frames`` frames; its tracks are a text."""
 
     number: int
     video: Path

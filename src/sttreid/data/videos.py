@@ -7,9 +7,12 @@ open-GOP H.264, HEVC and AVI files, and may hang for ever on videos that were cu
 """
 
 import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import av
 import decord
 import numpy as np
 from decord._ffi.base import DECORDLimitReachedError
@@ -43,6 +46,44 @@ def frames(path: Path, expected: int) -> Iterator[NDArray[np.uint8]]:
         raise InputError(f"{path}: the video must hold {expected} frames, got {len(reader)}")
     for number in range(1, expected + 1):
         yield _next(reader, path, number, expected)
+
+
+def count_frames(path: Path) -> int:
+    """How many frames a video says that it holds; none is decoded but the first one.
+
+    Raises:
+        InputError: the file is missing, is no video, or must be shown mirrored or turned by no multiple of 90
+            degrees, which decord would get wrong. (It does turn by 90, 180 and 270.)
+    """
+    frames = len(_open(path))
+    matrix = _display_matrix(path)
+    if matrix is not None and not _turns(matrix):
+        raise InputError(
+            f"{path}: the video must be shown upright or turned by 90, 180 or 270 degrees, but it is mirrored"
+            f" or turned by another angle (display matrix {matrix}): re-encode it"
+        )
+    return frames
+
+
+Matrix = tuple[float, float, float, float]
+
+
+def _display_matrix(path: Path) -> Matrix | None:
+    """How a player shows the pictures: [x y] -> [x y] [[a, b], [c, d]]; None if the file does not say."""
+    try:
+        with av.open(str(path)) as container:
+            found: Any = next(container.decode(video=0)).side_data.get("DISPLAYMATRIX")
+    except (av.FFmpegError, StopIteration):  # decord will say what is wrong
+        return None
+    if found is None:
+        return None
+    a, b, _, c, d, *_ = (number / 65536 for number in struct.unpack("9i", bytes(found)))
+    return a, b, c, d
+
+
+def _turns(matrix: Matrix) -> bool:
+    a, b, c, d = matrix
+    return (a, b) == (d, -c) and sorted((abs(a), abs(b))) == [0, 1]
 
 
 def _open(path: Path) -> decord.VideoReader:

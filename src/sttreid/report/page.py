@@ -27,7 +27,7 @@ class Findings:
     """Everything that a report tells.
 
     Attributes:
-        protocol: what all results follow, as in the results files.
+        protocol: what the results of each target follow, as in the results files.
         targets: data sets that are tested on.
         synthetic: data set of the pre-training.
         cross: table of :func:`sttreid.report.summary.matrix`.
@@ -73,16 +73,33 @@ def report(found: Findings) -> str:
 def _run(found: Findings) -> str:
     seeds = [str(seed) for seed in found.cross["seed"].unique()]
     named = f"seed {seeds[0]}" if len(seeds) == 1 else f"the seeds {', '.join(seeds)}"
+    ours = all(rules["name"].startswith("embedded") for rules in found.protocol.values())
+    rendered = (  # true of the sets that this protocol is for
+        " All people and cameras are rendered: the figures compare settings of this repository with each"
+        " other and say nothing about accuracy on footage of real people."
+    )
     return (
         f"Pre-trained on {found.synthetic}, fine-tuned on each of {', '.join(found.targets)}, tested on all"
-        f" of them, with {named}. All people and cameras are rendered: the figures compare settings of this"
-        " repository with each other and say nothing about accuracy on footage of real people."
+        f" of them, with {named}.{rendered if ours else ''}"
         f" {seeds_sentence(len(seeds), found.cross_known.people)}"
     )
 
 
 def _protocol(found: Findings) -> str:
-    words = found.protocol
+    """One section a protocol, and the counts of all targets."""
+    named: dict[str, list[str]] = {}
+    for target in found.targets:
+        named.setdefault(found.protocol[target]["name"], []).append(target)
+    sections = [
+        _rules(found.protocol[own[0]], f" of {', '.join(own)}" if len(named) > 1 else "")
+        for own in named.values()
+    ]
+    if len(named) > 1:
+        sections.append("Means over several targets mix these protocols.")
+    return "\n\n".join((*sections, counts_table(found.cross)))
+
+
+def _rules(words: Content, whose: str) -> str:
     unmatched = {"drop": "are left out and counted", "zero": "score 0"}[words["unmatched"]]
     rules = (
         f"- gallery: {words['gallery']}; junk never answers",
@@ -91,8 +108,7 @@ def _protocol(found: Findings) -> str:
         " measures are means over the same queries",
         f"- ties: {words['ties']}, a wrong answer ranks before a right one at the same distance",
     )
-    parts = (f"## Protocol: {words['name']}", words["source"], "\n".join(rules), counts_table(found.cross))
-    return "\n\n".join(parts)
+    return "\n\n".join((f"## Protocol{whose}: {words['name']}", words["source"], "\n".join(rules)))
 
 
 def _cross_domain(found: Findings) -> str:

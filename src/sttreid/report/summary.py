@@ -1,7 +1,7 @@
 """Results files -> long tables and the two small metric files that ``dvc metrics`` compares.
 
-A number is only averaged with numbers that mean the same: all results must follow one protocol and count the
-same queries, and every seed must cover the same cells.
+A number is only averaged with numbers that mean the same: all results of a target must follow one protocol
+and count the same queries, and every seed must cover the same cells.
 """
 
 from collections.abc import Mapping, Sequence
@@ -142,14 +142,14 @@ def complete(cell: Content, history: pd.DataFrame, results: Sequence[Content]) -
     return content
 
 
-def cross_domain(protocol: str, table: pd.DataFrame, known: Evidence) -> dict[str, Any]:
+def cross_domain(protocol: Mapping[str, str], table: pd.DataFrame, known: Evidence) -> dict[str, Any]:
     """Content of ``metrics/cross_domain.json``: means over seeds, fractions of 4 digits.
 
     A setting is one number, the mean over its cells, with the ends of its interval; a trained source is one
     number a target.
 
     Args:
-        protocol: its name.
+        protocol: name of each target's, of :func:`names`.
         table: of :func:`matrix`.
         known: the per-query results behind it.
     """
@@ -172,11 +172,13 @@ def ends(known: Evidence, cells: Sequence[Cell], measure: str) -> dict[str, floa
     return {"low": round(interval.low, DIGITS), "high": round(interval.high, DIGITS)}
 
 
-def ablation(protocol: str, table: pd.DataFrame, known: Evidence, fitted: float) -> dict[str, Any]:
+def ablation(
+    protocol: Mapping[str, str], table: pd.DataFrame, known: Evidence, fitted: float
+) -> dict[str, Any]:
     """Content of ``metrics/ablation.json``: one entry a variant, means over seeds, fractions of 4 digits.
 
     Args:
-        protocol: its name.
+        protocol: name of each target's, of :func:`names`.
         table: of :func:`arms`.
         known: the per-query results behind it.
         fitted: rank-1 on its training identities (0 to 1) that an arm must reach with every seed to be
@@ -207,6 +209,11 @@ def ablation(protocol: str, table: pd.DataFrame, known: Evidence, fitted: float)
         **_counts(table),
         **variants,
     }
+
+
+def names(protocol: Content) -> dict[str, str]:
+    """The name of each target's protocol, from that member of a results file."""
+    return {target: rules["name"] for target, rules in protocol.items()}
 
 
 def settings(table: pd.DataFrame, keys: Sequence[str] = ()) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from sttreid.data.store import DISTRACTORS, TEST, Store
+from sttreid.data.store import DISTRACTORS, Store
 from sttreid.model.network import Network
 from sttreid.params import Compute, Evaluate
 from sttreid.retrieval.embedding import embed_tracklets
@@ -51,28 +51,35 @@ def rules(settings: Evaluate) -> Protocol:
 
 def _score(features: Tensor, gallery: pd.DataFrame, settings: Evaluate, device: torch.device) -> Result:
     query, labels = sides(gallery)
-    asked, again = features[labels.query], settings.rerank
+    asked, there, again = _of(features, gallery["query"]), _of(features, gallery["gallery"]), settings.rerank
     if not again.use:
-        return evaluate(asked, features, query, labels, rules(settings), device=device)
-    distances = rerank(asked, features, again.k1, again.k2, again.weight)
+        return evaluate(asked, there, query, labels, rules(settings), device=device)
+    distances = rerank(asked, there, again.k1, again.k2, again.weight)
     return evaluate_distances(distances, query, labels, rules(settings), tie=COARSE)
 
 
+def _of(features: Tensor, chosen: pd.Series) -> Tensor:
+    return features if chosen.all() else features[np.flatnonzero(chosen)]
+
+
 def sides(gallery: pd.DataFrame) -> tuple[Labels, Labels]:
-    """Labels of a test's two sides: its split asks; the same tracklets and the distractors answer.
+    """Labels of a test's two sides: who asks, and who answers; a tracklet may do both.
 
     Args:
-        gallery: G rows with the columns identity, camera and split, as from
+        gallery: rows with the columns identity, camera, split, query, gallery and junk, as from
             :meth:`sttreid.data.store.Store.gallery`.
 
     Returns:
-        The labels of the queries, in the gallery's order, and those of all G rows.
+        The labels of the Q queries and those of the G rows that answer, both in the order of the rows.
     """
-    split = gallery["split"]
     labels = Labels(
-        gallery["identity"], gallery["camera"], query=split == TEST, distractor=split == DISTRACTORS
+        gallery["identity"],
+        gallery["camera"],
+        query=gallery["query"],
+        distractor=(gallery["split"] == DISTRACTORS) & ~gallery["junk"],
+        junk=gallery["junk"],
     )
-    return labels.take(np.flatnonzero(labels.query)), labels
+    return labels.take(np.flatnonzero(gallery["query"])), labels.take(np.flatnonzero(gallery["gallery"]))
 
 
 def queries(result: Result, store: Store) -> pd.DataFrame:
@@ -88,8 +95,8 @@ def queries(result: Result, store: Store) -> pd.DataFrame:
         frames, NaN where the data set does not know it).
     """
     gallery = store.gallery()
-    asked = gallery[gallery["split"] == TEST].reset_index(drop=True)
-    number = np.append(gallery["tracklet"].to_numpy(), -1)  # -1, for none, stays itself
+    asked = gallery[gallery["query"]].reset_index(drop=True)
+    number = np.append(gallery["tracklet"][gallery["gallery"]].to_numpy(), -1)  # -1, for none, stays itself
     visibility = store.index.groupby("tracklet")["visibility"].mean()
     return result.per_query.assign(
         query=asked["tracklet"],

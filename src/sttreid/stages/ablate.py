@@ -34,7 +34,7 @@ def main(variant: str, seed: int) -> None:
         "reuses": cell.reuses,
         "composition": composition(cell),
         "pretrain_steps": 0 if cell.pretrain is None else cell.pretrain.steps,
-        "protocol": asdict(rules(cell.evaluate)),
+        "protocol": {target: asdict(rules(settings)) for target, settings in cell.evaluate.items()},
     }
     text, table = "", pd.DataFrame()
     with kept(paths.scratch(f"ablate-{variant}-{seed}")) as scratch:
@@ -48,7 +48,7 @@ def main(variant: str, seed: int) -> None:
             text = history_text(history)
             stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
             scores = {
-                target: score_network(network, store, cell.compute, cell.evaluate)
+                target: score_network(network, store, cell.compute, cell.evaluate[target])
                 for target, store in stores.items()
             }
             result["targets"] = {target: score.numbers() for target, score in scores.items()}

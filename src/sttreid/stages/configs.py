@@ -6,6 +6,7 @@ A cell depends on its own file, so it re-runs only when its effective configurat
 from sttreid import paths
 from sttreid.cells import Settings, resolve
 from sttreid.conversion import dump
+from sttreid.datasets import Dataset
 from sttreid.files import write_json
 from sttreid.params import (
     Ablation,
@@ -37,11 +38,13 @@ def main(
     evaluate: Evaluate,
     compute: Compute,
     ablation: Ablation,
+    datasets: dict[str, Dataset],
 ) -> None:
     """Resolve all cells before writing the first one: one bad override leaves the last good files."""
     settings = Settings(clip, augment, batch, model, loss, pretrain, finetune, evaluate, compute)
+    tested = {target: datasets[target] for target in targets}
     cells = [
-        resolve(settings, ablation, variant, seed, simulate.domain, targets)
+        resolve(settings, ablation, variant, seed, simulate.domain, tested)
         for variant in ablation.variants
         for seed in seeds
     ]

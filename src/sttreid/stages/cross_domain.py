@@ -18,7 +18,7 @@ def main(simulate: Simulate, targets: list[str], seeds: list[int]) -> None:
     queries = pd.concat([read_table(paths.cross_queries(seed)) for seed in seeds], ignore_index=True)
     table = summary.matrix(results, targets, simulate.domain)
     known = evidence(queries, "source", table)
-    content = summary.cross_domain(results[0]["protocol"]["name"], table, known)
+    content = summary.cross_domain(summary.names(results[0]["protocol"]), table, known)
     write_json(paths.METRICS / "cross_domain.json", content)
     write_text(paths.METRICS / "plots" / "cross_domain.tsv", plots.text(plots.cross_domain(table)))
     write_text(paths.METRICS / "plots" / "cmc.tsv", plots.text(plots.cmc(queries, table)))

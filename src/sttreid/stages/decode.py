@@ -1,15 +1,44 @@
-"""Stage ``decode``: camera videos and tracks of one data set -> its tracklet store."""
+"""Stage ``decode``: one data set, camera videos or published pictures -> its tracklet store.
+
+What was left out (``decode.on_error: skip``) is listed in ``metrics/skipped/``.
+"""
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from sttreid import paths
+from sttreid.data.arrangement import arrange_published
 from sttreid.data.decoding import decode_cameras
-from sttreid.data.sources import read_cameras
-from sttreid.params import Dataset, Decode, run
+from sttreid.data.footage import read_videos
+from sttreid.data.index import source, state
+from sttreid.data.packing import pack
+from sttreid.data.published import read_published
+from sttreid.data.store import Skipped
+from sttreid.datasets import CAMERAS, FOOTAGE, Dataset
+from sttreid.files import write_json
+from sttreid.params import Decode, run
 
 
 def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
-    """Check the tracks, decode every video once and store its crops."""
-    source = read_cameras(datasets[name].root)
-    decode_cameras(source, decode.height, decode.width, paths.tracklets(name))
+    """Check the set, then decode every video once and store its crops, or pack its pictures."""
+    dataset = datasets[name]
+    folder, store = source(name, dataset), paths.tracklets(name)
+    if dataset.reader in (CAMERAS, FOOTAGE):
+        found = read_videos(folder, dataset, decode.validation)
+        skipped = decode_cameras(found, decode.height, decode.width, store, decode.on_error)
+    else:
+        skipped = _pack(dataset, folder, state(name, dataset, folder), decode, store)
+    write_json(paths.skipped(name), asdict(skipped))
+
+
+def _pack(dataset: Dataset, folder: Path, taken: dict[str, Any], decode: Decode, store: Path) -> Skipped:
+    found = read_published(dataset, folder, decode.strict)
+    for sentence in found.mismatches:
+        print(f"{found.name}: {sentence}", file=sys.stderr)
+    made = arrange_published(found, decode.validation, decode.on_error)
+    return pack(made, found.root, taken, decode, store)
 
 
 if __name__ == "__main__":

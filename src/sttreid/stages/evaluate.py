@@ -6,6 +6,7 @@ import pandas as pd
 
 from sttreid import machine, paths
 from sttreid.data.store import open_store
+from sttreid.datasets import Dataset
 from sttreid.files import write_json, write_table
 from sttreid.model.weights import restore
 from sttreid.params import Clip, Compute, Evaluate, Model, Simulate, run
@@ -21,22 +22,25 @@ def main(
     model: Model,
     evaluate: Evaluate,
     compute: Compute,
+    datasets: dict[str, Dataset],
 ) -> None:
     """Score the synthetic model (direct transfer), the fine-tuned ones, an untrained one and histograms."""
     device = machine.prepare(compute.threads)
+    settings = {target: evaluate.of(datasets[target]) for target in targets}
+    protocols = {target: asdict(rules(settings[target])) for target in targets}
     stores = {target: open_store(paths.tracklets(target)) for target in targets}
     random = replace(model, backbone=replace(model.backbone, weights=""))
     untrained = initialise(random, clip.frames, stores[targets[0]], seed)
     networks = {name: restore(paths.model(name, seed)) for name in (simulate.domain, *targets)}
     results = {
-        (name, target): score_histogram(store, equalised, evaluate)
+        (name, target): score_histogram(store, equalised, settings[target])
         for name, equalised in (("histogram", False), ("equalised", True))
         for target, store in stores.items()
     }
     for name, network in {**networks, "untrained": untrained}.items():
         network.to(device)
         for target, store in stores.items():
-            results[name, target] = score_network(network, store, compute, evaluate)
+            results[name, target] = score_network(network, store, compute, settings[target])
     sources: dict[str, dict[str, object]] = {}
     for (name, target), result in results.items():
         sources.setdefault(name, {})[target] = result.numbers()
@@ -44,9 +48,7 @@ def main(
         queries(result, stores[key[1]]).assign(source=key[0], target=key[1])
         for key, result in results.items()
     ]
-    write_json(
-        paths.cross_result(seed), {"protocol": asdict(rules(evaluate)), "seed": seed, "sources": sources}
-    )
+    write_json(paths.cross_result(seed), {"protocol": protocols, "seed": seed, "sources": sources})
     write_table(paths.cross_queries(seed), pd.concat(tables, ignore_index=True).assign(seed=seed))
 
 

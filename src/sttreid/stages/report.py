@@ -53,8 +53,7 @@ def main(simulate: Simulate, targets: list[str], seeds: list[int], ablation: Abl
 
 def _write(found: Findings, histories: dict[str, pd.DataFrame]) -> None:
     """All files are computed before the first is written: a failure leaves the last good ones together."""
-    protocol = found.protocol["name"]
-    content = summary.ablation(protocol, found.arms, found.arms_known, found.fitted)
+    content = summary.ablation(summary.names(found.protocol), found.arms, found.arms_known, found.fitted)
     picture, page = figure(found.cross, found.arms, found.targets, found.fitted), report(found)
     bars = plots.ablation(found.arms)
     write_json(paths.METRICS / "ablation.json", content)

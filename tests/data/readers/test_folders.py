@@ -78,9 +78,11 @@ def test_lists_have_either_line_end_and_may_start_with_a_mark(tmp_path: Path) ->
     path = tmp_path / "list.txt"
     for content in (b"a b\r\nc\r\n\r\n", b"\xef\xbb\xbfa b\nc", b"a b \nc\n"):
         path.write_bytes(content)
-        assert read_lines(path) == ["a b", "c"]
+        assert read_lines(path).to_pylist() == ["a b", "c"]
     path.write_bytes(b"a\n\nc")
-    assert read_lines(path) == ["a", "", "c"], "an empty line counts, or all numbers after it would be wrong"
+    assert read_lines(path).to_pylist() == ["a", "", "c"], (
+        "an empty line counts, or all numbers after it would be wrong"
+    )
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True))

@@ -71,7 +71,7 @@ def test_a_name_that_does_not_fit_is_told_with_its_place() -> None:
     with pytest.raises(InputError) as error:
         parse(pa.array(["a1", "b", "a2"]), r"^a(?P<n>\d)$", lambda place: f"list:{place + 1}", "a1")
     assert str(error.value) == "list:2: a picture must be named like a1, got 'b'"
-    assert parse(pa.array([], pa.string()), r"^a(?P<n>\d)$", str, "a1")["n"].to_pylist() == []
+    assert parse(pa.array([], pa.string()), r"^a(?P<n>\d)$", str, "a1")["n"].tolist() == []
 
 
 def test_a_data_set_without_tracklets_is_refused(tmp_path: Path) -> None:

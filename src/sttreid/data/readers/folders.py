@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sttreid.errors import InputError
@@ -121,8 +123,8 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         raise InputError(f"{folder}: the folder cannot be listed ({error.strerror})") from error
 
 
-def read_lines(path: Path) -> list[str]:
-    """The lines of a list, in UTF-8, with either line end; empty lines at its end do not count.
+def read_lines(path: Path) -> pa.Array:
+    """The lines of a list, string [N], in UTF-8, with either line end; empty lines at its end do not count.
 
     Raises:
         InputError: the list is missing, cannot be read, is no text or is empty.
@@ -133,10 +135,10 @@ def read_lines(path: Path) -> list[str]:
         raise InputError(f"{path}: the list is missing") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the list cannot be read as text ({error})") from error
-    lines = [line.rstrip() for line in text.rstrip().split("\n")]
-    if lines == [""]:
+    text = text.rstrip()
+    if not text:
         raise InputError(f"{path}: a list must hold at least one line, got none")
-    return lines
+    return pc.utf8_rtrim_whitespace(pc.split_pattern(pa.array([text]), "\n").flatten())
 
 
 def inside(where: str, text: str) -> PurePosixPath:

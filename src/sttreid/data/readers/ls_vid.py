@@ -27,7 +27,7 @@ import pyarrow as pa
 from sttreid.data.readers.checks import Check, absent, unmatched
 from sttreid.data.readers.folders import first_of, inside, locate, picture_names, read_lines
 from sttreid.data.readers.matlab import read_queries, read_table
-from sttreid.data.readers.names import Ints, differing, firsts, numbers, owners, parse
+from sttreid.data.readers.names import Ints, differing, firsts, owners, parse
 from sttreid.data.readers.tracklets import PERSON, Part, Split, Tracklets, assemble
 from sttreid.errors import InputError
 
@@ -98,7 +98,7 @@ def read_ls_vid(folder: Path, strict: bool = False) -> Tracklets:
 
 def _read_list(path: Path) -> _Lines:
     folders, beginnings, identities = [], [], []
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in enumerate(read_lines(path).to_pylist(), 1):
         text, _, identity = line.rpartition(" ")
         if not text or not identity.isdecimal():
             raise InputError(f"{path}:{number}: a line must be a path and an identity, got {line!r}")
@@ -117,7 +117,7 @@ def _listed(root: Path, lines: _Lines, split: Split) -> tuple[Part, list[Check]]
     files, lengths = _collect(root, lines)
     owner = owners(lengths)
     fields = parse(files, PICTURE, lambda place: root / lines.folders[owner[place]], EXAMPLE)
-    frame, camera = numbers(fields["frame"]), numbers(fields["camera"])
+    frame, camera = fields["frame"], fields["camera"]
     order = np.lexsort((frame, owner))
     files, camera = files.take(pa.array(order)), camera[order]
     cameras = firsts(camera, lengths)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sttreid.data.readers.checks import Check, absent, unmatched
 from sttreid.data.readers.folders import locate, read_lines, subfolders
 from sttreid.data.readers.matlab import read_queries, read_table
-from sttreid.data.readers.names import Ints, differing, firsts, numbers, owners, parse, ranges
+from sttreid.data.readers.names import Ints, differing, firsts, owners, parse, ranges
 from sttreid.data.readers.tracklets import DISTRACTOR, JUNK, PERSON, Part, Tracklets, assemble
 from sttreid.data.readers.trees import list_pictures
 from sttreid.errors import InputError
@@ -79,10 +79,9 @@ def read_mars(folder: Path, strict: bool = False) -> Tracklets:
 def _part(root: Path, side: str) -> tuple[Part, list[Check]]:
     """The tracklets of one side."""
     path = root / "info" / f"{side}_name.txt"
-    names = pa.array(read_lines(path), pa.string())
+    names = read_lines(path)
     fields = parse(names, PICTURE, lambda line: f"{path}:{line + 1}", EXAMPLE)
-    identity = numbers(pc.replace_substring(fields["identity"], "00-1", "-1"))
-    camera, track, frame = (numbers(fields[key]) for key in ("camera", "track", "frame"))
+    identity, camera, track, frame = (fields[key] for key in ("identity", "camera", "track", "frame"))
     index = root / "info" / f"tracks_{side}_info.mat"
     spans = read_table(index, f"track_{side}_info", 4)
     lengths = _lengths(index, spans, path, len(names))

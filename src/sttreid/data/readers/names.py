@@ -1,7 +1,8 @@
 """Grammars of file names, applied to a million names at once."""
 
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -11,33 +12,40 @@ from numpy.typing import NDArray
 from sttreid.errors import InputError
 
 Ints = NDArray[np.int64]
+_BLOCK: Final = 1 << 16  # names that are taken apart at once
 
 
-def parse(names: pa.Array, pattern: str, where: Callable[[int], object], example: str) -> dict[str, pa.Array]:
-    """The named groups of a pattern in every name.
+def parse(names: pa.Array, pattern: str, where: Callable[[int], object], example: str) -> dict[str, Ints]:
+    """The numbers in every name; beside them memory holds the texts of one block of names.
 
     Args:
         names: string [F].
-        pattern: a regular expression (RE2) of the whole name.
+        pattern: a regular expression (RE2) of the whole name; every named group is a whole number, maybe
+            negative, maybe padded with zeros.
         where: the line or the folder that the name at a place of the array comes from.
         example: a name that fits, for the error.
 
     Returns:
-        Group -> string [F].
+        Group -> int64 [F].
 
     Raises:
         InputError: a name does not fit the pattern; the sentence names its line or folder.
     """
-    found = pc.extract_regex(names, pattern)
-    if found.null_count:
-        first = int(np.argmax(pc.is_null(found).to_numpy(zero_copy_only=False)))
-        name = names[first].as_py()
-        raise InputError(f"{where(first)}: a picture must be named like {example}, got {name!r}")
-    return {field.name: found.field(place) for place, field in enumerate(found.type)}
+    fields = {group: np.empty(len(names), np.int64) for group in re.findall(r"\?P<(\w+)>", pattern)}
+    for start in range(0, len(names), _BLOCK):
+        found = pc.extract_regex(names.slice(start, _BLOCK), pattern)
+        if found.null_count:
+            first = start + int(np.argmax(pc.is_null(found).to_numpy(zero_copy_only=False)))
+            name = names[first].as_py()
+            raise InputError(f"{where(first)}: a picture must be named like {example}, got {name!r}")
+        for group, field in fields.items():
+            field[start : start + _BLOCK] = _numbers(pc.struct_field(found, group))
+    return fields
 
 
-def numbers(texts: pa.Array) -> Ints:
-    """Strings of digits, maybe with a sign, as int64 [F]."""
+def _numbers(texts: pa.Array) -> Ints:
+    if pc.any(pc.match_substring(texts, "-")).as_py():  # MARS pads -1 as 00-1
+        texts = pc.replace_substring_regex(texts, "^0+-", "-")
     found: Ints = pc.cast(texts, pa.int64()).to_numpy(zero_copy_only=False)
     return found
 

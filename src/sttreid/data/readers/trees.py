@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from sttreid.data.readers.folders import picture_names
-from sttreid.data.readers.names import Ints, differing, firsts, numbers, owners, parse
+from sttreid.data.readers.names import Ints, differing, firsts, owners, parse
 from sttreid.errors import InputError
 
 
@@ -100,8 +100,7 @@ def read_tree(root: Path, folders: Sequence[Path], pattern: str, example: str, o
     empty = [name for name, length in zip(listing.folders, listing.lengths, strict=True) if not length]
     lengths = listing.lengths[listing.lengths > 0]
     owner = owners(lengths)
-    texts = parse(listing.files, pattern, lambda place: root / filled[owner[place]], example)
-    fields = {name: numbers(text) for name, text in texts.items()}
+    fields = parse(listing.files, pattern, lambda place: root / filled[owner[place]], example)
     sort = np.lexsort((fields[order], owner))
     files = listing.files.take(pa.array(sort))
     return Tree(root, filled, lengths, files, {name: field[sort] for name, field in fields.items()}, empty)

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from sttreid.data.readers.checks import absent
 from sttreid.data.readers.folders import locate, subfolders
-from sttreid.data.readers.names import Ints, numbers, owners, parse
+from sttreid.data.readers.names import Ints, owners, parse
 from sttreid.data.readers.tracklets import PERSON, Part, Tracklets, assemble
 from sttreid.data.readers.trees import list_pictures, read_tree
 from sttreid.errors import InputError
@@ -84,8 +84,8 @@ def _cut(root: Path, folders: list[Path], gap: int) -> Part:
     owner = owners(listing.lengths)
     fields = parse(listing.files, PICTURE, lambda place: folders[owner[place]], EXAMPLE)
     release = np.array([_release(folder.parent) for folder in folders], np.int64)[owner]
-    identity = release[:, 1] * VERSIONS + numbers(fields["person"])
-    camera, frame = release[:, 0] * SCENES + numbers(fields["camera"]), numbers(fields["frame"])
+    identity = release[:, 1] * VERSIONS + fields["person"]
+    camera, frame = release[:, 0] * SCENES + fields["camera"], fields["frame"]
     order = np.lexsort((frame, camera, identity))
     identity, camera, frame = identity[order], camera[order], frame[order]
     new = (np.diff(identity, prepend=-1) != 0) | (np.diff(camera, prepend=-1) != 0)

@@ -1,0 +1,121 @@
+"""How fast a set of the official size is packed: `python -m bench.packing mars` (or `ls_vid`).
+
+The tree is that of bench.readers. In turn, twice, in new processes: plain reading of every file in the
+store's order and writing into files of a shard's length, and the stage's own work. Beside the ratio of the
+two, what the rest of the stage costs (manifest, reader, order), the memory at most, and what opening the
+store and 8 frames of a tracklet cost. File systems cache: the first round may meet a cold one.
+"""
+
+import argparse
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.readers import READERS, _memory, write
+from sttreid.data.arrangement import arrange_published
+from sttreid.data.index import take
+from sttreid.data.packing import LIMIT, pack
+from sttreid.data.published import read_published
+from sttreid.data.store import open_store
+from sttreid.datasets import Dataset
+from sttreid.params import Decode, load
+
+Figures = dict[str, float]
+
+
+def settings() -> Decode:
+    return load().decode
+
+
+def plain(name: str, root: Path, out: Path) -> Figures:
+    """Reads every picture and writes it; nothing else."""
+    found = READERS[name](root)
+    made = arrange_published(found, settings().validation, "raise")
+    paths = [f"{found.root}/{picture}" for picture in made.names().to_pylist()]
+    start, number, length, shard = time.monotonic(), 0, 0, (out / "0").open("wb")
+    for path in paths:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123
+            content = file.read()
+        if length + len(content) > LIMIT:
+            shard.close()
+            number, length = number + 1, 0
+            shard = (out / str(number)).open("wb")
+        shard.write(content)
+        length += len(content)
+    shard.close()
+    return {"plain": time.monotonic() - start}
+
+
+def packed(name: str, root: Path, out: Path) -> Figures:
+    """The work of the stage ``decode``, part by part."""
+    decode, dataset = settings(), Dataset(name, Path("sets/bench.json"))
+    marks = [time.monotonic()]
+    taken = take(root)
+    marks.append(time.monotonic())
+    found = read_published(dataset, root, strict=True)
+    made = arrange_published(found, decode.validation, decode.on_error)
+    marks.append(time.monotonic())
+    before = _memory()
+    pack(made, found.root, taken, decode, out / "store")
+    marks.append(time.monotonic())
+    parts = dict(zip(("manifest", "reader", "pack"), np.diff(marks).tolist(), strict=True))
+    return {**parts, "before": before, "memory": _memory()}
+
+
+def opened(out: Path) -> Figures:
+    """Opens the store and draws clips of 8 frames."""
+    start = time.monotonic()
+    store = open_store(out / "store")
+    seconds = time.monotonic() - start
+    rng = np.random.default_rng(0)
+    long = store.tracklets[store.tracklets["length"] >= 8]
+    rows = long.iloc[rng.integers(0, len(long), 500)][["start", "length"]].to_numpy()
+    clips = [first + np.sort(rng.choice(length, 8, replace=False)) for first, length in rows]
+    start = time.monotonic()
+    for clip in clips:
+        store.frames[clip]
+    return {"open": seconds, "clips": len(clips) / (time.monotonic() - start), "memory": _memory()}
+
+
+def apart(work: Callable[..., Figures], *arguments: Any) -> Figures:
+    """The same in a new process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Writes, packs and prints."""
+    parser = argparse.ArgumentParser(prog="python -m bench.packing", description=__doc__)
+    parser.add_argument("name", choices=READERS)
+    parser.add_argument("--folder", type=Path, help="for the temporary tree (default: the system's)")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        root = Path(folder) / "set"
+        root.mkdir()
+        print(f"written: {write(given.name, root):,} links")
+        for round_ in range(2):
+            out = Path(folder) / f"out{round_}"
+            out.mkdir()
+            plainly = apart(plain, given.name, root, out)["plain"]
+            made = apart(packed, given.name, root, out)
+            print(
+                f"plain reading and writing {plainly:.1f} s, packing {made['pack']:.1f} s:"
+                f" {100 * plainly / made['pack']:.0f} % of its speed; manifest {made['manifest']:.1f} s,"
+                f" reader and order {made['reader']:.1f} s; at most {made['memory']:.0f} MB,"
+                f" {made['before']:.0f} MB before packing",
+                flush=True,
+            )
+        done = apart(opened, out)
+        files = list((out / "store").iterdir())
+        total = sum(path.stat().st_size for path in files)
+        print(f"{len(files)} files, {total:,} bytes, opened in {done['open']:.1f} s, {done['memory']:.0f} MB")
+        print(f"{done['clips']:.0f} clips of 8 frames a second")
+
+
+if __name__ == "__main__":
+    main()

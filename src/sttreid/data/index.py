@@ -1,0 +1,220 @@
+"""A small manifest in place of a large folder: `python -m sttreid.data.index NAME [FOLDER]`.
+
+DVC would hash every file of a folder that a stage depends on, and a published set has a million of them. The
+stage ``decode`` depends on ``sets/NAME.json`` instead: number, bytes and digest of the files of every part
+of the folder, from their relative paths, byte lengths and modification times (whole seconds); what they hold
+is not read. The command writes it anew; ``decode`` compares before it reads.
+
+Where the folder lies is a matter of the machine. The environment variable ``STTREID_ROOT_NAME`` says so, or
+``sets/local.yaml``, which git ignores: the command with FOLDER puts it there.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from sttreid.conversion import hint
+from sttreid.data.footage import read_videos
+from sttreid.data.published import READERS, read_published
+from sttreid.datasets import Dataset
+from sttreid.errors import InputError
+from sttreid.files import read_json, write_json, write_text
+from sttreid.params import load
+
+FORMAT: Final = "sttreid-index/1"
+LOCAL: Final = "local.yaml"  # beside the manifests: name -> folder on this machine
+HERE: Final = "."  # the part of the files that lie in no folder
+
+Identity = tuple[int, int]
+
+
+def source(name: str, dataset: Dataset) -> Path:
+    """The folder of a data set on this machine.
+
+    Raises:
+        InputError: it lies elsewhere, and nobody says where, or it is not there, or not as its manifest says.
+    """
+    if not dataset.elsewhere:
+        return dataset.root
+    folder = place(name, dataset.root)
+    expected = read_manifest(dataset.root, name)
+    changed = differing(expected, take(folder))
+    if changed:
+        raise InputError(
+            f"{folder}: must be as {dataset.root} says, but {', '.join(changed)} changed:"
+            f" run `python -m sttreid.data.index {name}` if that is meant"
+        )
+    return folder
+
+
+def state(name: str, dataset: Dataset, folder: Path) -> dict[str, Any]:
+    """What a manifest says, or would say, of a data set that lies in a folder."""
+    return read_manifest(dataset.root, name) if dataset.elsewhere else take(folder)
+
+
+def variable(name: str) -> str:
+    """The environment variable that says where a data set lies."""
+    return f"STTREID_ROOT_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
+
+
+def place(name: str, manifest: Path) -> Path:
+    """Where a data set lies on this machine; InputError if nobody says so or it is not there."""
+    local = manifest.with_name(LOCAL)
+    text = os.environ.get(variable(name)) or _read_local(local).get(name)
+    if not text:
+        raise InputError(
+            f"{manifest}: where {name} lies on this machine must be said by the environment variable"
+            f" {variable(name)} or by {local}: run `python -m sttreid.data.index {name} FOLDER`"
+        )
+    folder = Path(os.path.expandvars(text)).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"{folder}: the folder of {name} must be there, as {variable(name)} or {local} says")
+    return folder
+
+
+def _read_local(path: Path) -> dict[str, str]:
+    try:
+        content = yaml.safe_load(path.read_bytes()) or {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):
+        raise InputError(f"{path}: must map names of data sets to folders, got {content!r}")
+    return content
+
+
+def remember(name: str, manifest: Path, folder: Path) -> None:
+    """Write into the untracked local file where a data set lies."""
+    local = manifest.with_name(LOCAL)
+    content = _read_local(local) | {name: str(folder.absolute())}
+    write_text(local, yaml.safe_dump(content, allow_unicode=True))
+
+
+def take(folder: Path) -> dict[str, Any]:
+    """The manifest's content for a folder; memory holds one folder of it at a time.
+
+    Symbolic links are followed, unless they lead round in a circle; hidden files and links to nothing do not
+    count.
+
+    Raises:
+        InputError: a folder in it cannot be listed, or holds no file at all.
+    """
+    parts = {}
+    here, below = _listed(folder)
+    inside = ((name, _walk(folder / name, name, (_identity(folder),))) for name in below)
+    for part, pieces in ((HERE, iter([here])), *inside):
+        digest, files, length = hashlib.sha256(), 0, 0
+        for lines in pieces:
+            digest.update(b"".join(line for line, _ in lines))
+            files, length = files + len(lines), length + sum(count for _, count in lines)
+        if files:
+            parts[part] = {"files": files, "bytes": length, "digest": digest.hexdigest()}
+    if not parts:
+        raise InputError(f"{folder}: the folder of a data set must hold at least one file, got none")
+    return {"format": FORMAT, "parts": parts}
+
+
+Lines = list[tuple[bytes, int]]
+
+
+def _walk(folder: Path, relative: str, above: tuple[Identity, ...]) -> Iterator[Lines]:
+    """The lines of a folder, then those of the folders in it, by name."""
+    own = _identity(folder)
+    if own in above:
+        return
+    lines, below = _listed(folder, f"{relative}/")
+    yield lines
+    for name in below:
+        yield from _walk(folder / name, f"{relative}/{name}", (*above, own))
+
+
+def _identity(folder: Path) -> Identity:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _listed(folder: Path, prefix: str = "") -> tuple[Lines, list[str]]:
+    """A line and the byte length of every file in a folder, and the folders in it, both by name."""
+    files, folders = [], []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name[0] == ".":
+                    continue
+                try:
+                    if entry.is_dir():
+                        folders.append(entry.name)
+                    else:
+                        status = entry.stat()
+                        files.append((entry.name, status.st_size, status.st_mtime_ns // 10**9))
+                except OSError:  # a link to nothing, or round in a circle
+                    continue
+    except OSError as error:
+        raise InputError(f"{folder}: the folder cannot be listed ({error.strerror})") from error
+    files.sort()
+    lines = [(os.fsencode(f"{prefix}{name}\0{count}\0{time}\n"), count) for name, count, time in files]
+    return lines, sorted(folders)
+
+
+def read_manifest(path: Path, name: str) -> dict[str, Any]:
+    """A manifest's content; InputError if it is missing or of another format."""
+    if not path.exists():
+        raise InputError(f"{path}: the manifest is missing: run `python -m sttreid.data.index {name} FOLDER`")
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT or "parts" not in content:
+        found = content.get("format") if isinstance(content, dict) else content
+        raise InputError(f"{path}: format must be {FORMAT!r}, got {found!r}")
+    return content
+
+
+def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The parts of a folder that two manifests disagree about."""
+    parts = one["parts"], other["parts"]
+    return sorted(name for name in {**parts[0], **parts[1]} if parts[0].get(name) != parts[1].get(name))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Check a data set and write its manifest; InputError if it has none, or cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m sttreid.data.index", description=__doc__)
+    parser.add_argument("name", help="of the data set in params.yaml")
+    parser.add_argument(
+        "folder", type=Path, nargs="?", help="where it lies; kept in the untracked local file"
+    )
+    given = parser.parse_args(arguments)
+    params = load()
+    datasets = params.datasets
+    if given.name not in datasets:
+        raise InputError(f"params.yaml: datasets has no {given.name!r}{hint(given.name, list(datasets))}")
+    dataset = datasets[given.name]
+    if not dataset.elsewhere:
+        rule = "the root must be a manifest, such as sets/mars.json"
+        raise InputError(f"params.yaml: {given.name}: {rule}, got {str(dataset.root)!r}, which DVC hashes")
+    if given.folder and not given.folder.is_dir():
+        raise InputError(f"{given.folder}: the folder of {given.name} must be there")
+    folder = given.folder or place(given.name, dataset.root)
+    content = take(folder)
+    if dataset.reader in READERS:
+        for sentence in read_published(dataset, folder, strict=False).mismatches:
+            print(f"OFF  {sentence}")
+    else:
+        read_videos(folder, dataset, params.decode.validation)
+    if given.folder:
+        remember(given.name, dataset.root, folder)
+    write_json(dataset.root, content)
+    total = {key: sum(part[key] for part in content["parts"].values()) for key in ("files", "bytes")}
+    print(f"{dataset.root}: {total['files']:,} files, {total['bytes']:,} bytes in {folder}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

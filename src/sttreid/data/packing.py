@@ -1,0 +1,226 @@
+"""Published pictures -> tracklet store: their bytes, as they are, end to end in shards.
+
+A run that was killed goes on behind its last whole shard, if the set is the same still. What is missing or
+damaged stops the run with its path, or is left out and listed.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from sttreid.data.arrangement import Arrangement
+from sttreid.data.pictures import Check, decode_picture
+from sttreid.data.store import (
+    INDEX,
+    NAMES,
+    PACKED,
+    PACKED_FORMAT,
+    PLACES,
+    WITH_ROLES,
+    Skipped,
+    open_store,
+    shard_name,
+    to_table,
+)
+from sttreid.errors import InputError
+from sttreid.files import read_json, read_table, replace_folder, write_json, write_table
+from sttreid.params import Decode
+
+LIMIT: Final = 256 * 10**6  # bytes of a shard
+MOST: Final = 190  # shards of a store: where they would be more, they are larger
+KEY: Final = "key.json"
+_BLOCK: Final = 4096  # names that are Python objects at once
+_BUFFER: Final = 1 << 20
+_SMALL: Final = 1 << 16  # bytes that are read at once
+
+
+def pack(
+    made: Arrangement, root: Path, taken: dict[str, Any], decode: Decode, folder: Path, limit: int = LIMIT
+) -> Skipped:
+    """Pack a set into a new store.
+
+    Beside what is known of every picture (its name, its row), memory holds one picture at a time.
+
+    Args:
+        made: its pictures in order.
+        root: the folder that their names are relative to.
+        taken: what :func:`sttreid.data.index.take` says of the set.
+        decode: what becomes of damaged pictures, how they are checked, and how large decoded ones are.
+        folder: of the store; replaced when the new one is complete.
+        limit: bytes of a shard.
+
+    Returns:
+        What was left out; nothing if ``decode.on_error`` is ``raise``.
+
+    Raises:
+        InputError: a picture is missing or damaged and ``decode.on_error`` is ``raise``; none is left. What
+            was packed so far is kept for the next run.
+    """
+    limit = max(limit, -(-sum(part["bytes"] for part in taken["parts"].values()) // MOST))
+    partial = folder.with_name(f".{folder.name}.partial")
+    shards = _resume(partial, _key(made, taken, limit))
+    done = sum(len(shard.lengths) for shard in shards)
+    with tqdm(total=len(made), initial=done, desc="pack", unit="picture", disable=None) as bar:
+        while done < len(made):
+            shards.append(_pack_shard(partial, len(shards), made, done, root, decode, limit))
+            done += len(shards[-1].lengths)
+            bar.update(len(shards[-1].lengths))
+    skipped = _skipped(made, shards)
+    if skipped and decode.on_error == "raise":  # an earlier run, which skipped, found them
+        raise InputError(f"{root / skipped[0]['path']}: {skipped[0]['reason']}")
+    _finish(partial, made, shards, decode)
+    open_store(partial)  # what cannot be read back must not replace anything
+    for number in range(len(shards)):
+        _table(partial, number).unlink()
+    (partial / KEY).unlink()
+    replace_folder(folder, by=partial)
+    return Skipped(skipped, made.incomplete)
+
+
+@dataclass(frozen=True, eq=False)
+class _Shard:
+    """What a shard holds: the bytes of each of its pictures, int32 [N], and why some have none."""
+
+    lengths: NDArray[np.int32]
+    reasons: dict[int, str]  # place in the shard ->
+
+
+def _skipped(made: Arrangement, shards: list[_Shard]) -> list[dict[str, Any]]:
+    first, out = 0, []
+    for shard in shards:
+        for place, reason in shard.reasons.items():
+            row = first + place
+            out.append({"path": made.names(row, row + 1)[0].as_py(), "reason": reason})
+        first += len(shard.lengths)
+    return out
+
+
+def _key(made: Arrangement, taken: dict[str, Any], limit: int) -> dict[str, Any]:
+    """What shards that are there already must have been made of."""
+    digest = hashlib.sha256()
+    for start in range(0, len(made), _BLOCK):
+        digest.update("\n".join([*made.names(start, start + _BLOCK).to_pylist(), ""]).encode())
+    return {"names": digest.hexdigest(), "files": taken, "limit": limit}
+
+
+def _resume(partial: Path, key: dict[str, Any]) -> list[_Shard]:
+    """The shards that a killed run left whole; anything else in the folder goes away."""
+    if not (partial / KEY).exists() or read_json(partial / KEY) != json.loads(json.dumps(key)):
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        write_json(partial / KEY, key)
+    shards: list[_Shard] = []
+    while (table := _table(partial, len(shards))).exists():
+        shard, path = _read_shard(table), partial / shard_name(len(shards))
+        if not path.exists() or path.stat().st_size != shard.lengths.sum(dtype=np.int64):
+            break
+        shards.append(shard)
+    kept = {KEY, *(name for n in range(len(shards)) for name in (shard_name(n), _table(partial, n).name))}
+    for path in partial.iterdir():
+        if path.name not in kept:
+            path.unlink()
+    return shards
+
+
+def _read_shard(path: Path) -> _Shard:
+    table = read_table(path)
+    return _Shard(table["bytes"].to_numpy(np.int32), table["reason"].dropna().to_dict())
+
+
+def _table(partial: Path, number: int) -> Path:
+    return partial / f"{shard_name(number)}.parquet"
+
+
+def _pack_shard(
+    partial: Path, number: int, made: Arrangement, first: int, root: Path, decode: Decode, limit: int
+) -> _Shard:
+    """Fill one shard from a picture on."""
+    lengths, reasons = array("i"), {}
+    check, position, path = Check(), 0, partial / shard_name(number)
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb", buffering=_BUFFER) as out:
+        for picture in _paths(made, first, root):
+            content, reason = _read(picture, decode, check)
+            if position and position + len(content) > limit:
+                break
+            if reason is not None:
+                if decode.on_error == "raise":
+                    raise InputError(f"{picture}: {reason}")
+                reasons[len(lengths)] = reason
+            lengths.append(len(content))
+            out.write(content)
+            position += len(content)
+    temporary.replace(path)
+    shard = _Shard(np.array(lengths, np.int32), reasons)
+    table = pd.DataFrame({"bytes": shard.lengths})
+    write_table(_table(partial, number), table.assign(reason=pd.Series(reasons, dtype=str)))
+    return shard
+
+
+def _paths(made: Arrangement, first: int, root: Path) -> Iterator[str]:
+    for start in range(first, len(made), _BLOCK):
+        for name in made.names(start, start + _BLOCK).to_pylist():
+            yield f"{root}/{name}"
+
+
+def _read(path: str, decode: Decode, check: Check) -> tuple[bytes, str | None]:
+    """The bytes of a picture; none, and why, if it is missing or damaged."""
+    try:
+        content = _bytes(path)
+    except OSError as error:
+        return b"", f"the picture cannot be read ({error.strerror})"
+    reason = check.damage(content)
+    if reason is None and decode.check == "pixels":
+        try:
+            decode_picture(content, decode.height, decode.width)
+        except InputError as error:
+            reason = str(error)
+    return (content, None) if reason is None else (b"", reason)
+
+
+def _bytes(path: str) -> bytes:
+    """A small file in four calls of the system, about half of those that a file object makes."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        content = os.read(file, _SMALL)
+        while more := os.read(file, _SMALL):
+            content += more
+        return content
+    finally:
+        os.close(file)
+
+
+def _finish(partial: Path, made: Arrangement, shards: list[_Shard], decode: Decode) -> None:
+    """Write what a store has beside its shards, a block of rows at a time."""
+    kept = np.concatenate([~np.isin(np.arange(len(shard.lengths)), list(shard.reasons)) for shard in shards])
+    if not kept.any():
+        raise InputError(f"{partial}: a tracklet store must hold at least one picture, got none")
+    left = np.bincount(made.owner[kept], minlength=len(made.tracklets)) > 0
+    renumbered = (np.cumsum(left) - 1).astype(np.int32)  # without those that have no picture left
+    schema = pa.schema([*WITH_ROLES, *PLACES])
+    names = pa.schema([("name", pa.string())])
+    with pq.ParquetWriter(partial / INDEX, schema) as rows, pq.ParquetWriter(partial / NAMES, names) as texts:
+        first = 0
+        for number, shard in enumerate(shards):
+            stop = first + len(shard.lengths)
+            own, chosen = made.index(first, stop), kept[first:stop]
+            ends = np.cumsum(shard.lengths, dtype=np.int64)
+            places = {"shard": number, "offset": ends - shard.lengths, "bytes": shard.lengths}
+            own = own.assign(tracklet=renumbered[own["tracklet"]], **places)[chosen]
+            rows.write_table(to_table(own, schema))
+            texts.write_table(pa.table([made.names(first, stop).filter(pa.array(chosen))], names))
+            first = stop
+    write_json(partial / PACKED, {"format": PACKED_FORMAT, "height": decode.height, "width": decode.width})

@@ -1,0 +1,99 @@
+"""What a data set is in params.yaml: who reads it, and what DVC watches of it.
+
+``root`` is a folder in the workspace, which DVC hashes whole, or the small manifest of a folder that lies
+elsewhere (``sets/mars.json``, written by ``python -m sttreid.data.index``): a million pictures need not be
+hashed, and no path of a machine stands in a committed file.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+CAMERAS: Final = "cameras"
+FOOTAGE: Final = "footage"
+Reader = Literal[
+    "cameras", "footage", "mars", "duke_video", "ls_vid", "ilids_vid", "prid2011", "unreal_person"
+]
+OnError = Literal["raise", "skip"]
+Numbers = Literal["shared", "own"]
+OPTIONS: Final[dict[str, tuple[str, ...]]] = {  # reader -> options that it needs, and nobody else takes
+    "footage": ("gap", "test", "numbers"),
+    "ilids_vid": ("split",),
+    "prid2011": ("split",),
+    "unreal_person": ("gap",),
+}
+PROTOCOLS: Final = {  # reader -> the protocol that tests of its sets follow unless params.yaml says another
+    CAMERAS: "embedded",
+    FOOTAGE: "market",
+    "mars": "mars-official",
+    "duke_video": "duke-official",
+    "ls_vid": "lsvid-official",
+    "ilids_vid": "ilids-{split}",
+    "prid2011": "prid-{split}",
+    "unreal_person": "market",  # never asked for: all its tracklets train
+}
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Dataset:
+    """One data set. An option that only some readers have is left out for the others.
+
+    Attributes:
+        reader: of its layout; ``cameras`` are whole-camera videos, their tracks and a manifest; ``footage``
+            are a user's own, without a manifest.
+        root: its folder, or the manifest of a folder elsewhere; relative to the repository.
+        split: of the two-camera sets, the official split.
+        gap: of UnrealPerson and footage: frames from one picture of a tracklet to its next at most.
+        test: of footage: the share of the people that is drawn for the test; 0 if the set only trains.
+        numbers: of footage: a number in the tracks is one person before all cameras (``shared``), or each
+            camera counts for itself (``own``), so that nobody is seen by two and the set can only train.
+        protocol: that its tests follow; left out for that of its reader, see :attr:`rules`.
+    """
+
+    reader: Reader
+    root: Path
+    split: Annotated[int, Field(ge=1, le=10)] | None = None
+    gap: Annotated[int, Field(ge=1)] | None = None
+    test: Annotated[float, Field(ge=0, lt=1)] | None = None
+    numbers: Numbers | None = None
+    protocol: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
+
+    def __post_init__(self) -> None:
+        needed = OPTIONS.get(self.reader, ())
+        for option in ("split", "gap", "test", "numbers"):
+            given = getattr(self, option) is not None
+            if given != (option in needed):
+                verb = "needs" if option in needed else "has no"
+                raise ValueError(f"the reader {self.reader} {verb} {option}")
+        if self.numbers == "own" and self.test:
+            raise ValueError(
+                "test must be 0 where each camera has numbers of its own: nobody is seen by two,"
+                f" got {self.test}"
+            )
+        if "$" in str(self.root) or str(self.root).startswith("~"):
+            raise ValueError(
+                f"root must be a folder of the repository, or, for one elsewhere, its manifest, such as"
+                f" sets/mars.json (python -m sttreid.data.index says where it lies), got {str(self.root)!r}"
+            )
+
+    @property
+    def rules(self) -> str:
+        """The name of the protocol that its tests follow."""
+        return (self.protocol or PROTOCOLS[self.reader]).format(split=self.split)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether ``root`` is the manifest of a folder outside of the repository."""
+        return self.root.suffix == ".json"
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Validation:
+    """Which training identities validate, where a set has no validation split."""
+
+    share: Annotated[float, Field(gt=0, lt=1)]
+    seed: Annotated[int, Field(ge=0)]

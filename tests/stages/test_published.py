@@ -1,0 +1,143 @@
+"""The three steps of docs/datasets.md on tiny copies of MARS, DukeMTMC-VideoReID, LS-VID and UnrealPerson."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from sttreid import paths
+from sttreid.data.index import main as index
+from sttreid.data.store import Store, open_store
+from tests import sets
+from tests.stages.test_stages import call
+from tests.tiny import parameters, profile
+
+SEED = "0"
+TARGETS = ("mars", "duke", "ls_vid")
+PROTOCOLS = {"mars": "mars-official", "duke": "duke-official", "ls_vid": "lsvid-official"}
+VARIANTS = ("vanilla", "full", "cnn")
+ORDER = [
+    *(("decode", name) for name in ("unreal", *TARGETS)),
+    ("compare",),
+    ("pretrain", SEED),
+    *(("finetune", name, SEED) for name in TARGETS),
+    ("evaluate", SEED),
+    ("cross_domain",),
+    ("configs",),
+    *(("ablate", variant, SEED) for variant in VARIANTS),
+    ("report",),
+]
+DUKE = [*sets.DUKE, ("train", 31, 1, 1, "X", [(1, 5), (2, 17)]), ("train", 31, 2, 3, "X", [(1, 4)])]
+UNREAL = [(1, 1, person, camera, [1, 3, 5]) for person in (1, 2, 3, 40) for camera in (1, 2)]
+# what a test of each set must ask, answer, and leave out: queries, rows that answer, distractors, junk
+COUNTS = {"mars": (4, 8, 2, 2), "duke": (2, 5, 1, 0), "ls_vid": (3, 6, 0, 0)}
+
+
+def paint(root: Path) -> None:
+    """Give every identity colours of its own, so that a colour histogram finds it."""
+    for path in root.rglob("*.jpg"):
+        rng = np.random.default_rng(list(path.name[:4].encode()))
+        stripes = rng.integers(0, 256, (6, 1, 3), np.uint8).repeat(6, 0).repeat(16, 1)
+        Image.fromarray(stripes).save(path, quality=95)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after all stages; the data sets lie outside of it."""
+    folder, outside = tmp_path_factory.mktemp("project"), tmp_path_factory.mktemp("real sets")
+    roots = {
+        "mars": sets.mars(outside),
+        "duke": sets.duke(outside, plan=DUKE),
+        "ls_vid": sets.ls_vid(outside),
+        "unreal": sets.unreal(outside, UNREAL),
+    }
+    steps = {f"{part}.{key}": 1 for part in ("pretrain", "finetune") for key in ("steps", "warmup", "looks")}
+    steps |= {f"ablation.scratch.{key}": 1 for key in ("steps", "warmup", "looks")}
+    content = parameters(profile("smoke") | steps | {"batch.identities": 2})
+    content["ablation"]["variants"] = {name: content["ablation"]["variants"][name] for name in VARIANTS}
+    # step 1: name them
+    content["datasets"] = {
+        "unreal": {"reader": "unreal_person", "root": "sets/unreal.json", "gap": 10},
+        "mars": {"reader": "mars", "root": "sets/mars.json"},
+        "duke": {"reader": "duke_video", "root": "sets/duke.json"},
+        "ls_vid": {"reader": "ls_vid", "root": "sets/ls_vid.json"},
+    }
+    content["targets"], content["ablation"]["source"] = list(TARGETS), "mars"
+    content["decode"]["on_error"] = "skip"  # the tiny Duke skips numbers
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name, root in roots.items():
+            paint(root)
+            index([name, str(root)])  # step 2: say where they lie
+        for words in ORDER:  # step 3: dvc repro
+            call(*words)
+    return folder
+
+
+def store(finished: Path, name: str) -> Store:
+    return open_store(finished / paths.tracklets(name))
+
+
+def test_every_set_becomes_a_store_that_trains_and_validates(finished: Path) -> None:
+    for name in ("unreal", *TARGETS):
+        made = store(finished, name)
+        assert made.frames.shape[1:] == (64, 32, 3)
+        train, validation = (set(made.of_split(split)["identity"]) for split in ("train", "validation"))
+        assert len(train) >= 2
+        assert len(validation) >= 1
+        assert not train & validation
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_roles_reach_the_numbers(finished: Path, target: str) -> None:
+    metrics = json.loads((finished / "metrics/cross_domain.json").read_text())
+    assert metrics["protocol"] == PROTOCOLS
+    assert json.loads((finished / "metrics/ablation.json").read_text())["protocol"] == PROTOCOLS
+    expected = dict(zip(("queries", "gallery", "distractors", "junk"), COUNTS[target], strict=True))
+    assert {key: metrics[key][target] for key in expected} == expected
+    asked = pd.read_parquet(finished / paths.cross_queries(0))
+    asked = asked[(asked["target"] == target) & (asked["source"] == "histogram")]
+    tracklets = store(finished, target).tracklets.set_index("tracklet")
+    assert tracklets.loc[asked["query"], "query"].all()
+    matches = asked["best_match"][asked["best_match"] >= 0]
+    assert tracklets.loc[matches, "gallery"].all()
+    assert (
+        asked["first_hit"][asked["best_match"] >= 0] == 1
+    ).all()  # the painted colours tell everybody apart
+    assert len(matches) >= 2
+
+
+def test_the_report_speaks_of_the_published_sets(finished: Path) -> None:
+    report = (finished / "metrics/report.md").read_text()
+    for target, protocol in PROTOCOLS.items():
+        assert f"## Protocol of {target}: {protocol}\n" in report
+
+
+def test_nothing_in_the_project_holds_a_path_of_the_machine_but_the_local_file(finished: Path) -> None:
+    for path in finished.rglob("*"):
+        if path.is_file() and path.suffix in (".json", ".yaml", ".parquet", ".md"):
+            found = b"real sets" in path.read_bytes()
+            assert found == (path.name == "local.yaml"), path
+
+
+def test_what_was_left_out_is_listed_among_the_metrics(finished: Path) -> None:
+    listed = {name: json.loads((finished / paths.skipped(name)).read_text()) for name in ("unreal", *TARGETS)}
+    (row,) = listed["duke"]["tracklets"]
+    assert (row["identity"], row["camera"], row["pictures"], row["missing"]) == (2, 7, 3, 1)
+    assert listed["mars"] == {"pictures": [], "tracklets": []}
+
+
+def test_a_set_that_changed_is_not_decoded(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished)
+    folder = Path(yaml.safe_load(Path("sets/local.yaml").read_text())["duke"])
+    (folder / "train" / "new.txt").write_text("new")  # the last test: nobody reads the set after it
+    before = (finished / paths.tracklets("duke") / "index.parquet").read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        call("decode", "duke")
+    assert "must be as sets/duke.json says, but train changed" in str(ended.value.code)
+    assert (finished / paths.tracklets("duke") / "index.parquet").read_bytes() == before
