@@ -1,13 +1,16 @@
 """How fast a set of the official size is packed: `python -m bench.packing mars` (or `ls_vid`).
 
-The tree is that of bench.readers. In turn, twice, in new processes: plain reading of every file in the
-store's order and writing into files of a shard's length, and the stage's own work. Beside the ratio of the
-two, what the rest of the stage costs (manifest, reader, order), the memory at most, and what opening the
-store and 8 frames of a tracklet cost. File systems cache: the first round may meet a cold one.
+The tree is that of bench.readers. In rounds, each in new processes, now this first and now that: plain
+reading of every file in the store's order and writing into files of a shard's length, and the stage's own
+work. Beside the ratio of the two (of seconds on the clock, and of CPU time, which other work on the machine
+touches less), what the rest of the stage costs (manifest, reader, order), the memory at most, and what
+opening the store and 8 frames of a tracklet cost. The caches are warmed: the first round is not counted.
 """
 
 import argparse
 import multiprocessing
+import shutil
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -37,7 +40,8 @@ def plain(name: str, root: Path, out: Path) -> Figures:
     found = READERS[name](root)
     made = arrange_published(found, settings().validation, "raise")
     paths = [f"{found.root}/{picture}" for picture in made.names().to_pylist()]
-    start, number, length, shard = time.monotonic(), 0, 0, (out / "0").open("wb")
+    start, cpu = time.monotonic(), time.process_time()
+    number, length, shard = 0, 0, (out / "0").open("wb")
     for path in paths:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             content = file.read()
@@ -48,7 +52,7 @@ def plain(name: str, root: Path, out: Path) -> Figures:
         shard.write(content)
         length += len(content)
     shard.close()
-    return {"plain": time.monotonic() - start}
+    return {"plain": time.monotonic() - start, "cpu": time.process_time() - cpu}
 
 
 def packed(name: str, root: Path, out: Path) -> Figures:
@@ -60,11 +64,12 @@ def packed(name: str, root: Path, out: Path) -> Figures:
     found = read_published(dataset, root, strict=True)
     made = arrange_published(found, decode.validation, decode.on_error)
     marks.append(time.monotonic())
-    before = _memory()
+    before, cpu = _memory(), time.process_time()
     pack(made, found.root, taken, decode, out / "store")
     marks.append(time.monotonic())
+    cpu = time.process_time() - cpu
     parts = dict(zip(("manifest", "reader", "pack"), np.diff(marks).tolist(), strict=True))
-    return {**parts, "before": before, "memory": _memory()}
+    return {**parts, "cpu": cpu, "before": before, "memory": _memory()}
 
 
 def opened(out: Path) -> Figures:
@@ -88,28 +93,40 @@ def apart(work: Callable[..., Figures], *arguments: Any) -> Figures:
         return pool.apply(work, arguments)
 
 
+def compare(name: str, root: Path, folder: Path, rounds: int) -> Path:
+    """Prints every round and the medians; the folder of the last one."""
+    ratios = []
+    for round_ in range(rounds + 1):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        done: dict[str, Figures] = {}
+        for work in (plain, packed) if round_ % 2 else (packed, plain):
+            done[work.__name__] = apart(work, name, root, folder)
+        one, two = done["plain"], done["packed"]
+        ratios += [(one["plain"] / two["pack"], one["cpu"] / two["cpu"])] if round_ else []
+        print(
+            f"plain {one['plain']:.1f} s, {one['cpu']:.1f} CPU-s; packing {two['pack']:.1f} s,"
+            f" {two['cpu']:.1f} CPU-s; manifest {two['manifest']:.1f} s, reader and order"
+            f" {two['reader']:.1f} s; at most {two['memory']:.0f} MB, {two['before']:.0f} MB before packing",
+            flush=True,
+        )
+    clock, cpu = (100 * statistics.median(own) for own in zip(*ratios, strict=True))
+    print(f"packing at {clock:.0f} % of the plain speed by the clock, {cpu:.0f} % by CPU time (medians)")
+    return folder
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Writes, packs and prints."""
     parser = argparse.ArgumentParser(prog="python -m bench.packing", description=__doc__)
     parser.add_argument("name", choices=READERS)
     parser.add_argument("--folder", type=Path, help="for the temporary tree (default: the system's)")
+    parser.add_argument("--rounds", type=int, default=3, help="that count (default: %(default)s)")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         root = Path(folder) / "set"
         root.mkdir()
         print(f"written: {write(given.name, root):,} links")
-        for round_ in range(2):
-            out = Path(folder) / f"out{round_}"
-            out.mkdir()
-            plainly = apart(plain, given.name, root, out)["plain"]
-            made = apart(packed, given.name, root, out)
-            print(
-                f"plain reading and writing {plainly:.1f} s, packing {made['pack']:.1f} s:"
-                f" {100 * plainly / made['pack']:.0f} % of its speed; manifest {made['manifest']:.1f} s,"
-                f" reader and order {made['reader']:.1f} s; at most {made['memory']:.0f} MB,"
-                f" {made['before']:.0f} MB before packing",
-                flush=True,
-            )
+        out = compare(given.name, root, Path(folder) / "out", given.rounds)
         done = apart(opened, out)
         files = list((out / "store").iterdir())
         total = sum(path.stat().st_size for path in files)

@@ -272,7 +272,7 @@ def test_a_damaged_and_a_missing_picture_are_told_and_listed(mine: Path, tmp_pat
 
 
 def test_the_stage_decodes_footage_that_lies_elsewhere(
-    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
@@ -282,6 +282,9 @@ def test_the_stage_decodes_footage_that_lies_elsewhere(
     Path("params.yaml").write_text(yaml.safe_dump(content))
     (mine / "lobby" / "img1" / "000003.png").write_bytes(b"")
     index(["mine", str(mine)])
+    told = capsys.readouterr().out
+    assert f"camera 2: hall.mp4, {FRAMES} frames\n" in told
+    assert f"test: 2 people, {2 * 3 * FRAMES} boxes\n" in told
     run(decode.main, ["mine"])
     store = open_store(paths.tracklets("mine"))
     assert store.gallery()["query"].sum() == 6  # two people before three cameras

@@ -125,6 +125,23 @@ def test_nothing_in_the_project_holds_a_path_of_the_machine_but_the_local_file(f
             assert found == (path.name == "local.yaml"), path
 
 
+def test_the_video_layout_of_unreal_person_becomes_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = sets.unreal_video(tmp_path)
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    content = parameters({})
+    content["datasets"]["unreal"] = {"reader": "unreal_person", "root": "sets/unreal.json", "gap": 10}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    index(["unreal", str(root)])
+    call("decode", "unreal")
+    made = open_store(paths.tracklets("unreal"))
+    found = made.tracklets.sort_values(["identity", "camera"])
+    assert found[["identity", "camera", "length"]].to_numpy().tolist() == [[4, 2, 3], [4, 3, 1], [12, 2, 2]]
+    assert made.index["frame"].isin([9, 10, 100, 1, 5, 6]).all()
+
+
 def test_what_was_left_out_is_listed_among_the_metrics(finished: Path) -> None:
     listed = {name: json.loads((finished / paths.skipped(name)).read_text()) for name in ("unreal", *TARGETS)}
     (row,) = listed["duke"]["tracklets"]

@@ -24,6 +24,10 @@ from sttreid.data.videos import frames
 from sttreid.datasets import OnError
 from sttreid.errors import InputError
 
+Frame = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
+Lost = dict[int, tuple[str, str]]  # row in the store -> file, relative to the set's folder, and reason
+
 
 def decode_cameras(
     source: CameraFolder, height: int, width: int, folder: Path, on_error: OnError = "raise"
@@ -71,10 +75,6 @@ def arrange(detections: pd.DataFrame, gap: int | None) -> pd.DataFrame:
     goes_on = steps <= (math.inf if gap is None else gap)
     order["tracklet"] = (~goes_on).cumsum() - 1
     return order.drop(columns="rank")
-
-
-Frame = NDArray[np.uint8]
-Lost = dict[int, tuple[str, str]]  # row in the store -> file, relative to the set's folder, and reason
 
 
 def _crops(
@@ -149,9 +149,6 @@ def _skipped(rows: pd.DataFrame, lost: Lost) -> Skipped:
     return Skipped(
         pictures, [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
     )
-
-
-Box = tuple[float, float, float, float]
 
 
 def _boxes(rows: pd.DataFrame) -> dict[int, list[tuple[int, int, Box]]]:

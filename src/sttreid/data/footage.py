@@ -19,6 +19,7 @@ published sets.
 
 import configparser
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -53,7 +54,7 @@ def read_footage(folder: Path, dataset: Dataset, validation: Validation) -> Came
         InputError: there is no camera; a video has no tracks or tracks have no video; a file breaks a rule of
             its format or leads out of the folder; an identity is negative; there is nobody to test or train.
     """
-    cameras = _numbered(_cameras(folder))
+    cameras = _numbered(dict(sorted(_cameras(folder).items(), key=lambda pair: natural(pair[0]))))
     tables = []
     for place, camera in enumerate(cameras):
         table = read_tracks(camera.tracks, camera.frames, all_lines=False).assign(camera=camera.number)
@@ -72,8 +73,8 @@ def read_videos(folder: Path, dataset: Dataset, validation: Validation) -> Camer
     return read_cameras(folder) if dataset.reader == CAMERAS else read_footage(folder, dataset, validation)
 
 
-def _cameras(folder: Path) -> list[Camera]:
-    """All cameras by name, not yet numbered."""
+def _cameras(folder: Path) -> dict[str, Camera]:
+    """Name -> camera, not yet numbered."""
     if not folder.is_dir():
         raise InputError(f"{folder}: the folder of the footage does not exist")
     files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
@@ -91,9 +92,8 @@ def _cameras(folder: Path) -> list[Camera]:
             f"{folder}: looked for <camera>.mp4 with <camera>.txt, or <sequence>/{TRUTH},"
             f" found {_found(folder)}"
         )
-    made = [Camera(0, path, path.with_suffix(".txt"), count_frames(path)) for path in videos]
-    made += [_sequence(path) for path in sequences]
-    return [camera for _, camera in sorted(zip(stems, made, strict=True), key=lambda pair: natural(pair[0]))]
+    made = {path.stem: Camera(0, path, path.with_suffix(".txt"), count_frames(path)) for path in videos}
+    return made | {path.name: _sequence(path) for path in sequences}
 
 
 def _found(folder: Path) -> str:
@@ -138,19 +138,14 @@ def _seqinfo(path: Path) -> tuple[str, int]:
     return inside(str(path), section.get("imDir", "img1")).as_posix(), length
 
 
-def _numbered(cameras: list[Camera]) -> tuple[Camera, ...]:
+def _numbered(cameras: dict[str, Camera]) -> tuple[Camera, ...]:
     """By the numbers that all names end in, else by place."""
-    names = [_name(camera) for camera in cameras]
-    ends = [re.search(r"(?<!\d)\d{1,9}$", name, re.ASCII) for name in names]
+    ends = [re.search(r"(?<!\d)\d{1,9}$", name, re.ASCII) for name in cameras]
     numbers = [int(end.group()) for end in ends if end is not None]
     if len(set(numbers)) < len(cameras):
         numbers = list(range(1, len(cameras) + 1))
-    made = [Camera(n, c.video, c.tracks, c.frames) for n, c in zip(numbers, cameras, strict=True)]
+    made = [replace(camera, number=n) for n, camera in zip(numbers, cameras.values(), strict=True)]
     return tuple(sorted(made, key=lambda camera: camera.number))
-
-
-def _name(camera: Camera) -> str:
-    return camera.tracks.parent.parent.name if camera.tracks.name == "gt.txt" else camera.video.stem
 
 
 def _check_identities(path: Path, table: pd.DataFrame) -> None:

@@ -23,7 +23,7 @@ import yaml
 from sttreid.conversion import hint
 from sttreid.data.footage import read_videos
 from sttreid.data.published import READERS, read_published
-from sttreid.datasets import Dataset
+from sttreid.datasets import Dataset, Validation
 from sttreid.errors import InputError
 from sttreid.files import read_json, write_json, write_text
 from sttreid.params import load
@@ -181,6 +181,20 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return sorted(name for name in {**parts[0], **parts[1]} if parts[0].get(name) != parts[1].get(name))
 
 
+def _checked(dataset: Dataset, folder: Path, validation: Validation) -> Iterator[str]:
+    """Read a set and say what is worth knowing before it is decoded; InputError as its reader."""
+    if dataset.reader in READERS:
+        for sentence in read_published(dataset, folder, strict=False).mismatches:
+            yield f"OFF  {sentence}"
+        return
+    found = read_videos(folder, dataset, validation)
+    for camera in found.cameras:
+        yield f"camera {camera.number}: {camera.video.relative_to(folder)}, {camera.frames:,} frames"
+    people = found.detections.groupby("split")["identity"]
+    for split, count in people.nunique().items():
+        yield f"{split}: {count:,} people, {people.size()[split]:,} boxes"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Check a data set and write its manifest; InputError if it has none, or cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m sttreid.data.index", description=__doc__)
@@ -201,11 +215,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise InputError(f"{given.folder}: the folder of {given.name} must be there")
     folder = given.folder or place(given.name, dataset.root)
     content = take(folder)
-    if dataset.reader in READERS:
-        for sentence in read_published(dataset, folder, strict=False).mismatches:
-            print(f"OFF  {sentence}")
-    else:
-        read_videos(folder, dataset, params.decode.validation)
+    for sentence in _checked(dataset, folder, params.decode.validation):
+        print(sentence)
     if given.folder:
         remember(given.name, dataset.root, folder)
     write_json(dataset.root, content)

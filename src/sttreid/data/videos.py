@@ -4,6 +4,9 @@ Only one way of reading with decord 0.6.0 is trustworthy, and this module allows
 pass, one decoding thread, every frame in order, and ``fault_tol`` so small that the first frame which decord
 would repeat in place of a missing one raises. Random access returns neighbouring frames without a word for
 open-GOP H.264, HEVC and AVI files, and may hang for ever on videos that were cut without re-encoding.
+
+Pictures come upright: decord turns them by 90, 180 and 270 degrees as the file's display matrix asks for. It
+gets mirrored ones and other angles wrong without a word, so these are refused.
 """
 
 import re
@@ -38,8 +41,8 @@ def frames(path: Path, expected: int) -> Iterator[NDArray[np.uint8]]:
         [H, W, 3], RGB, each its own memory.
 
     Raises:
-        InputError: the file is missing, is no video, holds another number of frames, or a frame cannot be
-            decoded.
+        InputError: the file is missing, is no video, must be shown mirrored or turned by no multiple of 90
+            degrees, holds another number of frames, or a frame cannot be decoded.
     """
     reader = _open(path)
     if len(reader) != expected:
@@ -49,20 +52,8 @@ def frames(path: Path, expected: int) -> Iterator[NDArray[np.uint8]]:
 
 
 def count_frames(path: Path) -> int:
-    """How many frames a video says that it holds; none is decoded but the first one.
-
-    Raises:
-        InputError: the file is missing, is no video, or must be shown mirrored or turned by no multiple of 90
-            degrees, which decord would get wrong. (It does turn by 90, 180 and 270.)
-    """
-    frames = len(_open(path))
-    matrix = _display_matrix(path)
-    if matrix is not None and not _turns(matrix):
-        raise InputError(
-            f"{path}: the video must be shown upright or turned by 90, 180 or 270 degrees, but it is mirrored"
-            f" or turned by another angle (display matrix {matrix}): re-encode it"
-        )
-    return frames
+    """How many frames a video says that it holds; InputError if :func:`frames` would not open it."""
+    return len(_open(path))
 
 
 Matrix = tuple[float, float, float, float]
@@ -90,9 +81,16 @@ def _open(path: Path) -> decord.VideoReader:
     if not path.is_file():
         raise InputError(f"{path}: the video is missing")
     try:
-        return decord.VideoReader(str(path), num_threads=1, fault_tol=FAULT_TOLERANCE)
+        reader = decord.VideoReader(str(path), num_threads=1, fault_tol=FAULT_TOLERANCE)
     except FAILURES as error:
         raise InputError(f"{path}: cannot be opened as a video ({_reason(error)})") from error
+    matrix = _display_matrix(path)
+    if matrix is not None and not _turns(matrix):
+        raise InputError(
+            f"{path}: the video must be shown upright or turned by 90, 180 or 270 degrees, but it is mirrored"
+            f" or turned by another angle (display matrix {matrix}): re-encode it"
+        )
+    return reader
 
 
 def _next(reader: decord.VideoReader, path: Path, number: int, expected: int) -> NDArray[np.uint8]:
