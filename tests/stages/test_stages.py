@@ -30,6 +30,7 @@ ORDER = [
     ("cross_domain",),
     ("configs",),
     *(("ablate", variant, SEED) for variant in VARIANTS),
+    ("picture",),
     ("report",),
 ]
 
@@ -57,6 +58,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ablation.scratch.steps": 2,
         "ablation.scratch.warmup": 1,
         "pretrain.looks": 1,
+        "picture.right": "full",  # for which the fine-tuned model stands
+        "picture.tracklets": 2,
+        "picture.points": 4,
     }
     content = parameters(values)
     content["ablation"]["variants"] = {name: content["ablation"]["variants"][name] for name in VARIANTS}
@@ -94,7 +98,7 @@ def test_a_second_run_gives_the_same_bytes(workplace: Path) -> None:
         call(*words)
     after = digests(workplace)
     assert after == before
-    assert len([name for name in after if name.endswith(".pt")]) == 4
+    assert len([name for name in after if name.endswith(".pt")]) == 4 + len(VARIANTS)
 
 
 def test_metrics_name_protocol_and_counts(finished: Path) -> None:
