@@ -59,8 +59,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ablation.scratch.warmup": 1,
         "pretrain.looks": 1,
         "picture.right": "full",  # for which the fine-tuned model stands
-        "picture.tracklets": 2,
-        "picture.points": 4,
     }
     content = parameters(values)
     content["ablation"]["variants"] = {name: content["ablation"]["variants"][name] for name in VARIANTS}
