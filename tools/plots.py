@@ -1,7 +1,7 @@
 """`dvc plots show` and `dvc plots diff` as a page that needs no network: `python tools/plots.py show`.
 
-DVC's own page loads Vega from the internet. Here a template that holds Vega is written where DVC keeps what is
-temporary, and given to the command; further arguments are the command's own.
+DVC's own page loads Vega from the internet. Here a template that holds Vega is written where DVC keeps what
+is temporary, and given to the command; further arguments are the command's own.
 """
 
 import subprocess

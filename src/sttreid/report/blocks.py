@@ -75,9 +75,8 @@ def html(markdown: str, title: str) -> Markup:
         title: of the section, which names its tables for screen readers.
     """
     # what belongs together is not torn apart at the end of a line
-    markdown = re.sub(r" \[([^\],]+), ([^\]]+)\]( /)?", r"\u00a0[\1,\u00a0\2]\3", markdown).replace(
-        "] /", "]\u00a0/"
-    )
+    kept = "\u00a0[\\1,\u00a0\\2]\\3"
+    markdown = re.sub(r" \[([^\],]+), ([^\]]+)\]( /)?", kept, markdown).replace("] /", "]\u00a0/")
     text = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
     name = escape(title, quote=True)
     opened = f'<div class="scroll" role="region" tabindex="0" aria-label="Table: {name}"><table>'
