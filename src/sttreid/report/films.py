@@ -196,12 +196,13 @@ def _bars(rows: pd.DataFrame, wide: int, start: int, kind: str) -> str:
     parts = [f'<path d="M0 {start + BAR / 2}H{wide * len(rows)}" class="even"/>']
     for place, (even, heads) in enumerate(zip(rows["even"], rows["heads"], strict=True)):
         tall = BAR * min(even, 2) / 2
-        box = f'x="{wide * place + 3}" y="{start + BAR - tall:.1f}" width="{wide - 6}" height="{tall:.1f}"'
-        parts.append(f'<rect {box} class="{kind}"/>')
+        left, across = f"{wide * (place + 0.1):.1f}", f"{0.8 * wide:.1f}"
+        top = start + BAR - tall
+        parts.append(f'<rect x="{left}" y="{top:.1f}" width="{across}" height="{tall:.1f}" class="{kind}"/>')
         for row, share in enumerate(heads):
             y = start + BAR + TEXT + 1 + HEAD * row
-            cell = f'x="{wide * place + 1}" y="{y}" width="{wide - 2}" height="{HEAD - 1}"'
-            parts.append(f'<rect {cell} class="{kind}" fill-opacity="{min(share, 1):.2f}"/>')
+            cell = f'<rect x="{left}" y="{y}" width="{across}" height="{HEAD - 1}"'
+            parts.append(f'{cell} class="{kind}" fill-opacity="{min(share, 1):.2f}"/>')
     return "".join(parts)
 
 
