@@ -1,17 +1,18 @@
-"""Stage ``report``: all results -> metrics/ablation.json, plot tables, the figure, report.md and the page."""
+"""Stage ``report``: all results -> metrics/ablation.json, plot tables, figures, report.md and the page."""
 
 import itertools
 
 import pandas as pd
 
 from sttreid import paths
-from sttreid.files import read_json, read_table, write_json, write_text
+from sttreid.files import read_json, read_table, write_bytes, write_json, write_text
 from sttreid.params import Ablation, Picture, Simulate, run
 from sttreid.report import plots, summary
 from sttreid.report.evidence import evidence
 from sttreid.report.figure import figure
 from sttreid.report.films import Pictures
 from sttreid.report.page import Findings, report
+from sttreid.report.poster import poster
 from sttreid.report.site import site
 
 TABLES = ("frames", "patches", "lists", "maps", "strips")
@@ -64,6 +65,7 @@ def _write(found: Findings, histories: dict[str, pd.DataFrame], pictures: Pictur
     content = summary.ablation(protocol, found.arms, found.arms_known, found.fitted)
     picture, page = figure(found.cross, found.arms, found.targets, found.fitted), report(found)
     bars, whole = plots.ablation(found.arms), site(found, histories, pictures)
+    attention = poster(pictures)
     write_json(paths.METRICS / "ablation.json", content)
     write_text(paths.METRICS / "plots" / "ablation.tsv", plots.text(plots.wide(bars)))
     folder = paths.METRICS / "plots" / "training"
@@ -74,6 +76,7 @@ def _write(found: Findings, histories: dict[str, pd.DataFrame], pictures: Pictur
             path.unlink()
     write_text(paths.METRICS / "results.svg", picture)
     write_text(paths.METRICS / "report.md", page)
+    write_bytes(paths.METRICS / "attention.jpg", attention)
     write_text(paths.METRICS / "report" / "index.html", whole)
 
 
