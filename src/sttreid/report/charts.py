@@ -81,7 +81,7 @@ def lines(
 ) -> str:
     """One line a name, with the columns name, x and y; ``points`` marks each measurement.
 
-    A column ``group`` with two values dashes the lines of the second.
+    A column ``group`` with two values dashes the lines of the second; the caption must say which that is.
     """
     names = list(table["name"].unique())
     stroke = alt.Legend(symbolType="stroke", symbolSize=200)
@@ -94,9 +94,8 @@ def lines(
     )
     if "group" in table:
         groups = list(table["group"].unique())
-        plain = alt.Legend(symbolType="stroke", symbolSize=200)
         scale = alt.Scale(domain=groups, range=cycled(DASHES, groups))
-        dash = alt.StrokeDash("group:N", sort=groups, title=None, legend=plain, scale=scale)
+        dash = alt.StrokeDash("group:N", sort=groups, legend=None, scale=scale)
     base = alt.Chart(table).encode(
         x=alt.X(f"{x}:Q", title=titles[0], axis=alt.Axis(format="d", tickMinStep=1), scale=_fit()),
         y=alt.Y(f"{y}:Q", title=titles[1], axis=SHARE if share else alt.Axis()),
