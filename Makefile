@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # stages and tests pin their own threads; several processes of many threads each would slow each other down
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: repro test lint format install data verify sheets clean
+.PHONY: repro test lint format install plots data verify sheets clean
 
 repro: install
 ifeq ($(PROFILE),)
@@ -33,6 +33,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
+
+# DVC's own plots as a page that needs no network: dvc_plots/index.html.
+plots: install
+	python tools/plots.py show
 
 # For maintainers: render the target sets anew (their bytes only change with a new version of the benchmark).
 data: install

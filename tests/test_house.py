@@ -45,8 +45,9 @@ ALLOWED = {
     "model": set(),
     "training": {"data", "model"},
     "retrieval": {"data", "model"},
+    "pictures": {"data", "model", "retrieval"},
     "report": set(),
-    "stages": {"simulate", "data", "model", "training", "retrieval", "report"},
+    "stages": {"simulate", "data", "model", "training", "retrieval", "pictures", "report"},
 }
 
 

@@ -78,7 +78,7 @@ def ran(output: str) -> list[str]:
 def test_stage_instances_are_the_expected_ones() -> None:
     names = call(ROOT, "dvc", "stage", "list", "--name-only").split()
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    expected = {"simulate", "compare", "cross_domain", "configs", "report"}
+    expected = {"simulate", "compare", "cross_domain", "configs", "picture", "report"}
     expected |= {f"decode@{name}" for name in params["datasets"]}
     for seed in params["seeds"]:
         expected |= {f"pretrain@{seed}", f"evaluate@{seed}"}
@@ -102,6 +102,8 @@ def test_the_committed_metrics_are_those_of_the_lock() -> None:
     for stage in ("compare", "cross_domain", "report"):
         for out in lock[stage]["outs"]:
             path = ROOT / out["path"]
+            if out["path"].startswith("metrics/report/"):  # too large for git, in DVC's cache alone
+                continue
             assert path.exists(), f"{path} is in dvc.lock but not in the tree"
             if path.is_file():
                 assert hashlib.md5(path.read_bytes()).hexdigest() == out["md5"], path

@@ -222,6 +222,23 @@ class Ablation:
 
 
 @dataclass(frozen=True, config=CONFIG)
+class Picture:
+    """What the report shows of the networks: whose attention, how many tracklets, lists and points."""
+
+    left: Name
+    right: Name
+    tracklets: Count
+    failures: Count
+    samples: Whole
+    answers: Count
+    frames: Count
+    height: Count
+    points: Annotated[int, Field(ge=4)]
+    perplexity: Positive
+    seed: Whole
+
+
+@dataclass(frozen=True, config=CONFIG)
 class Params:
     """The whole of params.yaml."""
 
@@ -239,6 +256,7 @@ class Params:
     evaluate: Evaluate
     compute: Compute
     ablation: Ablation
+    picture: Picture
     benchmark: Benchmark
     domains: dict[Name, Domain]
     seeds: list[Whole]
@@ -304,6 +322,8 @@ def _check_names(params: Params, path: Path) -> None:
     for key, name, known in (
         *((f"targets.{i}", target, datasets) for i, target in enumerate(params.targets)),
         ("ablation.source", params.ablation.source, params.targets),
+        ("picture.left", params.picture.left, list(params.ablation.variants)),
+        ("picture.right", params.picture.right, list(params.ablation.variants)),
         ("simulate.domain", params.simulate.domain, domains),
         ("simulate.domain", params.simulate.domain, datasets),
     ):

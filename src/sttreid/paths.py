@@ -62,9 +62,19 @@ def cell_queries(variant: str, seed: int) -> Path:
     return ARTIFACTS / "results" / "ablation" / f"{variant}-{seed}.parquet"
 
 
+def cell_model(variant: str, seed: int) -> Path:
+    """Weights of one ablation cell; empty where the fine-tuned model stands for the cell."""
+    return ARTIFACTS / "models" / "ablation" / f"{variant}-{seed}.pt"
+
+
 def cell_history(variant: str, seed: int) -> Path:
     """The history of one ablation cell."""
     return ARTIFACTS / "history" / "ablation" / f"{variant}-{seed}.tsv"
+
+
+def picture(table: str) -> Path:
+    """One table of what the report shows of the networks: frames, patches, lists, maps or strips."""
+    return ARTIFACTS / "pictures" / f"{table}.parquet"
 
 
 def scratch(stage: str) -> Path:

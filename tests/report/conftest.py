@@ -1,12 +1,17 @@
 """Results as the stages write them, with numbers that can be checked by head, and the queries behind them."""
 
+import io
 from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from sttreid.report.evidence import evidence
+from sttreid.report.films import Pictures
+from sttreid.report.page import Findings
+from sttreid.report.site import site
 from sttreid.report.summary import arms, matrix
 from sttreid.retrieval.protocol import Protocol
 
@@ -184,3 +189,172 @@ def domains():
             "station": {"unreal": 0.02},
         },
     }
+
+
+@pytest.fixture
+def found(domains, asked, cross, ablated):
+    """Results and cells -> what the page tells of."""
+
+    def findings(results, cells):
+        (table, known), (arms, arms_known) = cross(results), ablated(cells)
+        return Findings(
+            protocol=results[0]["protocol"],
+            targets=TARGETS,
+            synthetic="unreal",
+            cross=table,
+            cross_queries=asked(results),
+            cross_known=known,
+            arms=arms,
+            arms_known=arms_known,
+            source="campus",
+            reused=sorted({cell["variant"] for cell in cells if cell["reuses"]}),
+            fitted=0.95,
+            domains=domains,
+        )
+
+    return findings
+
+
+def jpeg(count, level=120):
+    content = io.BytesIO()
+    Image.new("RGB", (4 * count, 8), (level, 60, 60)).save(content, "JPEG")
+    return content.getvalue()
+
+
+def attention():
+    """Two tracklets of a clip of two frames: "vanilla" looks at the visible one, "spatial" at both alike."""
+    rows = []
+    for variant, weights, token in (("vanilla", (0.6, 0.2), 0.2), ("spatial", (0.45, 0.45), 0.1)):
+        for tracklet in (7, 8):
+            for place, weight in enumerate(weights):
+                columns = {
+                    "tracklet": tracklet,
+                    "identity": 30 + tracklet,
+                    "place": place,
+                    "clip": 0,
+                    "times": 1,
+                }
+                values = {
+                    "weight": weight,
+                    "heads": [weight / 2, weight * 1.5],
+                    "token": token,
+                    "entropy": 0.9,
+                }
+                rows.append(
+                    {"variant": variant, **columns, **values, "visibility": 1.0 - 0.6 * place, "seed": 0}
+                )
+    return pd.DataFrame(rows)
+
+
+def strip(dataset, tracklet, clip, frames, kind):
+    place = {
+        "dataset": dataset,
+        "tracklet": tracklet,
+        "clip": clip,
+        "frames": frames,
+        "width": 4,
+        "height": 8,
+    }
+    return place | {"jpeg": jpeg(frames, 10 * tracklet), "kind": kind, "seed": 0}
+
+
+def answers(dataset):
+    """Query 1 finds tracklets 2 and 3, wrong ones, and at rank 9 the right tracklet 4."""
+    query = {
+        "query_identity": 5,
+        "query_camera": 2,
+        "query_ap": 1 / 9,
+        "query_first_hit": 9,
+        "query_length": 6,
+    }
+    rest = {"query": 1, "query_visibility": 0.5, "kind": "hardest", "dataset": dataset, "seed": 0}
+    return [
+        {
+            "tracklet": t,
+            "identity": i,
+            "camera": 3,
+            "rank": r,
+            "distance": r / 10,
+            "right": i == 5,
+            **query,
+            **rest,
+        }
+        for t, i, r in ((2, 6, 1), (3, 7, 2), (4, 5, 9))
+    ]
+
+
+@pytest.fixture
+def pictures():
+    """What the stage picture gives, small enough to be read."""
+    patches = [
+        {
+            "variant": v,
+            "tracklet": t,
+            "place": p,
+            "row": r,
+            "column": c,
+            "weight": (0.6 if r == c == 0 else 0.1),
+        }
+        for v in ("vanilla", "spatial")
+        for t in (7, 8)
+        for p in range(2)
+        for r in range(2)
+        for c in range(2)
+    ]
+    maps = [
+        {
+            "model": m,
+            "dataset": d,
+            "tracklet": t,
+            "identity": t,
+            "camera": 1,
+            "x": t / 3 - 1,
+            "y": 0.5,
+            "own": 0.25,
+        }
+        for m in ("unreal", "campus")
+        for d in (*TARGETS, "unreal")
+        for t in range(3)
+    ]
+    clips = [strip("campus", t, 0, 2, "clip") for t in (8, 7)]
+    films = [strip(d, t, -1, 2, "list") for d in TARGETS for t in (1, 2, 3, 4)]
+    return Pictures(
+        left="vanilla",
+        right="spatial",
+        frames=attention(),
+        patches=pd.DataFrame(patches),
+        lists=pd.DataFrame([row for dataset in TARGETS for row in answers(dataset)]),
+        maps=pd.DataFrame(maps),
+        strips=pd.DataFrame(clips + films),
+    )
+
+
+@pytest.fixture
+def histories():
+    """Training histories of two runs and two arms, looked at twice; the CNN has no attention."""
+
+    def history(entropy):
+        table = pd.DataFrame({"step": np.arange(1, 11), "loss": np.linspace(9, 3, 10)})
+        for column, values in (("train_rank1", (0.5, 0.9)), ("validation_rank1", (0.3, 0.6))):
+            table[column] = np.nan
+            table.loc[[4, 9], column] = values
+        if entropy:
+            table["attention_entropy"] = np.nan
+            table.loc[[4, 9], "attention_entropy"] = (1.2, 1.4)
+        return table
+
+    named = ("unreal-0", "campus-0", "ablation-vanilla-0", "ablation-cnn-0")
+    return {name: history("cnn" not in name) for name in named}
+
+
+BUILT = []
+
+
+@pytest.fixture
+def whole(request):
+    """The page of two seeds, drawn once."""
+    if not BUILT:
+        names = ("found", "results", "cells", "histories", "pictures")
+        found, results, cells, histories, pictures = map(request.getfixturevalue, names)
+        BUILT.append(site(found(results, cells), histories, pictures))
+    return BUILT[0]

@@ -4,7 +4,7 @@ import pytest
 
 from sttreid.errors import InputError
 from sttreid.report.breakdown import breakdown_table
-from sttreid.report.page import Findings, report
+from sttreid.report.page import report
 from sttreid.report.summary import shifts
 from sttreid.report.tables import (
     ablation_table,
@@ -17,30 +17,6 @@ from sttreid.report.tables import (
 )
 
 TARGETS = ["campus", "winter", "station"]
-
-
-@pytest.fixture
-def found(domains, asked, cross, ablated):
-    """Results and cells -> what the page tells of."""
-
-    def findings(results, cells):
-        (table, known), (arms, arms_known) = cross(results), ablated(cells)
-        return Findings(
-            protocol=results[0]["protocol"],
-            targets=TARGETS,
-            synthetic="unreal",
-            cross=table,
-            cross_queries=asked(results),
-            cross_known=known,
-            arms=arms,
-            arms_known=arms_known,
-            source="campus",
-            reused=sorted({cell["variant"] for cell in cells if cell["reuses"]}),
-            fitted=0.95,
-            domains=domains,
-        )
-
-    return findings
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 
 from bench import power
@@ -30,6 +31,7 @@ ORDER = [
     ("cross_domain",),
     ("configs",),
     *(("ablate", variant, SEED) for variant in VARIANTS),
+    ("picture",),
     ("report",),
 ]
 
@@ -57,6 +59,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ablation.scratch.steps": 2,
         "ablation.scratch.warmup": 1,
         "pretrain.looks": 1,
+        "picture.right": "full",  # for which the fine-tuned model stands
     }
     content = parameters(values)
     content["ablation"]["variants"] = {name: content["ablation"]["variants"][name] for name in VARIANTS}
@@ -94,7 +97,7 @@ def test_a_second_run_gives_the_same_bytes(workplace: Path) -> None:
         call(*words)
     after = digests(workplace)
     assert after == before
-    assert len([name for name in after if name.endswith(".pt")]) == 4
+    assert len([name for name in after if name.endswith(".pt")]) == 4 + len(VARIANTS)
 
 
 def test_metrics_name_protocol_and_counts(finished: Path) -> None:
@@ -230,6 +233,49 @@ def test_cut_queries_stop_the_average(workplace: Path) -> None:
     path = paths.cross_queries(0)
     path.write_bytes(path.read_bytes()[:-100])
     assert f"{path}: must be a Parquet table" in fails("cross_domain")
+
+
+def test_the_page_shows_what_the_pictures_hold(finished: Path) -> None:
+    page = (finished / "metrics/report/index.html").read_text()
+    lists = pd.read_parquet(finished / paths.picture("lists"))
+    assert page.count('<figure class="ranked">') == lists.groupby(["dataset", "kind", "query"]).ngroups
+    strips = pd.read_parquet(finished / paths.picture("strips"))
+    assert page.count('<svg class="clip"') == (strips["kind"] == "clip").sum()
+    frames = pd.read_parquet(finished / paths.picture("frames"))
+    assert set(frames["variant"]) == {"vanilla", "full"}
+
+
+def test_lists_find_what_the_evaluation_found(finished: Path) -> None:
+    lists = pd.read_parquet(finished / paths.picture("lists"))
+    queries = pd.read_parquet(finished / paths.cross_queries(0))
+    own = queries[queries["source"] == queries["target"]].set_index(["target", "query"])
+    for (dataset, _, query), rows in lists.groupby(["dataset", "kind", "query"]):
+        first = own.loc[(dataset, query)]
+        assert rows.loc[rows["right"], "rank"].min() == first["first_hit"]
+        best = rows[rows["rank"] == first["first_hit"]].iloc[0]
+        assert best["distance"] == pytest.approx(first["best_match_distance"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("left", "cnn", "the variant cnn must have model.stt"),
+        ("right", "none", "picture.right must be one of cnn, full, vanilla, got 'none'"),
+    ],
+)
+def test_pictures_need_variants_with_transformers(workplace: Path, key: str, value: str, words: str) -> None:
+    content = yaml.safe_load((workplace / "params.yaml").read_text())
+    content["picture"][key] = value
+    (workplace / "params.yaml").write_text(yaml.safe_dump(content))
+    assert words in fails("picture")
+
+
+def test_pictures_need_clips_of_one_length(workplace: Path) -> None:
+    content = torch.load(paths.cell_model("vanilla", 0), weights_only=True)
+    content["frames"] = 3
+    content["state"]["temporal.positions"] = torch.zeros(1, 3, content["model"]["width"])
+    torch.save(content, paths.cell_model("vanilla", 0))
+    assert "vanilla and full must have the same clip.frames, got [2, 3]" in fails("picture")
 
 
 def test_diverged_training_names_step_and_term(workplace: Path) -> None:

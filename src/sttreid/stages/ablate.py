@@ -10,9 +10,9 @@ from sttreid import machine, paths
 from sttreid.cells import Cell, composition
 from sttreid.conversion import parse
 from sttreid.data.store import Store, open_store
-from sttreid.files import read_json, write_json, write_table, write_text
+from sttreid.files import read_json, write_bytes, write_json, write_table, write_text
 from sttreid.model.network import Network
-from sttreid.model.weights import transfer
+from sttreid.model.weights import save, transfer
 from sttreid.params import Schedule, run
 from sttreid.retrieval.accuracy import queries, rules, score_network
 from sttreid.retrieval.embedding import embed_tracklets
@@ -56,6 +56,9 @@ def main(variant: str, seed: int) -> None:
                 queries(score, stores[target]).assign(target=target) for target, score in scores.items()
             ]
             table = pd.concat(tables, ignore_index=True).assign(variant=variant, seed=seed)
+            save(network, cell.model, paths.cell_model(variant, seed))
+        else:  # a declared output must be there
+            write_bytes(paths.cell_model(variant, seed), b"")
         write_json(paths.cell_result(variant, seed), result)
         write_table(paths.cell_queries(variant, seed), table)
         write_text(paths.cell_history(variant, seed), text)

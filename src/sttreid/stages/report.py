@@ -1,19 +1,26 @@
-"""Stage ``report``: all results -> metrics/ablation.json, plot tables, the figure and metrics/report.md."""
+"""Stage ``report``: all results -> metrics/ablation.json, plot tables, figures, report.md and the page."""
 
 import itertools
 
 import pandas as pd
 
 from sttreid import paths
-from sttreid.files import read_json, read_table, write_json, write_text
-from sttreid.params import Ablation, Simulate, run
+from sttreid.files import read_json, read_table, write_bytes, write_json, write_text
+from sttreid.params import Ablation, Picture, Simulate, run
 from sttreid.report import plots, summary
 from sttreid.report.evidence import evidence
 from sttreid.report.figure import figure
+from sttreid.report.films import Pictures
 from sttreid.report.page import Findings, report
+from sttreid.report.poster import poster
+from sttreid.report.site import site
+
+TABLES = ("frames", "patches", "lists", "maps", "strips")
 
 
-def main(simulate: Simulate, targets: list[str], seeds: list[int], ablation: Ablation) -> None:
+def main(
+    simulate: Simulate, targets: list[str], seeds: list[int], ablation: Ablation, picture: Picture
+) -> None:
     """Cells and seeds are named by params, never found by a search: leftovers of older runs are not read."""
     results = [read_json(paths.cross_result(seed)) for seed in seeds]
     queries = pd.concat([read_table(paths.cross_queries(seed)) for seed in seeds], ignore_index=True)
@@ -48,14 +55,16 @@ def main(simulate: Simulate, targets: list[str], seeds: list[int], ablation: Abl
         fitted=ablation.fitted,
         domains=read_json(paths.METRICS / "domains.json"),
     )
-    _write(found, histories)
+    tables = {name: read_table(paths.picture(name)) for name in TABLES}
+    _write(found, histories, Pictures(picture.left, picture.right, **tables))
 
 
-def _write(found: Findings, histories: dict[str, pd.DataFrame]) -> None:
+def _write(found: Findings, histories: dict[str, pd.DataFrame], pictures: Pictures) -> None:
     """All files are computed before the first is written: a failure leaves the last good ones together."""
     content = summary.ablation(summary.names(found.protocol), found.arms, found.arms_known, found.fitted)
     picture, page = figure(found.cross, found.arms, found.targets, found.fitted), report(found)
-    bars = plots.ablation(found.arms)
+    bars, whole = plots.ablation(found.arms), site(found, histories, pictures)
+    attention = poster(pictures)
     write_json(paths.METRICS / "ablation.json", content)
     write_text(paths.METRICS / "plots" / "ablation.tsv", plots.text(plots.wide(bars)))
     folder = paths.METRICS / "plots" / "training"
@@ -66,6 +75,8 @@ def _write(found: Findings, histories: dict[str, pd.DataFrame]) -> None:
             path.unlink()
     write_text(paths.METRICS / "results.svg", picture)
     write_text(paths.METRICS / "report.md", page)
+    write_bytes(paths.METRICS / "attention.jpg", attention)
+    write_text(paths.METRICS / "report" / "index.html", whole)
 
 
 if __name__ == "__main__":

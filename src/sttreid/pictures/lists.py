@@ -1,0 +1,80 @@
+"""Ranked lists: what a query finds, nearest first, by the rules of the protocol that scored it."""
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sttreid.params import Evaluate
+from sttreid.retrieval.accuracy import rules, sides
+from sttreid.retrieval.labels import pair
+from sttreid.retrieval.rerank import rerank
+
+
+def hardest(queries: pd.DataFrame, count: int) -> list[int]:
+    """The queries with the lowest average precision, at most one an identity, who must not fill a page.
+
+    Args:
+        queries: per-query results of one model on one data set, with query, identity and ap.
+        count: how many at most.
+    """
+    counted = queries[queries["ap"].notna()].sort_values(["ap", "query"], kind="stable")
+    return [int(query) for query in counted.drop_duplicates("identity")["query"].head(count)]
+
+
+def evenly(queries: pd.DataFrame, count: int) -> list[int]:
+    """Queries at even steps from the lowest to the highest average precision: failures are not all."""
+    counted = queries[queries["ap"].notna()].sort_values(["ap", "query"], kind="stable")["query"].to_numpy()
+    count = min(count, len(counted))
+    steps = (2 * np.arange(count) + 1) * len(counted) // (2 * max(count, 1))
+    return [int(query) for query in counted[steps]]
+
+
+def nearest(
+    features: Tensor, gallery: pd.DataFrame, settings: Evaluate, asked: list[int], count: int
+) -> pd.DataFrame:
+    """The nearest answers of some queries, and the first right one where it comes later.
+
+    Args:
+        features: [G, D] rows of length 1, of the gallery.
+        gallery: G rows of :meth:`sttreid.data.store.Store.gallery`.
+        settings: protocol and re-ranking.
+        asked: tracklets that ask.
+        count: answers of a list.
+
+    Returns:
+        One row an answer: query, rank (from 1), tracklet, identity, camera, distance (cosine, or re-ranked)
+        and right. At equal distances wrong answers rank first.
+    """
+    query, labels = sides(gallery)
+    number = gallery["tracklet"].to_numpy()
+    rows = np.array([np.flatnonzero(number[labels.query] == one)[0] for one in asked], np.int64)
+    distances = _distances(features, labels.query, settings, rows)
+    pairs = pair(query, labels, rules(settings))
+    tables = []
+    for row, line in zip(rows, distances, strict=True):
+        own = pairs.kin_query == row
+        right, allowed = np.zeros(len(gallery), bool), np.zeros(len(gallery), bool)
+        allowed[pairs.answers] = (not pairs.same_camera) | (pairs.answer_camera != query.camera[row])
+        allowed[pairs.answers[pairs.kin[own & ~pairs.matching]]] = False
+        right[pairs.answers[pairs.kin[own & pairs.matching]]] = True
+        order = np.lexsort((number, right, line))
+        order = order[allowed[order]]
+        ranks = np.arange(1, len(order) + 1)
+        shown = (ranks <= count) | (np.cumsum(right[order]) * right[order] == 1)
+        found = gallery.iloc[order[shown]][["tracklet", "identity", "camera"]].reset_index(drop=True)
+        told = {"rank": ranks[shown], "distance": line[order[shown]], "right": right[order[shown]]}
+        tables.append(found.assign(query=number[labels.query][row], **told))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _distances(
+    features: Tensor, queries: NDArray[np.bool_], settings: Evaluate, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """[len(rows), G] as the evaluation ranks by."""
+    asked, again = features[torch.from_numpy(queries)], settings.rerank
+    if again.use:
+        return np.asarray(rerank(asked, features, again.k1, again.k2, again.weight), np.float64)[rows]
+    cosines: NDArray[np.float64] = (asked[torch.from_numpy(rows)].double() @ features.double().T).numpy()
+    return 1 - cosines

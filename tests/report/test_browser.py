@@ -1,0 +1,130 @@
+"""The page in a real Chromium: no error, no request, no sideways scrolling, in both schemes and widths."""
+
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from tests.tiny import ROOT
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason=f"no browser is installed (none of {', '.join(NAMES)}): apt-get install chromium"
+)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """One headless Chromium for all tests."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@contextmanager
+def opened(browser, path, **settings):
+    """The page at a path, with what was requested and complained of while it loaded."""
+    context = browser.new_context(**settings)
+    page = context.new_page()
+    page.requests, page.complaints = [], []
+    page.on("request", lambda request: page.requests.append(request.url))
+    page.on("console", lambda message: page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.goto(path.as_uri(), wait_until="load")
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def path(whole, tmp_path):
+    """The page as a file."""
+    path = tmp_path / "index.html"
+    path.write_text(whole, encoding="utf-8")
+    return path
+
+
+def outside(requests, path):
+    return [url for url in requests if url != path.as_uri() and not url.startswith(("data:", "blob:"))]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_loads_alone_and_fits(browser, path, width, scheme):
+    with opened(browser, path, viewport={"width": width, "height": 844}, color_scheme=scheme) as page:
+        assert not page.complaints
+        assert not outside(page.requests, path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        sizes = page.evaluate(
+            "[...document.images].map(i => [i.complete, i.naturalWidth, i.naturalHeight, i.alt])"
+        )
+        assert sizes
+        assert all(done and w > 0 and h > 0 and words for done, w, h, words in sizes)
+
+
+def test_a_scheme_changes_paper_and_ink_which_stay_readable(browser, path):
+    measure = """() => {
+      const light = (colour) => {
+        const parts = colour.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255);
+        const [r, g, b] = parts.map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const paper = getComputedStyle(document.body).backgroundColor;
+      const names = ["body", ".scope", "a", "th", ".right b", ".wrong b", ".role-axis-title text"];
+      const inks = names.map((name) => {
+        const style = getComputedStyle(document.querySelector(name));
+        return name.endsWith("text") ? style.fill : style.color;
+      });
+      return inks.map((ink) => {
+        const [low, high] = [light(ink), light(paper)].sort((a, b) => a - b);
+        return (high + 0.05) / (low + 0.05);
+      }).concat(light(paper));
+    }"""
+    papers = []
+    for scheme in ("light", "dark"):
+        with opened(browser, path, color_scheme=scheme) as page:
+            *contrasts, paper = page.evaluate(measure)
+            assert min(contrasts) >= 4.5  # WCAG 2.2, 1.4.3
+            papers.append(paper)
+    assert papers[0] > 0.9 > 0.1 > papers[1]
+
+
+def test_links_lead_somewhere_and_the_keyboard_gets_there(browser, path):
+    with opened(browser, path) as page:
+        names = page.evaluate("[...document.links].map(a => a.getAttribute('href').slice(1))")
+        assert names
+        assert page.evaluate("(names) => names.every(n => document.getElementById(n))", names)
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.keyboard.press("Enter")
+        assert page.evaluate("location.hash") == "#main"
+        scrolling = "[...document.querySelectorAll('.scroll')].every(d => d.tabIndex === 0)"
+        assert page.evaluate(scrolling)
+
+
+def test_wide_tables_scroll_in_themselves_on_a_phone(browser, path):
+    with opened(browser, path, viewport={"width": 390, "height": 844}) as page:
+        wide = page.evaluate(
+            "[...document.querySelectorAll('.scroll')].filter(d => d.scrollWidth > d.clientWidth).length"
+        )
+        assert wide > 0
+
+
+def test_dvc_s_plots_are_drawn_without_a_network(browser, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "tools/plots.py", "show", "-o", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    path = tmp_path / "index.html"
+    with opened(browser, path, offline=True) as page:
+        page.wait_for_selector(".vega-embed canvas, .vega-embed svg")
+        assert not outside(page.requests, path)
+        assert page.locator(".vega-embed").count() >= 5
+        assert not [words for words in page.complaints if "error" in words.lower()]
