@@ -4,9 +4,9 @@ from sttreid.report.blocks import Section, chart, html
 from sttreid.report.tables import markdown
 
 
-def test_a_table_has_a_caption_scopes_and_a_region_that_scrolls():
+def test_a_table_has_a_caption_scopes_and_a_group_that_scrolls():
     text = html(markdown(["name", "R-1"], [["one", "1.0"], ["two", "2.0"]]), "Some <table>")
-    assert '<div class="scroll" role="region" tabindex="0" aria-label="Table: Some &lt;table&gt;">' in text
+    assert '<div class="scroll" role="group" tabindex="0" aria-label="Table: Some &lt;table&gt;">' in text
     assert '<caption class="unseen">Some &lt;table&gt;</caption>' in text
     assert text.count('<th scope="col"') == 2
     assert text.count('<th scope="row"') == 2

@@ -79,7 +79,7 @@ def html(markdown: str, title: str) -> Markup:
     markdown = re.sub(r" \[([^\],]+), ([^\]]+)\]( /)?", kept, markdown).replace("] /", "]\u00a0/")
     text = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
     name = escape(title, quote=True)
-    opened = f'<div class="scroll" role="region" tabindex="0" aria-label="Table: {name}"><table>'
+    opened = f'<div class="scroll" role="group" tabindex="0" aria-label="Table: {name}"><table>'
     text = text.replace("<table>", f'{opened}<caption class="unseen">{name}</caption>')
     text = text.replace("</table>", "</table></div>").replace("<th", '<th scope="col"')
     text = text.replace('<th scope="col"ead', "<thead")
