@@ -1,6 +1,7 @@
 """The three steps of docs/datasets.md on tiny copies of MARS, DukeMTMC-VideoReID, LS-VID and UnrealPerson."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ ORDER = [
     ("cross_domain",),
     ("configs",),
     *(("ablate", variant, SEED) for variant in VARIANTS),
+    ("picture",),
     ("report",),
 ]
 DUKE = [*sets.DUKE, ("train", 31, 1, 1, "X", [(1, 5), (2, 17)]), ("train", 31, 2, 3, "X", [(1, 4)])]
@@ -67,6 +69,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ls_vid": {"reader": "ls_vid", "root": "sets/ls_vid.json"},
     }
     content["targets"], content["ablation"]["source"] = list(TARGETS), "mars"
+    content["picture"] |= {"left": "vanilla", "right": "full"}
     content["decode"]["on_error"] = "skip"  # the tiny Duke skips numbers
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     with pytest.MonkeyPatch.context() as patch:
@@ -116,6 +119,18 @@ def test_the_report_speaks_of_the_published_sets(finished: Path) -> None:
     report = (finished / "metrics/report.md").read_text()
     for target, protocol in PROTOCOLS.items():
         assert f"## Protocol of {target}: {protocol}\n" in report
+
+
+def test_the_page_shows_lists_of_the_published_sets(finished: Path) -> None:
+    lists = pd.read_parquet(finished / paths.picture("lists"))
+    for target in TARGETS:
+        known = store(finished, target).tracklets.set_index("tracklet")
+        own = lists[lists["dataset"] == target]
+        assert known.loc[own["query"], "query"].all()
+        assert known.loc[own["tracklet"], "gallery"].all()
+    page = (finished / "metrics/report/index.html").read_text()
+    assert "Protocols: mars-official of mars, duke-official of duke, lsvid-official of ls_vid" in page
+    assert "nan" not in re.sub(r"data:[^\"]*", "", page).lower()
 
 
 def test_nothing_in_the_project_holds_a_path_of_the_machine_but_the_local_file(finished: Path) -> None:

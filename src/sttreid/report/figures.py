@@ -23,7 +23,15 @@ def scope(found: Findings) -> str:
     """What every figure of results is computed from, in one sentence."""
     counts = found.cross.groupby("target", sort=False)["queries"].first()
     asked = ", ".join(f"{count} {target}" for target, count in counts.items())
-    return f"Protocol {found.protocol['name']}; {seeds(found.cross)}; queries: {asked}."
+    return f"{_protocols(found)}; {seeds(found.cross)}; queries: {asked}."
+
+
+def _protocols(found: Findings) -> str:
+    """ "Protocol embedded", or each target's where they differ."""
+    names = {target: found.protocol[target]["name"] for target in found.targets}
+    if len(set(names.values())) == 1:
+        return f"Protocol {names[found.targets[0]]}"
+    return f"Protocols: {', '.join(f'{name} of {target}' for target, name in names.items())}"
 
 
 def seeds(table: pd.DataFrame) -> str:
@@ -203,7 +211,8 @@ def attention_scope(found: Findings, pictures: Pictures) -> str:
     """What the attention is computed from."""
     frames = pictures.frames[pictures.frames["variant"] == pictures.left]
     counted = f"{frames['tracklet'].nunique()} test tracklets, all of them queries, {len(frames)} frames"
-    return f"Test of {found.source} under protocol {found.protocol['name']}; seed {pictures.seed}; {counted}."
+    rules = found.protocol[found.source]["name"]
+    return f"Test of {found.source} under protocol {rules}; seed {pictures.seed}; {counted}."
 
 
 def attention_table(pictures: Pictures) -> str:
@@ -234,7 +243,7 @@ def people(table: pd.DataFrame, column: str) -> Interval:
     """The mean of a column and its interval over identities."""
     identities, place = np.unique(table["identity"].to_numpy(np.int64), return_inverse=True)
     sums, counts = np.bincount(place, table[column].to_numpy(float)), np.bincount(place)
-    return interval([Sample("attention", sums[None].astype(float), counts.astype(float), identities)])
+    return interval([Sample("attention", column, sums[None].astype(float), counts.astype(float), identities)])
 
 
 def maps(found: Findings, pictures: Pictures) -> list[Figure]:

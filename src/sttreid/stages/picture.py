@@ -11,7 +11,8 @@ from sttreid import machine, paths
 from sttreid.cells import Cell
 from sttreid.conversion import parse
 from sttreid.data.clips import consecutive_clips
-from sttreid.data.store import Store, open_store
+from sttreid.data.store import TEST, Store, open_store
+from sttreid.datasets import Dataset
 from sttreid.errors import InputError
 from sttreid.files import read_json, read_table, write_table
 from sttreid.model.network import Network
@@ -31,6 +32,7 @@ def main(
     evaluate: Evaluate,
     compute: Compute,
     picture: Picture,
+    datasets: dict[str, Dataset],
 ) -> None:
     """Everything is of the first seed; all tables are computed before the first is written."""
     device, seed = machine.prepare(compute.threads), seeds[0]
@@ -44,7 +46,8 @@ def main(
         network = restore(paths.model(target, seed)).to(device)
         queries = read_table(paths.cross_queries(seed))
         queries = queries[(queries["source"] == target) & (queries["target"] == target)]
-        table, film = _lists(network, stores[target], target, queries, evaluate, compute, picture)
+        rules = evaluate.of(datasets[target])
+        table, film = _lists(network, stores[target], target, queries, rules, compute, picture)
         lists.append(table)
         films.append(film)
     shown = (simulate.domain, source)
@@ -75,12 +78,13 @@ def _weights(cell: Cell) -> Path:
 def _attention(
     networks: Mapping[str, Network], store: Store, source: str, compute: Compute, picture: Picture
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Attention of every frame of the test, of the patches of a few tracklets, and the strips of these."""
+    """Attention of every frame of the queries, of the patches of a few tracklets, and the strips of these."""
     lengths = {network.frames for network in networks.values()}
     if len(lengths) > 1:
         told = f"must have the same clip.frames, got {sorted(lengths)}"
         raise InputError(f"params.yaml: picture: {picture.left} and {picture.right} {told}")
-    test = store.of_split("test")
+    test = store.of_split(TEST)
+    test = test[test["query"]]
     frames = {name: temporal(network, store, test, compute.clips) for name, network in networks.items()}
     chosen = occluded(frames[picture.left], picture.tracklets)
     some = test[test["tracklet"].isin(chosen)]
@@ -131,11 +135,12 @@ def _map(
     compute: Compute,
     picture: Picture,
 ) -> pd.DataFrame:
-    """Test tracklets of all data sets in the space of one model, on a plane."""
+    """Test tracklets of all data sets that have a test in the space of one model, on a plane."""
     network = restore(paths.model(name, seed)).to(device)
     rows, features = [], []
-    for dataset, store in stores.items():
-        some = drawn(store.of_split("test"), picture.points, picture.seed)
+    tests = {dataset: store for dataset, store in stores.items() if TEST in set(store.tracklets["split"])}
+    for dataset, store in tests.items():
+        some = drawn(store.of_split(TEST), picture.points, picture.seed)
         features.append(embed_tracklets(network, store, some, compute.clips, compute.precision).numpy())
         rows.append(some[["tracklet", "identity", "camera"]].assign(dataset=dataset))
     table, space = pd.concat(rows, ignore_index=True), np.concatenate(features)
