@@ -52,7 +52,8 @@ def pack(
 ) -> Skipped:
     """Pack a set into a new store.
 
-    Beside what is known of every picture (its name, its row), memory holds one picture at a time.
+    Beside what is known of every picture (its name, its number), memory holds one picture at a time, and
+    at the end the rows of one shard.
 
     Args:
         made: its pictures in order.
