@@ -22,6 +22,9 @@ def gallery(count=40, seed=0):
             "identity": np.where(np.arange(count) < 30, rng.integers(0, 6, count), 50 + np.arange(count)),
             "camera": rng.integers(1, 4, count),
             "split": np.where(np.arange(count) < 30, "test", "distractors"),
+            "query": np.arange(count) < 30,
+            "gallery": True,
+            "junk": False,
         }
     )
 

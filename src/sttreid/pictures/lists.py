@@ -32,13 +32,13 @@ def evenly(queries: pd.DataFrame, count: int) -> list[int]:
 
 
 def nearest(
-    features: Tensor, gallery: pd.DataFrame, settings: Evaluate, asked: list[int], count: int
+    features: Tensor, roles: pd.DataFrame, settings: Evaluate, asked: list[int], count: int
 ) -> pd.DataFrame:
     """The nearest answers of some queries, and the first right one where it comes later.
 
     Args:
-        features: [G, D] rows of length 1, of the gallery.
-        gallery: G rows of :meth:`sttreid.data.store.Store.gallery`.
+        features: [N, D] rows of length 1, of all who have a role in the test.
+        roles: N rows of :meth:`sttreid.data.store.Store.gallery`.
         settings: protocol and re-ranking.
         asked: tracklets that ask.
         count: answers of a list.
@@ -47,34 +47,35 @@ def nearest(
         One row an answer: query, rank (from 1), tracklet, identity, camera, distance (cosine, or re-ranked)
         and right. At equal distances wrong answers rank first.
     """
-    query, labels = sides(gallery)
-    number = gallery["tracklet"].to_numpy()
-    rows = np.array([np.flatnonzero(number[labels.query] == one)[0] for one in asked], np.int64)
-    distances = _distances(features, labels.query, settings, rows)
+    query, labels = sides(roles)
+    asking, there = np.flatnonzero(roles["query"]), np.flatnonzero(roles["gallery"])
+    number, answers = roles["tracklet"].to_numpy(), roles.iloc[there]
+    rows = np.array([np.flatnonzero(number[asking] == one)[0] for one in asked], np.int64)
+    distances = _distances(features[asking], features[there], settings, rows)
     pairs = pair(query, labels, rules(settings))
     tables = []
     for row, line in zip(rows, distances, strict=True):
         own = pairs.kin_query == row
-        right, allowed = np.zeros(len(gallery), bool), np.zeros(len(gallery), bool)
+        right, allowed = np.zeros(len(there), bool), np.zeros(len(there), bool)
         allowed[pairs.answers] = (not pairs.same_camera) | (pairs.answer_camera != query.camera[row])
         allowed[pairs.answers[pairs.kin[own & ~pairs.matching]]] = False
         right[pairs.answers[pairs.kin[own & pairs.matching]]] = True
-        order = np.lexsort((number, right, line))
+        order = np.lexsort((number[there], right, line))
         order = order[allowed[order]]
         ranks = np.arange(1, len(order) + 1)
         shown = (ranks <= count) | (np.cumsum(right[order]) * right[order] == 1)
-        found = gallery.iloc[order[shown]][["tracklet", "identity", "camera"]].reset_index(drop=True)
+        found = answers.iloc[order[shown]][["tracklet", "identity", "camera"]].reset_index(drop=True)
         told = {"rank": ranks[shown], "distance": line[order[shown]], "right": right[order[shown]]}
-        tables.append(found.assign(query=number[labels.query][row], **told))
+        tables.append(found.assign(query=number[asking][row], **told))
     return pd.concat(tables, ignore_index=True)
 
 
 def _distances(
-    features: Tensor, queries: NDArray[np.bool_], settings: Evaluate, rows: NDArray[np.int64]
+    asking: Tensor, there: Tensor, settings: Evaluate, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """[len(rows), G] as the evaluation ranks by."""
-    asked, again = features[torch.from_numpy(queries)], settings.rerank
+    """[len(rows), G] as the evaluation ranks by; rows count those of ``asking`` [Q, D]."""
+    again = settings.rerank
     if again.use:
-        return np.asarray(rerank(asked, features, again.k1, again.k2, again.weight), np.float64)[rows]
-    cosines: NDArray[np.float64] = (asked[torch.from_numpy(rows)].double() @ features.double().T).numpy()
+        return np.asarray(rerank(asking, there, again.k1, again.k2, again.weight), np.float64)[rows]
+    cosines: NDArray[np.float64] = (asking[torch.from_numpy(rows)].double() @ there.double().T).numpy()
     return 1 - cosines
