@@ -18,6 +18,8 @@ import yaml
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from sttreid import paths
+from sttreid.contrasts import Claims
 from sttreid.conversion import hint, parse
 from sttreid.domain import Domain, Scale
 from sttreid.errors import DivergedError, InputError
@@ -205,11 +207,24 @@ class Compute:
 
 @dataclass(frozen=True, config=CONFIG)
 class Ablation:
-    """The ablation: its training set, its cells (name -> overrides of the other sections)."""
+    """The ablation: its training set, its cells (name -> overrides of the other sections).
+
+    Attributes:
+        source: trained on this.
+        fitted: rank-1 on its training identities (0 to 1) below which an arm is not comparable.
+        reuse: the fine-tuned model stands for the cell that equals the defaults.
+        tested: cells are tested; a search for rates must not see the test.
+        scratch: schedule of the cells without synthetic pre-training.
+        trials: name -> overrides that are laid over every variant in turn; none: the variants as they are.
+        variants: name -> overrides.
+    """
 
     source: Name
     fitted: Share
+    reuse: bool
+    tested: bool
     scratch: Schedule
+    trials: dict[Name, dict[str, Any]]
     variants: dict[Name, dict[str, Any]]
 
 
@@ -231,6 +246,7 @@ class Params:
     evaluate: Evaluate
     compute: Compute
     ablation: Ablation
+    claims: Claims
     benchmark: Benchmark
     domains: dict[Name, Domain]
     seeds: list[Whole]
@@ -240,19 +256,28 @@ class Params:
 def load(path: Path = PARAMS) -> Params:
     """Read and check a parameter file.
 
+    That of a study (:func:`sttreid.paths.home`) holds the sections of which it has its own; the others are
+    those of the default run.
+
     Raises:
         InputError: the file is missing or is no YAML, a key is unknown or missing, or a value breaks its
             field's rule.
     """
+    content = _content(path)
+    if paths.home() != Path() and isinstance(content, dict):
+        content = _content(paths.home() / PARAMS) | content
+    params = parse(Params, content, str(path))
+    _check_names(params, path)
+    return params
+
+
+def _content(path: Path) -> Any:
     try:
-        content = yaml.safe_load(path.read_bytes())  # bytes, so that a wrong encoding is a YAML error too
+        return yaml.safe_load(path.read_bytes())  # bytes, so that a wrong encoding is a YAML error too
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from error
-    params = parse(Params, content, str(path))
-    _check_names(params, path)
-    return params
 
 
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:

@@ -4,7 +4,7 @@ A cell depends on its own file, so it re-runs only when its effective configurat
 """
 
 from sttreid import paths
-from sttreid.cells import Settings, resolve
+from sttreid.cells import Settings, resolve, variants
 from sttreid.conversion import dump
 from sttreid.files import write_json
 from sttreid.params import (
@@ -42,7 +42,7 @@ def main(
     settings = Settings(clip, augment, batch, model, loss, pretrain, finetune, evaluate, compute)
     cells = [
         resolve(settings, ablation, variant, seed, simulate.domain, targets)
-        for variant in ablation.variants
+        for variant in variants(ablation)
         for seed in seeds
     ]
     for cell in cells:
