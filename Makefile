@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # stages and tests pin their own threads; several processes of many threads each would slow each other down
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: repro test lint format install plots data verify sheets clean
+.PHONY: repro study test lint format install plots data verify sheets clean
 
 repro: install
 ifeq ($(PROFILE),)
@@ -16,6 +16,11 @@ ifeq ($(PROFILE),)
 else
 	tools/repro_profile.sh $(PROFILE)
 endif
+
+# Several seeds for the paper's questions, or a search for rates: make study STUDY=claims. Hours; goes on where it was ended.
+study: install
+	dvc pull -q data.dvc
+	tools/study.sh $(STUDY)
 
 test: install
 	pytest
@@ -52,4 +57,4 @@ sheets: install
 	tools/render_sheets.sh
 
 clean:
-	rm -rf artifacts .scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf artifacts .scratch experiments/*/artifacts experiments/*/.scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -25,8 +25,8 @@ from sttreid.data.index import take
 from sttreid.data.packing import LIMIT, pack
 from sttreid.data.published import read_published
 from sttreid.data.store import open_store
-from sttreid.datasets import Dataset
-from sttreid.params import Decode, load
+from sttreid.datasets import Dataset, Decode
+from sttreid.params import load
 
 Figures = dict[str, float]
 

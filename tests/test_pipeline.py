@@ -78,7 +78,7 @@ def ran(output: str) -> list[str]:
 def test_stage_instances_are_the_expected_ones() -> None:
     names = call(ROOT, "dvc", "stage", "list", "--name-only").split()
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    expected = {"simulate", "compare", "cross_domain", "configs", "picture", "report"}
+    expected = {"simulate", "compare", "cross_domain", "configs", "picture", "report", "claims"}
     expected |= {f"decode@{name}" for name in params["datasets"]}
     for seed in params["seeds"]:
         expected |= {f"pretrain@{seed}", f"evaluate@{seed}"}
@@ -99,7 +99,7 @@ def test_lock_and_metrics_belong_to_code_params_and_data(tmp_path: Path) -> None
 
 def test_the_committed_metrics_are_those_of_the_lock() -> None:
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
-    for stage in ("compare", "cross_domain", "report"):
+    for stage in ("compare", "cross_domain", "report", "claims"):
         for out in lock[stage]["outs"]:
             path = ROOT / out["path"]
             if out["path"].startswith("metrics/report/"):  # too large for git, in DVC's cache alone
@@ -125,7 +125,7 @@ def test_the_script_of_make_repro_says_when_there_is_nothing_to_do(finished: Pat
 
 def test_a_finished_pipeline_runs_nothing(finished: Path) -> None:
     assert not ran(call(finished, "dvc", "repro"))
-    assert "up to date" in call(finished, "dvc", "status")
+    assert "up to date" in call(finished, "dvc", "status", "dvc.yaml")
 
 
 def test_every_cell_of_the_ablation_is_in_the_metrics(finished: Path) -> None:

@@ -4,7 +4,7 @@
 # `dvc repro` alone does the same, one stage after the other.
 set -euo pipefail
 
-dvc status -q && { echo "Everything is up to date."; exit 0; }
+dvc status -q dvc.yaml && { echo "Everything is up to date."; exit 0; }
 
 dvc repro decode configs
 # read before the streams start: they rewrite dvc.lock, which listing reads

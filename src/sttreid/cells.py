@@ -91,11 +91,19 @@ def resolve(
 ) -> Cell:
     """Merge one variant's overrides and reduce them to what has an effect.
 
+    Args:
+        settings: what is overridden.
+        ablation: its source, schedule and variants.
+        variant: one of :func:`variants`.
+        seed: of the cell.
+        synthetic: data set of the pre-training.
+        targets: data sets that are tested on, if the ablation is tested.
+
     Raises:
         InputError: an override names an unknown key or breaks a field's rule.
     """
     place = f"params.yaml: ablation.variants.{variant}"
-    overrides = ablation.variants[variant]
+    overrides = variants(ablation)[variant]
     chosen = parse(Settings, _merge(dump(settings), overrides), place)
     pretrained = chosen.pretrain.steps > 0
     scratch = _merge(dump(ablation.scratch), overrides.get("finetune", {}))
@@ -104,8 +112,8 @@ def resolve(
         seed=seed,
         source=ablation.source,
         synthetic=synthetic,
-        targets=list(targets),
-        reuses=chosen == settings and pretrained,
+        targets=list(targets) if ablation.tested else [],
+        reuses=ablation.reuse and chosen == settings and pretrained,
         clip=chosen.clip,
         augment=chosen.augment,
         batch=chosen.batch,
@@ -116,6 +124,22 @@ def resolve(
         evaluate={name: chosen.evaluate.of(target) for name, target in targets.items()},
         compute=chosen.compute,
     )
+
+
+def variants(ablation: Ablation) -> dict[str, Mapping[str, Any]]:
+    """Name -> overrides of every row of the table: the variants, or each with each trial laid over it."""
+    if not ablation.trials:
+        return dict(ablation.variants)
+    return {
+        trial_name(variant, trial): _merge(overrides, laid_over)
+        for variant, overrides in ablation.variants.items()
+        for trial, laid_over in ablation.trials.items()
+    }
+
+
+def trial_name(variant: str, trial: str) -> str:
+    """What a variant with a trial laid over it is called."""
+    return f"{variant}-{trial}"
 
 
 def composition(cell: Cell) -> str:

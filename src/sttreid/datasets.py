@@ -1,4 +1,4 @@
-"""What a data set is in params.yaml: who reads it, and what DVC watches of it.
+"""What params.yaml says of data sets: who reads one, what DVC watches of it, how it is stored and compared.
 
 ``root`` is a folder in the workspace, which DVC hashes whole, or the small manifest of a folder that lies
 elsewhere (``sets/mars.json``, written by ``python -m sttreid.data.index``): a million pictures need not be
@@ -96,4 +96,25 @@ class Validation:
     """Which training identities validate, where a set has no validation split."""
 
     share: Annotated[float, Field(gt=0, lt=1)]
+    seed: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Decode:
+    """Crops have this many pixels; the rest concerns published sets."""
+
+    height: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1)]
+    strict: bool
+    on_error: OnError
+    check: Literal["structure", "pixels"]
+    validation: Validation
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Compare:
+    """How well a small classifier tells the crops of two data sets apart: how many, drawn how."""
+
+    crops: Annotated[int, Field(ge=1)]
+    folds: Annotated[int, Field(ge=2)]
     seed: Annotated[int, Field(ge=0)]

@@ -18,8 +18,10 @@ import yaml
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from sttreid import paths
+from sttreid.contrasts import Claims
 from sttreid.conversion import hint, parse
-from sttreid.datasets import Dataset, OnError, Validation
+from sttreid.datasets import Compare, Dataset, Decode
 from sttreid.domain import Domain, Scale
 from sttreid.errors import DivergedError, InputError
 
@@ -47,27 +49,6 @@ class Benchmark(Scale):
     """The pinned target sets: their size, and the name under which their bytes never change."""
 
     version: Name
-
-
-@dataclass(frozen=True, config=CONFIG)
-class Decode:
-    """Crops have this many pixels; the rest concerns published sets."""
-
-    height: Count
-    width: Count
-    strict: bool
-    on_error: OnError
-    check: Literal["structure", "pixels"]
-    validation: Validation
-
-
-@dataclass(frozen=True, config=CONFIG)
-class Compare:
-    """How well a small classifier tells the crops of two data sets apart: how many, drawn how."""
-
-    crops: Count
-    folds: Annotated[int, Field(ge=2)]
-    seed: Whole
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -213,11 +194,24 @@ class Compute:
 
 @dataclass(frozen=True, config=CONFIG)
 class Ablation:
-    """The ablation: its training set, its cells (name -> overrides of the other sections)."""
+    """The ablation: its training set, its cells (name -> overrides of the other sections).
+
+    Attributes:
+        source: trained on this.
+        fitted: rank-1 on its training identities (0 to 1) below which an arm is not comparable.
+        reuse: the fine-tuned model stands for the cell that equals the defaults.
+        tested: cells are tested; a search for rates must not see the test.
+        scratch: schedule of the cells without synthetic pre-training.
+        trials: name -> overrides that are laid over every variant in turn; none: the variants as they are.
+        variants: name -> overrides.
+    """
 
     source: Name
     fitted: Share
+    reuse: bool
+    tested: bool
     scratch: Schedule
+    trials: dict[Name, dict[str, Any]]
     variants: dict[Name, dict[str, Any]]
 
 
@@ -257,6 +251,7 @@ class Params:
     compute: Compute
     ablation: Ablation
     picture: Picture
+    claims: Claims
     benchmark: Benchmark
     domains: dict[Name, Domain]
     seeds: list[Whole]
@@ -266,19 +261,28 @@ class Params:
 def load(path: Path = PARAMS) -> Params:
     """Read and check a parameter file.
 
+    That of a study (:func:`sttreid.paths.home`) holds the sections of which it has its own; the others are
+    those of the default run.
+
     Raises:
         InputError: the file is missing or is no YAML, a key is unknown or missing, or a value breaks its
             field's rule.
     """
+    content = _content(path)
+    if paths.home() != Path() and isinstance(content, dict):
+        content = _content(paths.home() / PARAMS) | content
+    params = parse(Params, content, str(path))
+    _check_names(params, path)
+    return params
+
+
+def _content(path: Path) -> Any:
     try:
-        content = yaml.safe_load(path.read_bytes())  # bytes, so that a wrong encoding is a YAML error too
+        return yaml.safe_load(path.read_bytes())  # bytes, so that a wrong encoding is a YAML error too
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from error
-    params = parse(Params, content, str(path))
-    _check_names(params, path)
-    return params
 
 
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:

@@ -12,14 +12,28 @@ ARTIFACTS = Path("artifacts")
 METRICS = Path("metrics")
 
 
+def home() -> Path:
+    """The folder of the default run: the working directory, or what ``STTREID_HOME`` names.
+
+    A study, ``experiments/NAME``, works in its own folder, so that all it trains lies apart; its dvc.yaml
+    sets the variable, through which it finds the decoded tracklets and ``metrics/``.
+    """
+    return Path(os.environ.get("STTREID_HOME") or ".")
+
+
+def metrics() -> Path:
+    """Small results, in git: ``metrics``, or ``metrics/NAME`` for the study of that name."""
+    return METRICS if home() == Path() else home() / METRICS / Path.cwd().name
+
+
 def videos(domain: str) -> Path:
     """Folder of rendered camera videos with their tracks (c1.mp4, c1.txt, ..., manifest.json)."""
     return ARTIFACTS / "videos" / domain
 
 
 def tracklets(dataset: str) -> Path:
-    """Folder of a tracklet store: frames.npy and index.parquet."""
-    return ARTIFACTS / "tracklets" / dataset
+    """Folder of a tracklet store: frames.npy and index.parquet; studies share those of the default run."""
+    return home() / ARTIFACTS / "tracklets" / dataset
 
 
 def skipped(dataset: str) -> Path:
@@ -58,7 +72,7 @@ def cell_result(variant: str, seed: int) -> Path:
 
 
 def cell_queries(variant: str, seed: int) -> Path:
-    """The same, one row a query; without a row where the fine-tuned model stands for the cell."""
+    """The same, one row a query and moment; without a row where the fine-tuned model stands for the cell."""
     return ARTIFACTS / "results" / "ablation" / f"{variant}-{seed}.parquet"
 
 

@@ -17,9 +17,8 @@ from sttreid.data.index import take
 from sttreid.data.packing import pack
 from sttreid.data.published import READERS
 from sttreid.data.store import Skipped, Store, open_store
-from sttreid.datasets import Validation
+from sttreid.datasets import Decode, Validation
 from sttreid.errors import InputError
-from sttreid.params import Decode
 from tests import sets
 
 DECODE = Decode(

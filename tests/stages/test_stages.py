@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -33,6 +34,7 @@ ORDER = [
     *(("ablate", variant, SEED) for variant in VARIANTS),
     ("picture",),
     ("report",),
+    ("claims",),
 ]
 
 
@@ -147,6 +149,78 @@ def test_the_full_arm_is_the_fine_tuned_model(finished: Path) -> None:
     metrics = json.loads((finished / "metrics" / "cross_domain.json").read_text())
     ablation = json.loads((finished / "metrics" / "ablation.json").read_text())
     assert ablation["full"]["rank1_in_domain"] == metrics["rank1"]["campus"]["campus"]
+
+
+def test_one_seed_answers_no_question(finished: Path) -> None:
+    content = json.loads((finished / "metrics" / "claims.json").read_text())
+    assert content["seeds"] == 1
+    cells = [
+        cell for name in content["contrasts"].values() for cell in name.values() if isinstance(cell, dict)
+    ]
+    findings = [finding for cell in cells for finding in cell.values()]
+    assert {finding["verdict"] for finding in findings} == {"inconclusive", "not judged"}
+    assert not [finding for finding in findings if "p" in finding]
+    matrix = json.loads((finished / "metrics" / "cross_domain.json").read_text())["rank1"]
+    transfer = content["contrasts"]["transfer-untrained"]["direct_transfer"]["rank1"]
+    assert transfer["ours"] == matrix["direct_transfer"]
+    assert transfer["theirs"] == matrix["untrained"]
+
+
+@pytest.fixture
+def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A study of two arms and two seeds beside a finished default run; its stages have run."""
+    folder = workplace / "experiments" / "mine"
+    folder.mkdir(parents=True)
+    content = yaml.safe_load((workplace / "params.yaml").read_text())
+    arms = {name: content["ablation"]["variants"][name] for name in ("full", "cnn")}
+    own = {"ablation": content["ablation"] | {"reuse": False, "variants": arms}, "seeds": [0, 1]}
+    (folder / "params.yaml").write_text(yaml.safe_dump(own))
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("STTREID_HOME", "../..")
+    call("configs")
+    for arm, seed in itertools.product(arms, ("0", "1")):
+        call("ablate", arm, seed)
+    return folder
+
+
+def test_a_study_lies_apart_and_reads_the_default_run(workplace: Path, asked: Path) -> None:
+    before = {name: digest for name, digest in digests(workplace).items() if "experiments" not in name}
+    call("claims")
+    after = {name: digest for name, digest in digests(workplace).items() if "experiments" not in name}
+    new = {"claims.json", "claims.md", "plots/claims.tsv", "plots/convergence.tsv"}
+    assert set(after) - set(before) == {f"metrics/mine/{name}" for name in new}
+    assert {name: after[name] for name in before} == before
+    content = json.loads((workplace / "metrics/mine/claims.json").read_text())
+    assert content["seeds"] == 2
+    assert set(content["arms"]) == {"full", "full-pretrained", "full-untrained", "cnn"}
+    assert content["contrasts"]["full-cnn"]["in_domain"]["rank1"]["p"] >= 0
+    assert content["contrasts"]["global-cnn"]["in_domain"]["rank1"]["reason"] == "global not run"
+
+
+def test_an_arm_of_a_study_is_the_model_of_the_default_run(workplace: Path, asked: Path) -> None:
+    """The same seed and configuration: what a study trains by itself scores as the three stages do."""
+    cell = json.loads((asked / paths.cell_result("full", 0)).read_text())
+    matrix = json.loads((workplace / paths.cross_result(0)).read_text())["sources"]
+    assert not cell["reuses"]
+    assert cell["targets"] == matrix["campus"]
+    assert cell["before"]["pretrained"] == matrix["unreal"]
+    assert 0 <= cell["start"]["train_rank1"] <= 1
+    moments = (
+        pd.read_parquet(asked / paths.cell_queries("full", 0)).groupby(["moment", "target"])["ap"].mean()
+    )
+    assert moments["pretrained", "winter"] == pytest.approx(matrix["unreal"]["winter"]["mAP"])
+
+
+def test_a_search_does_not_see_the_test(workplace: Path, asked: Path) -> None:
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["ablation"] |= {"tested": False, "trials": {"slow": {"finetune": {"rate": 0.0001}}}}
+    content["ablation"]["variants"].pop("full")
+    content["seeds"] = [0]
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    call("configs")
+    call("ablate", "cnn-slow", "0")
+    assert json.loads(paths.cell_result("cnn-slow", 0).read_text())["targets"] == {}
+    assert pd.read_parquet(paths.cell_queries("cnn-slow", 0)).empty
 
 
 def test_curves_of_cells_that_are_no_more_go_away(workplace: Path) -> None:

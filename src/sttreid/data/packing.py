@@ -35,9 +35,9 @@ from sttreid.data.store import (
     shard_name,
     to_table,
 )
+from sttreid.datasets import Decode
 from sttreid.errors import InputError
 from sttreid.files import read_json, read_table, replace_folder, write_json, write_table
-from sttreid.params import Decode
 
 LIMIT: Final = 256 * 10**6  # bytes of a shard
 MOST: Final = 190  # shards of a store: where they would be more, they are larger

@@ -1,5 +1,6 @@
 """Stage ``ablate``: one ablation cell: train its configuration on the source, test it on every target."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 
@@ -16,11 +17,16 @@ from sttreid.model.weights import save, transfer
 from sttreid.params import Schedule, run
 from sttreid.retrieval.accuracy import queries, rules, score_network
 from sttreid.retrieval.embedding import embed_tracklets
+from sttreid.retrieval.metrics import Result
 from sttreid.training.checkpoints import Scratch, kept
 from sttreid.training.looks import accuracies
 from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.ranks import Ranks, joined
 from sttreid.training.start import initialise
+
+Note = Callable[[str, Network], None]
+TRAINED = "trained"  # the last moment at which a network is tested
+LOOKS = ("train_rank1", "validation_rank1")
 
 
 def main(variant: str, seed: int) -> None:
@@ -37,25 +43,32 @@ def main(variant: str, seed: int) -> None:
         "protocol": {target: asdict(rules(settings)) for target, settings in cell.evaluate.items()},
     }
     text, table = "", pd.DataFrame()
+    stores = {} if cell.reuses else {target: open_store(paths.tracklets(target)) for target in cell.targets}
+    moments: dict[str, dict[str, Result]] = {}
+
+    def note(moment: str, network: Network) -> None:
+        moments[moment] = {
+            target: score_network(network, store, cell.compute, cell.evaluate[target])
+            for target, store in stores.items()
+        }
+
     with kept(paths.scratch(f"ablate-{variant}-{seed}")) as scratch:
         if not cell.reuses:
             machine.spread(cell.batch.identities)
             device = machine.prepare(cell.compute.threads)
             with joined(device) as ranks:
-                network, history = _train(cell, device, scratch, ranks)
+                network, start, history = _train(
+                    cell, device, scratch, ranks, note if ranks.first else _unnoted
+                )
             if not ranks.first:
                 return
             text = history_text(history)
-            stores = {target: open_store(paths.tracklets(target)) for target in cell.targets}
-            scores = {
-                target: score_network(network, store, cell.compute, cell.evaluate[target])
-                for target, store in stores.items()
+            numbers = {
+                moment: {target: score.numbers() for target, score in scores.items()}
+                for moment, scores in moments.items()
             }
-            result["targets"] = {target: score.numbers() for target, score in scores.items()}
-            tables = [
-                queries(score, stores[target]).assign(target=target) for target, score in scores.items()
-            ]
-            table = pd.concat(tables, ignore_index=True).assign(variant=variant, seed=seed)
+            result |= {"targets": numbers.pop(TRAINED), "before": numbers, "start": start}
+            table = _queries(moments, stores).assign(variant=variant, seed=seed)
             save(network, cell.model, paths.cell_model(variant, seed))
         else:  # a declared output must be there
             write_bytes(paths.cell_model(variant, seed), b"")
@@ -64,16 +77,28 @@ def main(variant: str, seed: int) -> None:
         write_text(paths.cell_history(variant, seed), text)
 
 
-def _train(cell: Cell, device: torch.device, scratch: Scratch, ranks: Ranks) -> tuple[Network, pd.DataFrame]:
-    """Pre-train if the cell says so, then train on the source."""
+def _train(
+    cell: Cell, device: torch.device, scratch: Scratch, ranks: Ranks, note: Note
+) -> tuple[Network, dict[str, float], pd.DataFrame]:
+    """Pre-train if the cell says so, then train on the source.
+
+    Returns:
+        The network, the last look at the pre-training, empty without one, and the history of the training.
+    """
     store = open_store(paths.tracklets(cell.source))
+    last: dict[str, float] = {}
     network = initialise(cell.model, cell.clip.frames, store, cell.seed)
     if cell.pretrain is not None:
         synthetic = open_store(paths.tracklets(cell.synthetic))
         start = initialise(cell.model, cell.clip.frames, synthetic, cell.seed)
-        _fit(cell, start.to(device), synthetic, cell.pretrain, scratch, ranks)
+        note("untrained", start.to(device))
+        history = _fit(cell, start, synthetic, cell.pretrain, scratch, ranks)
+        note("pretrained", start)
+        last = history[list(LOOKS)].iloc[-1].to_dict() if ranks.first else {}
         transfer(start, network)
-    return network, _fit(cell, network.to(device), store, cell.train, scratch, ranks)
+    history = _fit(cell, network.to(device), store, cell.train, scratch, ranks)
+    note(TRAINED, network)
+    return network, last, history
 
 
 def _fit(
@@ -83,6 +108,20 @@ def _fit(
     recipe = Recipe(cell.augment, cell.batch, cell.loss, schedule, cell.compute)
     name = f"ablate {cell.variant} {cell.seed}"
     return fit(network, store, recipe, cell.seed, look, name, scratch, ranks)
+
+
+def _unnoted(_: str, __: Network) -> None:
+    """Only the first of several processes tests."""
+
+
+def _queries(moments: Mapping[str, Mapping[str, Result]], stores: Mapping[str, Store]) -> pd.DataFrame:
+    """One row a query, moment and data set."""
+    tables = [
+        queries(score, stores[target]).assign(target=target, moment=moment)
+        for moment, scores in moments.items()
+        for target, score in scores.items()
+    ]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 if __name__ == "__main__":

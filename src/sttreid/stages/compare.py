@@ -3,8 +3,9 @@
 from sttreid import paths
 from sttreid.data.shift import between, sample
 from sttreid.data.store import open_store
+from sttreid.datasets import Compare
 from sttreid.files import write_json
-from sttreid.params import Compare, Simulate, run
+from sttreid.params import Simulate, run
 
 
 def main(simulate: Simulate, targets: list[str], compare: Compare) -> None:

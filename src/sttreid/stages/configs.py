@@ -4,7 +4,7 @@ A cell depends on its own file, so it re-runs only when its effective configurat
 """
 
 from sttreid import paths
-from sttreid.cells import Settings, resolve
+from sttreid.cells import Settings, resolve, variants
 from sttreid.conversion import dump
 from sttreid.datasets import Dataset
 from sttreid.files import write_json
@@ -45,7 +45,7 @@ def main(
     tested = {target: datasets[target] for target in targets}
     cells = [
         resolve(settings, ablation, variant, seed, simulate.domain, tested)
-        for variant in ablation.variants
+        for variant in variants(ablation)
         for seed in seeds
     ]
     for cell in cells:

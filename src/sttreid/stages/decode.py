@@ -16,9 +16,9 @@ from sttreid.data.index import source, state
 from sttreid.data.packing import pack
 from sttreid.data.published import read_published
 from sttreid.data.store import Skipped
-from sttreid.datasets import CAMERAS, FOOTAGE, Dataset
+from sttreid.datasets import CAMERAS, FOOTAGE, Dataset, Decode
 from sttreid.files import write_json
-from sttreid.params import Decode, run
+from sttreid.params import run
 
 
 def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:

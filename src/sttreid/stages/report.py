@@ -36,8 +36,9 @@ def main(
         if cell["reuses"]:
             name = f"{ablation.source}-{seed}"
             own = queries[(queries["source"] == ablation.source) & (queries["seed"] == seed)]
-        elif name not in histories:
-            histories[name] = pd.read_csv(paths.cell_history(variant, seed), sep="\t")
+        else:
+            own = own[own["moment"] == "trained"]
+            histories.setdefault(name, pd.read_csv(paths.cell_history(variant, seed), sep="\t"))
         cells.append(summary.complete(cell, histories[name], results))
         asked.append(own.assign(variant=variant))
     cross, arms = summary.matrix(results, targets, simulate.domain), summary.arms(cells)

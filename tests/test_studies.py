@@ -1,0 +1,205 @@
+"""The studies' folders: what holds for dvc.yaml holds for each of theirs, and one runs through DVC itself."""
+
+import importlib
+import inspect
+import json
+import math
+import shutil
+import signal
+import subprocess
+import time
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ruamel.yaml import YAML
+
+from sttreid.cells import variants
+from sttreid.params import Params, load
+from sttreid.simulate.dataset import render
+from tests.test_house import MODULES, STAGES, covers, is_package, keys, needed
+from tests.test_pipeline import ENVIRONMENT, call, copy_of_the_tree, ran
+from tests.tiny import ROOT, override, profile
+
+STUDIES = sorted(path.parent.name for path in ROOT.glob("experiments/*/dvc.yaml"))
+PIPELINES = {name: yaml.safe_load((ROOT / "experiments" / name / "dvc.yaml").read_text()) for name in STUDIES}
+PLACES = [(study, stage) for study in STUDIES for stage in PIPELINES[study]["stages"]]
+SECTIONS = {field.name for field in fields(Params)}
+BASE = "../../params.yaml"
+
+
+def stage_of(study: str, name: str) -> dict[str, Any]:
+    stage: dict[str, Any] = PIPELINES[study]["stages"][name]
+    return stage
+
+
+def own(study: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / study / "params.yaml").read_text())
+    return content
+
+
+def params_of(study: str, monkeypatch: pytest.MonkeyPatch) -> Params:
+    monkeypatch.chdir(ROOT / "experiments" / study)
+    monkeypatch.setenv("STTREID_HOME", "../..")
+    return load()
+
+
+def test_the_promised_studies_exist() -> None:
+    assert {"claims", "tuning"} <= set(STUDIES)
+
+
+def test_every_stage_module_is_a_stage_somewhere() -> None:
+    found = {name.rsplit(".", 1)[1] for name in MODULES if name.startswith("sttreid.stages.")}
+    assert found == set(STAGES) | {stage for _, stage in PLACES}
+
+
+@pytest.mark.parametrize(("study", "name"), PLACES)
+def test_a_stage_runs_its_own_module_in_the_study_s_folder(study: str, name: str) -> None:
+    stage = stage_of(study, name)
+    assert stage["cmd"].split()[:4] == ["STTREID_HOME=../..", "python", "-m", f"sttreid.stages.{name}"]
+    assert "wdir" not in stage
+    assert len(stage["desc"]) > 20
+
+
+@pytest.mark.parametrize(("study", "name"), PLACES)
+def test_a_stage_declares_each_section_in_the_file_that_it_is_read_from(study: str, name: str) -> None:
+    main = importlib.import_module(f"sttreid.stages.{name}").main
+    declared: dict[str, str] = {}
+    for entry in stage_of(study, name).get("params", []):
+        for file, names in entry.items() if isinstance(entry, dict) else [("params.yaml", [entry])]:
+            declared |= {key.split(".")[0]: file for key in names}
+    signature = set(inspect.signature(main).parameters) & SECTIONS
+    assert declared == {key: "params.yaml" if key in own(study) else BASE for key in signature}
+
+
+@pytest.mark.parametrize(("study", "name"), PLACES)
+def test_a_stage_depends_on_all_code_that_it_imports_and_on_no_other(study: str, name: str) -> None:
+    code = {MODULES[module] for module in needed(f"sttreid.stages.{name}") if not is_package(module)}
+    deps = stage_of(study, name)["deps"]
+    declared = [dep.removeprefix("../../") for dep in deps if dep.startswith("../../src/")]
+    assert not [path for path in code if not any(covers(dep, path) for dep in declared)]
+    assert not [dep for dep in declared if not any(covers(dep, path) for path in code)]
+
+
+@pytest.mark.parametrize(("study", "name"), PLACES)
+def test_a_study_writes_in_its_folder_and_below_its_metrics(study: str, name: str) -> None:
+    outs = [next(iter(out)) if isinstance(out, dict) else out for out in stage_of(study, name)["outs"]]
+    assert all(out.startswith(("artifacts/", "../../metrics/${study}/")) for out in outs)
+    assert PIPELINES[study]["vars"] == [{"study": study}]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_has_at_most_60_stage_instances(study: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = params_of(study, monkeypatch)
+    sizes = {
+        "variant": len(params.ablation.variants),
+        "trial": len(params.ablation.trials),
+        "seed": len(params.seeds),
+    }
+    counts = [
+        math.prod(sizes[key] for key in stage.get("matrix", {}))
+        for stage in PIPELINES[study]["stages"].values()
+    ]
+    assert 10 < sum(counts) <= 60
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_parameters_of_a_study_are_sections_that_dvc_and_the_loader_read(
+    study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(own(study)) <= SECTIONS
+    assert not {"size", "nfiles"} & set(keys(own(study)))
+    params = params_of(study, monkeypatch)
+    assert not params.ablation.reuse
+    assert variants(params.ablation)
+
+
+def test_the_arms_of_the_claims_differ_in_what_the_questions_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    params = params_of("claims", monkeypatch)
+    arms = params.ablation.variants
+    longer = arms["longer"]["finetune"]["steps"]
+    assert longer == params.pretrain.steps + params.finetune.steps
+    assert len(params.seeds) >= params.claims.seeds_needed >= 5
+    for contrast in params.claims.contrasts.values():
+        for arm in (contrast.ours, contrast.theirs):
+            assert arm.removesuffix("-pretrained").removesuffix("-untrained") in arms
+
+
+def test_the_search_has_the_arms_and_the_training_of_the_claims() -> None:
+    search, claims = own("tuning"), own("claims")
+    assert set(search["ablation"]["variants"]) == set(claims["ablation"]["variants"]) - {"longer"}
+    assert not search["ablation"]["tested"]
+    for section in ("clip", "augment", "batch", "model", "loss", "compute"):
+        assert search[section] == claims[section], section
+    assert search["ablation"]["scratch"]["steps"] == claims["ablation"]["scratch"]["steps"]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone for tiny data sets of other names; studies of two arms and two seeds; nothing has run."""
+    folder = copy_of_the_tree(tmp_path_factory.mktemp("studies"))
+    params = load(ROOT / "params.yaml")
+    scale = replace(params.simulate, identities=12, cameras=2, shortest=6, longest=8, distractors=2)
+    render("mars", params.domains["campus"], scale, folder / "data" / "mars", workers=1)
+    for name in ("duke", "synthetic"):
+        shutil.copytree(folder / "data" / "mars", folder / "data" / name)
+    (folder / "data.dvc").unlink()
+    files = [folder / "params.yaml", *(folder / "experiments" / name / "params.yaml" for name in STUDIES)]
+    for path in files:
+        _shrink(path)
+    call(folder, "git", "add", "-A")
+    call(folder, "git", "commit", "-q", "-m", "other data")
+    return folder
+
+
+def _shrink(path: Path) -> None:
+    """Smoke parameters, other data sets, few arms."""
+    editor = YAML()
+    content = editor.load(path)
+    override(content, {key: value for key, value in profile("smoke").items() if key.split(".")[0] in content})
+    content["targets"] = ["mars", "duke"]
+    content["ablation"]["source"] = "mars"
+    if "datasets" in content:
+        names = ("synthetic", "mars", "duke")
+        content["datasets"] = {name: {"root": f"data/{name}"} for name in names}
+        content["domains"]["synthetic"] = content["domains"]["unreal"]
+        content["simulate"]["domain"] = "synthetic"
+    else:
+        arms = content["ablation"]["variants"]
+        content["ablation"]["variants"] = {name: arms[name] for name in ("full", "cnn")}
+        content["seeds"] = content["seeds"][:2]
+    editor.dump(content, path)
+
+
+def test_a_study_goes_on_where_it_was_killed_and_ends_in_metrics_of_its_own(clone: Path) -> None:
+    environment = ENVIRONMENT | {"PYTHONPATH": str(clone / "src")}
+    study = clone / "experiments" / "claims"
+    first = study / "artifacts" / "results" / "ablation" / "full-0.json"
+    with subprocess.Popen(["tools/study.sh", "claims"], cwd=clone, env=environment) as running:
+        while running.poll() is None and not (study / "dvc.lock").exists():
+            time.sleep(0.1)
+        while running.poll() is None and "ablate@" not in (study / "dvc.lock").read_text():
+            time.sleep(0.1)
+        running.send_signal(signal.SIGTERM)
+    assert running.returncode != 0
+    assert first.exists() or (first.parent / "cnn-0.json").exists()
+    before = [name for name in yaml.safe_load((study / "dvc.lock").read_text())["stages"] if "@" in name]
+    assert 1 <= len(before) < 4
+    output = call(clone, "tools/study.sh", "claims")
+    assert ran(output) == ["claims"], output
+    content = json.loads((clone / "metrics" / "claims" / "claims.json").read_text())
+    assert (content["seeds"], content["source"]) == (2, "mars")
+    assert set(content["arms"]) == {"full", "full-pretrained", "full-untrained", "cnn"}
+    assert not call(clone, "git", "status", "--porcelain", "dvc.yaml", "params.yaml", "metrics/report.md")
+
+
+def test_fewer_seeds_are_asked_without_training(clone: Path) -> None:
+    path = clone / "experiments" / "claims" / "params.yaml"
+    editor = YAML()
+    content = editor.load(path)
+    content["seeds"] = [0]
+    editor.dump(content, path)
+    assert ran(call(clone, "tools/study.sh", "claims")) == ["claims"]
+    assert json.loads((clone / "metrics" / "claims" / "claims.json").read_text())["seeds"] == 1

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Run a study, experiments/NAME, seed by seed and two cells side by side: whatever it has finished when it is ended stays, and
+# the next call goes on from there. One stage after the other, `cd experiments/NAME && dvc repro` does the same.
+set -euo pipefail
+
+[ -f "experiments/$1/dvc.yaml" ] || { echo "error: no such study: experiments/$1/dvc.yaml" >&2; exit 1; }
+dvc repro -q dvc.yaml:decode  # the studies share the decoded tracklets of the default run
+cd "experiments/$1"
+dvc repro -q configs
+# read before the cells start: they rewrite dvc.lock, which listing reads. The seed is what stands behind the last "-".
+mapfile -t cells < <(dvc stage list --name-only ablate | awk -F- '{print $NF, NR, $0}' | sort -n -k1,1 -k2,2 | cut -d' ' -f3)
+
+set -m  # the cells are a process group of their own, so that all of them can be ended
+# --wait-for-lock and -s (no upstream stages) are what makes parallel calls safe; a cell that fails does not stop the others
+printf '%s\n' "${cells[@]}" | xargs -P 2 -I CELL sh -c 'dvc --wait-for-lock repro -q -s CELL || exit 1' &
+running=$!
+trap 'kill -- "-$running" 2>/dev/null || true' EXIT
+trap 'exit 130' INT TERM
+failed=0
+wait "$running" || failed=1
+[ "$failed" = 0 ] || { echo "error: some cells failed (see above); what is finished stays, call again" >&2; exit 1; }
+dvc repro
