@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def test_the_search_has_the_arms_and_the_training_of_the_claims() -> None:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone for tiny data sets of other names; studies of two arms and two seeds; nothing has run."""
+    """A clone for tiny data sets of other names; studies of two arms and a seed; nothing has run."""
     folder = copy_of_the_tree(tmp_path_factory.mktemp("studies"))
     params = load(ROOT / "params.yaml")
     scale = replace(params.simulate, identities=12, cameras=2, shortest=6, longest=8, distractors=2)
@@ -169,7 +170,7 @@ def _shrink(path: Path) -> None:
     else:
         arms = content["ablation"]["variants"]
         content["ablation"]["variants"] = {name: arms[name] for name in ("full", "cnn")}
-        content["seeds"] = content["seeds"][:2]
+        content["seeds"] = [0]
     editor.dump(content, path)
 
 
@@ -184,22 +185,27 @@ def test_a_study_goes_on_where_it_was_killed_and_ends_in_metrics_of_its_own(clon
             time.sleep(0.1)
         running.send_signal(signal.SIGTERM)
     assert running.returncode != 0
+    assert not _left(clone), "what a killed study started must end with it"
     assert first.exists() or (first.parent / "cnn-0.json").exists()
     before = [name for name in yaml.safe_load((study / "dvc.lock").read_text())["stages"] if "@" in name]
-    assert 1 <= len(before) < 4
+    assert before
     output = call(clone, "tools/study.sh", "claims")
-    assert ran(output) == ["claims"], output
+    assert ran(output) == ["claims"], output  # the cells have run before it, each by itself
     content = json.loads((clone / "metrics" / "claims" / "claims.json").read_text())
-    assert (content["seeds"], content["source"]) == (2, "mars")
+    assert (content["seeds"], content["source"]) == (1, "mars")
     assert set(content["arms"]) == {"full", "full-pretrained", "full-untrained", "cnn"}
     assert not call(clone, "git", "status", "--porcelain", "dvc.yaml", "params.yaml", "metrics/report.md")
 
 
-def test_fewer_seeds_are_asked_without_training(clone: Path) -> None:
-    path = clone / "experiments" / "claims" / "params.yaml"
-    editor = YAML()
-    content = editor.load(path)
-    content["seeds"] = [0]
-    editor.dump(content, path)
-    assert ran(call(clone, "tools/study.sh", "claims")) == ["claims"]
-    assert json.loads((clone / "metrics" / "claims" / "claims.json").read_text())["seeds"] == 1
+def _left(folder: Path) -> list[int]:
+    """Processes that still work below a folder, half a minute after they were asked to end."""
+    for _ in range(300):
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if folder in (process / "cwd").readlink().parents:
+                    found.append(int(process.name))
+        if not found:
+            break
+        time.sleep(0.1)
+    return found

@@ -4,17 +4,19 @@
 set -euo pipefail
 
 [ -f "experiments/$1/dvc.yaml" ] || { echo "error: no such study: experiments/$1/dvc.yaml" >&2; exit 1; }
-dvc repro -q dvc.yaml:decode  # the studies share the decoded tracklets of the default run
+dvc repro dvc.yaml:decode >/dev/null  # the studies share the decoded tracklets of the default run
 cd "experiments/$1"
-dvc repro -q configs
+dvc repro configs >/dev/null  # not -q, which would hide errors as well
 # read before the cells start: they rewrite dvc.lock, which listing reads. The seed is what stands behind the last "-".
 mapfile -t cells < <(dvc stage list --name-only ablate | awk -F- '{print $NF, NR, $0}' | sort -n -k1,1 -k2,2 | cut -d' ' -f3)
 
 set -m  # the cells are a process group of their own, so that all of them can be ended
 # --wait-for-lock and -s (no upstream stages) are what makes parallel calls safe; a cell that fails does not stop the others
-printf '%s\n' "${cells[@]}" | xargs -P 2 -I CELL sh -c 'dvc --wait-for-lock repro -q -s CELL || exit 1' &
+# (a pipe into xargs would be led by another process than the one that $! names)
+xargs -P 2 -I CELL sh -c 'dvc --wait-for-lock repro -s CELL >/dev/null || exit 1' <<< "$(printf '%s\n' "${cells[@]}")" &
 running=$!
-trap 'kill -- "-$running" 2>/dev/null || true' EXIT
+# INT, as Ctrl-C sends it: unlike TERM it lets DVC give its locks back
+trap 'kill -INT -- "-$running" 2>/dev/null || true' EXIT
 trap 'exit 130' INT TERM
 failed=0
 wait "$running" || failed=1

@@ -323,11 +323,12 @@ def bind(main: Callable[..., None], params: Params, words: list[str]) -> dict[st
 def _check_names(params: Params, path: Path) -> None:
     """Names that refer to other names must exist."""
     datasets, domains = list(params.datasets), list(params.domains)
+    variants, picture = list(params.ablation.variants), params.picture
+    pictured = (("picture.left", picture.left, variants), ("picture.right", picture.right, variants))
     for key, name, known in (
         *((f"targets.{i}", target, datasets) for i, target in enumerate(params.targets)),
         ("ablation.source", params.ablation.source, params.targets),
-        ("picture.left", params.picture.left, list(params.ablation.variants)),
-        ("picture.right", params.picture.right, list(params.ablation.variants)),
+        *(() if paths.home() != Path() else pictured),  # a study makes no pictures
         ("simulate.domain", params.simulate.domain, domains),
         ("simulate.domain", params.simulate.domain, datasets),
     ):

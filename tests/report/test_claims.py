@@ -12,6 +12,7 @@ from sttreid.report.claims_page import page
 
 PEOPLE, EACH = 80, 4
 TARGETS = ["here", "there", "yonder"]
+PROTOCOL = dict.fromkeys(TARGETS, "embedded")
 RULES = {"seeds_needed": 3, "alpha": 0.05, "relevant": 0.02, "reached": 0.4}
 
 
@@ -108,7 +109,7 @@ def test_an_arm_that_does_not_fit_tells_nothing():
 def test_an_arm_that_was_not_run_is_said():
     one, claims, results = found([runs("new", 0.9)], ("RQ1", "new", "lost"))
     assert {(r.verdict, r.reason, r.effect) for r in results} == {("inconclusive", "lost not run", None)}
-    assert "lost not run" in page(one, results, claims, "embedded")
+    assert "lost not run" in page(one, results, claims, PROTOCOL)
     assert table(results).empty
 
 
@@ -178,7 +179,7 @@ def test_direct_transfer_is_tested_on_all_targets():
 
 def test_the_content_is_small_numbers_and_names_the_paper():
     one, claims, results = found([runs("new", 0.7), runs("old", 0.5)], ("RQ4", "new", "old"))
-    told = content("embedded", one, results, claims)
+    told = content(PROTOCOL, one, results, claims)
     assert (told["seeds"], told["seeds_needed"], told["source"]) == (3, 3, "here")
     numbers = told["contrasts"]["new-old"]["in_domain"]["rank1"]
     assert numbers["verdict"] == "supported"
@@ -190,7 +191,7 @@ def test_the_content_is_small_numbers_and_names_the_paper():
 
 def test_the_page_has_a_row_for_every_question_effect_and_arm():
     one, claims, results = found([runs("new", 0.7), runs("old", 0.5)], ("RQ3", "new", "old"))
-    text = page(one, results, claims, "embedded")
+    text = page(one, results, claims, PROTOCOL)
     assert "3 of 3 seeds (0, 1, 2)." in text
     for name in ("RQ1", "RQ2", "RQ3", "RQ4"):
         assert f"| {name} |" in text

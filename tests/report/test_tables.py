@@ -14,6 +14,7 @@ from sttreid.report.tables import (
     means_table,
     paper_table,
     percent,
+    protocols_phrase,
     seeds_sentence,
     shift_table,
     verdict,
@@ -200,3 +201,9 @@ def test_a_bracket_holds_the_ends_in_per_cent():
 def test_per_cent_has_one_decimal():
     assert [percent(share) for share in (0, 0.5, 0.12345, 1)] == ["0.0", "50.0", "12.3", "100.0"]
     assert [percent(share) for share in (-1e-17, -0.0004, -0.0006)] == ["0.0", "0.0", "-0.1"]
+
+
+def test_protocols_are_named_once_where_they_are_one():
+    assert protocols_phrase({"a": "market", "b": "market"}) == "protocol market"
+    told = protocols_phrase({"a": "market", "b": "mars-official"})
+    assert told == "protocols market of a, mars-official of b"

@@ -197,6 +197,14 @@ def test_a_study_lies_apart_and_reads_the_default_run(workplace: Path, asked: Pa
     assert content["contrasts"]["global-cnn"]["in_domain"]["rank1"]["reason"] == "global not run"
 
 
+def test_a_study_with_fewer_seeds_asks_those(workplace: Path, asked: Path) -> None:
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump(content | {"seeds": [1]}))
+    call("claims")
+    page = (workplace / "metrics/mine/claims.md").read_text()
+    assert "with 1 of 5 seeds (1): 5 are needed for any verdict." in page
+
+
 def test_an_arm_of_a_study_is_the_model_of_the_default_run(workplace: Path, asked: Path) -> None:
     """The same seed and configuration: what a study trains by itself scores as the three stages do."""
     cell = json.loads((asked / paths.cell_result("full", 0)).read_text())

@@ -1,6 +1,6 @@
 """All arms and seeds -> the paper's questions: effects, intervals, corrected tests and verdicts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,7 +88,9 @@ def answers(found: Sequence[Finding]) -> dict[str, dict[str, str]]:
     return answer
 
 
-def content(protocol: str, found: Study, judged: Sequence[Finding], claims: Claims) -> dict[str, Any]:
+def content(
+    protocol: Mapping[str, str], found: Study, judged: Sequence[Finding], claims: Claims
+) -> dict[str, Any]:
     """Content of ``claims.json``: fractions; effects are positive where ours is better."""
     answer = answers(judged)
     questions = {

@@ -1,6 +1,6 @@
 """The paper's questions and their answers as one Markdown page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sttreid.contrasts import Claims
 from sttreid.report.arms import Study
@@ -17,7 +17,7 @@ from sttreid.report.claims import (
 )
 from sttreid.report.effects import by_seed
 from sttreid.report.questions import QUESTIONS
-from sttreid.report.tables import NONE, markdown, percent
+from sttreid.report.tables import NONE, markdown, percent, protocols_phrase
 
 TOLD = {
     "rank1": "R-1",
@@ -29,7 +29,7 @@ TOLD = {
 SETTINGS = {IN_DOMAIN: "in-domain", CROSS_DOMAIN: "cross-domain", DIRECT: "direct transfer"}
 
 
-def page(found: Study, judged: Sequence[Finding], claims: Claims, protocol: str) -> str:
+def page(found: Study, judged: Sequence[Finding], claims: Claims, protocol: Mapping[str, str]) -> str:
     """What was asked, the answers, every effect, the arms, and how the verdicts come about."""
     sections = (
         "# The paper's claims",
@@ -95,7 +95,7 @@ def arm_table(found: Study) -> str:
     return markdown(["arm", "steps", "fit", source, "tested on the others, mean"], rows)
 
 
-def _run(found: Study, claims: Claims, protocol: str) -> str:
+def _run(found: Study, claims: Claims, protocol: Mapping[str, str]) -> str:
     seeds = ", ".join(str(seed) for seed in found.seeds)
     enough = (
         "."
@@ -103,7 +103,7 @@ def _run(found: Study, claims: Claims, protocol: str) -> str:
         else f": {claims.seeds_needed} are needed for any verdict."
     )
     return (
-        f"Trained on {found.source}, tested on {', '.join(found.targets)}, protocol {protocol}, with"
+        f"Trained on {found.source}, tested on {', '.join(found.targets)}, {protocols_phrase(protocol)}, with"
         f" {len(found.seeds)} of {claims.seeds_needed} seeds ({seeds}){enough} A seed is an"
         " initialisation, an order of batches and a synthetic pre-training of its own; all arms share the"
         " seeds, the data and one kind of start."

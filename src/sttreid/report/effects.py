@@ -8,7 +8,7 @@ freedom follow Welch and Satterthwaite ("An approximate distribution of estimate
 Biometrics Bulletin 2, 1946): seeds - 1 where the seeds decide, people - 1 where the people do.
 
 Why not simply a percentile of the hierarchical bootstrap over both: of S seeds it sees (S - 1) / S of their
-variance and knows nothing of t's long tails, so that with five seeds it calls about one null effect in seven
+variance and knows nothing of t's long tails, so that with five seeds it calls about one null effect in six
 significant instead of one in twenty (tests/report/test_effects.py counts). Flipping the signs of the seeds'
 differences is exact, but with five seeds no result, however clear, gets below p = 1/16.
 

@@ -10,8 +10,8 @@ from sttreid.report.blocks import Figure, chart
 from sttreid.report.evidence import Evidence, cells_of
 from sttreid.report.films import Pictures, attended
 from sttreid.report.page import Findings
-from sttreid.report.summary import SETTINGS, lowest_fit
-from sttreid.report.tables import bracket, markdown, percent
+from sttreid.report.summary import SETTINGS, lowest_fit, names
+from sttreid.report.tables import bracket, markdown, percent, protocols_phrase
 from sttreid.uncertainty import Interval, Sample, interval
 
 EDGES = (-1.0, -0.2, -0.05, 0.05, 0.2, 1.0)  # of a frame's visibility, less the mean of its clip
@@ -23,15 +23,8 @@ def scope(found: Findings) -> str:
     """What every figure of results is computed from, in one sentence."""
     counts = found.cross.groupby("target", sort=False)["queries"].first()
     asked = ", ".join(f"{count} {target}" for target, count in counts.items())
-    return f"{_protocols(found)}; {seeds(found.cross)}; queries: {asked}."
-
-
-def _protocols(found: Findings) -> str:
-    """ "Protocol embedded", or each target's where they differ."""
-    names = {target: found.protocol[target]["name"] for target in found.targets}
-    if len(set(names.values())) == 1:
-        return f"Protocol {names[found.targets[0]]}"
-    return f"Protocols: {', '.join(f'{name} of {target}' for target, name in names.items())}"
+    phrase = protocols_phrase(names(found.protocol))
+    return f"{phrase[0].upper()}{phrase[1:]}; {seeds(found.cross)}; queries: {asked}."
 
 
 def seeds(table: pd.DataFrame) -> str:

@@ -1,6 +1,6 @@
 """Long tables -> Markdown tables; rates become per cent with one decimal, always mAP before rank-1."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -152,6 +152,17 @@ def seeds_sentence(seeds: int, people: int) -> str:
         told = "differences are inconclusive, because another seed may turn them round"
         return f"One seed was run: {told}. {drawn}; of training again they say nothing.{narrow}"
     return f"Means over {seeds} seeds. {drawn}, and over seeds.{narrow}"
+
+
+def protocols_phrase(names: Mapping[str, str]) -> str:
+    """ "protocol embedded", or each target's where they differ.
+
+    Args:
+        names: target -> the name of its protocol.
+    """
+    if len(set(names.values())) == 1:
+        return f"protocol {next(iter(names.values()))}"
+    return f"protocols {', '.join(f'{name} of {target}' for target, name in names.items())}"
 
 
 def pair(known: Evidence, cells: Sequence[Cell]) -> str:

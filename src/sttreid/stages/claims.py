@@ -33,8 +33,9 @@ def main(
     summary.arms(cells)  # refuses results of several protocols or of other data
     study = arms.study(runs, ablation.source, targets, ablation.fitted)
     found = answers.findings(study, claims)
-    content = answers.content(cells[0]["protocol"]["name"], study, found, claims)
-    text = page(study, found, claims, cells[0]["protocol"]["name"])
+    protocol = summary.names(cells[0]["protocol"])
+    content = answers.content(protocol, study, found, claims)
+    text = page(study, found, claims, protocol)
     folder = paths.metrics()
     write_json(folder / "claims.json", content)
     write_text(folder / "claims.md", text)
