@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from sttreid.report.site import site
 from sttreid.report.tables import markdown
+from tests.report.conftest import CLAIMS
 
 SECTIONS = [
     "The paper's claims",
@@ -101,13 +102,12 @@ def test_figures_have_captions_and_tables_scopes(whole):
     assert "width=device-width" in whole
 
 
-def test_claims_take_the_place_of_the_paper_s_numbers(found, results, cells, histories, pictures):
-    told = found(results, cells)
-    table = markdown(["claim", "Holm p", "verdict"], [["the <global> branch helps", "0.04", "holds"]])
-    text = site(told, histories, pictures, table)
-    assert "the &lt;global&gt; branch helps" in text
-    assert "what is added" not in text
-    assert "what is added" in site(told, histories, pictures)
+def test_answers_follow_the_paper_s_numbers(found, results, cells, histories, pictures):
+    table = markdown(["question", "claim", "in-domain"], [["RQ3", "the <global> branch helps", "supported"]])
+    claims = f"# Claims\n\n1 of 5 seeds (0).\n\n## Answers\n\nBy rank-1.\n\n{table}\n\n## Effects\n\nmany"
+    text = site(found(results, cells), histories, pictures, claims)
+    assert text.index("what is added") < text.index("1 of 5 seeds") < text.index("the &lt;global&gt; branch")
+    assert ">many<" not in text
 
 
 def test_a_section_of_the_report_that_is_new_is_not_lost(
@@ -116,7 +116,7 @@ def test_a_section_of_the_report_that_is_new_is_not_lost(
     from sttreid.report import site as module
 
     monkeypatch.setattr(module, "report", lambda _: "# Results\n\nintro\n\n## New\n\nwords")
-    text = module.site(found(results, cells), histories, pictures)
+    text = module.site(found(results, cells), histories, pictures, CLAIMS)
     assert "words" in text
     assert '<h2 id="new-title">New</h2>' in text
 
@@ -124,11 +124,11 @@ def test_a_section_of_the_report_that_is_new_is_not_lost(
 def test_names_are_escaped(found, results, cells, histories, pictures):
     for cell in cells[:2]:
         cell["variant"] = "a<b&c"
-    text = site(found(results, cells), histories, pictures)
+    text = site(found(results, cells), histories, pictures, CLAIMS)
     assert "a<b&c" not in text
     assert "a&lt;b&amp;c" in text
 
 
 def test_equal_results_give_equal_bytes(whole, found, results, cells, histories, pictures):
-    assert whole == site(found(results, cells), histories, pictures)
+    assert whole == site(found(results, cells), histories, pictures, CLAIMS)
     assert whole.endswith("</html>\n")

@@ -33,8 +33,8 @@ ORDER = [
     ("configs",),
     *(("ablate", variant, SEED) for variant in VARIANTS),
     ("picture",),
-    ("report",),
     ("claims",),
+    ("report",),
 ]
 
 

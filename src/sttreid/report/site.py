@@ -25,15 +25,14 @@ LISTS = {
 }
 
 
-def site(found: Findings, histories: Mapping[str, pd.DataFrame], pictures: Pictures, claims: str = "") -> str:
+def site(found: Findings, histories: Mapping[str, pd.DataFrame], pictures: Pictures, claims: str) -> str:
     """The page.
 
     Args:
         found: everything that the Markdown report tells.
         histories: training histories, "<name>-<seed>" or "ablation-<variant>-<seed>".
         pictures: of the stage ``picture``.
-        claims: a Markdown table of the paper's claims and whether they hold; without it the paper's numbers
-            stand beside ours, without a verdict.
+        claims: the Markdown page of the stage ``claims``: its answers follow the paper's numbers beside ours.
 
     Returns:
         HTML; equal arguments give equal text.
@@ -44,9 +43,8 @@ def site(found: Findings, histories: Mapping[str, pd.DataFrame], pictures: Pictu
         "Cross-domain": figures.cross_domain(found),
         "Ablation": figures.ablation(found),
     }
-    first = claims or beside(found)
     sections = [
-        Section(CLAIMS, html(first, CLAIMS)),
+        Section(CLAIMS, html(f"{beside(found)}\n\n{answers(claims)}", CLAIMS)),
         *(Section(t, prose.pop(t), drawn[t], scope=figures.scope(found)) for t in drawn if t in prose),
         Section("Training", figures=figures.training(found, histories)),
         *_attention(found, pictures),
@@ -66,6 +64,13 @@ def site(found: Findings, histories: Mapping[str, pd.DataFrame], pictures: Pictu
     return (
         page.render(intro=intro, sections=[s for s in sections if s], style=style, pictures=pictures) + "\n"
     )
+
+
+def answers(claims: str) -> str:
+    """Of the page of claims, how much was run and the table of answers, as Markdown."""
+    run, *parts = claims.split("\n## ")
+    table = next(part for part in parts if part.startswith("Answers\n"))
+    return "\n\n".join(text.partition("\n")[2].strip() for text in (run, table))
 
 
 def told(markdown: str) -> dict[str, Markup]:

@@ -57,14 +57,15 @@ def main(
         domains=read_json(paths.METRICS / "domains.json"),
     )
     tables = {name: read_table(paths.picture(name)) for name in TABLES}
-    _write(found, histories, Pictures(picture.left, picture.right, **tables))
+    claims = (paths.METRICS / "claims.md").read_text(encoding="utf-8")
+    _write(found, histories, Pictures(picture.left, picture.right, **tables), claims)
 
 
-def _write(found: Findings, histories: dict[str, pd.DataFrame], pictures: Pictures) -> None:
+def _write(found: Findings, histories: dict[str, pd.DataFrame], pictures: Pictures, claims: str) -> None:
     """All files are computed before the first is written: a failure leaves the last good ones together."""
     content = summary.ablation(summary.names(found.protocol), found.arms, found.arms_known, found.fitted)
     picture, page = figure(found.cross, found.arms, found.targets, found.fitted), report(found)
-    bars, whole = plots.ablation(found.arms), site(found, histories, pictures)
+    bars, whole = plots.ablation(found.arms), site(found, histories, pictures, claims)
     attention = poster(pictures)
     write_json(paths.METRICS / "ablation.json", content)
     write_text(paths.METRICS / "plots" / "ablation.tsv", plots.text(plots.wide(bars)))
