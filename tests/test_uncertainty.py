@@ -368,3 +368,18 @@ def test_1000_resamples_of_mars_take_no_time():
     found = interval([sample("mars", [table.assign(ap=rng.random(1980))], "mAP")], resamples=1000)
     assert time.process_time() - start < 5  # a tenth of a second where nothing else runs
     assert found.low < 0.5 < found.high
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("query", 1, "mars: each query must stand in a table once, got query 1 again"),
+        ("inp", np.nan, "mars: query 0: scores must be finite, got ap 0.5, inp nan"),
+        ("ap", np.inf, "mars: query 0: scores must be finite, got ap inf, inp 0.5"),
+    ],
+)
+def test_tables_that_cannot_be_averaged_are_refused(column, value, words):
+    table = pd.DataFrame({"query": [0, 1], "identity": [0, 0], "first_hit": [1, 2], "ap": 0.5, "inp": 0.5})
+    table.loc[0, column] = value
+    with pytest.raises(InputError, match=words):
+        sample("mars", [table], "mAP")

@@ -103,14 +103,16 @@ def sample(place: str, tables: Sequence[pd.DataFrame], measure: str) -> Sample:
         measure: rank1, rank5, rank10, rank20, mAP or mINP.
 
     Raises:
-        InputError: the measure is unknown, there is no table or no query that counts, or two tables hold
-            other queries.
+        InputError: the measure is unknown, there is no table or no query that counts, a query stands in a
+            table twice or its score is not finite, or two tables hold other queries.
     """
     if measure not in {**RANKS, **COLUMNS}:
         raise InputError(f"the measure must be one of {', '.join([*RANKS, *COLUMNS])}, got {measure!r}")
     counted = [table[table["ap"].notna()].sort_values("query") for table in tables]
     if not counted or counted[0].empty:
         raise InputError(f"{place}: there must be at least 1 query that counts, got 0")
+    for table in counted:
+        _check_table(place, table)
     keys = counted[0][["query", "identity"]].to_numpy()
     for table in counted[1:]:
         if not np.array_equal(table[["query", "identity"]].to_numpy(), keys):
@@ -120,6 +122,17 @@ def sample(place: str, tables: Sequence[pd.DataFrame], measure: str) -> Sample:
     identities, cluster = np.unique(keys[:, 1], return_inverse=True)
     sums = [np.bincount(cluster, _values(table, measure), len(identities)) for table in counted]
     return Sample(place, measure, np.array(sums), np.bincount(cluster).astype(float), identities)
+
+
+def _check_table(place: str, table: pd.DataFrame) -> None:
+    """Each query once, with scores that are numbers."""
+    if table["query"].duplicated().any():
+        query = table["query"][table["query"].duplicated()].iloc[0]
+        raise InputError(f"{place}: each query must stand in a table once, got query {query} again")
+    broken = table[~np.isfinite(table[[*COLUMNS.values()]].to_numpy(float)).all(axis=1)]
+    if len(broken):
+        shown = ", ".join(f"{name} {broken[name].iloc[0]}" for name in COLUMNS.values())
+        raise InputError(f"{place}: query {broken['query'].iloc[0]}: scores must be finite, got {shown}")
 
 
 def _values(table: pd.DataFrame, measure: str) -> Doubles:

@@ -460,3 +460,37 @@ def test_sides_that_do_not_fit_are_refused():
             score(sides, **options)
     with pytest.raises(InputError, match="tie must be at least 0 and finite, got nan"):
         score(sides, tie=float("nan"))
+
+
+def test_doubts_are_few_where_they_are_looked_into_one_by_one(small, monkeypatch):
+    # without signal every match has answers nearby: together they are many, though few about each match
+    rng = np.random.default_rng(0)
+    labels = Labels(rng.integers(0, 4, 400), rng.integers(0, 4, 400))
+    features = rng.standard_normal((400, 2048)).astype(np.float32)
+    close, seen = tiles.Counter._count_close, []
+    monkeypatch.setattr(
+        tiles.Counter,
+        "_count_close",
+        lambda self, *rest: seen.append(rest[-1].sum(axis=1).max()) or close(self, *rest),
+    )
+    monkeypatch.setattr(ranks, "TILE", 64)
+    monkeypatch.setattr(ranks, "ROOMY", 2**17)
+    evaluate(features[:40], features, labels.take(np.arange(40)), labels, EMBEDDED)
+    assert max(seen) <= 64 / tiles.CROWDED
+
+
+@pytest.mark.parametrize("tie", [10.0, 1e39, 1e300])
+def test_a_tie_wider_than_all_differences_puts_every_wrong_answer_first(small, tie):
+    sides = problem(3)
+    table = score(sides, tie=tie).per_query
+    matched = table["matches"] > 0
+    assert (table["first_hit"][matched] == table["wrong"][matched] + 1).all()
+    labels = Labels([1], [1]), Labels([1, 2, 1], [2, 2, 1])
+    assert evaluate_distances(np.array([[1.7e308, 1.0, 0.0]]), *labels, MARKET, tie=1e308).per_query[
+        "first_hit"
+    ].tolist() == [2]
+
+
+def test_the_result_tells_the_tie_that_was_used(small):
+    assert score(problem(3), tie=0).tie == tiles.NOISE
+    assert score(problem(3), tie=1e-7).tie == 1e-7

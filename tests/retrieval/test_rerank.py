@@ -239,3 +239,11 @@ def test_broken_features_are_refused_by_name(monkeypatch, queries, gallery, mess
 def test_parameters_out_of_range_are_refused(k1, k2, weight, message):
     with pytest.raises(InputError, match=f"^re-ranking: {message}"):
         rerank(ONES, ONES, k1, k2, weight)
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_features_may_have_any_floating_type(kind):
+    features = torch.randn(12, 5, generator=torch.Generator().manual_seed(0)).bfloat16()
+    expected = rerank(features[:4].float(), features[4:].float(), 3, 2, 0.3)
+    found = rerank(features[:4].to(kind), features[4:].to(kind), 3, 2, 0.3)
+    np.testing.assert_allclose(found, expected, atol=2e-3 if kind == torch.float16 else 1e-6)

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sttreid.params import Evaluate
-from sttreid.retrieval.accuracy import rules, sides
+from sttreid.retrieval.accuracy import reranked, rules, sides
 from sttreid.retrieval.labels import pair
-from sttreid.retrieval.rerank import rerank
 
 
 def hardest(queries: pd.DataFrame, count: int) -> list[int]:
@@ -51,7 +50,7 @@ def nearest(
     asking, there = np.flatnonzero(roles["query"]), np.flatnonzero(roles["gallery"])
     number, answers = roles["tracklet"].to_numpy(), roles.iloc[there]
     rows = np.array([np.flatnonzero(number[asking] == one)[0] for one in asked], np.int64)
-    distances = _distances(features[asking], features[there], settings, rows)
+    distances = _distances(features[asking], features[there], labels.junk, settings, rows)
     pairs = pair(query, labels, rules(settings))
     tables = []
     for row, line in zip(rows, distances, strict=True):
@@ -71,11 +70,10 @@ def nearest(
 
 
 def _distances(
-    asking: Tensor, there: Tensor, settings: Evaluate, rows: NDArray[np.int64]
+    asking: Tensor, there: Tensor, junk: NDArray[np.bool_], settings: Evaluate, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """[len(rows), G] as the evaluation ranks by; rows count those of ``asking`` [Q, D]."""
-    again = settings.rerank
-    if again.use:
-        return np.asarray(rerank(asking, there, again.k1, again.k2, again.weight), np.float64)[rows]
+    if settings.rerank.use:
+        return reranked(asking, there, junk, settings.rerank).astype(np.float64)[rows]
     cosines: NDArray[np.float64] = (asking[torch.from_numpy(rows)].double() @ there.double().T).numpy()
     return 1 - cosines

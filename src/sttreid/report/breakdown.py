@@ -9,7 +9,7 @@ import pandas as pd
 from sttreid.report.tables import bracket, markdown
 from sttreid.uncertainty import interval, sample
 
-PARTS = 3  # as many queries in each
+PARTS = 3  # as many queries in each, as far as equal values allow
 TOLD = {"visibility": "visible, share of the box", "length": "frames"}
 
 

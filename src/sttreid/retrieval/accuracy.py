@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sttreid.data.store import DISTRACTORS, Store
 from sttreid.model.network import Network
-from sttreid.params import Compute, Evaluate
+from sttreid.params import Compute, Evaluate, Rerank
 from sttreid.retrieval.embedding import embed_tracklets
 from sttreid.retrieval.evaluation import evaluate, evaluate_distances
 from sttreid.retrieval.histogram import histograms
@@ -54,8 +55,19 @@ def _score(features: Tensor, gallery: pd.DataFrame, settings: Evaluate, device: 
     asked, there, again = _of(features, gallery["query"]), _of(features, gallery["gallery"]), settings.rerank
     if not again.use:
         return evaluate(asked, there, query, labels, rules(settings), device=device)
-    distances = rerank(asked, there, again.k1, again.k2, again.weight)
+    distances = reranked(asked, there, labels.junk, again)
     return evaluate_distances(distances, query, labels, rules(settings), tie=COARSE)
+
+
+def reranked(asked: Tensor, there: Tensor, junk: NDArray[np.bool_], again: Rerank) -> NDArray[np.float32]:
+    """[Q, G] re-ranked distances of queries [Q, D] to a gallery [G, D].
+
+    Junk [G] takes no part, or it would decide who is near whom; its columns are NaN.
+    """
+    distances = np.full((len(asked), len(there)), np.nan, np.float32)
+    kept = np.flatnonzero(~junk)
+    distances[:, kept] = rerank(asked, there[kept], again.k1, again.k2, again.weight)
+    return distances
 
 
 def _of(features: Tensor, chosen: pd.Series) -> Tensor:

@@ -59,7 +59,7 @@ def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, b
         batch: B, clips at once; the last batch may be smaller.
 
     Returns:
-        [G, D] float32 rows of length 1, on the CPU.
+        [G, D] float32 rows of length 1, on the CPU; to change them, or to learn from them, clone them.
 
     Raises:
         InputError: there is no tracklet; or the feature of one, which the sentence names, is not finite,

@@ -18,7 +18,8 @@ from sttreid.retrieval.matrix import rank_matrix
 from sttreid.retrieval.metrics import Result, score
 from sttreid.retrieval.protocol import Protocol
 from sttreid.retrieval.ranks import rank
-from sttreid.retrieval.rows import Array
+from sttreid.retrieval.rows import Array, as_array
+from sttreid.retrieval.tiles import NOISE
 
 TIE = 1e-9  # far above the rounding of double precision, far below any difference that means something
 
@@ -64,7 +65,7 @@ def evaluate(
     _check_tie(tie)
     pairs = pair(query, gallery, protocol)
     ranks = rank(query_features, gallery_features, pairs, tie, block, _device(device))
-    return score(ranks, pairs, query, protocol, tie)
+    return score(ranks, pairs, query, protocol, max(tie, NOISE))
 
 
 def evaluate_distances(
@@ -90,9 +91,7 @@ def evaluate_distances(
             sentence names its row and column), nobody answers, or no query has a match.
     """
     _check_tie(tie)
-    if isinstance(distances, Tensor):
-        distances = distances.detach().double().cpu().numpy()
-    array = np.asarray(distances)
+    array = as_array(distances)
     pairs = pair(query, gallery, protocol)
     return score(rank_matrix(array, pairs, len(gallery), tie), pairs, query, protocol, tie)
 

@@ -29,7 +29,7 @@ class Labels:
             gallery look at it.
         distractor: bool [N]: people whom no query asks for. A number such as 0 does not tell: it is a
             distractor in MARS and a real person in LS-VID.
-        junk: bool [N]: bad tracklets, which no protocol ranks.
+        junk: bool [N], of a gallery: bad tracklets, which no protocol ranks. Whatever asks, asks.
     """
 
     identity: Integers

@@ -76,9 +76,11 @@ def _rank(
     rows.sort(axis=1)
     order = np.lexsort((place[matching], own, line[matching]))
     own, counted = own[order], counts[start : start + len(rows)]
+    with np.errstate(over="ignore"):
+        limit = np.minimum(own + tie, np.finfo(np.float64).max)  # what does not answer stays beyond it
     ends = np.cumsum(counted)
     near = [
-        np.searchsorted(row, own[end - n : end] + tie, "right")
+        np.searchsorted(row, limit[end - n : end], "right")
         for row, end, n in zip(rows, ends, counted, strict=True)
     ]
     return place[matching][order], own, np.concatenate(near), wrong, distance

@@ -6,7 +6,7 @@ so the similarities of the matches come first, and then the gallery passes, in t
 in single precision; the block length and the number of threads change no bit.
 
 Memory, in numbers: a tile of answers for each thread (TILE x D), up to HELD x ASKING queries (x D), and all
-pairs of a query and its matches; of the gallery only its labels.
+pairs of a query and the tracklets of its identity; of the gallery only its labels.
 """
 
 from collections import deque
@@ -31,6 +31,8 @@ TILE = 1024  # ... answers whose similarities are computed at once
 HELD = 8  # groups of ASKING queries that are held while the gallery passes; for more it passes again
 LINES = 256  # queries, and kin, whose similarities are computed at once in double precision
 ROOMY = 2**17  # queries x matches of a group, padding included
+
+WIDEST = 4.0  # tie: cosines are never farther apart than 2
 
 _TURN = Lock()
 
@@ -86,7 +88,7 @@ def rank(
         raise InputError(f"query and gallery features must be equally wide, got {widths}")
     with _alone(device):
         place, owner, similarity = _matches(queries, answers, pairs)
-        groups = list(_groups(similarity - max(tie, NOISE), pairs.matches, queries.width))
+        groups = list(_groups(similarity - min(max(tie, NOISE), WIDEST), pairs.matches, queries.width))
         counter = Counter(queries, answers, pairs)
         ahead, wrong = np.zeros(len(place), np.int64), np.full(len(pairs.query_camera), -1)
         for first in range(0, len(groups), HELD):
@@ -206,7 +208,7 @@ def _stream(counter: Counter, groups: list[Group], block: int | None, device: to
 def _in_order(
     pool: ThreadPoolExecutor, work: Callable[[int], list[Count]], starts: range, window: int
 ) -> Iterator[list[Count]]:
-    """The outcomes for all starts, in their order, of which ``window`` are in work or wait to be fetched."""
+    """The outcomes for all starts, in order; at most ``window`` + 1 are in work or wait to be fetched."""
     waiting: deque[Future[list[Count]]] = deque()
     for start in starts:
         if len(waiting) > window:  # one more than can run: nobody is idle while an outcome is fetched

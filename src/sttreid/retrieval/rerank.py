@@ -1,4 +1,4 @@
-"""Features -> re-ranked distances: k-reciprocal encoding, without ever holding all pairs.
+"""Array -> re-ranked distances: k-reciprocal encoding, without ever holding all pairs.
 
 Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding, CVPR 2017 (arXiv 1701.08398).
 Two tracklets are near when they are among each other's nearest neighbours and have such neighbours in common.
@@ -32,15 +32,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import sparse
-from torch import Tensor
 
 from sttreid.errors import InputError
+from sttreid.retrieval.rows import Array, as_array
 
 ROWS = 1024  # of a tile of distances: 8 MB, and 17 MB for each of its two blocks of features, if D = 2048
 PAIRS = 512  # of rows whose distance is computed at once outside the tiles
 GRID = np.float32(2**25)  # steps of 1; double precision holds sums below 4 in steps of 2^-51
 
-Features = Tensor | NDArray[np.floating]
 Doubles = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -94,7 +93,7 @@ class _Lists:
 
 
 def rerank(
-    query_features: Features, gallery_features: Features, k1: int, k2: int, weight: float
+    query_features: Array, gallery_features: Array, k1: int, k2: int, weight: float
 ) -> NDArray[np.float32]:
     """Distances of each query to the gallery after re-ranking; the paper uses k1 = 20, k2 = 6, weight = 0.3.
 
@@ -132,9 +131,9 @@ def _check(k1: int, k2: int, weight: float) -> None:
         raise InputError(f"re-ranking: weight must be between 0 and 1, got {weight}")
 
 
-def _rows(query_features: Features, gallery_features: Features) -> tuple[_Rows, int]:
+def _rows(query_features: Array, gallery_features: Array) -> tuple[_Rows, int]:
     """All rows at length 1 on the grid, and how many of them are queries."""
-    given = {"query": _array(query_features), "gallery": _array(gallery_features)}
+    given = {"query": as_array(query_features), "gallery": as_array(gallery_features)}
     for name, features in given.items():
         if features.ndim != 2 or 0 in features.shape:
             rule = "must have two axes, [rows, D], and at least one row"
@@ -151,10 +150,6 @@ def _rows(query_features: Features, gallery_features: Features) -> tuple[_Rows, 
             rows.unit[place], rows.half[place] = block, np.square(block, dtype=np.float64).sum(axis=1) / 2
             filled = place.stop
     return rows, len(given["query"])
-
-
-def _array(features: Features) -> NDArray[np.floating]:
-    return features.detach().cpu().numpy() if isinstance(features, Tensor) else np.asarray(features)
 
 
 def _unit(features: NDArray[np.floating], name: str, first: int) -> NDArray[np.float32]:

@@ -91,10 +91,18 @@ class Rows:
         return rows, lengths
 
     def _raw(self, places: Integers) -> NDArray[np.floating]:
-        part = self.features[self.numbers[places]]
-        if isinstance(part, Tensor):
-            part = (part.float() if part.dtype == torch.bfloat16 else part).detach().cpu().numpy()
+        part = as_array(self.features[self.numbers[places]])
         return np.asarray(part, np.float32 if part.dtype in (np.float16, np.float32) else np.float64)
+
+
+def as_array(values: Array) -> NDArray[np.floating]:
+    """An array, or a tensor of any floating type as one; types that NumPy lacks become single precision."""
+    if not isinstance(values, Tensor):
+        return np.asarray(values)
+    known = (torch.float16, torch.float32, torch.float64)
+    if values.dtype.is_floating_point and values.dtype not in known:
+        values = values.float()
+    return values.detach().cpu().numpy()
 
 
 def cosines(queries: Rows, answers: Rows, asking: Integers, answering: Integers) -> Doubles:

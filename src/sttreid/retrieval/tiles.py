@@ -13,10 +13,12 @@ from torch import Tensor
 from sttreid.retrieval.labels import Integers, Pairs
 from sttreid.retrieval.rows import Doubles, Rows, Singles, cosines
 
-CROWDED = 32  # a row with more than one doubtful answer in so many is computed again as a whole
+CROWDED = (
+    32  # a row with more than one doubt, of an answer about a match, in so many answers is computed anew
+)
 LINES = 256  # rows, or matches, computed again at once
 ROUNDING = 2.0**-24  # of single precision, relative
-NOISE = 1e-12  # more than the rounding of a similarity in double precision, up to D = 4,000
+NOISE = 1e-12  # more than the rounding of a similarity in double precision, surely up to D = 4,000
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,7 @@ class Counter:
         count = group.match.shape[1]
         doubtful = below[:, count:-1] - below[:, :count]  # [r, P] answers that single precision cannot place
         others = np.where(np.isneginf(best), 0, tile.shape[1] - below[:, -1] - 1)  # that may be the best, too
-        crowded = np.maximum(doubtful.max(axis=1, initial=0), others) * CROWDED > tile.shape[1]
+        crowded = np.maximum(doubtful.sum(axis=1), others) * CROWDED > tile.shape[1]
         found = Count(
             ahead=tile.shape[1] - below[:, count:-1],
             best=best.astype(np.float64),
