@@ -168,6 +168,25 @@ def test_shards_of_another_state_of_the_set_are_not_used(
     assert stored(tmp_path / "store")[first.relative_to(mars).as_posix()] == first.read_bytes()
 
 
+def test_shards_that_were_checked_less_are_not_used(
+    mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = spoil(mars)
+    dies(monkeypatch, "to_table", 1, mars, tmp_path / "store")
+    with pytest.raises(InputError, match=f"^{mars / name}: the picture cannot be decoded"):
+        run(mars, tmp_path / "store", replace(DECODE, check="pixels"))
+
+
+def spoil(root: Path) -> str:
+    """A picture whose markers are whole and that cannot be decoded."""
+    name: str = arranged(root).names()[5].as_py()
+    content = bytearray((root / name).read_bytes())
+    table = content.find(b"\xff\xdb")
+    content[table + 4] = 0xFF  # a quantisation table that does not exist
+    (root / name).write_bytes(content)
+    return name
+
+
 def damage(root: Path) -> tuple[str, str, str]:
     """A picture cut short, one that is missing, and a tracklet whose only picture is none."""
     names = ("bbox_train/0012/0012C3T0001F999.jpg", "bbox_test/0002/0002C5T0002F003.jpg")
@@ -219,11 +238,7 @@ def test_a_run_that_raises_does_not_take_over_what_another_skipped(
 
 
 def test_damage_that_only_decoding_shows_is_found_where_asked_for(mars: Path, tmp_path: Path) -> None:
-    name = arranged(mars).names()[5].as_py()
-    content = bytearray((mars / name).read_bytes())
-    table = content.find(b"\xff\xdb")
-    content[table + 4] = 0xFF  # a quantisation table that does not exist
-    (mars / name).write_bytes(content)
+    name = spoil(mars)
     assert len(run(mars, tmp_path / "store").frames) == len(arranged(mars))
     with pytest.raises(InputError, match=f"^{mars / name}: the picture cannot be decoded"):
         run(mars, tmp_path / "store", replace(DECODE, check="pixels"))

@@ -72,7 +72,7 @@ def pack(
     """
     limit = max(limit, -(-sum(part["bytes"] for part in taken["parts"].values()) // MOST))
     partial = folder.with_name(f".{folder.name}.partial")
-    shards = _resume(partial, _key(made, taken, limit))
+    shards = _resume(partial, _key(made, taken, decode, limit))
     done = sum(len(shard.lengths) for shard in shards)
     with tqdm(total=len(made), initial=done, desc="pack", unit="picture", disable=None) as bar:
         while done < len(made):
@@ -109,12 +109,12 @@ def _skipped(made: Arrangement, shards: list[_Shard]) -> list[dict[str, Any]]:
     return out
 
 
-def _key(made: Arrangement, taken: dict[str, Any], limit: int) -> dict[str, Any]:
-    """What shards that are there already must have been made of."""
+def _key(made: Arrangement, taken: dict[str, Any], decode: Decode, limit: int) -> dict[str, Any]:
+    """What shards that are there already must have been made of; no crop's height or width changes them."""
     digest = hashlib.sha256()
     for start in range(0, len(made), _BLOCK):
         digest.update("\n".join([*made.names(start, start + _BLOCK).to_pylist(), ""]).encode())
-    return {"names": digest.hexdigest(), "files": taken, "limit": limit}
+    return {"names": digest.hexdigest(), "files": taken, "check": decode.check, "limit": limit}
 
 
 def _resume(partial: Path, key: dict[str, Any]) -> list[_Shard]:
