@@ -237,6 +237,28 @@ def test_a_run_that_raises_does_not_take_over_what_another_skipped(
     assert str(error.value) == f"{mars / names[2]}: the file is no JPEG or PNG"
 
 
+def test_what_another_run_skipped_is_read_again_once_it_is_mended(
+    mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = mars / arranged(mars).names()[5].as_py()
+    content, times = name.read_bytes(), name.stat()
+    name.chmod(0)
+    monkeypatch.setattr(packing, "_bytes", forbidden)
+    dies(monkeypatch, "to_table", 1, mars, tmp_path / "store", decode=SKIP)
+    monkeypatch.undo()
+    name.chmod(0o644)
+    assert (name.read_bytes(), name.stat().st_mtime) == (content, times.st_mtime)  # the same manifest
+    run(mars, tmp_path / "store")
+    assert stored(tmp_path / "store")[name.relative_to(mars).as_posix()] == content
+
+
+def forbidden(path: str) -> bytes:
+    """A file's bytes; root may read what nobody may, so that the mode is looked at."""
+    if not Path(path).stat().st_mode & 0o444:
+        raise PermissionError(13, "Permission denied")
+    return Path(path).read_bytes()
+
+
 def test_damage_that_only_decoding_shows_is_found_where_asked_for(mars: Path, tmp_path: Path) -> None:
     name = spoil(mars)
     assert len(run(mars, tmp_path / "store").frames) == len(arranged(mars))

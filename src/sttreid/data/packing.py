@@ -72,23 +72,20 @@ def pack(
     """
     limit = max(limit, -(-sum(part["bytes"] for part in taken["parts"].values()) // MOST))
     partial = folder.with_name(f".{folder.name}.partial")
-    shards = _resume(partial, _key(made, taken, decode, limit))
+    shards = _resume(partial, _key(made, taken, decode, limit), whole=decode.on_error == "raise")
     done = sum(len(shard.lengths) for shard in shards)
     with tqdm(total=len(made), initial=done, desc="pack", unit="picture", disable=None) as bar:
         while done < len(made):
             shards.append(_pack_shard(partial, len(shards), made, done, root, decode, limit))
             done += len(shards[-1].lengths)
             bar.update(len(shards[-1].lengths))
-    skipped = _skipped(made, shards)
-    if skipped and decode.on_error == "raise":  # an earlier run, which skipped, found them
-        raise InputError(f"{root / skipped[0]['path']}: {skipped[0]['reason']}")
     _finish(partial, made, shards, decode)
     open_store(partial)  # what cannot be read back must not replace anything
     for number in range(len(shards)):
         _table(partial, number).unlink()
     (partial / KEY).unlink()
     replace_folder(folder, by=partial)
-    return Skipped(skipped, made.incomplete)
+    return Skipped(_skipped(made, shards), made.incomplete)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +114,11 @@ def _key(made: Arrangement, taken: dict[str, Any], decode: Decode, limit: int) -
     return {"names": digest.hexdigest(), "files": taken, "check": decode.check, "limit": limit}
 
 
-def _resume(partial: Path, key: dict[str, Any]) -> list[_Shard]:
-    """The shards that a killed run left whole; anything else in the folder goes away."""
+def _resume(partial: Path, key: dict[str, Any], whole: bool) -> list[_Shard]:
+    """The shards that a killed run left; anything else in the folder goes away.
+
+    From the first one that skipped a picture on, ``whole`` takes none: the picture may have been mended.
+    """
     if not (partial / KEY).exists() or read_json(partial / KEY) != json.loads(json.dumps(key)):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -127,6 +127,8 @@ def _resume(partial: Path, key: dict[str, Any]) -> list[_Shard]:
     while (table := _table(partial, len(shards))).exists():
         shard, path = _read_shard(table), partial / shard_name(len(shards))
         if not path.exists() or path.stat().st_size != shard.lengths.sum(dtype=np.int64):
+            break
+        if whole and shard.reasons:
             break
         shards.append(shard)
     kept = {KEY, *(name for n in range(len(shards)) for name in (shard_name(n), _table(partial, n).name))}
