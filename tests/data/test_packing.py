@@ -177,6 +177,16 @@ def test_shards_that_were_checked_less_are_not_used(
         run(mars, tmp_path / "store", replace(DECODE, check="pixels"))
 
 
+def test_a_damaged_table_of_a_shard_counts_as_none(
+    mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(mars, tmp_path / "expected")
+    dies(monkeypatch, "to_table", 1, mars, tmp_path / "store")
+    (tmp_path / ".store.partial" / "pictures-002.bin.parquet").write_bytes(b"PAR1")
+    run(mars, tmp_path / "store")
+    assert files(tmp_path / "store") == files(tmp_path / "expected")
+
+
 def spoil(root: Path) -> str:
     """A picture whose markers are whole and that cannot be decoded."""
     name: str = arranged(root).names()[5].as_py()

@@ -124,12 +124,7 @@ def _resume(partial: Path, key: dict[str, Any], whole: bool) -> list[_Shard]:
         partial.mkdir(parents=True)
         write_json(partial / KEY, key)
     shards: list[_Shard] = []
-    while (table := _table(partial, len(shards))).exists():
-        shard, path = _read_shard(table), partial / shard_name(len(shards))
-        if not path.exists() or path.stat().st_size != shard.lengths.sum(dtype=np.int64):
-            break
-        if whole and shard.reasons:
-            break
+    while (shard := _read_shard(partial, len(shards))) is not None and not (whole and shard.reasons):
         shards.append(shard)
     kept = {KEY, *(name for n in range(len(shards)) for name in (shard_name(n), _table(partial, n).name))}
     for path in partial.iterdir():
@@ -138,9 +133,16 @@ def _resume(partial: Path, key: dict[str, Any], whole: bool) -> list[_Shard]:
     return shards
 
 
-def _read_shard(path: Path) -> _Shard:
-    table = read_table(path)
-    return _Shard(table["bytes"].to_numpy(np.int32), table["reason"].dropna().to_dict())
+def _read_shard(partial: Path, number: int) -> _Shard | None:
+    """A shard that is there as its table says; None if it, or the table, is missing or damaged."""
+    path = partial / shard_name(number)
+    try:
+        table = read_table(_table(partial, number))
+        shard = _Shard(table["bytes"].to_numpy(np.int32), table["reason"].dropna().to_dict())
+    except (InputError, KeyError):
+        return None
+    there = path.exists() and path.stat().st_size == shard.lengths.sum(dtype=np.int64)
+    return shard if there else None
 
 
 def _table(partial: Path, number: int) -> Path:
