@@ -47,6 +47,8 @@ def test_three_lines_name_a_published_set() -> None:
         ),
         ({"reader": "mars", "root": "$MARS"}, r"root must be a folder of the repository.*got '\$MARS'"),
         ({"reader": "mars", "root": "~/MARS"}, "root must be a folder of the repository.*got '~/MARS'"),
+        ({"reader": "mars", "root": "/sets/MARS"}, "root must be a folder of the repository.*got '/sets/MARS'"),
+        ({"reader": "mars", "root": "../sets/a.json"}, r"root must be a folder of the repo.*got '\.\./sets/a"),
     ],
 )
 def test_what_does_not_fit_is_told(content: dict[str, object], message: str) -> None:

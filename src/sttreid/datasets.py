@@ -74,7 +74,8 @@ class Dataset:
                 "test must be 0 where each camera has numbers of its own: nobody is seen by two,"
                 f" got {self.test}"
             )
-        if "$" in str(self.root) or str(self.root).startswith("~"):
+        told = "$" in str(self.root) or str(self.root).startswith("~")
+        if told or self.root.is_absolute() or ".." in self.root.parts:
             raise ValueError(
                 f"root must be a folder of the repository, or, for one elsewhere, its manifest, such as"
                 f" sets/mars.json (python -m sttreid.data.index says where it lies), got {str(self.root)!r}"
