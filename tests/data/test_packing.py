@@ -278,6 +278,18 @@ def test_damage_that_only_decoding_shows_is_found_where_asked_for(mars: Path, tm
         open_store(tmp_path / "store").frames[:]
 
 
+def test_two_runs_list_what_they_skip_in_the_same_words(mars: Path, tmp_path: Path) -> None:
+    name = arranged(mars).names()[5].as_py()
+    content = bytearray((mars / name).read_bytes())
+    content[content.find(b"\xff\xc0") + 4] = 7  # bits a sample: Pillow does not know such a JPEG
+    (mars / name).write_bytes(content)
+    pixels = replace(SKIP, check="pixels")
+    listed = [pack(arranged(mars), mars, take(mars), pixels, tmp_path / "a", LIMIT) for _ in range(2)]
+    assert listed[0] == listed[1]
+    reason = "the picture cannot be decoded (its format cannot be told)"
+    assert listed[0].pictures == [{"path": name, "reason": reason}]
+
+
 def test_a_set_without_any_whole_picture_is_refused(mars: Path, tmp_path: Path) -> None:
     for path in mars.glob("bbox_*/*/*.jpg"):
         path.write_bytes(b"")

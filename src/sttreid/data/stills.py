@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sttreid.data.pictures import FAILURES
+from sttreid.data.pictures import FAILURES, failure
 from sttreid.data.readers.folders import picture_names
 from sttreid.errors import InputError
 
@@ -42,9 +42,4 @@ def read_still(path: Path) -> NDArray[np.uint8]:
         with Image.open(path) as picture:
             return np.array(picture.convert("RGB"))
     except FAILURES as error:
-        raise InputError(f"{path}: the picture cannot be decoded ({_reason(error)})") from error
-
-
-def _reason(error: BaseException) -> str:
-    """Without the path, which the sentence has already."""
-    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise InputError(f"{path}: the picture cannot be decoded ({failure(error)})") from error
