@@ -184,8 +184,9 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 def _checked(dataset: Dataset, folder: Path, validation: Validation) -> Iterator[str]:
     """Read a set and say what is worth knowing before it is decoded; InputError as its reader."""
     if dataset.reader in READERS:
-        for sentence in read_published(dataset, folder, strict=False).mismatches:
-            yield f"OFF  {sentence}"
+        published = read_published(dataset, folder, strict=False)
+        yield from (f"OFF  {sentence}" for sentence in published.mismatches)
+        yield from published.remarks
         return
     found = read_videos(folder, dataset, validation)
     for camera in found.cameras:
