@@ -28,7 +28,7 @@ import pandas as pd
 
 from sttreid.data.arrangement import held_out
 from sttreid.data.mot import read_tracks
-from sttreid.data.readers.folders import inside, natural, subfolders
+from sttreid.data.readers.folders import inside, natural, some, subfolders
 from sttreid.data.sources import COLUMNS, Camera, CameraFolder, read_cameras
 from sttreid.data.stills import list_stills
 from sttreid.data.store import DISTRACTORS, TEST
@@ -39,7 +39,6 @@ from sttreid.errors import InputError
 VIDEOS: Final = (".mp4", ".mkv", ".mov", ".avi")
 TRUTH: Final = "gt/gt.txt"
 OWN: Final = 1_000_000  # where cameras count for themselves: identity = place of the camera * this + number
-_SHOWN: Final = 8  # names in a message
 
 
 def read_footage(folder: Path, dataset: Dataset, validation: Validation) -> CameraFolder:
@@ -97,9 +96,7 @@ def _cameras(folder: Path) -> dict[str, Camera]:
 
 
 def _found(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir())
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more if names else "nothing"
+    return some(sorted(path.name for path in folder.iterdir()))
 
 
 def _is_sequence(folder: Path) -> bool:

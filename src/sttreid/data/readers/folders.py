@@ -45,13 +45,13 @@ def locate(folder: Path, reader: str) -> Path:
     if len(inner) == 1:
         return inner[0]
     if inner:
-        raise InputError(f"{folder}: must hold one copy of {reader}, got {_some([p.name for p in inner])}")
+        raise InputError(f"{folder}: must hold one copy of {reader}, got {some([p.name for p in inner])}")
     wanted = " or ".join(", ".join(layout) for layout in LANDMARKS[reader])
     others = [name for name in LANDMARKS if any(_fits(path, name) for path in (folder, *subfolders(folder)))]
     hint = f"; it looks like {' or '.join(others)}" if others else ""
     raise InputError(
         f"{folder}: looked for {wanted} ({reader}), here and one folder further down,"
-        f" found {_some(sorted(path.name for path in folder.iterdir()))}{hint}"
+        f" found {some(sorted(path.name for path in folder.iterdir()))}{hint}"
     )
 
 
@@ -63,7 +63,8 @@ def _has(folder: Path, pattern: str) -> bool:
     return next(folder.glob(pattern), None) is not None
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first of some names and how many more there are, for a message."""
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more if names else "nothing"
 
