@@ -114,6 +114,14 @@ def test_the_environment_goes_before_the_local_file(
         place("mars", ROOT)
 
 
+def test_a_folder_may_be_named_like_a_variable(mars: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = mars.rename(mars.with_name("$HOME sweet ${HOME}"))
+    main(["mars", str(folder)])
+    assert source("mars", MARS) == folder
+    monkeypatch.setenv("STTREID_ROOT_MARS", str(folder))
+    assert source("mars", MARS) == folder
+
+
 def test_a_name_becomes_a_variable() -> None:
     assert variable("ls-vid_2") == "STTREID_ROOT_LS_VID_2"
 

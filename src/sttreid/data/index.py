@@ -73,7 +73,9 @@ def place(name: str, manifest: Path) -> Path:
             f"{manifest}: where {name} lies on this machine must be said by the environment variable"
             f" {variable(name)} or by {local}: run `python -m sttreid.data.index {name} FOLDER`"
         )
-    folder = Path(os.path.expandvars(text)).expanduser()
+    folder = Path(text)
+    if not folder.is_dir():  # one that is there may have a dollar sign in its name
+        folder = Path(os.path.expandvars(text)).expanduser()
     if not folder.is_dir():
         raise InputError(f"{folder}: the folder of {name} must be there, as {variable(name)} or {local} says")
     return folder
