@@ -95,6 +95,12 @@ def test_a_folder_without_a_file_is_refused(tmp_path: Path) -> None:
         take(tmp_path)
 
 
+def test_a_folder_whose_name_is_no_text_is_refused(mars: Path) -> None:
+    os.mkdir(os.fsencode(mars) + b"/\xff")
+    with pytest.raises(InputError, match=r"a folder's name must be text in UTF-8, got '\\udcff'"):
+        main(["mars", str(mars)])
+
+
 def test_the_environment_goes_before_the_local_file(
     mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

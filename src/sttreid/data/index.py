@@ -23,6 +23,7 @@ import yaml
 from sttreid.conversion import hint
 from sttreid.data.footage import read_videos
 from sttreid.data.published import READERS, read_published
+from sttreid.data.readers.folders import check_text
 from sttreid.datasets import Dataset, Validation
 from sttreid.errors import InputError
 from sttreid.files import read_json, write_json, write_text
@@ -107,10 +108,13 @@ def take(folder: Path) -> dict[str, Any]:
     count.
 
     Raises:
-        InputError: a folder in it cannot be listed, or holds no file at all.
+        InputError: a folder in it cannot be listed, or holds no file at all; the name of one directly in it
+            is no UTF-8.
     """
     parts = {}
     here, below = _listed(folder)
+    for name in below:
+        check_text(folder, name)  # it stands in the manifest
     inside = ((name, _walk(folder / name, name, (_identity(folder),))) for name in below)
     for part, pieces in ((HERE, iter([here])), *inside):
         digest, files, length = hashlib.sha256(), 0, 0

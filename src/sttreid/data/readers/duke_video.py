@@ -27,7 +27,7 @@ from sttreid.data.readers.tracklets import DISTRACTOR, PERSON, Part, Tracklets, 
 from sttreid.data.readers.trees import Tree, read_tree
 
 PICTURE: Final = (
-    r"^(?P<identity>\d{4})_?C(?P<camera>[1-8])_?F(?P<place>\d{1,18})_?[XD](?P<frame>\d{1,18})\.jpg$"
+    r"^(?P<identity>\d{4})_?C(?P<camera>[1-8])_?F(?P<place>\d{1,18})_?[XD](?P<frame>\d{1,18})(?i:\.jpg)$"
 )
 EXAMPLE: Final = "0001_C6_F0099_X30823.jpg"
 OFFICIAL: Final = {

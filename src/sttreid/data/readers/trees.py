@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from sttreid.data.readers.folders import picture_names
+from sttreid.data.readers.folders import check_text, picture_names
 from sttreid.data.readers.names import Ints, differing, firsts, owners, parse
 from sttreid.errors import InputError
 
@@ -74,8 +74,7 @@ class Tree:
 def list_pictures(root: Path, folders: Sequence[Path]) -> Listing:
     """The pictures of some folders below the root; InputError if one cannot be listed or is no UTF-8."""
     for folder in folders:
-        if not folder.name.isprintable():
-            raise InputError(f"{folder.parent}: a folder's name must be text in UTF-8, got {folder.name!r}")
+        check_text(folder.parent, folder.name)
     arrays = [pa.array(picture_names(folder), pa.string()) for folder in folders]
     lengths = np.array([len(array) for array in arrays], np.int64)
     files = pa.concat_arrays(arrays) if arrays else pa.array([], pa.string())

@@ -24,11 +24,11 @@ from sttreid.data.readers.tracklets import PERSON, Part, Tracklets, assemble
 from sttreid.data.readers.trees import list_pictures, read_tree
 from sttreid.errors import InputError
 
-PICTURE: Final = r"^(?P<person>\d{1,6})_c(?P<camera>\d{1,3})_(?P<frame>\d{1,18})\.(?:jpe?g|png)$"
+PICTURE: Final = r"^(?P<person>\d{1,6})_c(?P<camera>\d{1,3})_(?P<frame>\d{1,18})\.(?i:jpe?g|png)$"
 EXAMPLE: Final = "333_c001_78.jpg"
 CROP: Final = (
     r"^(?P<person>\d{1,6})_c(?P<camera>\d{1,3})_F(?P<frame>\d{1,18})(?:_.*)?"
-    r"_(?:-?\d+)_(?:-?\d+)_(?:-?\d+)_(?:-?\d+)\.(?:jpe?g|png)$"
+    r"_(?:-?\d+)_(?:-?\d+)_(?:-?\d+)_(?:-?\d+)\.(?i:jpe?g|png)$"
 )
 CROP_EXAMPLE: Final = "333_c1_F78_10_20_50_120.jpg"
 VERSIONS: Final = 1_000_000  # identity = version * this + person
