@@ -165,6 +165,14 @@ def test_a_manifest_that_is_missing_or_none_is_named(mars: Path) -> None:
             source("mars", MARS)
 
 
+@pytest.mark.parametrize("more", [{}, {"parts": []}])
+def test_a_manifest_without_parts_is_named(mars: Path, more: dict[str, object]) -> None:
+    remember("mars", ROOT, mars)
+    ROOT.write_text(json.dumps({"format": "sttreid-index/1"} | more))
+    with pytest.raises(InputError, match=r"^sets/mars\.json: 'parts' must map folders to their files, got"):
+        source("mars", MARS)
+
+
 def test_errors_of_the_command_are_sentences(mars: Path) -> None:
     command = [sys.executable, "-m", "sttreid.data.index"]
     for words, sentence in (

@@ -175,9 +175,11 @@ def read_manifest(path: Path, name: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"{path}: the manifest is missing: run `python -m sttreid.data.index {name} FOLDER`")
     content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT or "parts" not in content:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else content
         raise InputError(f"{path}: format must be {FORMAT!r}, got {found!r}")
+    if not isinstance(content.get("parts"), dict):
+        raise InputError(f"{path}: 'parts' must map folders to their files, got {content.get('parts')!r}")
     return content
 
 
