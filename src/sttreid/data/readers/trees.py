@@ -64,6 +64,17 @@ class Tree:
                 f" got {self.fields[field][wrong[0]]}"
             )
 
+    def must_differ(self, field: str) -> None:
+        """Raises InputError, naming the picture, if two of a tracklet, sorted by a number, have the same."""
+        again = np.diff(self.fields[field], prepend=-1) == 0
+        again[np.cumsum(self.lengths) - self.lengths] = False
+        if again.any():
+            place = int(np.argmax(again))
+            folder = self.root / self.folders[int(owners(self.lengths)[place])]
+            earlier, name = (self.files[n].as_py() for n in (place - 1, place))
+            rule = f"the pictures of this tracklet must have each a {field} of their own"
+            raise InputError(f"{folder / name}: {rule}, got that of {earlier}")
+
     def skipped(self, field: str) -> Ints:
         """How many numbers between a tracklet's first and last one no picture has, int64 [T]."""
         steps = np.diff(self.fields[field], prepend=0) - 1
