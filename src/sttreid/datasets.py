@@ -5,11 +5,15 @@ elsewhere (``sets/mars.json``, written by ``python -m sttreid.data.index``): a m
 hashed, and no path of a machine stands in a committed file.
 """
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
+
+from sttreid.errors import InputError
 
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -90,6 +94,21 @@ class Dataset:
     def elsewhere(self) -> bool:
         """Whether ``root`` is the manifest of a folder outside of the repository."""
         return self.root.suffix == ".json"
+
+
+def variable(name: str) -> str:
+    """The environment variable that says where a data set lies."""
+    return f"STTREID_ROOT_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
+
+
+def check_variables(path: Path, datasets: Mapping[str, Dataset]) -> None:
+    """Raises InputError, naming the parameter file, if one variable would say where two sets lie."""
+    known: dict[str, str] = {}
+    for name in (name for name, dataset in datasets.items() if dataset.elsewhere):
+        earlier = known.setdefault(variable(name), name)
+        if earlier != name:
+            rule = f"two of datasets must not share the variable {variable(name)}"
+            raise InputError(f"{path}: {rule}, got {earlier!r} and {name!r}")
 
 
 @dataclass(frozen=True, config=CONFIG)

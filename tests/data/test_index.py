@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sttreid.data.index import differing, main, place, read_manifest, remember, source, take, variable
-from sttreid.datasets import Dataset
+from sttreid.data.index import differing, main, place, read_manifest, remember, source, take
+from sttreid.datasets import Dataset, variable
 from sttreid.errors import InputError
 from tests import sets
 from tests.tiny import parameters
@@ -130,6 +130,15 @@ def test_a_folder_may_be_named_like_a_variable(mars: Path, monkeypatch: pytest.M
 
 def test_a_name_becomes_a_variable() -> None:
     assert variable("ls-vid_2") == "STTREID_ROOT_LS_VID_2"
+
+
+def test_two_sets_of_one_variable_are_refused(mars: Path) -> None:
+    content = parameters({})
+    for name in ("my-set", "my_set"):
+        content["datasets"][name] = {"reader": "mars", "root": "sets/mars.json"}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match="must not share the variable STTREID_ROOT_MY_SET, got 'my-set'"):
+        main(["my-set", str(mars)])
 
 
 def test_the_command_writes_the_manifest_and_no_path_of_the_machine_into_it(

@@ -12,7 +12,6 @@ Where the folder lies is a matter of the machine. The environment variable ``STT
 import argparse
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from sttreid.conversion import hint
 from sttreid.data.footage import read_videos
 from sttreid.data.published import READERS, read_published
 from sttreid.data.readers.folders import check_text
-from sttreid.datasets import Dataset, Validation
+from sttreid.datasets import Dataset, Validation, variable
 from sttreid.errors import InputError
 from sttreid.files import read_json, write_json, write_text
 from sttreid.params import load
@@ -58,11 +57,6 @@ def source(name: str, dataset: Dataset) -> Path:
 def state(name: str, dataset: Dataset, folder: Path) -> dict[str, Any]:
     """What a manifest says, or would say, of a data set that lies in a folder."""
     return read_manifest(dataset.root, name) if dataset.elsewhere else take(folder)
-
-
-def variable(name: str) -> str:
-    """The environment variable that says where a data set lies."""
-    return f"STTREID_ROOT_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
 
 
 def place(name: str, manifest: Path) -> Path:
