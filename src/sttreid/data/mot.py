@@ -36,7 +36,7 @@ def read_tracks(path: Path, frames: int, all_lines: bool = True) -> pd.DataFrame
     """Read and check one camera's tracks.
 
     Args:
-        path: the text file; CRLF line ends and blank lines at its end are accepted.
+        path: the text file; a byte order mark, CRLF line ends and blank lines at its end are accepted.
         frames: number of frames of the camera's video.
         all_lines: whether every line is a person that somebody wants to have re-identified; otherwise lines
             of confidence 0, or of a class that is known and not the pedestrians', are left out.
@@ -50,7 +50,7 @@ def read_tracks(path: Path, frames: int, all_lines: bool = True) -> pd.DataFrame
             person has two boxes in one frame.
     """
     try:
-        text = path.read_text(encoding="utf-8").rstrip()
+        text = path.read_text(encoding="utf-8-sig").rstrip()
     except FileNotFoundError:
         raise InputError(f"{path}: the tracks file is missing") from None
     except (OSError, UnicodeDecodeError) as error:
