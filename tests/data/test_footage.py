@@ -172,6 +172,15 @@ def test_what_motchallenge_does_not_consider_is_passed_over(mine: Path) -> None:
     assert read_footage(mine, MINE, VALIDATION).detections.equals(before)
 
 
+@pytest.mark.parametrize("text", ["", "\n", "1,50,1,1,9,9,0,1,1\n"])
+def test_a_camera_may_have_seen_nobody(mine: Path, text: str) -> None:
+    (mine / "lobby" / "gt" / "gt.txt").write_text(text)
+    found = read_footage(mine, MINE, VALIDATION)
+    assert len(found.cameras) == 3
+    assert set(found.detections["camera"]) == {1, 2}
+    assert found.detections["identity"].dtype == np.int64
+
+
 @pytest.mark.parametrize("tail", ["", ",0.73", ",1,-1,-1,-1", ",-1,-1,-1,-1"])
 def test_the_columns_of_a_tracker_are_accepted(mine: Path, tail: str) -> None:
     (mine / "hall.txt").write_text(lines("hall", tail))

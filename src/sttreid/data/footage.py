@@ -60,7 +60,7 @@ def read_footage(folder: Path, dataset: Dataset, validation: Validation) -> Came
         _check_identities(camera.tracks, table)
         own = place * OWN if dataset.numbers == "own" else 0
         tables += [table.assign(identity=table["identity"] + own)] if len(table) else []
-    if not tables:
+    if not tables:  # one camera may have seen nobody, not all of them
         raise InputError(f"{folder}: the tracks must hold at least one pedestrian, got none")
     detections = pd.concat(tables, ignore_index=True)
     detections["split"] = detections["identity"].map(_splits(folder, detections, dataset, validation))
