@@ -231,6 +231,7 @@ def test_a_sequence_may_hold_a_video(mine: Path, tmp_path: Path, write_video: Wr
     (mine / "lobby" / "img1").rmdir()
     write_video(mine / "lobby" / "lobby.mkv", pictures("lobby"))
     (mine / "lobby" / "seqinfo.ini").unlink()
+    (mine / "lobby" / "._lobby.mkv").write_bytes(b"what macOS leaves beside a file")
     assert_shows_everybody(decoded(mine, tmp_path / "store"))
 
 

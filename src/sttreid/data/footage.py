@@ -19,6 +19,7 @@ published sets.
 
 import configparser
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -77,7 +78,7 @@ def _cameras(folder: Path) -> dict[str, Camera]:
     if not folder.is_dir():
         raise InputError(f"{folder}: the folder of the footage does not exist")
     files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
-    videos = [path for path in files if path.suffix.lower() in VIDEOS]
+    videos = _videos(files)
     sequences = [path for path in subfolders(folder) if _is_sequence(path)]
     stems = [path.stem for path in videos] + [path.name for path in sequences]
     for stem in stems:
@@ -99,6 +100,10 @@ def _found(folder: Path) -> str:
     return some(sorted(path.name for path in folder.iterdir()))
 
 
+def _videos(files: Iterable[Path]) -> list[Path]:
+    return sorted(path for path in files if path.suffix.lower() in VIDEOS)
+
+
 def _is_sequence(folder: Path) -> bool:
     """Whether a folder is a MOTChallenge sequence; InputError if it is one that says nobody's identity."""
     if (folder / TRUTH).is_file():
@@ -114,7 +119,7 @@ def _sequence(folder: Path) -> Camera:
     if (folder / pictures).is_dir():
         last = max(list_stills(folder / pictures))
         return Camera(0, folder / pictures, folder / TRUTH, length or last)
-    videos = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEOS)
+    videos = _videos(path for path in folder.iterdir() if path.name[0] != ".")
     if len(videos) != 1:
         raise InputError(
             f"{folder}: a sequence must hold its pictures in {pictures}/ or one video, found {_found(folder)}"
