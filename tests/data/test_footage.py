@@ -281,6 +281,17 @@ def test_a_damaged_and_a_missing_picture_are_told_and_listed(mine: Path, tmp_pat
     assert_shows_everybody(open_store(tmp_path / "store"))
 
 
+def test_a_camera_may_have_a_colon_in_its_name(mine: Path, tmp_path: Path) -> None:
+    for suffix in (".mp4", ".txt"):
+        (mine / f"hall{suffix}").rename(mine / f"hall: left{suffix}")
+    with (mine / "hall: left.txt").open("a") as file:
+        file.write("3,1000,500,500,5,5\n")
+    source = read_footage(mine, MINE, VALIDATION)
+    (entry,) = decode_cameras(source, 24, 8, tmp_path / "store", "skip").pictures
+    assert entry["path"] == f"hall: left.txt:{5 * FRAMES + 1}"
+    assert entry["reason"].startswith("the box left 500")
+
+
 def test_the_stage_decodes_footage_that_lies_elsewhere(
     mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
