@@ -24,7 +24,7 @@ Reader = Literal[
 ]
 OnError = Literal["raise", "skip"]
 Numbers = Literal["shared", "own"]
-OPTIONS: Final[dict[str, tuple[str, ...]]] = {  # reader -> options that it needs, and nobody else takes
+OPTIONS: Final[dict[str, tuple[str, ...]]] = {  # reader -> options that it needs; other readers refuse them
     "footage": ("gap", "test", "numbers"),
     "ilids_vid": ("split",),
     "prid2011": ("split",),
@@ -121,7 +121,16 @@ class Validation:
 
 @dataclass(frozen=True, config=CONFIG)
 class Decode:
-    """Crops have this many pixels; the rest concerns published sets."""
+    """How a set becomes a store.
+
+    Attributes:
+        height: of a crop, in pixels.
+        width: of a crop, in pixels.
+        strict: of published sets: a count that is off is an error.
+        on_error: what becomes of anything that is missing or damaged.
+        check: of published sets: how pictures are looked at that are packed.
+        validation: of all sets without a validation split; its seed also draws who tests in footage.
+    """
 
     height: Annotated[int, Field(ge=1)]
     width: Annotated[int, Field(ge=1)]

@@ -96,7 +96,7 @@ def test_a_folder_without_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_whose_name_is_no_text_is_refused(mars: Path) -> None:
-    os.mkdir(os.fsencode(mars) + b"/\xff")
+    (mars / os.fsdecode(b"\xff")).mkdir()
     with pytest.raises(InputError, match=r"a folder's name must be text in UTF-8, got '\\udcff'"):
         main(["mars", str(mars)])
 

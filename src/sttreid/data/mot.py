@@ -47,8 +47,8 @@ def read_tracks(path: Path, frames: int, all_lines: bool = True) -> pd.DataFrame
         visibility between 0 and 1 (1 where the file does not say).
 
     Raises:
-        InputError: the file is missing, is no text, or is empty with ``all_lines``; a line does not parse or breaks a rule; a
-            person has two boxes in one frame.
+        InputError: the file is missing, is no text, or is empty with ``all_lines``; a line does not
+            parse or breaks a rule; a person has two boxes in one frame.
     """
     try:
         text = path.read_text(encoding="utf-8-sig").rstrip()

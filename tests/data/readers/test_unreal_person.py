@@ -95,7 +95,7 @@ def test_a_release_that_is_still_packed_is_told(tmp_path: Path, place: str) -> N
     (tmp_path / place).parent.mkdir(exist_ok=True)
     (tmp_path / place).write_bytes(b"PK")
     words = refusal(tmp_path)
-    assert words.startswith(f"{tmp_path}: looked for unreal_v<scene>.<version>/images or folders of tracklets")
+    assert words.startswith(f"{tmp_path}: looked for unreal_v<scene>.<version>/images or folders of")
     assert Path(place).name in words
 
 

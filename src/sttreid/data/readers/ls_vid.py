@@ -32,9 +32,7 @@ from sttreid.data.readers.names import Ints, differing, firsts, owners, parse
 from sttreid.data.readers.tracklets import PERSON, Part, Split, Tracklets, assemble
 from sttreid.errors import InputError
 
-PICTURE: Final = (
-    r"^[^_]*_[^_]*_(?P<camera>\d{1,4})\D(?:.*\D)?(?P<frame>\d{1,18})\D*\.(?i:jpe?g|png)$"
-)
+PICTURE: Final = r"^[^_]*_[^_]*_(?P<camera>\d{1,4})\D(?:.*\D)?(?P<frame>\d{1,18})\D*\.(?i:jpe?g|png)$"
 EXAMPLE: Final = "0841_0001_10_0002_000123.jpg"
 LISTS: Final = ("list_sequence", "info/list_sequence")
 INFO: Final[dict[str, tuple[str, ...]]] = {
