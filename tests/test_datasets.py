@@ -8,7 +8,16 @@ import pytest
 
 from sttreid.conversion import parse
 from sttreid.data.published import READERS
-from sttreid.datasets import CAMERAS, FOOTAGE, OPTIONS, PROTOCOLS, Dataset, Reader, Validation
+from sttreid.datasets import (
+    CAMERAS,
+    FOOTAGE,
+    OPTIONS,
+    PROTOCOLS,
+    Dataset,
+    Reader,
+    Validation,
+    check_variables,
+)
 from sttreid.errors import InputError
 from sttreid.params import Evaluate
 from sttreid.retrieval.protocol import protocol
@@ -47,11 +56,22 @@ def test_three_lines_name_a_published_set() -> None:
         ),
         ({"reader": "mars", "root": "$MARS"}, r"root must be a folder of the repository.*got '\$MARS'"),
         ({"reader": "mars", "root": "~/MARS"}, "root must be a folder of the repository.*got '~/MARS'"),
+        ({"reader": "mars", "root": "/sets/MARS"}, "root must be a folder of the repo.*got '/sets/MARS'"),
+        ({"reader": "mars", "root": "../sets/a.json"}, r"must be a folder of the repo.*got '\.\./sets"),
     ],
 )
 def test_what_does_not_fit_is_told(content: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse(Dataset, content, "here")
+
+
+def test_two_sets_do_not_share_a_variable() -> None:
+    there, here = Dataset("mars", Path("sets/a.json")), Dataset("mars", Path("data/a"))
+    check_variables(Path("p.yaml"), {"a-b": there, "a_b": here, "ab": there})
+    with pytest.raises(InputError) as error:
+        check_variables(Path("p.yaml"), {"a-b": there, "A_b": there})
+    rule = "two of datasets must not share the variable STTREID_ROOT_A_B"
+    assert str(error.value) == f"p.yaml: {rule}, got 'a-b' and 'A_b'"
 
 
 def test_every_reader_has_a_protocol_which_a_set_may_replace() -> None:

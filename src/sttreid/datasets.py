@@ -5,11 +5,15 @@ elsewhere (``sets/mars.json``, written by ``python -m sttreid.data.index``): a m
 hashed, and no path of a machine stands in a committed file.
 """
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
+
+from sttreid.errors import InputError
 
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -20,7 +24,7 @@ Reader = Literal[
 ]
 OnError = Literal["raise", "skip"]
 Numbers = Literal["shared", "own"]
-OPTIONS: Final[dict[str, tuple[str, ...]]] = {  # reader -> options that it needs, and nobody else takes
+OPTIONS: Final[dict[str, tuple[str, ...]]] = {  # reader -> options that it needs; other readers refuse them
     "footage": ("gap", "test", "numbers"),
     "ilids_vid": ("split",),
     "prid2011": ("split",),
@@ -74,7 +78,8 @@ class Dataset:
                 "test must be 0 where each camera has numbers of its own: nobody is seen by two,"
                 f" got {self.test}"
             )
-        if "$" in str(self.root) or str(self.root).startswith("~"):
+        told = "$" in str(self.root) or str(self.root).startswith("~")
+        if told or self.root.is_absolute() or ".." in self.root.parts:
             raise ValueError(
                 f"root must be a folder of the repository, or, for one elsewhere, its manifest, such as"
                 f" sets/mars.json (python -m sttreid.data.index says where it lies), got {str(self.root)!r}"
@@ -91,6 +96,21 @@ class Dataset:
         return self.root.suffix == ".json"
 
 
+def variable(name: str) -> str:
+    """The environment variable that says where a data set lies."""
+    return f"STTREID_ROOT_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
+
+
+def check_variables(path: Path, datasets: Mapping[str, Dataset]) -> None:
+    """Raises InputError, naming the parameter file, if one variable would say where two sets lie."""
+    known: dict[str, str] = {}
+    for name in (name for name, dataset in datasets.items() if dataset.elsewhere):
+        earlier = known.setdefault(variable(name), name)
+        if earlier != name:
+            rule = f"two of datasets must not share the variable {variable(name)}"
+            raise InputError(f"{path}: {rule}, got {earlier!r} and {name!r}")
+
+
 @dataclass(frozen=True, config=CONFIG)
 class Validation:
     """Which training identities validate, where a set has no validation split."""
@@ -101,7 +121,16 @@ class Validation:
 
 @dataclass(frozen=True, config=CONFIG)
 class Decode:
-    """Crops have this many pixels; the rest concerns published sets."""
+    """How a set becomes a store.
+
+    Attributes:
+        height: of a crop, in pixels.
+        width: of a crop, in pixels.
+        strict: of published sets: a count that is off is an error.
+        on_error: what becomes of anything that is missing or damaged.
+        check: of published sets: how pictures are looked at that are packed.
+        validation: of all sets without a validation split; its seed also draws who tests in footage.
+    """
 
     height: Annotated[int, Field(ge=1)]
     width: Annotated[int, Field(ge=1)]

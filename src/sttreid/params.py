@@ -21,7 +21,7 @@ from pydantic.dataclasses import dataclass
 from sttreid import paths
 from sttreid.contrasts import Claims
 from sttreid.conversion import hint, parse
-from sttreid.datasets import Compare, Dataset, Decode
+from sttreid.datasets import Compare, Dataset, Decode, check_variables
 from sttreid.domain import Domain, Scale
 from sttreid.errors import DivergedError, InputError
 
@@ -273,6 +273,7 @@ def load(path: Path = PARAMS) -> Params:
         content = _content(paths.home() / PARAMS) | content
     params = parse(Params, content, str(path))
     _check_names(params, path)
+    check_variables(path, params.datasets)
     return params
 
 

@@ -32,7 +32,7 @@ def videos(domain: str) -> Path:
 
 
 def tracklets(dataset: str) -> Path:
-    """Folder of a tracklet store: frames.npy and index.parquet; studies share those of the default run."""
+    """Folder of a tracklet store (:mod:`sttreid.data.store`); studies share those of the default run."""
     return home() / ARTIFACTS / "tracklets" / dataset
 
 

@@ -172,6 +172,15 @@ def test_what_motchallenge_does_not_consider_is_passed_over(mine: Path) -> None:
     assert read_footage(mine, MINE, VALIDATION).detections.equals(before)
 
 
+@pytest.mark.parametrize("text", ["", "\n", "1,50,1,1,9,9,0,1,1\n"])
+def test_a_camera_may_have_seen_nobody(mine: Path, text: str) -> None:
+    (mine / "lobby" / "gt" / "gt.txt").write_text(text)
+    found = read_footage(mine, MINE, VALIDATION)
+    assert len(found.cameras) == 3
+    assert set(found.detections["camera"]) == {1, 2}
+    assert found.detections["identity"].dtype == np.int64
+
+
 @pytest.mark.parametrize("tail", ["", ",0.73", ",1,-1,-1,-1", ",-1,-1,-1,-1"])
 def test_the_columns_of_a_tracker_are_accepted(mine: Path, tail: str) -> None:
     (mine / "hall.txt").write_text(lines("hall", tail))
@@ -222,6 +231,7 @@ def test_a_sequence_may_hold_a_video(mine: Path, tmp_path: Path, write_video: Wr
     (mine / "lobby" / "img1").rmdir()
     write_video(mine / "lobby" / "lobby.mkv", pictures("lobby"))
     (mine / "lobby" / "seqinfo.ini").unlink()
+    (mine / "lobby" / "._lobby.mkv").write_bytes(b"what macOS leaves beside a file")
     assert_shows_everybody(decoded(mine, tmp_path / "store"))
 
 
@@ -269,6 +279,17 @@ def test_a_damaged_and_a_missing_picture_are_told_and_listed(mine: Path, tmp_pat
     assert [(row["pictures"], row["missing"]) for row in skipped.tracklets] == [(FRAMES, 2)] * 4
     assert str(tmp_path) not in str(skipped)
     assert_shows_everybody(open_store(tmp_path / "store"))
+
+
+def test_a_camera_may_have_a_colon_in_its_name(mine: Path, tmp_path: Path) -> None:
+    for suffix in (".mp4", ".txt"):
+        (mine / f"hall{suffix}").rename(mine / f"hall: left{suffix}")
+    with (mine / "hall: left.txt").open("a") as file:
+        file.write("3,1000,500,500,5,5\n")
+    source = read_footage(mine, MINE, VALIDATION)
+    (entry,) = decode_cameras(source, 24, 8, tmp_path / "store", "skip").pictures
+    assert entry["path"] == f"hall: left.txt:{5 * FRAMES + 1}"
+    assert entry["reason"].startswith("the box left 500")
 
 
 def test_the_stage_decodes_footage_that_lies_elsewhere(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sttreid.data.index import differing, main, place, read_manifest, remember, source, take, variable
-from sttreid.datasets import Dataset
+from sttreid.data.index import differing, main, place, read_manifest, remember, source, take
+from sttreid.datasets import Dataset, variable
 from sttreid.errors import InputError
 from tests import sets
 from tests.tiny import parameters
@@ -95,6 +95,12 @@ def test_a_folder_without_a_file_is_refused(tmp_path: Path) -> None:
         take(tmp_path)
 
 
+def test_a_folder_whose_name_is_no_text_is_refused(mars: Path) -> None:
+    (mars / os.fsdecode(b"\xff")).mkdir()
+    with pytest.raises(InputError, match=r"a folder's name must be text in UTF-8, got '\\udcff'"):
+        main(["mars", str(mars)])
+
+
 def test_the_environment_goes_before_the_local_file(
     mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,8 +120,25 @@ def test_the_environment_goes_before_the_local_file(
         place("mars", ROOT)
 
 
+def test_a_folder_may_be_named_like_a_variable(mars: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = mars.rename(mars.with_name("$HOME sweet ${HOME}"))
+    main(["mars", str(folder)])
+    assert source("mars", MARS) == folder
+    monkeypatch.setenv("STTREID_ROOT_MARS", str(folder))
+    assert source("mars", MARS) == folder
+
+
 def test_a_name_becomes_a_variable() -> None:
     assert variable("ls-vid_2") == "STTREID_ROOT_LS_VID_2"
+
+
+def test_two_sets_of_one_variable_are_refused(mars: Path) -> None:
+    content = parameters({})
+    for name in ("my-set", "my_set"):
+        content["datasets"][name] = {"reader": "mars", "root": "sets/mars.json"}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError, match="must not share the variable STTREID_ROOT_MY_SET, got 'my-set'"):
+        main(["my-set", str(mars)])
 
 
 def test_the_command_writes_the_manifest_and_no_path_of_the_machine_into_it(
@@ -149,6 +172,14 @@ def test_a_manifest_that_is_missing_or_none_is_named(mars: Path) -> None:
         ROOT.write_text(json.dumps(content))
         with pytest.raises(InputError, match=r"^sets/mars\.json: format must be 'sttreid-index/1', got"):
             source("mars", MARS)
+
+
+@pytest.mark.parametrize("more", [{}, {"parts": []}])
+def test_a_manifest_without_parts_is_named(mars: Path, more: dict[str, object]) -> None:
+    remember("mars", ROOT, mars)
+    ROOT.write_text(json.dumps({"format": "sttreid-index/1"} | more))
+    with pytest.raises(InputError, match=r"^sets/mars\.json: 'parts' must map folders to their files, got"):
+        source("mars", MARS)
 
 
 def test_errors_of_the_command_are_sentences(mars: Path) -> None:

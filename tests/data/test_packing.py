@@ -168,6 +168,35 @@ def test_shards_of_another_state_of_the_set_are_not_used(
     assert stored(tmp_path / "store")[first.relative_to(mars).as_posix()] == first.read_bytes()
 
 
+def test_shards_that_were_checked_less_are_not_used(
+    mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = spoil(mars)
+    dies(monkeypatch, "to_table", 1, mars, tmp_path / "store")
+    with pytest.raises(InputError, match=f"^{mars / name}: the picture cannot be decoded"):
+        run(mars, tmp_path / "store", replace(DECODE, check="pixels"))
+
+
+def test_a_damaged_table_of_a_shard_counts_as_none(
+    mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(mars, tmp_path / "expected")
+    dies(monkeypatch, "to_table", 1, mars, tmp_path / "store")
+    (tmp_path / ".store.partial" / "pictures-002.bin.parquet").write_bytes(b"PAR1")
+    run(mars, tmp_path / "store")
+    assert files(tmp_path / "store") == files(tmp_path / "expected")
+
+
+def spoil(root: Path) -> str:
+    """A picture whose markers are whole and that cannot be decoded."""
+    name: str = arranged(root).names()[5].as_py()
+    content = bytearray((root / name).read_bytes())
+    table = content.find(b"\xff\xdb")
+    content[table + 4] = 0xFF  # a quantisation table that does not exist
+    (root / name).write_bytes(content)
+    return name
+
+
 def damage(root: Path) -> tuple[str, str, str]:
     """A picture cut short, one that is missing, and a tracklet whose only picture is none."""
     names = ("bbox_train/0012/0012C3T0001F999.jpg", "bbox_test/0002/0002C5T0002F003.jpg")
@@ -218,17 +247,47 @@ def test_a_run_that_raises_does_not_take_over_what_another_skipped(
     assert str(error.value) == f"{mars / names[2]}: the file is no JPEG or PNG"
 
 
+def test_what_another_run_skipped_is_read_again_once_it_is_mended(
+    mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = mars / arranged(mars).names()[5].as_py()
+    content, times = name.read_bytes(), name.stat()
+    name.chmod(0)
+    monkeypatch.setattr(packing, "_bytes", forbidden)
+    dies(monkeypatch, "to_table", 1, mars, tmp_path / "store", decode=SKIP)
+    monkeypatch.undo()
+    name.chmod(0o644)
+    assert (name.read_bytes(), name.stat().st_mtime) == (content, times.st_mtime)  # the same manifest
+    run(mars, tmp_path / "store")
+    assert stored(tmp_path / "store")[name.relative_to(mars).as_posix()] == content
+
+
+def forbidden(path: str) -> bytes:
+    """A file's bytes; root may read what nobody may, so that the mode is looked at."""
+    if not Path(path).stat().st_mode & 0o444:
+        raise PermissionError(13, "Permission denied")
+    return Path(path).read_bytes()
+
+
 def test_damage_that_only_decoding_shows_is_found_where_asked_for(mars: Path, tmp_path: Path) -> None:
-    name = arranged(mars).names()[5].as_py()
-    content = bytearray((mars / name).read_bytes())
-    table = content.find(b"\xff\xdb")
-    content[table + 4] = 0xFF  # a quantisation table that does not exist
-    (mars / name).write_bytes(content)
+    name = spoil(mars)
     assert len(run(mars, tmp_path / "store").frames) == len(arranged(mars))
     with pytest.raises(InputError, match=f"^{mars / name}: the picture cannot be decoded"):
         run(mars, tmp_path / "store", replace(DECODE, check="pixels"))
     with pytest.raises(InputError, match=f"^{name}: the picture cannot be decoded"):
         open_store(tmp_path / "store").frames[:]
+
+
+def test_two_runs_list_what_they_skip_in_the_same_words(mars: Path, tmp_path: Path) -> None:
+    name = arranged(mars).names()[5].as_py()
+    content = bytearray((mars / name).read_bytes())
+    content[content.find(b"\xff\xc0") + 4] = 7  # bits a sample: Pillow does not know such a JPEG
+    (mars / name).write_bytes(content)
+    pixels = replace(SKIP, check="pixels")
+    listed = [pack(arranged(mars), mars, take(mars), pixels, tmp_path / "a", LIMIT) for _ in range(2)]
+    assert listed[0] == listed[1]
+    reason = "the picture cannot be decoded (its format cannot be told)"
+    assert listed[0].pictures == [{"path": name, "reason": reason}]
 
 
 def test_a_set_without_any_whole_picture_is_refused(mars: Path, tmp_path: Path) -> None:

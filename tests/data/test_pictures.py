@@ -12,13 +12,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from sttreid.data.crops import crop
-from sttreid.data.pictures import NEAR, Check, Pictures, decode_picture
+from sttreid.data.pictures import NEAR, Check, Pictures, decode_picture, failure
 from sttreid.errors import InputError
 
 COUNT, HEIGHT, WIDTH = 11, 12, 6
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            UnidentifiedImageError("cannot identify image file <_io.BytesIO object at 0x7f>"),
+            "its format cannot",
+        ),
+        (FileNotFoundError(2, "No such file or directory", "/sets/a.jpg"), "No such file or directory"),
+        (OSError("cannot read <_io.BytesIO object at 0x7f>"), "OSError"),
+        (OSError("cannot read /sets/a.jpg"), "OSError"),
+        (ValueError(), "ValueError"),
+        (OSError("image file is truncated\n(3 bytes not processed)"), "image file is truncated (3 bytes not"),
+    ],
+)
+def test_a_failure_is_told_without_address_and_path(error: Exception, words: str) -> None:
+    told = failure(error)
+    assert told.startswith(words)
+    assert "0x" not in told
+    assert "/" not in told
 
 
 def encode(row: int, kind: str, height: int = 24, width: int = 12, **options: object) -> bytes:

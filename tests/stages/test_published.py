@@ -71,7 +71,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     content["targets"], content["ablation"]["source"] = list(TARGETS), "mars"
     content["picture"] |= {"left": "vanilla", "right": "full"}
-    content["decode"]["on_error"] = "skip"  # the tiny Duke skips numbers
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -158,11 +157,9 @@ def test_the_video_layout_of_unreal_person_becomes_a_store(
     assert made.index["frame"].isin([9, 10, 100, 1, 5, 6]).all()
 
 
-def test_what_was_left_out_is_listed_among_the_metrics(finished: Path) -> None:
+def test_nothing_of_whole_sets_is_listed_as_left_out(finished: Path) -> None:
     listed = {name: json.loads((finished / paths.skipped(name)).read_text()) for name in ("unreal", *TARGETS)}
-    (row,) = listed["duke"]["tracklets"]
-    assert (row["identity"], row["camera"], row["pictures"], row["missing"]) == (2, 7, 3, 1)
-    assert listed["mars"] == {"pictures": [], "tracklets": []}
+    assert list(listed.values()) == [{"pictures": [], "tracklets": []}] * len(listed)
 
 
 def test_a_set_that_changed_is_not_decoded(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

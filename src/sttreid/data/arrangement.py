@@ -71,9 +71,8 @@ def arrange_published(found: Tracklets, validation: Validation, on_error: OnErro
     Args:
         found: the set.
         validation: which training identities validate if the set has no such split.
-        on_error: what becomes of tracklets that lack pictures which a list, an index or the numbering of the
-            files promises: ``raise``, or ``skip`` those pictures and list the tracklets. A tracklet without
-            any picture gets no row.
+        on_error: what becomes of tracklets that lack pictures which a list or an index promises: ``raise``,
+            or ``skip`` those pictures and list the tracklets. A tracklet without any picture gets no row.
 
     Raises:
         InputError: ``raise``, and a tracklet lacks pictures; the set has a training split of fewer than two

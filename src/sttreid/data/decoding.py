@@ -22,7 +22,7 @@ from sttreid.data.stills import list_stills, read_still
 from sttreid.data.store import SPLITS, Skipped, write_store
 from sttreid.data.videos import frames
 from sttreid.datasets import OnError
-from sttreid.errors import InputError
+from sttreid.errors import InputError, PlaceError
 
 Frame = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -89,7 +89,7 @@ def _crops(
                 for row, line, box in boxes.get(number, ()):
                     try:
                         yield row, _crop(camera, line, frame, box, height, width)
-                    except InputError as error:
+                    except PlaceError as error:
                         if lost is None:
                             raise
                         lost[row] = _told(source.folder, error)
@@ -97,7 +97,7 @@ def _crops(
                 bar.update()
 
 
-def _frames(camera: Camera, wanted: Container[int]) -> Iterator[tuple[int, Frame | InputError]]:
+def _frames(camera: Camera, wanted: Container[int]) -> Iterator[tuple[int, Frame | PlaceError]]:
     """Every frame's number and pixels, or why there are none; of single pictures only those that are wanted.
 
     What comes after the first frame of a video that cannot be decoded has the same reason: decord's count is
@@ -113,24 +113,23 @@ def _frames(camera: Camera, wanted: Container[int]) -> Iterator[tuple[int, Frame
     try:
         for number, frame in enumerate(frames(camera.video, camera.frames), 1):
             yield number, frame
-    except InputError as error:
+    except PlaceError as error:
         for later in range(number + 1, camera.frames + 1):
             yield later, error
 
 
-def _still(folder: Path, path: Path | None, number: int) -> Frame | InputError:
+def _still(folder: Path, path: Path | None, number: int) -> Frame | PlaceError:
     if path is None:
-        return InputError(f"{folder}: the picture of frame {number} is missing")
+        return PlaceError(folder, f"the picture of frame {number} is missing")
     try:
         return read_still(path)
-    except InputError as error:
+    except PlaceError as error:
         return error
 
 
-def _told(root: Path, error: InputError) -> tuple[str, str]:
+def _told(root: Path, error: PlaceError) -> tuple[str, str]:
     """File and reason of an error, without the folder of the machine."""
-    file, _, reason = str(error).removeprefix(f"{root}/").partition(": ")
-    return file, reason
+    return error.place.removeprefix(f"{root}/"), error.reason
 
 
 def _skipped(rows: pd.DataFrame, lost: Lost) -> Skipped:
@@ -160,10 +159,10 @@ def _boxes(rows: pd.DataFrame) -> dict[int, list[tuple[int, int, Box]]]:
     return boxes
 
 
-def _crop(camera: Camera, line: int, frame: Frame | InputError, box: Box, height: int, width: int) -> Frame:
-    if isinstance(frame, InputError):
+def _crop(camera: Camera, line: int, frame: Frame | PlaceError, box: Box, height: int, width: int) -> Frame:
+    if isinstance(frame, PlaceError):
         raise frame
     try:
         return crop(frame, box, height, width)
     except InputError as error:
-        raise InputError(f"{camera.tracks}:{line}: {error}") from None
+        raise PlaceError(f"{camera.tracks}:{line}", str(error)) from None

@@ -39,6 +39,7 @@ def describe(tracklets: Tracklets) -> str:
         histogram(table["length"]),
         "",
         *(f"{'ok ' if check.passed else 'OFF'}  {check}" for check in tracklets.checks),
+        *tracklets.remarks,
         f"{len(tracklets.mismatches)} of {len(tracklets.checks)} checks are off",
     ]
     return "\n".join(lines)

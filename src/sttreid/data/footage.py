@@ -19,6 +19,7 @@ published sets.
 
 import configparser
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -28,7 +29,7 @@ import pandas as pd
 
 from sttreid.data.arrangement import held_out
 from sttreid.data.mot import read_tracks
-from sttreid.data.readers.folders import inside, natural, subfolders
+from sttreid.data.readers.folders import inside, natural, some, subfolders
 from sttreid.data.sources import COLUMNS, Camera, CameraFolder, read_cameras
 from sttreid.data.stills import list_stills
 from sttreid.data.store import DISTRACTORS, TEST
@@ -39,7 +40,6 @@ from sttreid.errors import InputError
 VIDEOS: Final = (".mp4", ".mkv", ".mov", ".avi")
 TRUTH: Final = "gt/gt.txt"
 OWN: Final = 1_000_000  # where cameras count for themselves: identity = place of the camera * this + number
-_SHOWN: Final = 8  # names in a message
 
 
 def read_footage(folder: Path, dataset: Dataset, validation: Validation) -> CameraFolder:
@@ -61,7 +61,7 @@ def read_footage(folder: Path, dataset: Dataset, validation: Validation) -> Came
         _check_identities(camera.tracks, table)
         own = place * OWN if dataset.numbers == "own" else 0
         tables += [table.assign(identity=table["identity"] + own)] if len(table) else []
-    if not tables:
+    if not tables:  # one camera may have seen nobody, not all of them
         raise InputError(f"{folder}: the tracks must hold at least one pedestrian, got none")
     detections = pd.concat(tables, ignore_index=True)
     detections["split"] = detections["identity"].map(_splits(folder, detections, dataset, validation))
@@ -78,7 +78,7 @@ def _cameras(folder: Path) -> dict[str, Camera]:
     if not folder.is_dir():
         raise InputError(f"{folder}: the folder of the footage does not exist")
     files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
-    videos = [path for path in files if path.suffix.lower() in VIDEOS]
+    videos = _videos(files)
     sequences = [path for path in subfolders(folder) if _is_sequence(path)]
     stems = [path.stem for path in videos] + [path.name for path in sequences]
     for stem in stems:
@@ -97,9 +97,11 @@ def _cameras(folder: Path) -> dict[str, Camera]:
 
 
 def _found(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir())
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more if names else "nothing"
+    return some(sorted(path.name for path in folder.iterdir()))
+
+
+def _videos(files: Iterable[Path]) -> list[Path]:
+    return sorted(path for path in files if path.suffix.lower() in VIDEOS)
 
 
 def _is_sequence(folder: Path) -> bool:
@@ -117,7 +119,7 @@ def _sequence(folder: Path) -> Camera:
     if (folder / pictures).is_dir():
         last = max(list_stills(folder / pictures))
         return Camera(0, folder / pictures, folder / TRUTH, length or last)
-    videos = sorted(path for path in folder.iterdir() if path.suffix.lower() in VIDEOS)
+    videos = _videos(path for path in folder.iterdir() if path.name[0] != ".")
     if len(videos) != 1:
         raise InputError(
             f"{folder}: a sequence must hold its pictures in {pictures}/ or one video, found {_found(folder)}"

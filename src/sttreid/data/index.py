@@ -12,7 +12,6 @@ Where the folder lies is a matter of the machine. The environment variable ``STT
 import argparse
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +22,8 @@ import yaml
 from sttreid.conversion import hint
 from sttreid.data.footage import read_videos
 from sttreid.data.published import READERS, read_published
-from sttreid.datasets import Dataset, Validation
+from sttreid.data.readers.folders import check_text
+from sttreid.datasets import Dataset, Validation, variable
 from sttreid.errors import InputError
 from sttreid.files import read_json, write_json, write_text
 from sttreid.params import load
@@ -59,11 +59,6 @@ def state(name: str, dataset: Dataset, folder: Path) -> dict[str, Any]:
     return read_manifest(dataset.root, name) if dataset.elsewhere else take(folder)
 
 
-def variable(name: str) -> str:
-    """The environment variable that says where a data set lies."""
-    return f"STTREID_ROOT_{re.sub(r'[^A-Z0-9]', '_', name.upper())}"
-
-
 def place(name: str, manifest: Path) -> Path:
     """Where a data set lies on this machine; InputError if nobody says so or it is not there."""
     local = manifest.with_name(LOCAL)
@@ -73,7 +68,9 @@ def place(name: str, manifest: Path) -> Path:
             f"{manifest}: where {name} lies on this machine must be said by the environment variable"
             f" {variable(name)} or by {local}: run `python -m sttreid.data.index {name} FOLDER`"
         )
-    folder = Path(os.path.expandvars(text)).expanduser()
+    folder = Path(text)
+    if not folder.is_dir():  # one that is there may have a dollar sign in its name
+        folder = Path(os.path.expandvars(text)).expanduser()
     if not folder.is_dir():
         raise InputError(f"{folder}: the folder of {name} must be there, as {variable(name)} or {local} says")
     return folder
@@ -105,10 +102,13 @@ def take(folder: Path) -> dict[str, Any]:
     count.
 
     Raises:
-        InputError: a folder in it cannot be listed, or holds no file at all.
+        InputError: a folder in it cannot be listed, or holds no file at all; the name of one directly in it
+            is no UTF-8.
     """
     parts = {}
     here, below = _listed(folder)
+    for name in below:
+        check_text(folder, name)  # it stands in the manifest
     inside = ((name, _walk(folder / name, name, (_identity(folder),))) for name in below)
     for part, pieces in ((HERE, iter([here])), *inside):
         digest, files, length = hashlib.sha256(), 0, 0
@@ -169,9 +169,11 @@ def read_manifest(path: Path, name: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"{path}: the manifest is missing: run `python -m sttreid.data.index {name} FOLDER`")
     content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT or "parts" not in content:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else content
         raise InputError(f"{path}: format must be {FORMAT!r}, got {found!r}")
+    if not isinstance(content.get("parts"), dict):
+        raise InputError(f"{path}: 'parts' must map folders to their files, got {content.get('parts')!r}")
     return content
 
 
@@ -184,8 +186,9 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 def _checked(dataset: Dataset, folder: Path, validation: Validation) -> Iterator[str]:
     """Read a set and say what is worth knowing before it is decoded; InputError as its reader."""
     if dataset.reader in READERS:
-        for sentence in read_published(dataset, folder, strict=False).mismatches:
-            yield f"OFF  {sentence}"
+        published = read_published(dataset, folder, strict=False)
+        yield from (f"OFF  {sentence}" for sentence in published.mismatches)
+        yield from published.remarks
         return
     found = read_videos(folder, dataset, validation)
     for camera in found.cameras:

@@ -36,28 +36,29 @@ def read_tracks(path: Path, frames: int, all_lines: bool = True) -> pd.DataFrame
     """Read and check one camera's tracks.
 
     Args:
-        path: the text file; CRLF line ends and blank lines at its end are accepted.
+        path: the text file; a byte order mark, CRLF line ends and blank lines at its end are accepted.
         frames: number of frames of the camera's video.
         all_lines: whether every line is a person that somebody wants to have re-identified; otherwise lines
-            of confidence 0, or of a class that is known and not the pedestrians', are left out.
+            of confidence 0, or of a class that is known and not the pedestrians', are left out, and there may
+            be none.
 
     Returns:
         One row a line, in the file's order, with the columns ``COLUMNS``: frame from 1, box in pixels,
         visibility between 0 and 1 (1 where the file does not say).
 
     Raises:
-        InputError: the file is missing, is no text or is empty; a line does not parse or breaks a rule; a
-            person has two boxes in one frame.
+        InputError: the file is missing, is no text, or is empty with ``all_lines``; a line does not
+            parse or breaks a rule; a person has two boxes in one frame.
     """
     try:
-        text = path.read_text(encoding="utf-8").rstrip()
+        text = path.read_text(encoding="utf-8-sig").rstrip()
     except FileNotFoundError:
         raise InputError(f"{path}: the tracks file is missing") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the tracks cannot be read as text ({error})") from error
-    if not text:
+    if not text and all_lines:
         raise InputError(f"{path}: a tracks file must hold at least one line, got none")
-    lines = text.split("\n")
+    lines = text.split("\n") if text else []
     detections = [
         parse_line(path, number, line.strip(), frames)
         for number, line in enumerate(lines, 1)

@@ -72,23 +72,20 @@ def pack(
     """
     limit = max(limit, -(-sum(part["bytes"] for part in taken["parts"].values()) // MOST))
     partial = folder.with_name(f".{folder.name}.partial")
-    shards = _resume(partial, _key(made, taken, limit))
+    shards = _resume(partial, _key(made, taken, decode, limit), whole=decode.on_error == "raise")
     done = sum(len(shard.lengths) for shard in shards)
     with tqdm(total=len(made), initial=done, desc="pack", unit="picture", disable=None) as bar:
         while done < len(made):
             shards.append(_pack_shard(partial, len(shards), made, done, root, decode, limit))
             done += len(shards[-1].lengths)
             bar.update(len(shards[-1].lengths))
-    skipped = _skipped(made, shards)
-    if skipped and decode.on_error == "raise":  # an earlier run, which skipped, found them
-        raise InputError(f"{root / skipped[0]['path']}: {skipped[0]['reason']}")
     _finish(partial, made, shards, decode)
     open_store(partial)  # what cannot be read back must not replace anything
     for number in range(len(shards)):
         _table(partial, number).unlink()
     (partial / KEY).unlink()
     replace_folder(folder, by=partial)
-    return Skipped(skipped, made.incomplete)
+    return Skipped(_skipped(made, shards), made.incomplete)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,25 +106,25 @@ def _skipped(made: Arrangement, shards: list[_Shard]) -> list[dict[str, Any]]:
     return out
 
 
-def _key(made: Arrangement, taken: dict[str, Any], limit: int) -> dict[str, Any]:
-    """What shards that are there already must have been made of."""
+def _key(made: Arrangement, taken: dict[str, Any], decode: Decode, limit: int) -> dict[str, Any]:
+    """What shards that are there already must have been made of; no crop's height or width changes them."""
     digest = hashlib.sha256()
     for start in range(0, len(made), _BLOCK):
         digest.update("\n".join([*made.names(start, start + _BLOCK).to_pylist(), ""]).encode())
-    return {"names": digest.hexdigest(), "files": taken, "limit": limit}
+    return {"names": digest.hexdigest(), "files": taken, "check": decode.check, "limit": limit}
 
 
-def _resume(partial: Path, key: dict[str, Any]) -> list[_Shard]:
-    """The shards that a killed run left whole; anything else in the folder goes away."""
+def _resume(partial: Path, key: dict[str, Any], whole: bool) -> list[_Shard]:
+    """The shards that a killed run left; anything else in the folder goes away.
+
+    From the first one that skipped a picture on, ``whole`` takes none: the picture may have been mended.
+    """
     if not (partial / KEY).exists() or read_json(partial / KEY) != json.loads(json.dumps(key)):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         write_json(partial / KEY, key)
     shards: list[_Shard] = []
-    while (table := _table(partial, len(shards))).exists():
-        shard, path = _read_shard(table), partial / shard_name(len(shards))
-        if not path.exists() or path.stat().st_size != shard.lengths.sum(dtype=np.int64):
-            break
+    while (shard := _read_shard(partial, len(shards))) is not None and not (whole and shard.reasons):
         shards.append(shard)
     kept = {KEY, *(name for n in range(len(shards)) for name in (shard_name(n), _table(partial, n).name))}
     for path in partial.iterdir():
@@ -136,9 +133,16 @@ def _resume(partial: Path, key: dict[str, Any]) -> list[_Shard]:
     return shards
 
 
-def _read_shard(path: Path) -> _Shard:
-    table = read_table(path)
-    return _Shard(table["bytes"].to_numpy(np.int32), table["reason"].dropna().to_dict())
+def _read_shard(partial: Path, number: int) -> _Shard | None:
+    """A shard that is there as its table says; None if it, or the table, is missing or damaged."""
+    path = partial / shard_name(number)
+    try:
+        table = read_table(_table(partial, number))
+        shard = _Shard(table["bytes"].to_numpy(np.int32), table["reason"].dropna().to_dict())
+    except (InputError, KeyError):
+        return None
+    there = path.exists() and path.stat().st_size == shard.lengths.sum(dtype=np.int64)
+    return shard if there else None
 
 
 def _table(partial: Path, number: int) -> Path:

@@ -6,6 +6,7 @@ picture is decoded when it is asked for. Those of a tracklet lie side by side, s
 
 import io
 import os
+import re
 import weakref
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -15,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from sttreid.errors import InputError
 
@@ -46,8 +47,21 @@ def decode_picture(content: bytes, height: int, width: int) -> Pixels:
         with Image.open(io.BytesIO(content)) as picture:
             resized = picture.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
     except FAILURES as error:
-        raise InputError(f"the picture cannot be decoded ({error})") from error
+        raise InputError(f"the picture cannot be decoded ({failure(error)})") from error
     return np.asarray(resized)
+
+
+def failure(error: BaseException) -> str:
+    """What Pillow says of a picture, in words that are the same in every run.
+
+    Its own sentences may hold an object's address in memory or a path of the machine.
+    """
+    if isinstance(error, UnidentifiedImageError):
+        return "its format cannot be told"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = " ".join(str(error).split())
+    return text if text and not re.search(r"<[^>]* object at |[/\\]", text) else type(error).__name__
 
 
 class Check:

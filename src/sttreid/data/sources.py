@@ -1,6 +1,6 @@
-"""Readers of data sets: one a layout. A reader checks everything that can be known without decoding a video.
+"""Camera videos with their tracks, and the reader of the layout "cameras", which decodes no video.
 
-The layout "cameras" is a folder of whole-camera videos with their tracks, and a manifest that names them::
+That layout is a folder of whole-camera videos with their tracks, and a manifest that names them::
 
     manifest.json   {"format": "sttreid-cameras/1", "name": "campus",
                      "gap": 3,

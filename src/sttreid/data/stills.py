@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sttreid.data.pictures import FAILURES
+from sttreid.data.pictures import FAILURES, failure
 from sttreid.data.readers.folders import picture_names
-from sttreid.errors import InputError
+from sttreid.errors import InputError, PlaceError
 
 
 def list_stills(folder: Path) -> dict[int, Path]:
@@ -37,14 +37,9 @@ def list_stills(folder: Path) -> dict[int, Path]:
 
 
 def read_still(path: Path) -> NDArray[np.uint8]:
-    """One picture as [H, W, 3], RGB, as its pixels are stored; InputError if it cannot be decoded."""
+    """One picture as [H, W, 3], RGB, as its pixels are stored; PlaceError if it cannot be decoded."""
     try:
         with Image.open(path) as picture:
             return np.array(picture.convert("RGB"))
     except FAILURES as error:
-        raise InputError(f"{path}: the picture cannot be decoded ({_reason(error)})") from error
-
-
-def _reason(error: BaseException) -> str:
-    """Without the path, which the sentence has already."""
-    return error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        raise PlaceError(path, f"the picture cannot be decoded ({failure(error)})") from error

@@ -21,7 +21,7 @@ import numpy as np
 from decord._ffi.base import DECORDLimitReachedError
 from numpy.typing import NDArray
 
-from sttreid.errors import InputError
+from sttreid.errors import PlaceError
 
 FAULT_TOLERANCE = 1e-4  # share of repeated frames: any repetition at all is above it
 FAILURES = (decord.DECORDError, DECORDLimitReachedError, RuntimeError, AssertionError)
@@ -41,18 +41,18 @@ def frames(path: Path, expected: int) -> Iterator[NDArray[np.uint8]]:
         [H, W, 3], RGB, each its own memory.
 
     Raises:
-        InputError: the file is missing, is no video, must be shown mirrored or turned by no multiple of 90
+        PlaceError: the file is missing, is no video, must be shown mirrored or turned by no multiple of 90
             degrees, holds another number of frames, or a frame cannot be decoded.
     """
     reader = _open(path)
     if len(reader) != expected:
-        raise InputError(f"{path}: the video must hold {expected} frames, got {len(reader)}")
+        raise PlaceError(path, f"the video must hold {expected} frames, got {len(reader)}")
     for number in range(1, expected + 1):
         yield _next(reader, path, number, expected)
 
 
 def count_frames(path: Path) -> int:
-    """How many frames a video says that it holds; InputError if :func:`frames` would not open it."""
+    """How many frames a video says that it holds; PlaceError if :func:`frames` would not open it."""
     return len(_open(path))
 
 
@@ -79,16 +79,17 @@ def _turns(matrix: Matrix) -> bool:
 
 def _open(path: Path) -> decord.VideoReader:
     if not path.is_file():
-        raise InputError(f"{path}: the video is missing")
+        raise PlaceError(path, "the video is missing")
     try:
         reader = decord.VideoReader(str(path), num_threads=1, fault_tol=FAULT_TOLERANCE)
     except FAILURES as error:
-        raise InputError(f"{path}: cannot be opened as a video ({_reason(error)})") from error
+        raise PlaceError(path, f"cannot be opened as a video ({_reason(error)})") from error
     matrix = _display_matrix(path)
     if matrix is not None and not _turns(matrix):
-        raise InputError(
-            f"{path}: the video must be shown upright or turned by 90, 180 or 270 degrees, but it is mirrored"
-            f" or turned by another angle (display matrix {matrix}): re-encode it"
+        raise PlaceError(
+            path,
+            f"the video must be shown upright or turned by 90, 180 or 270 degrees, but it is mirrored"
+            f" or turned by another angle (display matrix {matrix}): re-encode it",
         )
     return reader
 
@@ -97,11 +98,11 @@ def _next(reader: decord.VideoReader, path: Path, number: int, expected: int) ->
     try:
         return _three_channels(reader.next().asnumpy())
     except StopIteration:
-        raise InputError(f"{path}: the video must hold {expected} frames, got only {number - 1}") from None
+        raise PlaceError(path, f"the video must hold {expected} frames, got only {number - 1}") from None
     except FAILURES as error:
         # decord decodes ahead: it may be one of the next frames that is damaged
         where = f"frame {number} of {expected}, or one soon after it,"
-        raise InputError(f"{path}: {where} cannot be decoded ({_reason(error)})") from error
+        raise PlaceError(path, f"{where} cannot be decoded ({_reason(error)})") from error
 
 
 def _three_channels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -35,7 +35,7 @@ def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
 
 def _pack(dataset: Dataset, folder: Path, taken: dict[str, Any], decode: Decode, store: Path) -> Skipped:
     found = read_published(dataset, folder, decode.strict)
-    for sentence in found.mismatches:
+    for sentence in (*found.mismatches, *found.remarks):
         print(f"{found.name}: {sentence}", file=sys.stderr)
     made = arrange_published(found, decode.validation, decode.on_error)
     return pack(made, found.root, taken, decode, store)

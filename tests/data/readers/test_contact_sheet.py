@@ -59,6 +59,7 @@ def test_pictures_that_cannot_be_read_are_red_and_named(root: Path, tmp_path: Pa
         str(folder / f"0003C1T0001F00{number}.jpg") for number in (1, 2, 3)
     ]
     assert all("the picture cannot be read" in line for line in broken)
+    assert [line.count(str(root)) for line in broken] == [1, 1, 1]
     with Image.open(tmp_path / "sheet.png") as picture:
         page = picture.convert("RGB")
     left = page.width // 2 - 8 * CELL[0]

@@ -92,7 +92,8 @@ def test_names_sort_by_their_numbers_whatever_the_padding(numbers: list[int]) ->
 
 
 def test_pictures_and_folders_are_told_from_everything_else(tmp_path: Path) -> None:
-    for name in ("10.jpg", "9.JPG", "naïve é 人.png", ".hidden.jpg", "notes.txt", "film.mp4"):
+    names = ["10.jpg", "9.JPG", "8.Jpg", "naïve é 人.png", "no\u00a0break 人\u3000一.jpg"]
+    for name in (*names, ".hidden.jpg", "notes.txt", "film.mp4"):
         (tmp_path / name).write_bytes(b"")
     for name in ("c10", "c9", ".git"):
         (tmp_path / name).mkdir()
@@ -101,7 +102,7 @@ def test_pictures_and_folders_are_told_from_everything_else(tmp_path: Path) -> N
     (tmp_path / "link to c9").symlink_to(tmp_path / "c9", target_is_directory=True)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")).write_bytes(b"")
-    assert sorted(picture_names(tmp_path)) == sorted(["10.jpg", "9.JPG", "naïve é 人.png", "linked.jpg"])
+    assert sorted(picture_names(tmp_path)) == sorted([*names, "linked.jpg"])
     assert [path.name for path in subfolders(tmp_path)] == ["c9", "link to c9", "c10"]
 
 

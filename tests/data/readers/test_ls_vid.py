@@ -143,12 +143,13 @@ def test_a_list_cannot_leave_the_data_set(tmp_path: Path, line: str) -> None:
     assert refusal(root) == f"{path}:4: a path must stay inside the data set, got {text!r}"
 
 
-@pytest.mark.parametrize("line", ["tracklet_train/0005/0005_0001_3_0001", "a/b five", "7"])
+@pytest.mark.parametrize("line", ["tracklet_train/0005/0005_0001_3_0001", "a/b five", "7", "a/b 5000000000"])
 def test_a_line_without_path_and_identity_is_refused(tmp_path: Path, line: str) -> None:
     root = sets.ls_vid(tmp_path)
     path = root / "list_sequence" / "list_seq_train.txt"
     path.write_text(line + "\n" + path.read_text())
-    assert refusal(root) == f"{path}:1: a line must be a path and an identity, got {line!r}"
+    rule = "a line must be a path and an identity of at most 9 digits"
+    assert refusal(root) == f"{path}:1: {rule}, got {line!r}"
 
 
 def test_a_tracklet_stands_in_the_list_once(tmp_path: Path) -> None:

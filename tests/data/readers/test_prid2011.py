@@ -86,6 +86,16 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     assert "the splits must lie at splits_prid2011.json or" in refusal(root)
 
 
+@pytest.mark.parametrize("name", ["01.png", "0001.PNG"])
+def test_two_pictures_of_one_frame_are_refused(tmp_path: Path, name: str) -> None:
+    root = sets.prid(tmp_path)
+    folder = root / "prid_2011" / "multi_shot" / "cam_a" / "person_0001"
+    shutil.copy(folder / "0001.png", folder / name)
+    words = refusal(root)
+    assert words.startswith(f"{folder}/")
+    assert "the pictures of this tracklet must have each a frame of their own, got that of 0" in words
+
+
 def test_an_empty_sequence_is_told(tmp_path: Path) -> None:
     root = sets.prid(tmp_path)
     place = root / "prid_2011" / "multi_shot" / "cam_b" / "person_0002"

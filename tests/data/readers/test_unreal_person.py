@@ -83,6 +83,22 @@ def test_a_mixed_or_misnamed_tracklet_is_refused(tmp_path: Path, name: str, word
     assert words in refusal(root)
 
 
+def test_a_release_without_its_images_is_told(tmp_path: Path) -> None:
+    root = sets.unreal(tmp_path)
+    (root / "unreal_v2.1" / "images").rename(root / "unreal_v2.1" / "imgs")
+    sentence = "releases without images/: must be 0, got 1 (1 too many; the first is unreal_v2.1)"
+    assert sentence in read_unreal_person(root).mismatches
+
+
+@pytest.mark.parametrize("place", ["unreal_v1.1.zip", "unreal_v1.1/images.zip"])
+def test_a_release_that_is_still_packed_is_told(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_bytes(b"PK")
+    words = refusal(tmp_path)
+    assert words.startswith(f"{tmp_path}: looked for unreal_v<scene>.<version>/images or folders of")
+    assert Path(place).name in words
+
+
 def test_misnamed_images_and_gaps_below_one_are_refused(tmp_path: Path) -> None:
     root = sets.unreal(tmp_path)
     assert refusal(root, 0) == "gap must be at least 1, got 0"

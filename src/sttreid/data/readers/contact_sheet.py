@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
+from sttreid.data.pictures import FAILURES, failure
 from sttreid.data.readers.tracklets import Tracklets
 from sttreid.errors import InputError
 from sttreid.files import write_bytes
@@ -91,10 +92,5 @@ def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
             return picture.convert("RGB").resize(CELL, Image.Resampling.BILINEAR)
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    ) as error:  # all that Pillow raises
-        raise InputError(f"{path}: the picture cannot be read ({error})") from error
+    except FAILURES as error:
+        raise InputError(f"{path}: the picture cannot be read ({failure(error)})") from error

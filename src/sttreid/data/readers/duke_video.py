@@ -6,14 +6,18 @@
     {train,query,gallery}_split/...                              so named in the older archive
     .../0001C6F0099X30823.jpg                                    the older names
 
-D stands for X in the pictures of distractors. F counts the pictures of the tracklet, X the video's frames.
+D stands for X in the pictures of distractors. F counts the pictures of the tracklet, X the video's frames; a
+hole in F is told, as it may show an incomplete copy, and no error.
 Every query stands in the gallery too, as a folder of its own: the rule that leaves out the same identity in
 the same camera removes it.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from sttreid.data.readers.checks import absent
@@ -23,7 +27,7 @@ from sttreid.data.readers.tracklets import DISTRACTOR, PERSON, Part, Tracklets, 
 from sttreid.data.readers.trees import Tree, read_tree
 
 PICTURE: Final = (
-    r"^(?P<identity>\d{4})_?C(?P<camera>[1-8])_?F(?P<place>\d{1,18})_?[XD](?P<frame>\d{1,18})\.jpg$"
+    r"^(?P<identity>\d{4})_?C(?P<camera>[1-8])_?F(?P<place>\d{1,18})_?[XD](?P<frame>\d{1,18})(?i:\.jpg)$"
 )
 EXAMPLE: Final = "0001_C6_F0099_X30823.jpg"
 OFFICIAL: Final = {
@@ -62,7 +66,18 @@ def read_duke_video(folder: Path, strict: bool = False) -> Tracklets:
         ),
         absent("queries that do not stand in the gallery", alone["folder"][alone["found"] == "left_only"]),
     )
-    return assemble("DukeMTMC-VideoReID", root, list(parts.values()), OFFICIAL, _counts, found, strict)
+    made = assemble("DukeMTMC-VideoReID", root, list(parts.values()), OFFICIAL, _counts, found, strict)
+    return replace(made, remarks=_remarks(list(trees.values())))
+
+
+def _remarks(trees: Sequence[Tree]) -> tuple[str, ...]:
+    """Nothing official says that F counts without a hole, so one is no picture that is missing."""
+    holes = np.concatenate([tree.skipped("place") for tree in trees])
+    if not holes.any():
+        return ()
+    folder = [name for tree in trees for name in tree.folders][int(np.argmax(holes > 0))]
+    tracklets = f"{np.count_nonzero(holes):,} tracklets (the first is {folder})"
+    return (f"the numbering leaves out {int(holes.sum()):,} pictures in {tracklets}",)
 
 
 def _tree(root: Path, top: Path) -> Tree:
@@ -76,7 +91,7 @@ def _part(tree: Tree, side: str) -> Part:
     rows = pd.DataFrame({"identity": identity, "camera": tree.one("camera"), "length": tree.lengths})
     rows["split"], rows["kind"] = "train" if side == "train" else "test", PERSON
     rows["query"], rows["gallery"] = side == "query", side == "gallery"
-    rows["folder"], rows["missing"] = tree.folders, tree.skipped("place")
+    rows["folder"], rows["missing"] = tree.folders, 0
     rows["first"] = firsts(tree.fields["frame"], tree.lengths)
     return Part(rows, tree.files, tree.fields["frame"])
 

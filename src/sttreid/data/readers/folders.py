@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sttreid.errors import InputError
 
-SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG")
+SUFFIXES: Final = (".jpg", ".jpeg", ".png")  # in any case
 LANDMARKS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {  # reader -> layouts, each a set of patterns
     "mars": (("bbox_train", "bbox_test", "info"),),
     "duke_video": (("train", "query", "gallery"), ("train_split", "query_split", "gallery_split")),
@@ -45,13 +45,13 @@ def locate(folder: Path, reader: str) -> Path:
     if len(inner) == 1:
         return inner[0]
     if inner:
-        raise InputError(f"{folder}: must hold one copy of {reader}, got {_some([p.name for p in inner])}")
+        raise InputError(f"{folder}: must hold one copy of {reader}, got {some([p.name for p in inner])}")
     wanted = " or ".join(", ".join(layout) for layout in LANDMARKS[reader])
     others = [name for name in LANDMARKS if any(_fits(path, name) for path in (folder, *subfolders(folder)))]
     hint = f"; it looks like {' or '.join(others)}" if others else ""
     raise InputError(
         f"{folder}: looked for {wanted} ({reader}), here and one folder further down,"
-        f" found {_some(sorted(path.name for path in folder.iterdir()))}{hint}"
+        f" found {some(sorted(path.name for path in folder.iterdir()))}{hint}"
     )
 
 
@@ -63,7 +63,8 @@ def _has(folder: Path, pattern: str) -> bool:
     return next(folder.glob(pattern), None) is not None
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first of some names and how many more there are, for a message."""
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more if names else "nothing"
 
@@ -100,11 +101,22 @@ def picture_names(folder: Path) -> list[str]:
     return [
         entry.name
         for entry in _entries(folder)
-        if entry.name.endswith(SUFFIXES)
+        if entry.name.lower().endswith(SUFFIXES)
         and entry.name[0] != "."
         and (not entry.is_symlink() or _leads_to(entry.is_file))
-        and entry.name.isprintable()  # bytes that are no UTF-8 are not: Arrow could not hold them
+        and is_text(entry.name)  # Arrow could not hold another one
     ]
+
+
+def is_text(name: str) -> bool:
+    """Whether a name on the disk is UTF-8; Python has surrogates in place of its bytes otherwise."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def check_text(folder: Path, name: str) -> None:
+    """Raises InputError unless the name of something in a folder is UTF-8."""
+    if not is_text(name):
+        raise InputError(f"{folder}: a folder's name must be text in UTF-8, got {name!r}")
 
 
 def _leads_to(kind: Callable[[], bool]) -> bool:

@@ -13,6 +13,7 @@ begin with it; where one line's beginning is the beginning of another's, the lon
 says of identity and camera goes before what lists and names say.
 """
 
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass
@@ -31,9 +32,7 @@ from sttreid.data.readers.names import Ints, differing, firsts, owners, parse
 from sttreid.data.readers.tracklets import PERSON, Part, Split, Tracklets, assemble
 from sttreid.errors import InputError
 
-PICTURE: Final = (
-    r"^[^_]*_[^_]*_(?P<camera>\d{1,4})\D(?:.*\D)?(?P<frame>\d{1,18})\D*\.(?:jpe?g|png|JPE?G|PNG)$"
-)
+PICTURE: Final = r"^[^_]*_[^_]*_(?P<camera>\d{1,4})\D(?:.*\D)?(?P<frame>\d{1,18})\D*\.(?i:jpe?g|png)$"
 EXAMPLE: Final = "0841_0001_10_0002_000123.jpg"
 LISTS: Final = ("list_sequence", "info/list_sequence")
 INFO: Final[dict[str, tuple[str, ...]]] = {
@@ -100,8 +99,9 @@ def _read_list(path: Path) -> _Lines:
     folders, beginnings, identities = [], [], []
     for number, line in enumerate(read_lines(path).to_pylist(), 1):
         text, _, identity = line.rpartition(" ")
-        if not text or not identity.isdecimal():
-            raise InputError(f"{path}:{number}: a line must be a path and an identity, got {line!r}")
+        if not text or not re.fullmatch(r"\d{1,9}", identity, re.ASCII):  # what fits an int32
+            rule = "a line must be a path and an identity of at most 9 digits"
+            raise InputError(f"{path}:{number}: {rule}, got {line!r}")
         place = inside(f"{path}:{number}", text)
         folders.append((place if text.endswith("/") else place.parent).as_posix())
         beginnings.append("" if text.endswith("/") else place.name)

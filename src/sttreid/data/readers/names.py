@@ -62,9 +62,9 @@ def owners(lengths: Ints) -> Ints:
     return np.repeat(np.arange(len(lengths)), lengths)
 
 
-def firsts(values: NDArray[Any], lengths: Ints, empty: int = -1) -> NDArray[Any]:
-    """The value of every tracklet's first picture; ``empty`` for a tracklet without pictures."""
-    found = np.full(len(lengths), empty, values.dtype)
+def firsts(values: NDArray[Any], lengths: Ints) -> NDArray[Any]:
+    """The value of every tracklet's first picture; -1 for a tracklet without pictures."""
+    found = np.full(len(lengths), -1, values.dtype)
     filled = lengths > 0
     found[filled] = values[(np.cumsum(lengths) - lengths)[filled]]
     return found

@@ -36,7 +36,8 @@ def read_pairs(
         example: a name that fits.
 
     Raises:
-        InputError: a person's folder is missing at a camera, or a picture is misnamed or in the wrong place.
+        InputError: a person's folder is missing at a camera, or a picture is misnamed or in the wrong place,
+            or two of a tracklet are the same frame.
     """
     trees = {
         (half, number): _tree(root, camera, persons, pattern, example)
@@ -63,6 +64,7 @@ def _part(tree: Tree, half: str, camera: int) -> Part:
     for field, expected in (("identity", identity), ("camera", np.full(len(identity), camera))):
         if field in tree.fields:
             tree.must(field, expected)
+    tree.must_differ("frame")
     split: Split = "train" if half == "train" else "test"
     rows = pd.DataFrame({"identity": identity, "camera": camera, "length": tree.lengths, "split": split})
     rows["kind"], rows["folder"], rows["missing"] = PERSON, tree.folders, 0

@@ -21,7 +21,7 @@ from sttreid.data.readers.tracklets import Tracklets, assemble
 from sttreid.errors import InputError
 from sttreid.files import read_json
 
-PICTURE: Final = r"^(?P<frame>\d{1,18})\.png$"
+PICTURE: Final = r"^(?P<frame>\d{1,18})(?i:\.png)$"
 EXAMPLE: Final = "0001.png"
 SEQUENCES: Final = ("prid_2011/multi_shot", "multi_shot")
 SPLITS: Final = ("splits_prid2011.json", "info/splits_prid2011.json", "../splits_prid2011.json")

@@ -57,10 +57,11 @@ class Tracklets:
             - row: from 1, in the list or the folder that it comes from, as official index files count;
             - folder: of its pictures, relative to ``root``, with forward slashes;
             - start, length: its pictures in ``files`` and ``frames``; the length is 0 if none is left;
-            - missing: pictures that the lists or their numbering promise and that are not there.
+            - missing: pictures that the lists promise and that are not there.
         files: names of the pictures, string [F], those of a tracklet by ascending frame.
         frames: their numbers in the video, int64 [F].
         checks: the official counts next to those of this copy.
+        remarks: sentences about what is worth knowing and breaks no rule.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Tracklets:
     files: pa.Array
     frames: NDArray[np.int64]
     checks: tuple[Check, ...]
+    remarks: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:

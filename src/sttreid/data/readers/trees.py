@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from sttreid.data.readers.folders import picture_names
+from sttreid.data.readers.folders import check_text, picture_names
 from sttreid.data.readers.names import Ints, differing, firsts, owners, parse
 from sttreid.errors import InputError
 
@@ -64,6 +64,17 @@ class Tree:
                 f" got {self.fields[field][wrong[0]]}"
             )
 
+    def must_differ(self, field: str) -> None:
+        """Raises InputError, naming the picture, if two of a tracklet, sorted by a number, have the same."""
+        again = np.diff(self.fields[field], prepend=-1) == 0
+        again[np.cumsum(self.lengths) - self.lengths] = False
+        if again.any():
+            place = int(np.argmax(again))
+            folder = self.root / self.folders[int(owners(self.lengths)[place])]
+            earlier, name = (self.files[n].as_py() for n in (place - 1, place))
+            rule = f"the pictures of this tracklet must have each a {field} of their own"
+            raise InputError(f"{folder / name}: {rule}, got that of {earlier}")
+
     def skipped(self, field: str) -> Ints:
         """How many numbers between a tracklet's first and last one no picture has, int64 [T]."""
         steps = np.diff(self.fields[field], prepend=0) - 1
@@ -74,8 +85,7 @@ class Tree:
 def list_pictures(root: Path, folders: Sequence[Path]) -> Listing:
     """The pictures of some folders below the root; InputError if one cannot be listed or is no UTF-8."""
     for folder in folders:
-        if not folder.name.isprintable():
-            raise InputError(f"{folder.parent}: a folder's name must be text in UTF-8, got {folder.name!r}")
+        check_text(folder.parent, folder.name)
     arrays = [pa.array(picture_names(folder), pa.string()) for folder in folders]
     lengths = np.array([len(array) for array in arrays], np.int64)
     files = pa.concat_arrays(arrays) if arrays else pa.array([], pa.string())

@@ -18,17 +18,17 @@ import pandas as pd
 import pyarrow as pa
 
 from sttreid.data.readers.checks import absent
-from sttreid.data.readers.folders import locate, subfolders
+from sttreid.data.readers.folders import locate, some, subfolders
 from sttreid.data.readers.names import Ints, owners, parse
 from sttreid.data.readers.tracklets import PERSON, Part, Tracklets, assemble
 from sttreid.data.readers.trees import list_pictures, read_tree
 from sttreid.errors import InputError
 
-PICTURE: Final = r"^(?P<person>\d{1,6})_c(?P<camera>\d{1,3})_(?P<frame>\d{1,18})\.(?:jpe?g|png)$"
+PICTURE: Final = r"^(?P<person>\d{1,6})_c(?P<camera>\d{1,3})_(?P<frame>\d{1,18})\.(?i:jpe?g|png)$"
 EXAMPLE: Final = "333_c001_78.jpg"
 CROP: Final = (
     r"^(?P<person>\d{1,6})_c(?P<camera>\d{1,3})_F(?P<frame>\d{1,18})(?:_.*)?"
-    r"_(?:-?\d+)_(?:-?\d+)_(?:-?\d+)_(?:-?\d+)\.(?:jpe?g|png)$"
+    r"_(?:-?\d+)_(?:-?\d+)_(?:-?\d+)_(?:-?\d+)\.(?i:jpe?g|png)$"
 )
 CROP_EXAMPLE: Final = "333_c1_F78_10_20_50_120.jpg"
 VERSIONS: Final = 1_000_000  # identity = version * this + person
@@ -64,12 +64,25 @@ def read_unreal_person(folder: Path, gap: int = 10, strict: bool = False) -> Tra
     pictures = [path / "images" for path in releases if (path / "images").is_dir()]
     if pictures:
         part = _cut(root, pictures, gap)
-        empty: list[str] = []
+        empty = [path.name for path in releases if path / "images" not in pictures]
     else:
-        part, empty = _video(root, [crop for path in releases or [root] for crop in subfolders(path)])
+        part, empty = _video(root, _crops(root, releases or [root]))
     official = OFFICIAL if pictures else {}
-    checks = [absent("folders of tracklets without a picture", empty)]
+    kind = "releases without images/" if pictures else "folders of tracklets without a picture"
+    checks = [absent(kind, empty)]
     return assemble("UnrealPerson", root, [part], official, _counts, checks, strict)
+
+
+def _crops(root: Path, tops: list[Path]) -> list[Path]:
+    """The folders of tracklets of the video layout; InputError if there is none, as of a zipped release."""
+    found = [crop for path in tops for crop in subfolders(path)]
+    if not found:
+        listed = some(sorted(path.name for top in tops for path in (top, *top.iterdir()) if path != root))
+        raise InputError(
+            f"{root}: looked for unreal_v<scene>.<version>/images or folders of tracklets, unpacked,"
+            f" found {listed}"
+        )
+    return found
 
 
 def _release(path: Path) -> tuple[int, int]:
