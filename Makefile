@@ -23,7 +23,7 @@ study: install
 	tools/study.sh $(STUDY)
 
 test: install
-	pytest
+	pytest -n 2 --dist loadfile
 
 lint: install
 	pre-commit run --all-files

@@ -164,7 +164,7 @@ def _shrink(path: Path) -> None:
     content["ablation"]["source"] = "mars"
     if "datasets" in content:
         names = ("synthetic", "mars", "duke")
-        content["datasets"] = {name: {"root": f"data/{name}"} for name in names}
+        content["datasets"] = {name: {"reader": "cameras", "root": f"data/{name}"} for name in names}
         content["domains"]["synthetic"] = content["domains"]["unreal"]
         content["simulate"]["domain"] = "synthetic"
     else:
