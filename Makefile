@@ -23,7 +23,7 @@ study: install
 	tools/study.sh $(STUDY)
 
 test: install
-	pytest -n 2 --dist loadfile
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	pre-commit run --all-files
