@@ -206,4 +206,4 @@ def test_bad_data_leave_the_metrics_and_the_last_good_store_can_be_had_back(fini
 def restore(folder: Path) -> None:
     """Back to the committed state."""
     call(folder, "git", "reset", "-q", "--hard")
-    call(folder, "dvc", "checkout", "-q", "--force", "dvc.yaml")  # studies that have not run are not there
+    call(folder, "dvc", "checkout", "-q", "--force", "dvc.yaml", "data.dvc")  # studies have not run
