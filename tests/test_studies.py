@@ -107,6 +107,12 @@ def test_a_study_has_at_most_60_stage_instances(study: str, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("study", STUDIES)
+def test_dvc_looks_at_a_study_from_its_first_run_on(study: str) -> None:
+    ignored = f"/experiments/{study}/" in (ROOT / ".dvcignore").read_text().splitlines()
+    assert ignored != (ROOT / "experiments" / study / "dvc.lock").exists()
+
+
+@pytest.mark.parametrize("study", STUDIES)
 def test_the_parameters_of_a_study_are_sections_that_dvc_and_the_loader_read(
     study: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Run a study, experiments/NAME, seed by seed and two cells side by side: whatever it has finished when it is ended stays, and
-# the next call goes on from there. One stage after the other, `cd experiments/NAME && dvc repro` does the same.
+# the next call goes on from there. One stage after the other, `cd experiments/NAME && dvc repro` goes on as well.
 set -euo pipefail
 
 [ -f "experiments/$1/dvc.yaml" ] || { echo "error: no such study: experiments/$1/dvc.yaml" >&2; exit 1; }
+sed -i "\|^/experiments/$1/\$|d" .dvcignore  # from its first run on a study is a part of what DVC looks at
 dvc repro dvc.yaml:decode >/dev/null  # the studies share the decoded tracklets of the default run
 cd "experiments/$1"
 dvc repro configs >/dev/null  # not -q, which would hide errors as well
