@@ -48,9 +48,8 @@ class Difference(Interval):
         p: two-sided, for the hypothesis of none. It is too small, and the interval too narrow, with few seeds
             or people. Where nothing differs, and the seeds' differences spread far more than the people's,
             the interval leaves out 0 (5 % are meant) in 50 % of all cases with 2 seeds, 25 % with 3, 16 %
-            with 5 and 10 % with 10; in 26, 17, 11 and 7 % where one seed moves the mean about three times as
-            far as the draw of 60 people does. Seeds that do not differ at all leave 16 % with 5 people, 11 %
-            with 10, 8 % with 20, 7 % with 30 and 6 % with 60 (simulated with normal differences).
+            with 5 and 10 % with 10. Seeds that do not differ at all leave 16 % with 5 people, 11 % with 10
+            and 7 % with 30 (tests/test_uncertainty.py simulates both).
     """
 
     p: float
