@@ -139,22 +139,35 @@ def test_what_another_recipe_left_is_not_used(
     assert contents(tmp_path / "tiny") == contents(rendered)
 
 
+def running(number: int) -> bool:
+    """Whether a process still works; one that ended and was not waited for has the state Z."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_process_leaves_no_half_video_under_a_final_name(
     domain: Domain, scale: Scale, rendered: Path, tmp_path: Path, workers: int
 ) -> None:
-    """Killed in mid-film; with two workers these go on for a while, beside the next rendering."""
+    """Killed in mid-film; the workers notice, and leave nothing behind either."""
     partial = tmp_path / ".tiny.partial"
     process = multiprocessing.get_context("spawn").Process(
         target=render, args=("tiny", domain, scale, tmp_path / "tiny", workers)
     )
     process.start()
-    while not list(partial.glob(".c*.part")):
+    while not (films := list(partial.glob(".c*.part"))):
         assert process.is_alive()
         time.sleep(0.01)
     process.kill()
     process.join()
     assert not (tmp_path / "tiny").exists()
+    writers = [int(path.name.split(".")[2]) for path in films]  # .c1.PID.part
+    deadline = time.monotonic() + 30
+    while any(running(number) for number in writers):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     for path in partial.glob("c*.mp4"):
         assert path.read_bytes() == (rendered / path.name).read_bytes()
     render("tiny", domain, scale, tmp_path / "tiny", workers=1)

@@ -7,6 +7,7 @@ goes on with the cameras that were not finished, if its recipe is still the same
 import multiprocessing
 import os
 import shutil
+import threading
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from ctypes import c_int64
 from multiprocessing.sharedctypes import Synchronized
@@ -65,7 +66,7 @@ def _begun(folder: Path, made_by: dict[str, Any], cameras: int) -> Path:
     whole = {_RECIPE, *(f"{camera}.{kind}" for camera in finished for kind in ("mp4", "txt", "parquet"))}
     for left in folder.iterdir():
         if left.name not in whole:
-            left.unlink()
+            left.unlink(missing_ok=True)  # workers of one just killed may still rename it
     return folder
 
 
@@ -133,6 +134,15 @@ def _in_processes(jobs: list[Job], workers: int, bar: "tqdm[None]") -> None:
 def _start_worker(counter: "Synchronized[int]") -> None:
     """A counter of crops can only be inherited, not sent with a job, so each worker keeps it here."""
     _WORKER["counter"] = counter
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A pool's workers would wait for jobs for ever if the process that hands them out were killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _film(job: Job) -> None:
