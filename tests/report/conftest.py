@@ -14,6 +14,7 @@ from sttreid.report.page import Findings
 from sttreid.report.site import site
 from sttreid.report.summary import arms, matrix
 from sttreid.retrieval.protocol import Protocol
+from tests.report.studies import pages
 
 TARGETS = ["campus", "winter", "station"]
 QUERIES = {"campus": 100, "winter": 200, "station": 300}  # so that all rates are whole numbers of queries
@@ -102,6 +103,12 @@ def per_query(content, target, **place):
             **place,
         }
     )
+
+
+@pytest.fixture(scope="session")
+def told():
+    """The Markdown and the HTML page of a study's answers."""
+    return pages()
 
 
 @pytest.fixture

@@ -52,6 +52,20 @@ def outside(requests, path):
     return [url for url in requests if url != path.as_uri() and not url.startswith(("data:", "blob:"))]
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_of_answers_loads_alone_and_fits(browser, told, tmp_path, width):
+    path = tmp_path / "claims.html"
+    path.write_text(told[1], encoding="utf-8")
+    with opened(browser, path, viewport={"width": width, "height": 844}) as page:
+        assert not page.complaints
+        assert not outside(page.requests, path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        charts = "[...document.querySelectorAll('svg.chart')].map(c => c.getBoundingClientRect().height)"
+        assert min(page.evaluate(charts)) > 50
+        names = page.evaluate("[...document.links].map(a => a.getAttribute('href').slice(1))")
+        assert page.evaluate("(names) => names.every(n => document.getElementById(n))", names)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_loads_alone_and_fits(browser, path, width, scheme):

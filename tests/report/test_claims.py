@@ -1,17 +1,22 @@
 """The paper's questions on arms whose numbers are known: effects, corrections and every way to a verdict."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from sttreid.contrasts import Claims, Contrast
 from sttreid.errors import InputError
 from sttreid.report.arms import Run, between_looks, reached, study
 from sttreid.report.claims import answers, content, curves, findings, table
 from sttreid.report.claims_page import page
+from sttreid.report.effects import by_seed, people
 
 PEOPLE, EACH = 80, 4
 TARGETS = ["here", "there", "yonder"]
+HOME, AWAY = ["here"], ["there", "yonder"]
 PROTOCOL = dict.fromkeys(TARGETS, "embedded")
 RULES = {"seeds_needed": 3, "alpha": 0.05, "relevant": 0.02, "reached": 0.4}
 
@@ -76,6 +81,45 @@ def test_a_clear_gain_is_supported_in_both_settings():
     assert answers(results) == {"RQ3": {"in_domain": "supported", "cross_domain": "supported"}}
 
 
+def elsewhere(arm, home, away):
+    """One rate on the source, another one on the other data sets."""
+    here, there = runs(arm, home), runs(arm, away)
+    tables = [
+        pd.concat(
+            [one.queries[one.queries["target"] == "here"], other.queries[other.queries["target"] != "here"]]
+        )
+        for one, other in zip(here, there, strict=True)
+    ]
+    return [replace(one, queries=table) for one, table in zip(here, tables, strict=True)]
+
+
+def test_a_claim_of_more_across_domains_compares_the_two_effects():
+    """Only RQ1 claims it; each effect has people of its own, so their variances add up."""
+    arms = [elsewhere("new", 0.55, 0.8), elsewhere("old", 0.5, 0.5)]
+    one, _, results = found(arms, ("RQ1", "new", "old"))
+    more = by(results, "cross_domain_more")
+    effects = by(results, "cross_domain").effect, by(results).effect
+    assert (more.ours, more.theirs) == pytest.approx([effect.value for effect in effects])
+    assert more.effect.value == pytest.approx(effects[0].value - effects[1].value)
+    pairs = [[one.samples(arm, where, "rank1") for arm in ("new", "old")] for where in (HOME, AWAY)]
+    gains = [by_seed(ours) - by_seed(theirs) for ours, theirs in pairs]
+    spread, gaps = [people(*pair)[0] for pair in pairs], gains[1] - gains[0]
+    total = gaps.var(ddof=1) / 3 + sum(spread)
+    assert more.effect.p == pytest.approx(
+        2 * stats.t(total**2 / (_squares(gaps, spread))).sf(abs(gaps.mean()) / total**0.5), rel=1e-6
+    )
+    assert more.verdict == "supported"
+    assert answers(results)["RQ1"]["cross_domain_more"] == "supported"
+    _, _, results = found([runs("new", 0.7), runs("old", 0.5)], ("RQ1", "new", "old"))
+    assert by(results, "cross_domain_more").verdict != "supported"
+
+
+def _squares(gaps, spread):
+    """Of Welch and Satterthwaite; the people's degrees of freedom are whole."""
+    freedom = int(sum(spread) ** 2 / sum(one**2 / (PEOPLE - 1) for one in spread))
+    return sum(spread) ** 2 / freedom + (gaps.var(ddof=1) / 3) ** 2 / 2
+
+
 def test_a_clear_loss_and_a_gain_that_surely_does_not_matter_are_not_supported():
     _, _, results = found([runs("new", 0.5), runs("old", 0.7)], ("RQ3", "new", "old"))
     assert {one.verdict for one in results} == {"not supported"}
@@ -122,7 +166,7 @@ def test_a_contrast_of_several_differences_is_shown_and_not_judged():
 
 def test_holm_is_over_the_judged_findings_of_a_measure():
     arms = [runs("a", 0.66), runs("b", 0.6), runs("c", 0.6)]
-    _, _, results = found(arms, ("RQ1", "a", "b"), ("RQ1", "b", "c"), ("RQ1", "a", "c", False))
+    _, _, results = found(arms, ("RQ3", "a", "b"), ("RQ3", "b", "c"), ("RQ3", "a", "c", False))
     for measure in ("rank1", "mAP"):
         family = sorted(
             (one.effect.p, one.adjusted) for one in results if one.measure == measure and one.contrast.judged

@@ -187,7 +187,7 @@ def test_a_study_lies_apart_and_reads_the_default_run(workplace: Path, asked: Pa
     before = {name: digest for name, digest in digests(workplace).items() if "experiments" not in name}
     call("claims")
     after = {name: digest for name, digest in digests(workplace).items() if "experiments" not in name}
-    new = {"claims.json", "claims.md", "plots/claims.tsv", "plots/convergence.tsv"}
+    new = {"claims.json", "claims.md", "plots/claims.tsv", "plots/convergence.tsv", "report/claims.html"}
     assert set(after) - set(before) == {f"metrics/mine/{name}" for name in new}
     assert {name: after[name] for name in before} == before
     content = json.loads((workplace / "metrics/mine/claims.json").read_text())
@@ -202,6 +202,7 @@ def test_a_study_with_fewer_seeds_asks_those(workplace: Path, asked: Path) -> No
     Path("params.yaml").write_text(yaml.safe_dump(content | {"seeds": [1]}))
     call("claims")
     page = (workplace / "metrics/mine/claims.md").read_text()
+    assert "turned since the most alike right answer" in page  # the truth of the rendered sets
     assert "with 1 of 5 seeds (1): 5 are needed for any verdict." in page
 
 

@@ -54,12 +54,13 @@ def heat(table: pd.DataFrame, measure: str) -> str:
     return drawn(cells + numbers, height=26 * table["source"].nunique())
 
 
-def intervals(table: pd.DataFrame, title: str) -> str:
+def intervals(table: pd.DataFrame, title: str, even: float | None = None) -> str:
     """Points with the ends of their intervals, one row a name and one mark a group.
 
     Args:
         table: name, group, value, low, high (fractions) and sound; marks of what is not sound are hollow.
         title: of the value's axis.
+        even: where a rule stands, if anywhere.
     """
     names, groups = list(table["name"].unique()), list(table["group"].unique())
     base = alt.Chart(table).encode(
@@ -73,7 +74,11 @@ def intervals(table: pd.DataFrame, title: str) -> str:
         shape=alt.Shape("group:N", sort=groups, scale=alt.Scale(domain=groups, range=cycled(SHAPES, groups))),
         fill=alt.condition("datum.sound", colour("group", groups), alt.value("var(--paper)")),
     )
-    return drawn(lines + points, height=(10 + 14 * len(groups)) * len(names))
+    marks = lines + points
+    if even is not None:
+        rule = alt.Chart(pd.DataFrame({"even": [even]})).mark_rule(strokeDash=[4, 3], color="var(--soft)")
+        marks = rule.encode(x="even:Q") + marks
+    return drawn(marks, height=(10 + 14 * len(groups)) * len(names))
 
 
 def lines(

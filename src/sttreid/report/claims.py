@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sttreid.contrasts import Claims, Contrast
 from sttreid.report.arms import Study, between_looks, reached
-from sttreid.report.effects import Effect, by_seed, effect, holm, paired, people
+from sttreid.report.effects import Effect, added, by_seed, effect, holm, paired, people
 from sttreid.report.questions import QUESTIONS
 from sttreid.uncertainty import Sample, difference
 
@@ -18,6 +18,7 @@ MEASURES = ("rank1", "mAP")
 JUDGED = "rank1"  # of the measures: a question's answer; each measure is a family of tests of its own
 GAP, STEPS, ALL_STEPS = "gap", "steps", "all_steps"
 IN_DOMAIN, CROSS_DOMAIN, DIRECT = "in_domain", "cross_domain", "direct_transfer"
+ACROSS = "cross_domain_more"  # how much larger the effect is across domains than in-domain
 SUPPORTED, REFUTED, OPEN, UNJUDGED = "supported", "not supported", "inconclusive", "not judged"
 DIGITS = 4
 
@@ -31,10 +32,10 @@ class Finding:
     Attributes:
         name: of the contrast.
         contrast: what is compared.
-        setting: in_domain, cross_domain or direct_transfer.
+        setting: in_domain, cross_domain, direct_transfer, or cross_domain_more: effect against effect.
         measure: rank1, mAP, gap (of rank-1 between training and test), steps or all_steps.
-        ours: mean of the first arm.
-        theirs: mean of the second one.
+        ours: mean of the first arm; of cross_domain_more the cross-domain effect.
+        theirs: mean of the second one; of cross_domain_more the in-domain effect.
         effect: how much better ours is: more accuracy, a smaller gap, fewer steps; None if one was not run.
         bootstrap: ends of the hierarchical bootstrap's interval, which few seeds make too short.
         adjusted: p after Holm's correction over the judged findings of the measure.
@@ -158,7 +159,9 @@ def _settings(found: Study, contrast: Contrast) -> dict[str, list[str]]:
         return {DIRECT: list(found.targets)}
     own = [target for target in found.targets if target == found.source]
     others = [target for target in found.targets if target != found.source]
-    return {name: some for name, some in ((IN_DOMAIN, own), (CROSS_DOMAIN, others)) if some}
+    both = [*own, *others] if QUESTIONS[contrast.question].across and own and others else []
+    places = {IN_DOMAIN: own, CROSS_DOMAIN: others, ACROSS: both}
+    return {name: some for name, some in places.items() if some}
 
 
 def _measures(contrast: Contrast, setting: str) -> list[str]:
@@ -177,6 +180,8 @@ def _measure(
         return replace(one, reason=f"{' and '.join(missing)} not run")
     if measure in (STEPS, ALL_STEPS):
         return _speed(found, claims.reached, one)
+    if setting == ACROSS:
+        return _across(found, one)
     targets = _settings(found, contrast)[setting]
     rate = JUDGED if measure == GAP else measure
     ours, theirs = (found.samples(arm, targets, rate) for arm in (contrast.ours, contrast.theirs))
@@ -187,6 +192,18 @@ def _measure(
     return replace(
         one, ours=means[0], theirs=means[1], effect=paired(ours, theirs), bootstrap=(drawn.low, drawn.high)
     )
+
+
+def _across(found: Study, one: Finding) -> Finding:
+    """The cross-domain effect minus the in-domain one; the people of the two are others, so these add up."""
+    places = _settings(found, one.contrast)
+    sides = [
+        [found.samples(arm, places[setting], one.measure) for arm in (one.contrast.ours, one.contrast.theirs)]
+        for setting in (CROSS_DOMAIN, IN_DOMAIN)
+    ]
+    gains = [by_seed(ours) - by_seed(theirs) for ours, theirs in sides]
+    larger = effect(gains[0] - gains[1], *added([people(ours, theirs) for ours, theirs in sides]))
+    return replace(one, ours=float(gains[0].mean()), theirs=float(gains[1].mean()), effect=larger)
 
 
 def _gap(found: Study, one: Finding, ours: Sequence[Sample], theirs: Sequence[Sample]) -> Finding:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from sttreid.contrasts import Claims
 from sttreid.report.arms import Study
 from sttreid.report.claims import (
+    ACROSS,
     ALL_STEPS,
     CROSS_DOMAIN,
     DIRECT,
@@ -17,6 +18,7 @@ from sttreid.report.claims import (
 )
 from sttreid.report.effects import by_seed
 from sttreid.report.questions import QUESTIONS
+from sttreid.report.reasons import reasons
 from sttreid.report.tables import NONE, markdown, percent, protocols_phrase
 
 TOLD = {
@@ -26,7 +28,12 @@ TOLD = {
     STEPS: "steps on the target",
     ALL_STEPS: "steps, synthetic ones counted",
 }
-SETTINGS = {IN_DOMAIN: "in-domain", CROSS_DOMAIN: "cross-domain", DIRECT: "direct transfer"}
+SETTINGS = {
+    IN_DOMAIN: "in-domain",
+    CROSS_DOMAIN: "cross-domain",
+    ACROSS: "more across domains",
+    DIRECT: "direct transfer",
+}
 
 
 def page(found: Study, judged: Sequence[Finding], claims: Claims, protocol: Mapping[str, str]) -> str:
@@ -40,11 +47,13 @@ def page(found: Study, judged: Sequence[Finding], claims: Claims, protocol: Mapp
         "## Effects",
         "Accuracies and gaps in per cent, effects in points (or steps), positive where the first arm is"
         " better: more accuracy, a smaller gap, fewer steps. In brackets the 95 % interval over seeds and"
-        " test people.",
+        f" test people. Where it says {SETTINGS[ACROSS]!r}, first and second are the effects across domains"
+        " and in-domain.",
         effect_table(judged),
         "## Arms",
         "Rank-1, in per cent, seed by seed; fit is the lowest rank-1 on the training identities.",
         arm_table(found),
+        reasons(found, claims),
         "## How verdicts come about",
         _rules(found, claims),
     )
@@ -60,7 +69,8 @@ def answer_table(judged: Sequence[Finding]) -> str:
         ours = [_ours(judged, name, setting) for setting in SETTINGS]
         cells = [NONE if v == NONE else f"{v}: {o}" for v, o in zip(verdicts, ours, strict=True)]
         rows.append([name, question.claim, f"{question.number} ({question.source})", *cells])
-    return markdown(["question", "claim", "the paper, on its data", *SETTINGS.values()], rows, left=6)
+    header = ["question", "claim", "the paper, on its data", *SETTINGS.values()]
+    return markdown(header, rows, left=len(header))
 
 
 def effect_table(judged: Sequence[Finding]) -> str:

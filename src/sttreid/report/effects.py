@@ -104,6 +104,17 @@ def people(
     return float(draws.var(ddof=1)) * fewest / max(1, fewest - 1), max(1, fewest - 1)
 
 
+def added(parts: Sequence[tuple[float, int]]) -> tuple[float, int]:
+    """The variance of a sum or difference of independent parts, and its degrees of freedom, at least 1.
+
+    Args:
+        parts: the variance of each, and the degrees of freedom behind it, as of :func:`people`.
+    """
+    total = sum(variance for variance, _ in parts)
+    squares = sum(variance**2 / freedom for variance, freedom in parts)
+    return total, max(1, int(total**2 / squares)) if squares else 1
+
+
 def holm(values: Sequence[float]) -> list[float]:
     """P-values after Holm's correction for all of them, in their order.
 

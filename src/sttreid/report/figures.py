@@ -111,32 +111,47 @@ def ablation(found: Findings) -> list[Figure]:
 
 
 def training(found: Findings, histories: Mapping[str, pd.DataFrame]) -> list[Figure]:
-    """Loss, accuracy on training and validation identities, and attention entropy, of runs and arms."""
+    """The figures of :func:`trained`, of runs and then of arms."""
     figures = []
     for told, arms in (("runs", False), ("ablation arms", True)):
         tables = _tables(histories, arms)
-        if not tables:
-            continue
-        said = f"{HISTORY}; {seeds(found.cross)}; no queries of the test."
-        curves = pd.concat([plots.history_curve(t)[["step", "loss"]].assign(name=n) for n, t in tables])
-        svg = charts.lines(curves, "step", "loss", ("step", "loss"), share=False)
-        caption = "Sum of the loss terms; arms with other terms have other sums. Neighbouring steps averaged."
-        figures.append(chart(svg, f"Training loss, {told}", _ends(curves, "loss"), caption, said))
-        looks = pd.concat([_looks(table).assign(name=name) for name, table in tables])
-        svg = charts.lines(looks, "step", "rank1", ("step", "rank-1"), share=True, points=True)
-        caption = "Rank-1 on training identities (solid) and on validation identities, unseen (dashed)."
-        figures.append(chart(svg, f"Rank-1 in training, {told}", _ends(looks, "rank1"), caption, said))
-        figures += _entropy(tables, told, said)
+        figures += trained(tables, told, f"{HISTORY}; {seeds(found.cross)}; no queries of the test.")
     return figures
 
 
+def trained(tables: Sequence[tuple[str, pd.DataFrame]], told: str, said: str) -> list[Figure]:
+    """Loss, accuracy on training and validation identities, and attention entropy, where there are any.
+
+    Args:
+        tables: name -> its history, as of :func:`mean_history`.
+        told: what is trained, in words.
+        said: what the figures are computed from.
+    """
+    if not tables:
+        return []
+    curves = pd.concat([plots.history_curve(t)[["step", "loss"]].assign(name=n) for n, t in tables])
+    svg = charts.lines(curves, "step", "loss", ("step", "loss"), share=False)
+    caption = "Sum of the loss terms; arms with other terms have other sums. Neighbouring steps averaged."
+    losses = chart(svg, f"Training loss, {told}", _ends(curves, "loss"), caption, said)
+    looks = pd.concat([_looks(table).assign(name=name) for name, table in tables])
+    svg = charts.lines(looks, "step", "rank1", ("step", "rank-1"), share=True, points=True)
+    caption = "Rank-1 on training identities (solid) and on validation identities, unseen (dashed)."
+    fits = chart(svg, f"Rank-1 in training, {told}", _ends(looks, "rank1"), caption, said)
+    return [losses, fits, *_entropy(tables, told, said)]
+
+
+def mean_history(histories: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The mean over seeds of equal steps."""
+    return pd.concat(histories).groupby("step").mean().reset_index()
+
+
 def _tables(histories: Mapping[str, pd.DataFrame], arms: bool) -> list[tuple[str, pd.DataFrame]]:
-    """Histories by name without their seeds, means over seeds of equal steps."""
+    """Histories by name without their seeds, means over seeds."""
     groups: dict[str, list[pd.DataFrame]] = {}
     for key, history in histories.items():
         if key.startswith("ablation-") == arms:
             groups.setdefault(key.removeprefix("ablation-").rsplit("-", 1)[0], []).append(history)
-    return [(name, pd.concat(own).groupby("step").mean().reset_index()) for name, own in groups.items()]
+    return [(name, mean_history(own)) for name, own in groups.items()]
 
 
 def _looks(table: pd.DataFrame) -> pd.DataFrame:

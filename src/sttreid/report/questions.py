@@ -14,6 +14,7 @@ class Question:
         number: what it reports, on its own data.
         source: where that number was read.
         gap: the claim is about over-fitting, so the gap between training and test is looked at as well.
+        across: the claim is stronger across domains, so the two effects are compared as well.
         speed: the claim is about a start, so steps to an accuracy are looked at as well.
     """
 
@@ -21,6 +22,7 @@ class Question:
     number: str
     source: str
     gap: bool = False
+    across: bool = False
     speed: bool = False
 
 
@@ -30,6 +32,7 @@ QUESTIONS = {
         " all across domains",
         "MARS 86.3 mAP / 88.7 R-1, LS-VID 78.0 / 87.5, iLIDS-VID R-1 87.5; of the two baselines not known",
         LATER,
+        across=True,
     ),
     "RQ2": Question(
         "constraints on attention reduce over-fitting",

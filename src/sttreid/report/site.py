@@ -5,19 +5,16 @@ between.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from sttreid.report import figures
 from sttreid.report.beside import beside
 from sttreid.report.blocks import Section, html
+from sttreid.report.document import document, told
 from sttreid.report.films import Pictures, looked, ranked
 from sttreid.report.page import Findings, report
 
-HERE = Path(__file__).parent
 CLAIMS = "The paper's claims"
 LISTS = {
     "hardest": "hardest failures first (lowest average precision, one query an identity)",
@@ -52,18 +49,7 @@ def site(found: Findings, histories: Mapping[str, pd.DataFrame], pictures: Pictu
         _maps(found, pictures),
         *(Section(title, body) for title, body in prose.items()),
     ]
-    loader = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = Markup((HERE / "style.css").read_text(encoding="utf-8"))
-    page = loader.get_template("index.html.jinja")
-    return (
-        page.render(intro=intro, sections=[s for s in sections if s], style=style, pictures=pictures) + "\n"
-    )
+    return document("Results", intro, [s for s in sections if s], pictures)
 
 
 def answers(claims: str) -> str:
@@ -71,15 +57,6 @@ def answers(claims: str) -> str:
     run, *parts = claims.split("\n## ")
     table = next(part for part in parts if part.startswith("Answers\n"))
     return "\n\n".join(text.partition("\n")[2].strip() for text in (run, table))
-
-
-def told(markdown: str) -> dict[str, Markup]:
-    """Heading -> HTML of each part of the Markdown report, in order."""
-    parts = {}
-    for part in markdown.removeprefix("# ").split("\n## "):
-        title, _, body = part.partition("\n")
-        parts[title] = html(body, title)
-    return parts
 
 
 def _attention(found: Findings, pictures: Pictures) -> list[Section]:

@@ -1,44 +1,58 @@
-"""Stage ``claims``: all arms and seeds -> claims.json, claims.md and plot tables: the paper's four questions.
+"""Stage ``claims``: all arms and seeds -> claims.json, claims.md, a page and plot tables: the four questions.
 
 In a study it reads the study's own arms; in the default run, whose full arm is the fine-tuned model, also the
-cross-domain results.
+cross-domain results. Of rendered sets it also reads the truth about orientation.
 """
 
 import itertools
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from sttreid import paths
 from sttreid.contrasts import Claims
+from sttreid.data.store import open_store
+from sttreid.data.views import orientations, turns
+from sttreid.datasets import CAMERAS, Dataset
 from sttreid.files import read_json, read_table, write_json, write_text
 from sttreid.params import Ablation, Simulate, run
 from sttreid.report import arms, plots, summary
 from sttreid.report import claims as answers
 from sttreid.report.arms import Run
 from sttreid.report.claims_page import page
+from sttreid.report.claims_site import site
 
 BEFORE = ("pretrained", "untrained")  # moments at which a pre-trained arm was tested as well
 
 
 def main(
-    simulate: Simulate, targets: list[str], seeds: list[int], ablation: Ablation, claims: Claims
+    simulate: Simulate,
+    targets: list[str],
+    seeds: list[int],
+    ablation: Ablation,
+    claims: Claims,
+    datasets: dict[str, Dataset],
 ) -> None:
     """Arms and seeds are named by params, never found by a search: with fewer seeds, those are asked."""
     cells, runs = [], []
+    turned = {target: _turns(target, datasets[target]) for target in targets}
     for variant, seed in itertools.product(ablation.variants, seeds):
         cell, own = _cell(variant, seed, ablation.source, simulate.domain)
         cells.append(cell)
-        runs += own
+        runs += [replace(one, queries=_with_turns(one.queries, turned)) for one in own]
     summary.arms(cells)  # refuses results of several protocols or of other data
     study = arms.study(runs, ablation.source, targets, ablation.fitted)
     found = answers.findings(study, claims)
     protocol = summary.names(cells[0]["protocol"])
     content = answers.content(protocol, study, found, claims)
     text = page(study, found, claims, protocol)
+    whole = site(text, study, found, claims, protocol)
     folder = paths.metrics()
     write_json(folder / "claims.json", content)
     write_text(folder / "claims.md", text)
+    write_text(folder / "report" / "claims.html", whole)
     write_text(folder / "plots" / "claims.tsv", plots.text(answers.table(found)))
     write_text(folder / "plots" / "convergence.tsv", plots.text(answers.curves(study, claims)))
 
@@ -65,6 +79,19 @@ def _cell(variant: str, seed: int, source: str, synthetic: str) -> tuple[dict[st
         trained,
         *(Run(f"{variant}-{m}", seed, before[m], 0, None, asked[m], None) for m in BEFORE if m in asked),
     ]
+
+
+def _turns(target: str, dataset: Dataset) -> "pd.Series[float]":
+    """Tracklet -> by how much its person has turned, of a rendered set; of others nothing is known."""
+    if dataset.reader != CAMERAS:
+        return pd.Series(dtype=float)
+    store = open_store(paths.tracklets(target))
+    return turns(store, orientations(store, paths.home() / dataset.root))
+
+
+def _with_turns(queries: pd.DataFrame, turned: Mapping[str, "pd.Series[float]"]) -> pd.DataFrame:
+    parts = [rows["query"].map(turned[str(target)]) for target, rows in queries.groupby("target", sort=False)]
+    return queries.assign(turn=pd.concat(parts))
 
 
 if __name__ == "__main__":

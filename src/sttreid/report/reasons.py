@@ -1,0 +1,104 @@
+"""What lies behind the answers: how well arms fit, where they attend, and which queries tell them apart."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from sttreid.contrasts import Claims, Contrast
+from sttreid.report.arms import Run, Study
+from sttreid.report.conditions import RATE, conditions, effects, rates
+from sttreid.report.effects import Effect, by_seed
+from sttreid.report.tables import NONE, markdown, percent
+
+ENTROPY = "attention_entropy"
+MOMENTS = (0.0, 0.5, 1.0)  # of the looks while training: the first, the middle one, the last
+
+
+def reasons(found: Study, claims: Claims) -> str:
+    """Markdown sections, of what is known; arms that were not trained on the source are left out."""
+    arms = [name for name, runs in found.arms.items() if runs[0].history is not None]
+    parts = [
+        "## Over-fitting",
+        f"Rank-1 in per cent, means over seeds: on the {found.source} identities that were learnt, on its"
+        " validation identities, on its test, and the first minus the last. The three are tests of other"
+        " sizes: a gap compares with another arm's, not with none.",
+        fitting_table(found, arms),
+    ]
+    if rows := entropies(found, arms):
+        parts += [
+            "## Attention while training",
+            "Entropy of the temporal token's weights on validation clips, in nats, means over seeds, at the"
+            " first look, half way and at the end: 0 where one token gets all attention, ln(1 + T) where the"
+            " T frames and the token itself share it evenly.",
+            markdown(["arm", "first", "half way", "end"], rows),
+        ]
+    if conditions(found):
+        parts += [
+            "## Which queries",
+            "Rank-1 in per cent, means over seeds and all targets, for thirds of the queries (of all targets"
+            " together, as far as equal values allow).",
+            rates_table(found, arms),
+            "Effects in points, all targets, with 95 % intervals over seeds and test people. They are not"
+            " corrected for their number: they say where to look, and decide nothing.",
+            effects_table(found, {n: c for n, c in claims.contrasts.items() if c.judged}),
+        ]
+    return "\n\n".join(parts)
+
+
+def fitting_table(found: Study, arms: Sequence[str]) -> str:
+    """One row an arm: rank-1 on training, validation and test identities, and the gap."""
+    rows = []
+    for arm in arms:
+        runs = found.arms[arm]
+        seen = float(np.mean([np.nan if run.train_rank1 is None else run.train_rank1 for run in runs]))
+        held = float(np.mean([_looks(run, "validation_rank1").iloc[-1] for run in runs]))
+        cells = [percent(seen), percent(held)]
+        if found.source in found.targets:
+            test = float(by_seed(found.samples(arm, [found.source], RATE)).mean())
+            cells += [percent(test), percent(seen - test)]
+        else:
+            cells += [NONE, NONE]
+        rows.append([arm, *cells])
+    return markdown(["arm", "training", "validation", f"test of {found.source}", "gap"], rows)
+
+
+def entropies(found: Study, arms: Sequence[str]) -> list[list[str]]:
+    """A row for each arm with a temporal token: entropy of its attention at three looks, means over seeds."""
+    rows = []
+    for arm in arms:
+        looks = [_looks(run, ENTROPY).to_numpy() for run in found.arms[arm]]
+        if all(map(len, looks)):
+            values = [np.mean([one[round(share * (len(one) - 1))] for one in looks]) for share in MOMENTS]
+            rows.append([arm, *(f"{value:.3f}" for value in values)])
+    return rows
+
+
+def rates_table(found: Study, arms: Sequence[str]) -> str:
+    """One row a third of the queries, one column an arm."""
+    rows = [
+        [f"{told} ({own['queries'].iloc[0]})", *(percent(rate) for rate in own[RATE])]
+        for told, own in rates(found, arms).groupby("condition", sort=False)
+    ]
+    return markdown(["queries (how many)", *arms], rows)
+
+
+def effects_table(found: Study, contrasts: Mapping[str, Contrast]) -> str:
+    """One row a third of the queries, one column a contrast."""
+    by_condition: dict[str, list[str]] = {}
+    names: dict[str, None] = {}
+    for condition, name, effect in effects(found, contrasts):
+        by_condition.setdefault(condition.told, []).append(_points(effect))
+        names[f"{contrasts[name].ours} against {contrasts[name].theirs}"] = None
+    return markdown(["queries", *names], [[told, *cells] for told, cells in by_condition.items()])
+
+
+def _points(effect: Effect) -> str:
+    value, low, high = (percent(number) for number in (effect.value, effect.low, effect.high))
+    return f"{'' if value.startswith('-') else '+'}{value} [{low}, {high}]"
+
+
+def _looks(run: Run, column: str) -> "pd.Series[float]":
+    """What was measured while training, in order; nothing if it never was."""
+    history = run.history
+    return pd.Series(dtype=float) if history is None or column not in history else history[column].dropna()
