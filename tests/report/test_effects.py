@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from sttreid.errors import InputError
-from sttreid.report.effects import Effect, effect, holm, paired
+from sttreid.report.effects import Effect, by_seed, combined, effect, holm, paired, people
 from sttreid.uncertainty import Sample, difference, resampled, sample
 
 
@@ -90,6 +90,24 @@ def test_data_sets_count_alike():
     found = paired([pairs[0][0], pairs[1][0]], [pairs[0][1], pairs[1][1]])
     alone = [paired([ours], [theirs]).value for ours, theirs in pairs]
     assert found.value == pytest.approx(np.mean(alone))
+
+
+def test_a_weighted_sum_is_tested_as_one():
+    """Of two data sets: other people, so that their variances add; the same seeds, so that theirs do not."""
+    rng = np.random.default_rng(8)
+    one, other = (
+        [replace(side, place=name) for side in crossed(rng, people=40, gain=0.1)] for name in ("a", "b")
+    )
+    parts = [(0.5, one[:1]), (-0.5, one[1:]), (-2.0, other[:1]), (2.0, other[1:])]
+    found = combined(parts)
+    differences = 0.5 * (by_seed(one[:1]) - by_seed(one[1:])) - 2 * (by_seed(other[:1]) - by_seed(other[1:]))
+    assert found.value == pytest.approx(differences.mean())
+    variance, freedom = people(parts)
+    apart = [people([(1, side[:1]), (-1, side[1:])])[0] for side in (one, other)]
+    assert variance == pytest.approx(0.25 * apart[0] + 4 * apart[1], rel=0.15)
+    assert freedom == 39
+    assert found.low == pytest.approx(effect(differences, variance, freedom).low)
+    assert combined([(1, one[:1]), (-1, one[1:])]) == paired(one[:1], one[1:])
 
 
 def test_no_spread_and_no_seed():

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sttreid.contrasts import Claims, Contrast
 from sttreid.report.arms import Study, between_looks, reached
-from sttreid.report.effects import Effect, added, by_seed, effect, holm, paired, people
+from sttreid.report.effects import Effect, by_seed, combined, effect, holm, paired, people
 from sttreid.report.questions import QUESTIONS
 from sttreid.uncertainty import Sample, difference
 
@@ -195,15 +195,16 @@ def _measure(
 
 
 def _across(found: Study, one: Finding) -> Finding:
-    """The cross-domain effect minus the in-domain one; the people of the two are others, so these add up."""
+    """The cross-domain effect minus the in-domain one."""
     places = _settings(found, one.contrast)
+    arms = {one.contrast.ours: 1, one.contrast.theirs: -1}
     sides = [
-        [found.samples(arm, places[setting], one.measure) for arm in (one.contrast.ours, one.contrast.theirs)]
+        [(sign, found.samples(arm, places[setting], one.measure)) for arm, sign in arms.items()]
         for setting in (CROSS_DOMAIN, IN_DOMAIN)
     ]
-    gains = [by_seed(ours) - by_seed(theirs) for ours, theirs in sides]
-    larger = effect(gains[0] - gains[1], *added([people(ours, theirs) for ours, theirs in sides]))
-    return replace(one, ours=float(gains[0].mean()), theirs=float(gains[1].mean()), effect=larger)
+    gains = [sum(sign * by_seed(samples).mean() for sign, samples in side) for side in sides]
+    larger = combined([*sides[0], *((-sign, samples) for sign, samples in sides[1])])
+    return replace(one, ours=float(gains[0]), theirs=float(gains[1]), effect=larger)
 
 
 def _gap(found: Study, one: Finding, ours: Sequence[Sample], theirs: Sequence[Sample]) -> Finding:
@@ -212,7 +213,7 @@ def _gap(found: Study, one: Finding, ours: Sequence[Sample], theirs: Sequence[Sa
         np.array([run.train_rank1 for run in found.arms[arm]], float) - by_seed(samples)
         for arm, samples in ((one.contrast.ours, ours), (one.contrast.theirs, theirs))
     ]
-    smaller = effect(gaps[1] - gaps[0], *people(ours, theirs))
+    smaller = effect(gaps[1] - gaps[0], *people([(1, ours), (-1, theirs)]))
     return replace(one, ours=float(gaps[0].mean()), theirs=float(gaps[1].mean()), effect=smaller)
 
 

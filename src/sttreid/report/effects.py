@@ -43,6 +43,9 @@ class Effect:
     seeds: int
 
 
+Part = tuple[float, Sequence[Sample]]  # a weight and one sample a data set
+
+
 def paired(
     ours: Sequence[Sample], theirs: Sequence[Sample], resamples: int = RESAMPLES, seed: int = 0
 ) -> Effect:
@@ -54,7 +57,19 @@ def paired(
         resamples: how often people are drawn anew.
         seed: of these draws.
     """
-    return effect(by_seed(ours) - by_seed(theirs), *people(ours, theirs, resamples, seed))
+    return combined([(1, ours), (-1, theirs)], resamples, seed)
+
+
+def combined(parts: Sequence[Part], resamples: int = RESAMPLES, seed: int = 0) -> Effect:
+    """A weighted sum of means, for example a difference or a slope; arguments as :func:`paired`.
+
+    Args:
+        parts: the weight and the samples of each mean; those of one data set are of the same people.
+        resamples: how often people are drawn anew.
+        seed: of these draws.
+    """
+    sums: Doubles = np.sum([weight * by_seed(samples) for weight, samples in parts], axis=0)
+    return effect(sums, *people(parts, resamples, seed))
 
 
 def effect(differences: Doubles, variance: float = 0.0, freedom: int = 1) -> Effect:
@@ -89,30 +104,18 @@ def by_seed(samples: Sequence[Sample]) -> Doubles:
     return means
 
 
-def people(
-    ours: Sequence[Sample], theirs: Sequence[Sample], resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[float, int]:
-    """Variance of the mean difference over other test people, and its degrees of freedom.
+def people(parts: Sequence[Part], resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, int]:
+    """Variance of a weighted sum of means over other test people, and its degrees of freedom.
 
-    The bootstrap's variance is (C - 1) / C of the true one for C people, which is mended here.
+    The people of a data set are drawn alike for all parts, those of two data sets apart. The bootstrap's
+    variance is (C - 1) / C of the true one for C people, which is mended here.
     """
-    sides = [
-        [replace(one, sums=one.sums.mean(axis=0, keepdims=True)) for one in side] for side in (ours, theirs)
-    ]
-    draws = resampled(sides[0], resamples, seed) - resampled(sides[1], resamples, seed)
-    fewest = min(len(one.counts) for one in ours)
+    draws = np.zeros(resamples)
+    for weight, samples in parts:
+        means = [replace(one, sums=one.sums.mean(axis=0, keepdims=True)) for one in samples]
+        draws += weight * resampled(means, resamples, seed)
+    fewest = min(len(one.counts) for _, samples in parts for one in samples)
     return float(draws.var(ddof=1)) * fewest / max(1, fewest - 1), max(1, fewest - 1)
-
-
-def added(parts: Sequence[tuple[float, int]]) -> tuple[float, int]:
-    """The variance of a sum or difference of independent parts, and its degrees of freedom, at least 1.
-
-    Args:
-        parts: the variance of each, and the degrees of freedom behind it, as of :func:`people`.
-    """
-    total = sum(variance for variance, _ in parts)
-    squares = sum(variance**2 / freedom for variance, freedom in parts)
-    return total, max(1, int(total**2 / squares)) if squares else 1
 
 
 def holm(values: Sequence[float]) -> list[float]:
