@@ -39,7 +39,14 @@ LOSS = Loss(
     entropy_threshold=0.3,
 )
 SCHEDULE = Schedule(
-    steps=6, rate=0.01, backbone_rate=0.005, warmup=2, weight_decay=0.01, gradient_norm=5.0, looks=2
+    steps=6,
+    identities=0,
+    rate=0.01,
+    backbone_rate=0.005,
+    warmup=2,
+    weight_decay=0.01,
+    gradient_norm=5.0,
+    looks=2,
 )
 BATCH = Batch(identities=2, clips=2)
 COMPUTE = Compute(threads=1, clips=64, precision="fp32", synchronise=False)

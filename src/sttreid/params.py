@@ -132,9 +132,10 @@ class Loss:
 
 @dataclass(frozen=True, config=CONFIG)
 class Schedule:
-    """One training run's optimiser and length."""
+    """One training run's optimiser and length, and how many of the training identities it learns (0: all)."""
 
     steps: Count
+    identities: Whole
     rate: Positive
     backbone_rate: Positive
     warmup: Whole

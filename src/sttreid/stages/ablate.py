@@ -11,6 +11,7 @@ from sttreid import machine, paths
 from sttreid.cells import Cell, composition
 from sttreid.conversion import parse
 from sttreid.data.store import Store, open_store
+from sttreid.data.subset import learnt
 from sttreid.files import read_json, write_bytes, write_json, write_table, write_text
 from sttreid.model.network import Network
 from sttreid.model.weights import save, transfer
@@ -85,11 +86,12 @@ def _train(
     Returns:
         The network, the last look at the pre-training, empty without one, and the history of the training.
     """
-    store = open_store(paths.tracklets(cell.source))
+    store = learnt(open_store(paths.tracklets(cell.source)), cell.train.identities, cell.seed)
     last: dict[str, float] = {}
     network = initialise(cell.model, cell.clip.frames, store, cell.seed)
     if cell.pretrain is not None:
-        synthetic = open_store(paths.tracklets(cell.synthetic))
+        rendered = open_store(paths.tracklets(cell.synthetic))
+        synthetic = learnt(rendered, cell.pretrain.identities, cell.seed)
         start = initialise(cell.model, cell.clip.frames, synthetic, cell.seed)
         note("untrained", start.to(device))
         history = _fit(cell, start, synthetic, cell.pretrain, scratch, ranks)

@@ -4,6 +4,7 @@ from functools import partial
 
 from sttreid import machine, paths
 from sttreid.data.store import open_store
+from sttreid.data.subset import learnt
 from sttreid.files import write_text
 from sttreid.model.weights import save, start_from
 from sttreid.params import Augment, Batch, Clip, Compute, Finetune, Loss, Model, Simulate, run
@@ -30,7 +31,7 @@ def main(
     """Go on from the synthetic set's weights; classifiers start anew, for the new identities."""
     machine.spread(batch.identities)
     device = machine.prepare(compute.threads)
-    store = open_store(paths.tracklets(source))
+    store = learnt(open_store(paths.tracklets(source)), finetune.identities, seed)
     network = initialise(model, clip.frames, store, seed)
     start = paths.model(simulate.domain, seed)
     anew = start_from(network, start)

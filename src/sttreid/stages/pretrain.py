@@ -4,6 +4,7 @@ from functools import partial
 
 from sttreid import machine, paths
 from sttreid.data.store import open_store
+from sttreid.data.subset import learnt
 from sttreid.files import write_text
 from sttreid.model.weights import save
 from sttreid.params import Augment, Batch, Clip, Compute, Loss, Model, Pretrain, Simulate, run
@@ -29,7 +30,7 @@ def main(
     """Train from random weights (or the backbone checkpoint that params name) on the synthetic set."""
     machine.spread(batch.identities)
     device = machine.prepare(compute.threads)
-    store = open_store(paths.tracklets(simulate.domain))
+    store = learnt(open_store(paths.tracklets(simulate.domain)), pretrain.identities, seed)
     network = initialise(model, clip.frames, store, seed).to(device)
     look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.clips))
     recipe = Recipe(augment, batch, loss, pretrain, compute)
