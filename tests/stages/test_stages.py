@@ -15,6 +15,7 @@ import yaml
 
 from bench import power
 from sttreid import paths
+from sttreid.data.store import open_store
 from sttreid.params import load, run
 from sttreid.simulate.dataset import render
 from tests.tiny import parameters, profile
@@ -195,6 +196,51 @@ def test_a_study_lies_apart_and_reads_the_default_run(workplace: Path, asked: Pa
     assert set(content["arms"]) == {"full", "full-pretrained", "full-untrained", "cnn"}
     assert content["contrasts"]["full-cnn"]["in_domain"]["rank1"]["p"] >= 0
     assert content["contrasts"]["global-cnn"]["in_domain"]["rank1"]["reason"] == "global not run"
+
+
+def test_a_study_of_fewer_identities_draws_curves(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over synthetic identities; its points differ, and the last one is that of all identities."""
+    folder = workplace / "experiments" / "more"
+    folder.mkdir(parents=True)
+    content = yaml.safe_load((workplace / "params.yaml").read_text())
+    trials = {"all": {"pretrain": {"identities": 0}}, "few": {"pretrain": {"identities": 4}}}
+    own = {"reuse": False, "variants": {"full": {}}, "trials": trials}
+    params = {"ablation": content["ablation"] | own, "seeds": [0, 1]}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("STTREID_HOME", "../..")
+    call("configs")
+    for trial, seed in itertools.product(trials, ("0", "1")):
+        call("ablate", f"full-{trial}", seed)
+    call("curves")
+    results = json.loads((workplace / "metrics/more/curves.json").read_text())
+    known = open_store(paths.tracklets("unreal")).of_split("train")["identity"].nunique()
+    assert results["seeds"] == 2
+    for quantity in ("in_domain", "cross_domain", "direct_transfer", "gap", "training", "validation"):
+        assert list(results["curves"]["full"][quantity]) == ["4", str(known), "a doubling"]
+    whole = json.loads(paths.cell_result("full-all", 0).read_text())
+    few = json.loads(paths.cell_result("full-few", 0).read_text())
+    default = json.loads((workplace / paths.cross_result(0)).read_text())["sources"]
+    assert whole["before"]["pretrained"] == default["unreal"]
+    assert few["before"]["pretrained"] != default["unreal"]
+    assert {path.name for path in (workplace / "metrics/more").iterdir()} == {
+        "curves.json",
+        "curves.md",
+        "plots",
+        "report",
+    }
+
+
+def test_fewer_identities_than_a_batch_stop_training(workplace: Path) -> None:
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["pretrain"]["identities"] = 2
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit, match=r"must hold at least the batch's 4 identities, got 2"):
+        call("pretrain", SEED)
+    content["pretrain"]["identities"] = 1000
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit, match=r"identities to train on must be at most the \d+ of the training"):
+        call("pretrain", SEED)
 
 
 def test_a_study_with_fewer_seeds_asks_those(workplace: Path, asked: Path) -> None:

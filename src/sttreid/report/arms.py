@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from sttreid.errors import InputError
+from sttreid.report.summary import Content
 from sttreid.uncertainty import Sample, sample
 
 
@@ -79,6 +80,23 @@ def study(runs: Sequence[Run], source: str, targets: Sequence[str], fitted: floa
             rule = f"{name} must have the seeds {first}, as {runs[0].arm} has"
             raise InputError(f"claims: {rule}, got {[run.seed for run in group]}")
     return Study(arms, source, targets, fitted)
+
+
+def runs_of(cell: Content, queries: pd.DataFrame, history: pd.DataFrame) -> list[Run]:
+    """One cell's network, and the same before its training on the source, where that was tested.
+
+    Args:
+        cell: its content, complete (:func:`sttreid.report.summary.complete`).
+        queries: per-query results, with the columns target and moment.
+        history: of the training on the source.
+    """
+    asked = dict(iter(queries.groupby("moment")))
+    arm, seed, steps = cell["variant"], cell["seed"], cell["pretrain_steps"]
+    before = {"pretrained": steps, "untrained": 0}
+    return [
+        Run(arm, seed, steps, cell["steps"], cell["train_rank1"], asked["trained"], history),
+        *(Run(f"{arm}-{m}", seed, before[m], 0, None, asked[m], None) for m in before if m in asked),
+    ]
 
 
 def reached(history: pd.DataFrame, level: float) -> tuple[int, bool]:

@@ -110,6 +110,30 @@ def lines(
     return drawn(chart + base.mark_point(filled=True, size=22, opacity=1) if points else chart)
 
 
+def growth(table: pd.DataFrame, x: str, titles: tuple[str, str]) -> str:
+    """One line a name with the interval of each point, over a number whose axis doubles with each step.
+
+    Args:
+        table: name, x, and value, low, high (fractions).
+        x: a column of positive numbers.
+        titles: of the two axes.
+    """
+    names = list(table["name"].unique())
+    ticks = sorted(int(value) for value in table[x].unique())
+    axis = alt.Axis(values=ticks, format="d")
+    base = alt.Chart(table).encode(
+        x=alt.X(f"{x}:Q", title=titles[0], axis=axis, scale=alt.Scale(type="log", base=2, nice=False)),
+        color=colour("name", names),
+    )
+    y = alt.Y("low:Q", title=titles[1], axis=SHARE)
+    marks = base.mark_point(filled=True, size=50, opacity=1).encode(y="value:Q", shape=_shape(names))
+    return drawn(
+        base.mark_rule(strokeWidth=1.5).encode(y=y, y2="high:Q")
+        + base.mark_line().encode(y="value:Q")
+        + marks
+    )
+
+
 def bands(table: pd.DataFrame, titles: tuple[str, str], even: float) -> str:
     """Mean and interval of a quantity over bins, one line a name, and a rule at what is even.
 

@@ -24,8 +24,6 @@ from sttreid.report.arms import Run
 from sttreid.report.claims_page import page
 from sttreid.report.claims_site import site
 
-BEFORE = ("pretrained", "untrained")  # moments at which a pre-trained arm was tested as well
-
 
 def main(
     simulate: Simulate,
@@ -71,14 +69,7 @@ def _cell(variant: str, seed: int, source: str, synthetic: str) -> tuple[dict[st
         results, queries = [], read_table(paths.cell_queries(variant, seed))
         history = pd.read_csv(paths.cell_history(variant, seed), sep="\t")
     cell = summary.complete(cell, history, results)
-    asked = dict(iter(queries.groupby("moment")))
-    steps, fit = (cell["pretrain_steps"], cell["steps"]), cell["train_rank1"]
-    trained = Run(variant, seed, *steps, fit, asked["trained"], history)
-    before = {"pretrained": steps[0], "untrained": 0}
-    return cell, [
-        trained,
-        *(Run(f"{variant}-{m}", seed, before[m], 0, None, asked[m], None) for m in BEFORE if m in asked),
-    ]
+    return cell, arms.runs_of(cell, queries, history)
 
 
 def _turns(target: str, dataset: Dataset) -> "pd.Series[float]":

@@ -1,0 +1,175 @@
+"""Accuracy against the number of identities that were learnt: learning curves, what synthetic data pays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sttreid.contrasts import Contrast
+from sttreid.errors import InputError
+from sttreid.report.arms import Study
+from sttreid.report.effects import Effect, Part, by_seed, effect, people
+from sttreid.report.summary import DIGITS
+
+RATE: Final = "rank1"
+TRAINING, VALIDATION, GAP = "training", "validation", "gap"
+IN_DOMAIN, CROSS_DOMAIN, DIRECT = "in_domain", "cross_domain", "direct_transfer"
+SETTINGS: Final = (TRAINING, VALIDATION, IN_DOMAIN, GAP, CROSS_DOMAIN, DIRECT)
+SIDES: Final = ("pretrain", "finetune")  # whose identities are counted
+SLOPE: Final = "a doubling"
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One variant, trained on more and more identities.
+
+    Attributes:
+        name: of the variant.
+        arms: of the study, one a point.
+        identities: that each learnt, ascending, at least two.
+    """
+
+    name: str
+    arms: Sequence[str]
+    identities: Sequence[int]
+
+    @property
+    def slope(self) -> Doubles:
+        """[points] weights whose sum with a quantity is its least-squares slope a doubling of identities."""
+        centred = np.log2(self.identities) - np.log2(self.identities).mean()
+        weights: Doubles = centred / (centred**2).sum()
+        return weights
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One quantity of one arm: its value with each seed, [S], and the samples of people that it hangs on."""
+
+    seeds: Doubles
+    parts: Sequence[Part]
+
+
+def counted(trials: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[str, int]]:
+    """Whose identities the trials of a study count, pretrain or finetune, and how many each names (0: all).
+
+    Raises:
+        InputError: a trial names none, or those of another training than the first, or there is one trial.
+    """
+    side = ""
+    for name, trial in trials.items():
+        named = [one for one in SIDES if "identities" in trial.get(one, {})]
+        side = side or (named[0] if named else "")
+        if named != [side]:
+            rule = "each trial must name the identities of one training, pretrain or finetune, all the same"
+            raise InputError(
+                f"params.yaml: ablation.trials.{name}: {rule}, got {' and '.join(named) or 'none'}"
+            )
+    if len(trials) < 2:
+        raise InputError(f"params.yaml: ablation.trials: a curve has at least 2 points, got {len(trials)}")
+    return side, {name: int(trial[side]["identities"]) for name, trial in trials.items()}
+
+
+def measured(found: Study, arm: str, setting: str) -> Measured | None:
+    """A quantity of ``SETTINGS``, rank-1 (0 to 1), of an arm; None if it was not measured."""
+    if setting == DIRECT:
+        return _tested(found, f"{arm}-pretrained", found.targets)
+    runs = found.arms[arm]
+    if setting == TRAINING:
+        return Measured(np.array([run.train_rank1 for run in runs], float), ())
+    if setting == VALIDATION:
+        looks = [run.history["validation_rank1"].dropna() for run in runs if run.history is not None]
+        return Measured(np.array([look.iloc[-1] for look in looks], float), ())
+    own = [target for target in found.targets if (target == found.source) != (setting == CROSS_DOMAIN)]
+    test = _tested(found, arm, own)
+    if setting != GAP or test is None:
+        return test
+    seen = np.array([run.train_rank1 for run in runs], float)
+    return Measured(seen - test.seeds, [(-weight, samples) for weight, samples in test.parts])
+
+
+def _tested(found: Study, arm: str, targets: Sequence[str]) -> Measured | None:
+    if not targets or arm not in found.arms:
+        return None
+    samples = found.samples(arm, targets, RATE)
+    return Measured(by_seed(samples), [(1.0, samples)])
+
+
+def total(terms: Sequence[tuple[float, Measured | None]]) -> Effect | None:
+    """A weighted sum of quantities; None if one was not measured."""
+    known = [(weight, one) for weight, one in terms if one is not None]
+    if len(known) < len(terms):
+        return None
+    values: Doubles = np.sum([weight * one.seeds for weight, one in known], axis=0)
+    parts = [(weight * share, samples) for weight, one in known for share, samples in one.parts]
+    return effect(values, *(people(parts) if parts else ()))
+
+
+def levels(found: Study, curves: Sequence[Curve]) -> pd.DataFrame:
+    """Every point: arm, identities, setting, and value, low, high (fractions, 95 % intervals)."""
+    rows = []
+    for curve in curves:
+        for arm, identities in zip(curve.arms, curve.identities, strict=True):
+            for setting in SETTINGS:
+                if (one := total([(1.0, measured(found, arm, setting))])) is not None:
+                    place = {"arm": curve.name, "identities": identities, "setting": setting}
+                    rows.append(place | {"value": one.value, "low": one.low, "high": one.high})
+    return pd.DataFrame(rows)
+
+
+def slopes(found: Study, curves: Sequence[Curve]) -> list[tuple[str, str, Effect]]:
+    """(arm, setting, gain a doubling of the identities) of every curve."""
+    rows = []
+    for curve in curves:
+        for setting in SETTINGS:
+            terms = [
+                (weight, measured(found, arm, setting))
+                for arm, weight in zip(curve.arms, curve.slope.tolist(), strict=True)
+            ]
+            if (one := total(terms)) is not None:
+                rows.append((curve.name, setting, one))
+    return rows
+
+
+def differences(
+    found: Study, curves: Sequence[Curve], contrasts: Mapping[str, Contrast]
+) -> list[tuple[str, str, str, Effect]]:
+    """(contrast, identities or ``SLOPE``, setting, first arm less second on the same queries)."""
+    named, rows = {curve.name: curve for curve in curves}, []
+    for name, contrast in contrasts.items():
+        if not {contrast.ours, contrast.theirs} <= set(named):
+            continue
+        ours, theirs = named[contrast.ours], named[contrast.theirs]
+        places = dict(zip(map(str, ours.identities), np.eye(len(ours.arms)), strict=True))
+        for setting in SETTINGS:
+            for place, weights in {**places, SLOPE: ours.slope}.items():
+                terms = [
+                    (sign * weight, measured(found, arm, setting))
+                    for curve, sign in ((ours, 1), (theirs, -1))
+                    for arm, weight in zip(curve.arms, weights.tolist(), strict=True)
+                    if weight
+                ]
+                if (one := total(terms)) is not None:
+                    rows.append((name, place, setting, one))
+    return rows
+
+
+def content(found: Study, curves: Sequence[Curve]) -> dict[str, Any]:
+    """Content of ``curves.json``: variant -> quantity -> number of identities -> value, low, high; slopes."""
+    numbers: dict[str, Any] = {}
+    for row in levels(found, curves).to_dict("records"):
+        place = numbers.setdefault(row["arm"], {}).setdefault(row["setting"], {})
+        place[str(row["identities"])] = {name: _rounded(row[name]) for name in ("value", "low", "high")}
+    for arm, setting, one in slopes(found, curves):
+        ends = {"value": one.value, "low": one.low, "high": one.high}
+        tested = {} if one.p is None else {"p": one.p}
+        numbers[arm][setting][SLOPE] = {name: _rounded(value) for name, value in (ends | tested).items()}
+    return {"seeds": len(found.seeds), "curves": numbers}
+
+
+def _rounded(value: float) -> float:
+    return round(value, DIGITS) + 0.0

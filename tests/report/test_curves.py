@@ -1,0 +1,146 @@
+"""Curves against numpy's own least squares, intervals against their parts, and the pages that tell them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sttreid.contrasts import Contrast
+from sttreid.errors import InputError
+from sttreid.report.arms import study
+from sttreid.report.curves import SLOPE, Curve, content, counted, differences, levels, measured, slopes
+from sttreid.report.curves_page import Told, page, site
+from sttreid.report.effects import by_seed, paired
+from tests.report.studies import PROTOCOL, TARGETS, history, runs
+from tests.report.test_site import Page
+
+IDENTITIES = (15, 30, 60)
+RATES = {"new": (0.3, 0.5, 0.6), "old": (0.2, 0.3, 0.6)}
+CURVES = [Curve(name, [f"{name}-{n}" for n in IDENTITIES], IDENTITIES) for name in RATES]
+CONTRASTS = {"a": Contrast("RQ2", "new", "old", False), "b": Contrast("RQ1", "new", "cnn", False)}
+
+
+@pytest.fixture(scope="module")
+def found():
+    arms = []
+    for name, rates in RATES.items():
+        for n, rate in zip(IDENTITIES, rates, strict=True):
+            own = [
+                replace(run, train_rank1=1 - run.seed / 50, history=history([0.1, rate / 2 + run.seed / 100]))
+                for run in runs(f"{name}-{n}", rate)
+            ]
+            arms += own
+            if name == "new":
+                arms += [
+                    replace(run, arm=f"{run.arm}-pretrained", train_rank1=None, history=None) for run in own
+                ]
+    return study(arms, "here", TARGETS, 0.9)
+
+
+@pytest.fixture(scope="module")
+def told(found):
+    return Told(found, CURVES, CONTRASTS, "finetune", PROTOCOL)
+
+
+def rank1(found, arm, targets):
+    """[S] the mean over targets of the share of queries matched at rank 1."""
+    rows = []
+    for run in found.arms[arm]:
+        tables = [run.queries[(run.queries["target"] == t) & run.queries["ap"].notna()] for t in targets]
+        rows.append(np.mean([(table["first_hit"] == 1).mean() for table in tables]))
+    return np.array(rows)
+
+
+def test_quantities_are_those_of_the_runs(found):
+    here, there = rank1(found, "new-30", ["here"]), rank1(found, "new-30", ["there"])
+    seen = np.array([1, 0.98, 0.96])
+    expected = {
+        "training": seen,
+        "validation": 0.25 + np.arange(3) / 100,
+        "in_domain": here,
+        "cross_domain": there,
+        "gap": seen - here,
+        "direct_transfer": rank1(found, "new-30", TARGETS),
+    }
+    for setting, values in expected.items():
+        np.testing.assert_allclose(measured(found, "new-30", setting).seeds, values, atol=1e-12)
+    assert measured(found, "old-30", "direct_transfer") is None
+
+
+def test_a_slope_is_numpy_s_least_squares_over_doublings(found):
+    results = {(arm, setting): effect for arm, setting, effect in slopes(found, CURVES)}
+    assert set(results) == {
+        *(
+            ("new", s)
+            for s in ("training", "validation", "in_domain", "gap", "cross_domain", "direct_transfer")
+        ),
+        *(("old", s) for s in ("training", "validation", "in_domain", "gap", "cross_domain")),
+    }
+    for (arm, setting), effect in results.items():
+        values = np.array([measured(found, f"{arm}-{n}", setting).seeds for n in IDENTITIES])
+        fitted = np.polyfit(np.log2(IDENTITIES), values, 1)[0]
+        assert effect.value == pytest.approx(fitted.mean(), abs=1e-12)
+    assert results["new", "in_domain"].p < 0.05
+
+
+def test_what_hangs_on_no_people_is_a_t_test_over_seeds(found):
+    table = levels(found, CURVES).set_index(["arm", "identities", "setting"])
+    row = table.loc[("new", 30, "validation")]
+    assert row["value"] == pytest.approx(0.26)
+    assert row["high"] - row["value"] == pytest.approx(4.3026527 * 0.01 / 3**0.5)
+
+
+def test_differences_are_paired_point_by_point(found):
+    rows = {(place, setting): effect for _, place, setting, effect in differences(found, CURVES, CONTRASTS)}
+    assert {place for place, _ in rows} == {"15", "30", "60", SLOPE}
+    assert "direct_transfer" not in {setting for _, setting in rows}
+    one = paired(found.samples("new-15", ["there"], "rank1"), found.samples("old-15", ["there"], "rank1"))
+    got = rows["15", "cross_domain"]
+    assert (got.value, got.low, got.p) == pytest.approx((one.value, one.low, one.p))
+    own = {(arm, setting): effect for arm, setting, effect in slopes(found, CURVES)}
+    both = [own[arm, "gap"].value for arm in ("new", "old")]
+    assert rows[SLOPE, "gap"].value == pytest.approx(both[0] - both[1])
+
+
+def test_the_content_is_rounded_and_names_slopes(found):
+    numbers = content(found, CURVES)
+    assert numbers["seeds"] == 3
+    cell = numbers["curves"]["old"]["in_domain"]
+    assert set(cell) == {"15", "30", "60", SLOPE}
+    mean = by_seed(found.samples("old-60", ["here"], "rank1")).mean()
+    assert cell["60"]["value"] == round(mean, 4)
+    assert set(cell[SLOPE]) == {"value", "low", "high", "p"}
+
+
+def test_trials_say_whose_identities_are_counted():
+    trials = {"few": {"pretrain": {"identities": 12}}, "all": {"pretrain": {"identities": 0}, "loss": {}}}
+    assert counted(trials) == ("pretrain", {"few": 12, "all": 0})
+    with pytest.raises(InputError, match=r"trials\.all: .* got finetune$"):
+        counted({**trials, "all": {"finetune": {"identities": 3}}})
+    with pytest.raises(InputError, match=r"trials\.all: .* got none$"):
+        counted({**trials, "all": {"finetune": {"rate": 3}}})
+    with pytest.raises(InputError, match=r"trials\.all: .* got pretrain and finetune$"):
+        counted({**trials, "all": {"finetune": {"identities": 3}, "pretrain": {"identities": 3}}})
+    with pytest.raises(InputError, match="at least 2 points, got 1"):
+        counted({"few": trials["few"]})
+
+
+def test_the_page_has_a_row_a_point_a_slope_and_a_difference(told):
+    text = page(told)
+    assert sum(line.startswith("| new | ") for line in text.splitlines()) == 4
+    assert sum(line.startswith("| new against old | ") for line in text.splitlines()) == 4
+    assert "cnn" not in text
+    assert "seeds 0, 1, 2" in text
+    alone = replace(told, contrasts={})
+    assert "## Differences" not in page(alone)
+
+
+def test_the_html_page_has_a_chart_a_quantity_and_asks_for_nothing(told):
+    text = site(told)
+    assert text == site(told)
+    parsed = Page(text)
+    charts = [one for one in parsed.of("svg") if one.get("role") == "img"]
+    assert len(charts) == 6
+    assert all("new, 15: " in one["aria-label"] for one in charts)
+    assert not parsed.of("script")
+    assert "NaN" not in text
