@@ -110,14 +110,16 @@ def total(terms: Sequence[tuple[float, Measured | None]]) -> Effect | None:
 
 
 def levels(found: Study, curves: Sequence[Curve]) -> pd.DataFrame:
-    """Every point: arm, identities, setting, and value, low, high (fractions, 95 % intervals)."""
+    """Every point: arm, identities, setting, and value, low, high (fractions, no interval leaves 0 to 1)."""
     rows = []
     for curve in curves:
         for arm, identities in zip(curve.arms, curve.identities, strict=True):
             for setting in SETTINGS:
                 if (one := total([(1.0, measured(found, arm, setting))])) is not None:
                     place = {"arm": curve.name, "identities": identities, "setting": setting}
-                    rows.append(place | {"value": one.value, "low": one.low, "high": one.high})
+                    least = -1.0 if setting == GAP else 0.0
+                    ends = {"low": max(least, one.low), "high": min(1.0, one.high)}
+                    rows.append(place | {"value": one.value, **ends})
     return pd.DataFrame(rows)
 
 

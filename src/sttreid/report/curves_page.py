@@ -35,7 +35,7 @@ TOLD = {
     CROSS_DOMAIN: "test, cross-domain",
     DIRECT: "direct transfer",
 }
-WHOSE = {"pretrain": "synthetic", "finetune": "the source's"}
+WHOSE = {"pretrain": "the synthetic", "finetune": "the source's"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +61,11 @@ def page(one: Told) -> str:
     """What was run, every point, the slopes, and the differences between variants."""
     seeds = ", ".join(map(str, one.found.seeds))
     run = (
-        f"Trained on {one.found.source} after more or less of the synthetic set or of its own training split:"
-        f" here {WHOSE[one.side]} identities are counted. Tested on {', '.join(one.found.targets)},"
-        f" {protocols_phrase(one.protocol)}, seeds {seeds}; each seed draws which identities, fewer always"
-        " among more. All points of a variant are trained for as many steps. Rank-1 in per cent, with 95 %"
-        " intervals over seeds and, where a test was run, its people."
+        f"Trained on {one.found.source}, tested on {', '.join(one.found.targets)},"
+        f" {protocols_phrase(one.protocol)}, seeds {seeds}. Counted are {WHOSE[one.side]} identities that"
+        " were learnt; each seed draws which, fewer always among more. All points of a variant are trained"
+        " for as many steps. Rank-1 in per cent, with 95 % intervals over seeds and, where a test was run,"
+        " its people."
     )
     parts = [f"# {HEADING}", run, "## Points", point_table(one)]
     parts += [

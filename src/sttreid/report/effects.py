@@ -25,6 +25,8 @@ from scipy import stats
 from sttreid.errors import InputError
 from sttreid.uncertainty import LEVEL, RESAMPLES, Sample, resampled
 
+ROUNDING = 1e-24  # a variance that rounding alone gives to means of fractions
+
 Doubles = NDArray[np.float64]
 
 
@@ -89,7 +91,7 @@ def effect(differences: Doubles, variance: float = 0.0, freedom: int = 1) -> Eff
     value = float(np.mean(differences))
     seeds = float(np.var(differences, ddof=1)) / count if count > 1 else 0.0
     total = seeds + variance
-    if total == 0:  # no spread at all, which no test can use
+    if total < ROUNDING:  # no spread at all, which no test can use
         return Effect(value, value, value, None, count)
     squares = variance**2 / freedom + (seeds**2 / (count - 1) if count > 1 else 0.0)
     student = stats.t(total**2 / squares)
