@@ -141,6 +141,7 @@ def test_the_html_page_has_a_chart_a_quantity_and_asks_for_nothing(told):
     parsed = Page(text)
     charts = [one for one in parsed.of("svg") if one.get("role") == "img"]
     assert len(charts) == 6
+    assert text.count("Protocol embedded; seeds 0, 1, 2; queries: 86 here, 86 there.") == 4
     assert all("new, 15: " in one["aria-label"] for one in charts)
     assert not parsed.of("script")
     assert "NaN" not in text

@@ -54,6 +54,14 @@ class Study:
         """Of all arms."""
         return [run.seed for run in next(iter(self.arms.values()))]
 
+    @property
+    def scope(self) -> str:
+        """What all tests are computed from: seeds, and the queries of each target that count."""
+        queries = next(iter(self.arms.values()))[0].queries
+        counts = queries[queries["ap"].notna()].groupby("target").size()
+        asked = ", ".join(f"{counts.get(target, 0)} {target}" for target in self.targets)
+        return f"seeds {', '.join(map(str, self.seeds))}; queries: {asked}"
+
     def lowest_fit(self, arm: str) -> float | None:
         """The smallest rank-1 on its training identities over the seeds; None if it was not trained."""
         fits = [run.train_rank1 for run in self.arms[arm] if run.train_rank1 is not None]

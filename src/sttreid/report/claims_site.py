@@ -42,9 +42,8 @@ def site(
     """
     prose = told(text)
     seeds = f"seeds {', '.join(map(str, found.seeds))}"
-    asked = {target: _queries(found, target) for target in found.targets}
     phrase = protocols_phrase(protocol)
-    tested = f"{phrase[0].upper()}{phrase[1:]}; {seeds}; queries: {_listed(asked)}."
+    tested = f"{phrase[0].upper()}{phrase[1:]}; {found.scope}."
     drawn = {
         "Effects": [_effects(judged, measure, tested) for measure in MEASURES],
         "Over-fitting": _trained(found, f"Training history; {seeds}; {HELD}."),
@@ -56,15 +55,6 @@ def site(
     return document(
         HEADING, intro, [Section(name, body, drawn.get(name, [])) for name, body in prose.items()]
     )
-
-
-def _queries(found: Study, target: str) -> int:
-    queries = next(iter(found.arms.values()))[0].queries
-    return int(queries.loc[queries["target"] == target, "ap"].notna().sum())
-
-
-def _listed(asked: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {target}" for target, count in asked.items())
 
 
 def _effects(judged: Sequence[Finding], measure: str, said: str) -> Figure:

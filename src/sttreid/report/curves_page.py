@@ -129,9 +129,10 @@ def site(one: Told) -> str:
 
 
 def _figure(one: Told, own: pd.DataFrame, setting: str, seeds: str) -> Figure:
-    phrase = protocols_phrase(one.protocol)
-    tested = setting not in (TRAINING, VALIDATION)
-    said = f"{phrase[0].upper()}{phrase[1:]}; {seeds}." if tested else f"No queries of the test; {seeds}."
+    said = f"No queries of the test; {seeds}."
+    if setting not in (TRAINING, VALIDATION):
+        phrase = protocols_phrase(one.protocol)
+        said = f"{phrase[0].upper()}{phrase[1:]}; {one.found.scope}."
     words = "; ".join(f"{r['arm']}, {r['identities']}: {_level(r)}" for r in own.to_dict("records"))
     svg = charts.growth(own.rename(columns={"arm": "name"}), "identities", ("identities", "rank-1"))
     caption = f"Over the number of {WHOSE[one.side]} identities, which doubles with each step of the axis."
