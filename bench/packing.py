@@ -61,7 +61,7 @@ def packed(name: str, root: Path, out: Path) -> Figures:
     marks = [time.monotonic()]
     taken = take(root)
     marks.append(time.monotonic())
-    found = read_published(dataset, root, strict=True)
+    found = read_published(dataset, root, strict=True, scratch=out)
     made = arrange_published(found, decode.validation, decode.on_error)
     marks.append(time.monotonic())
     before, cpu = _memory(), time.process_time()

@@ -50,7 +50,7 @@ def _read(name: str, folder: Path) -> Cost:
     start, cpu, wall = _memory(), time.process_time(), time.monotonic()
     found = READERS[name](folder, strict=True)
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    return Cost(cpu, wall, start, _memory(), len(found.table), len(found.files))
+    return Cost(cpu, wall, start, _memory(), len(found.table), len(found))
 
 
 def _memory() -> float:

@@ -11,6 +11,8 @@ import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
 
+from sttreid.data.readers.tracklets import Tracklets
+
 
 def encoded(kind: str) -> bytes:
     content = io.BytesIO()
@@ -74,6 +76,11 @@ DUKE = [
 
 PERSONS = (1, 2, 5, 10, 11, 319)  # of iLIDS-VID
 PAIRS = (1, 2, 3, 4, 200, 7, 9, 11)  # of PRID2011; 9 and 11 are in no split
+
+
+def frames(found: Tracklets) -> list[int]:
+    """The numbers of all pictures, tracklet after tracklet."""
+    return [number for row in range(len(found.table)) for number in found.frames(row).tolist()]
 
 
 def put(path: Path) -> None:

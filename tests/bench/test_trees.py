@@ -31,7 +31,7 @@ def test_trees_with_one_picture_a_tracklet_pass_every_check_that_counts_no_pictu
     sides = {"train": trees.mars_train(), "test": trees.mars_test()}
     made = trees.write_mars(tmp_path / "mars", {side: plan.assign(length=1) for side, plan in sides.items()})
     found = read_mars(tmp_path / "mars" / "MARS")
-    assert made == len(found.files) == 8_298 + 12_180
+    assert made == len(found) == 8_298 + 12_180
     assert off(found) == []
 
 
@@ -39,7 +39,7 @@ def test_the_tree_of_ls_vid_too(tmp_path: Path) -> None:
     plans = {split: trees.ls_vid(split).assign(length=1) for split in ("train", "val", "test")}
     made = trees.write_ls_vid(tmp_path, plans)
     found = read_ls_vid(tmp_path)
-    assert made == len(found.files) == 2_831 + 779 + 11_333
+    assert made == len(found) == 2_831 + 779 + 11_333
     assert off(found) == []
 
 

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sttreid.data.arrangement import Arrangement, _ascending, arrange_published, held_out
+from sttreid.data.arrangement import Arrangement, arrange_published, held_out
 from sttreid.data.published import READERS
-from sttreid.data.readers.tracklets import Tracklets
+from sttreid.data.readers.spool import Spool
+from sttreid.data.readers.tracklets import Tracklets, assemble
 from sttreid.data.store import SPLITS, WITH_ROLES
 from sttreid.datasets import Validation
 from sttreid.errors import InputError
@@ -154,8 +156,35 @@ def test_a_tracklet_without_a_picture_is_listed_and_has_no_row(tmp_path: Path) -
 
 @given(st.lists(st.lists(st.integers(0, 2**40), min_size=1, max_size=5), min_size=1, max_size=6))
 def test_numbers_that_do_not_ascend_are_replaced(rows: list[list[int]]) -> None:
-    lengths = np.array([len(row) for row in rows])
-    found = _ascending(np.array([number for row in rows for number in row]), lengths)
-    for row, own in zip(rows, np.split(found, np.cumsum(lengths)[:-1]), strict=True):
+    made = arranged(rows)
+    expected = []
+    for row in rows:
         good = all(a < b for a, b in pairwise(row)) and max(row) < 2**31
-        assert own.tolist() == (row if good else list(range(1, len(row) + 1)))
+        expected.append(row if good else list(range(1, len(row) + 1)))
+    index = made.index()
+    assert index["frame"].tolist() == [number for own in expected for number in own]
+    assert index["tracklet"].tolist() == [place for place, own in enumerate(rows) for _ in own]
+
+
+def arranged(rows: list[list[int]]) -> Arrangement:
+    """Tracklets with pictures of these numbers."""
+    lengths = np.array([len(row) for row in rows])
+    spool = Spool(["frame"])
+    names = pa.array([f"{row}_{place}.jpg" for row, own in enumerate(rows) for place in range(len(own))])
+    spool.append(names, {"frame": np.array([number for row in rows for number in row])})
+    part = pd.DataFrame({"identity": range(1, len(rows) + 1), "camera": 1, "split": "test", "kind": "person"})
+    part = part.assign(query=False, gallery=True, missing=0, start=np.cumsum(lengths) - lengths)
+    part = part.assign(length=lengths, folder=[f"folder {row}" for row in range(len(rows))])
+    return arrange_published(assemble("Mine", Path(), [part], spool, {}, lambda _: {}), TENTH, "raise")
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted), min_size=1, max_size=6),
+    st.data(),
+)
+def test_a_range_of_the_pictures_is_that_part_of_all(rows: list[list[int]], data: st.DataObject) -> None:
+    made = arranged(rows)
+    start = data.draw(st.integers(0, len(made)))
+    stop = data.draw(st.integers(start, len(made) + 2))
+    assert made.names(start, stop).to_pylist() == made.names().to_pylist()[start:stop]
+    pd.testing.assert_frame_equal(made.index(start, stop), made.index()[start:stop].reset_index(drop=True))

@@ -2,7 +2,8 @@
 
 Tracklets keep the official order within train, validation, test and distractors; junk, which is never asked
 for either, stands among the distractors. Where a set has no validation split, some training identities
-become it: training looks at identities that it does not learn (C: the share and the seed).
+become it: training looks at identities that it does not learn (C: the share and the seed). Pictures whose
+numbers do not ascend in a tracklet, or are too large, are numbered 1, 2, ... there.
 """
 
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sttreid.data.readers.names import Ints, owners, ranges
-from sttreid.data.readers.tracklets import JUNK, PERSON, Tracklets
+from sttreid.data.readers.spool import Spool, blocks
+from sttreid.data.readers.tracklets import FRAME, JUNK, PERSON, Tracklets
 from sttreid.data.store import DISTRACTORS, SPLITS, TEST
 from sttreid.datasets import OnError, Validation
 from sttreid.errors import InputError
 
 _LAST: Final = np.iinfo(np.int32).max
+_ROW: Final = ["identity", "camera", "split", "query", "gallery", "junk"]  # of a picture, its tracklet's
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,40 +32,60 @@ class Arrangement:
     """T tracklets with F pictures in the order of the store; a picture's row is made when it is asked for.
 
     Attributes:
-        tracklets: one row a tracklet, [T]: identity, camera, split, query, gallery, junk, folder, length.
-        frames: numbers of the pictures, int32 [F].
-        files: names in their folders, string [more than F], and ...
-        picked: ... the place of each picture among them, [F].
+        tracklets: one row a tracklet, [T]: identity, camera, split, query, gallery, junk, folder, start (in
+            the spool), length, numbered (whether the numbers of its pictures ascend).
+        spool: names of the pictures in their folders and numbers in their videos.
         incomplete: a row for each tracklet that lacks pictures, as plain values: split, row, folder,
             identity, camera, pictures (that there are names of), missing.
     """
 
     tracklets: pd.DataFrame
-    frames: NDArray[np.int32]
-    files: pa.Array
-    picked: Ints
+    spool: Spool
     incomplete: list[dict[str, Any]]
 
     @cached_property
-    def owner(self) -> NDArray[np.int32]:
-        """The tracklet of every picture, [F]."""
-        return owners(self.tracklets["length"].to_numpy()).astype(np.int32)
+    def _ends(self) -> Ints:
+        """The place behind each tracklet's last picture, [T]."""
+        ends: Ints = np.cumsum(self.tracklets["length"].to_numpy(np.int64))
+        return ends
+
+    @cached_property
+    def _folders(self) -> pa.Array:
+        return pa.array(self.tracklets["folder"].tolist(), pa.string())
 
     def __len__(self) -> int:
         """F."""
-        return len(self.picked)
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def owners(self, places: Ints) -> Ints:
+        """The tracklets of some pictures, [N]."""
+        return np.searchsorted(self._ends, places, side="right")
 
     def index(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
         """One row a picture with the columns of :data:`sttreid.data.store.WITH_ROLES`, of a range of them."""
-        owner = self.owner[start:stop]
-        own = self.tracklets.take(owner).reset_index(drop=True).drop(columns=["folder", "length"])
-        return own.assign(tracklet=owner, frame=self.frames[start:stop], visibility=np.float32(np.nan))
+        rows, first, counts = self._parts(start, stop)
+        owner = np.repeat(rows, counts).astype(np.int32)
+        begin, own = (self.tracklets[name].to_numpy()[rows] for name in ("start", "numbered"))
+        numbers = self.spool.numbers(FRAME, begin + first, counts)
+        frames = np.where(np.repeat(own, counts), numbers, ranges(first + 1, counts)).astype(np.int32)
+        found = self.tracklets[_ROW].take(owner).reset_index(drop=True)
+        return found.assign(tracklet=owner, frame=frames, visibility=np.float32(np.nan))
 
     def names(self, start: int = 0, stop: int | None = None) -> pa.Array:
         """Paths relative to the root of the set, string, of a range of the pictures."""
-        folders = pa.array(self.tracklets["folder"], pa.string()).take(pa.array(self.owner[start:stop]))
-        files = self.files.take(pa.array(self.picked[start:stop]))
+        rows, first, counts = self._parts(start, stop)
+        folders = self._folders.take(pa.array(np.repeat(rows, counts)))
+        files = self.spool.names(self.tracklets["start"].to_numpy()[rows] + first, counts)
         return pc.binary_join_element_wise(folders, files, "/")
+
+    def _parts(self, start: int, stop: int | None) -> tuple[Ints, Ints, Ints]:
+        """A range of pictures: K tracklets, from which picture of each on, and how many, [K] each."""
+        stop = len(self) if stop is None else min(stop, len(self))
+        edges = self.owners(np.array([start, stop - 1]))
+        rows = np.arange(edges[0], edges[1] + 1 if start < stop else edges[0])
+        begin = self._ends[rows] - self.tracklets["length"].to_numpy(np.int64)[rows]
+        first = np.maximum(start - begin, 0)
+        return rows, first, np.minimum(stop, self._ends[rows]) - begin - first
 
 
 def arrange_published(found: Tracklets, validation: Validation, on_error: OnError) -> Arrangement:
@@ -82,12 +105,13 @@ def arrange_published(found: Tracklets, validation: Validation, on_error: OnErro
     table = found.table.assign(split=_splits(found.table, validation))
     table = table[table["length"] > 0]
     table = table.iloc[np.argsort(table["split"].map(SPLITS.index), kind="stable")].reset_index(drop=True)
-    length = table["length"].to_numpy(np.int64)
-    picked = ranges(table["start"].to_numpy(np.int64), length)
-    frames = _ascending(found.frames[picked], length).astype(np.int32)
-    columns = ["identity", "camera", "split", "query", "gallery", "junk", "folder", "length"]
-    own = table.assign(junk=table["kind"] == JUNK)[columns]
-    return Arrangement(own, frames, found.files, picked, incomplete)
+    starts, lengths = (table[name].to_numpy(np.int64) for name in ("start", "length"))
+    numbered = [
+        _ascend(found.spool.numbers(FRAME, starts[b], lengths[b]), lengths[b]) for b in blocks(lengths)
+    ]
+    table = table.assign(junk=table["kind"] == JUNK, numbered=np.concatenate(numbered))
+    columns = [*_ROW, "folder", "start", "length", "numbered"]
+    return Arrangement(table[columns], found.spool, incomplete)
 
 
 def _incomplete(found: Tracklets, on_error: OnError) -> list[dict[str, Any]]:
@@ -131,11 +155,9 @@ def held_out(table: pd.DataFrame, validation: Validation) -> Ints:
     return chosen
 
 
-def _ascending(frames: Ints, lengths: Ints) -> Ints:
-    """The frames' numbers; 1, 2, ... in a tracklet whose own numbers do not ascend or are too large."""
-    starts = np.cumsum(lengths) - lengths
-    owner = owners(lengths)
-    wrong = np.flatnonzero((np.diff(frames, prepend=0) <= 0) | (frames > _LAST))
-    wrong = wrong[~np.isin(wrong, starts) | (frames[wrong] > _LAST)]
-    renumbered = np.isin(owner, np.unique(owner[wrong]))
-    return np.where(renumbered, np.arange(len(frames)) - starts[owner] + 1, frames)
+def _ascend(frames: Ints, lengths: Ints) -> NDArray[np.bool_]:
+    """Whether the numbers of each tracklet's pictures ascend and are not too large, [T]."""
+    again = np.diff(frames, prepend=0) <= 0
+    again[np.cumsum(lengths) - lengths] = False
+    found: NDArray[np.bool_] = np.bincount(owners(lengths), again | (frames > _LAST), len(lengths)) == 0
+    return found

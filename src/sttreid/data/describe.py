@@ -27,8 +27,7 @@ def describe(tracklets: Tracklets) -> str:
     gaps = broken_runs(tracklets)
     lines = [
         f"{tracklets.name}: {tracklets.root}",
-        f"{len(table):,} tracklets, {len(tracklets.files):,} pictures,"
-        f" {tracklets.classes:,} training classes",
+        f"{len(table):,} tracklets, {len(tracklets):,} pictures, {tracklets.classes:,} training classes",
         "",
         count_table(table),
         "",
@@ -93,12 +92,10 @@ def histogram(lengths: pd.Series) -> str:
 
 def broken_runs(tracklets: Tracklets) -> int:
     """How many tracklets have frame numbers whose steps are not all equal to the smallest one."""
-    table = tracklets.table[tracklets.table["length"] > 2]
-    steps = np.diff(tracklets.frames)
     uneven = 0
-    for start, length in zip(table["start"].tolist(), table["length"].tolist(), strict=True):
-        own = steps[start : start + length - 1]
-        uneven += int(own.min() != own.max())
+    for row in np.flatnonzero(tracklets.table["length"] > 2).tolist():
+        steps = np.diff(tracklets.frames(row))
+        uneven += int(steps.min() != steps.max())
     return uneven
 
 

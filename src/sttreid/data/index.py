@@ -30,6 +30,7 @@ from sttreid.params import load
 
 FORMAT: Final = "sttreid-index/1"
 LOCAL: Final = "local.yaml"  # beside the manifests: name -> folder on this machine
+_PIECE: Final = 4096  # files whose lines are in memory at once
 HERE: Final = "."  # the part of the files that lie in no folder
 
 Identity = tuple[int, int]
@@ -96,7 +97,7 @@ def remember(name: str, manifest: Path, folder: Path) -> None:
 
 
 def take(folder: Path) -> dict[str, Any]:
-    """The manifest's content for a folder; memory holds one folder of it at a time.
+    """The manifest's content for a folder; memory holds the names in one folder of it at a time.
 
     Symbolic links are followed, unless they lead round in a circle; hidden files and links to nothing do not
     count.
@@ -110,7 +111,7 @@ def take(folder: Path) -> dict[str, Any]:
     for name in below:
         check_text(folder, name)  # it stands in the manifest
     inside = ((name, _walk(folder / name, name, (_identity(folder),))) for name in below)
-    for part, pieces in ((HERE, iter([here])), *inside):
+    for part, pieces in ((HERE, _lines(folder, "", here)), *inside):
         digest, files, length = hashlib.sha256(), 0, 0
         for lines in pieces:
             digest.update(b"".join(line for line, _ in lines))
@@ -130,8 +131,8 @@ def _walk(folder: Path, relative: str, above: tuple[Identity, ...]) -> Iterator[
     own = _identity(folder)
     if own in above:
         return
-    lines, below = _listed(folder, f"{relative}/")
-    yield lines
+    names, below = _listed(folder)
+    yield from _lines(folder, f"{relative}/", names)
     for name in below:
         yield from _walk(folder / name, f"{relative}/{name}", (*above, own))
 
@@ -141,27 +142,40 @@ def _identity(folder: Path) -> Identity:
     return status.st_dev, status.st_ino
 
 
-def _listed(folder: Path, prefix: str = "") -> tuple[Lines, list[str]]:
-    """A line and the byte length of every file in a folder, and the folders in it, both by name."""
-    files, folders = [], []
+def _listed(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the files in a folder, and those of the folders in it, each sorted."""
+    files: list[str] = []
+    folders: list[str] = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name[0] == ".":
                     continue
                 try:
-                    if entry.is_dir():
-                        folders.append(entry.name)
-                    else:
-                        status = entry.stat()
-                        files.append((entry.name, status.st_size, status.st_mtime_ns // 10**9))
-                except OSError:  # a link to nothing, or round in a circle
+                    (folders if entry.is_dir() else files).append(entry.name)
+                except OSError:  # a link round in a circle
                     continue
     except OSError as error:
         raise InputError(f"{folder}: the folder cannot be listed ({error.strerror})") from error
-    files.sort()
-    lines = [(os.fsencode(f"{prefix}{name}\0{count}\0{time}\n"), count) for name, count, time in files]
-    return lines, sorted(folders)
+    return sorted(files), sorted(folders)
+
+
+def _lines(folder: Path, prefix: str, names: list[str]) -> Iterator[Lines]:
+    """A line and the byte length of every file, some files at a time."""
+    for start in range(0, len(names), _PIECE):
+        found = ((name, _status(f"{folder}/{name}")) for name in names[start : start + _PIECE])
+        yield [
+            (os.fsencode(f"{prefix}{name}\0{own.st_size}\0{own.st_mtime_ns // 10**9}\n"), own.st_size)
+            for name, own in found
+            if own
+        ]
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116
+    except OSError:  # a link to nothing
+        return None
 
 
 def read_manifest(path: Path, name: str) -> dict[str, Any]:

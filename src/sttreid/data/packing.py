@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sttreid.data.arrangement import Arrangement
+from sttreid.data.inspection import check_packed
 from sttreid.data.pictures import Check, decode_picture
 from sttreid.data.store import (
     INDEX,
@@ -31,7 +32,6 @@ from sttreid.data.store import (
     PLACES,
     WITH_ROLES,
     Skipped,
-    open_store,
     shard_name,
     to_table,
 )
@@ -43,6 +43,9 @@ LIMIT: Final = 256 * 10**6  # bytes of a shard
 MOST: Final = 190  # shards of a store: where they would be more, they are larger
 KEY: Final = "key.json"
 _BLOCK: Final = 4096  # names that are Python objects at once
+_ROWS: Final = 1 << 14  # of a shard that are a data frame at once
+_SCHEMA: Final = pa.schema([*WITH_ROLES, *PLACES])
+_NAME: Final = pa.schema([("name", pa.string())])
 _BUFFER: Final = 1 << 20
 _SMALL: Final = 1 << 16  # bytes that are read at once
 
@@ -52,8 +55,7 @@ def pack(
 ) -> Skipped:
     """Pack a set into a new store.
 
-    Beside what is known of every picture (its name, its number), memory holds one picture at a time, and
-    at the end the rows of one shard.
+    Memory holds one picture at a time, and at the end the rows of one shard, however large the set.
 
     Args:
         made: its pictures in order.
@@ -70,17 +72,18 @@ def pack(
         InputError: a picture is missing or damaged and ``decode.on_error`` is ``raise``; none is left. What
             was packed so far is kept for the next run.
     """
+    _give_back()  # what the reader used
     limit = max(limit, -(-sum(part["bytes"] for part in taken["parts"].values()) // MOST))
     partial = folder.with_name(f".{folder.name}.partial")
     shards = _resume(partial, _key(made, taken, decode, limit), whole=decode.on_error == "raise")
-    done = sum(len(shard.lengths) for shard in shards)
+    done = sum(shard.count for shard in shards)
     with tqdm(total=len(made), initial=done, desc="pack", unit="picture", disable=None) as bar:
         while done < len(made):
             shards.append(_pack_shard(partial, len(shards), made, done, root, decode, limit))
-            done += len(shards[-1].lengths)
-            bar.update(len(shards[-1].lengths))
+            done += shards[-1].count
+            bar.update(shards[-1].count)
     _finish(partial, made, shards, decode)
-    open_store(partial)  # what cannot be read back must not replace anything
+    check_packed(partial)  # what cannot be read back must not replace anything
     for number in range(len(shards)):
         _table(partial, number).unlink()
     (partial / KEY).unlink()
@@ -90,9 +93,9 @@ def pack(
 
 @dataclass(frozen=True, eq=False)
 class _Shard:
-    """What a shard holds: the bytes of each of its pictures, int32 [N], and why some have none."""
+    """How many pictures a shard has, and why some of them have no bytes."""
 
-    lengths: NDArray[np.int32]
+    count: int
     reasons: dict[int, str]  # place in the shard ->
 
 
@@ -102,7 +105,7 @@ def _skipped(made: Arrangement, shards: list[_Shard]) -> list[dict[str, Any]]:
         for place, reason in shard.reasons.items():
             row = first + place
             out.append({"path": made.names(row, row + 1)[0].as_py(), "reason": reason})
-        first += len(shard.lengths)
+        first += shard.count
     return out
 
 
@@ -138,11 +141,10 @@ def _read_shard(partial: Path, number: int) -> _Shard | None:
     path = partial / shard_name(number)
     try:
         table = read_table(_table(partial, number))
-        shard = _Shard(table["bytes"].to_numpy(np.int32), table["reason"].dropna().to_dict())
+        shard, length = _Shard(len(table), table["reason"].dropna().to_dict()), int(table["bytes"].sum())
     except (InputError, KeyError):
         return None
-    there = path.exists() and path.stat().st_size == shard.lengths.sum(dtype=np.int64)
-    return shard if there else None
+    return shard if path.exists() and path.stat().st_size == length else None
 
 
 def _table(partial: Path, number: int) -> Path:
@@ -169,10 +171,9 @@ def _pack_shard(
             out.write(content)
             position += len(content)
     temporary.replace(path)
-    shard = _Shard(np.array(lengths, np.int32), reasons)
-    table = pd.DataFrame({"bytes": shard.lengths})
+    table = pd.DataFrame({"bytes": np.array(lengths, np.int32)})
     write_table(_table(partial, number), table.assign(reason=pd.Series(reasons, dtype=str)))
-    return shard
+    return _Shard(len(lengths), reasons)
 
 
 def _paths(made: Arrangement, first: int, root: Path) -> Iterator[str]:
@@ -209,23 +210,65 @@ def _bytes(path: str) -> bytes:
 
 
 def _finish(partial: Path, made: Arrangement, shards: list[_Shard], decode: Decode) -> None:
-    """Write what a store has beside its shards, a block of rows at a time."""
-    kept = np.concatenate([~np.isin(np.arange(len(shard.lengths)), list(shard.reasons)) for shard in shards])
-    if not kept.any():
+    """Write what a store has beside its shards, the rows of one of them at a time."""
+    left = _left(made, shards)
+    if not left.any():
         raise InputError(f"{partial}: a tracklet store must hold at least one picture, got none")
-    left = np.bincount(made.owner[kept], minlength=len(made.tracklets)) > 0
     renumbered = (np.cumsum(left) - 1).astype(np.int32)  # without those that have no picture left
-    schema = pa.schema([*WITH_ROLES, *PLACES])
-    names = pa.schema([("name", pa.string())])
-    with pq.ParquetWriter(partial / INDEX, schema) as rows, pq.ParquetWriter(partial / NAMES, names) as texts:
+    with pq.ParquetWriter(partial / INDEX, _SCHEMA) as rows, pq.ParquetWriter(partial / NAMES, _NAME) as texts:
         first = 0
         for number, shard in enumerate(shards):
-            stop = first + len(shard.lengths)
-            own, chosen = made.index(first, stop), kept[first:stop]
-            ends = np.cumsum(shard.lengths, dtype=np.int64)
-            places = {"shard": number, "offset": ends - shard.lengths, "bytes": shard.lengths}
-            own = own.assign(tracklet=renumbered[own["tracklet"]], **places)[chosen]
-            rows.write_table(to_table(own, schema))
-            texts.write_table(pa.table([made.names(first, stop).filter(pa.array(chosen))], names))
-            first = stop
+            places = _places(partial, number)
+            _write(rows, _index(made, first, places, renumbered))
+            _write(texts, _names(made, first, places))
+            first += shard.count
     write_json(partial / PACKED, {"format": PACKED_FORMAT, "height": decode.height, "width": decode.width})
+
+
+def _write(out: pq.ParquetWriter, rows: pa.Table) -> None:
+    """Write a group of rows."""
+    _give_back()  # what making the rows took
+    out.write_table(rows)
+    _give_back()
+
+
+def _give_back() -> None:
+    """Have Arrow give memory back to the system; it would keep 20 to 50 MB of what was freed."""
+    pa.default_memory_pool().release_unused()
+
+
+def _places(partial: Path, number: int) -> pd.DataFrame:
+    """Where the pictures of a shard lie, and whether they are there: shard, offset, bytes, whole."""
+    table = read_table(_table(partial, number))
+    offset = np.cumsum(table["bytes"].to_numpy(), dtype=np.int64) - table["bytes"]
+    return table[["bytes"]].assign(shard=number, offset=offset, whole=table["reason"].isna())
+
+
+def _pieces(places: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    return (places[start : start + _ROWS] for start in range(0, len(places), _ROWS))
+
+
+def _index(made: Arrangement, first: int, places: pd.DataFrame, renumbered: NDArray[np.int32]) -> pa.Table:
+    """The rows of a shard whose first picture is ``first``: one table, as it is one group of rows."""
+    tables = []
+    for own in _pieces(places):
+        rows = made.index(first + own.index[0], first + own.index[-1] + 1).set_index(own.index)
+        rows = rows.assign(tracklet=renumbered[rows["tracklet"]]).join(own)
+        tables.append(to_table(rows[own["whole"]], _SCHEMA))
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _names(made: Arrangement, first: int, places: pd.DataFrame) -> pa.Table:
+    """Their names."""
+    texts = [made.names(first + own.index[0], first + own.index[-1] + 1).filter(pa.array(own["whole"])) for own in _pieces(places)]
+    return pa.table([pa.concat_arrays(texts)], _NAME)
+
+
+def _left(made: Arrangement, shards: list[_Shard]) -> NDArray[np.bool_]:
+    """Whether any picture of each tracklet is left, [T]."""
+    counts = [shard.count for shard in shards]
+    firsts = np.cumsum(counts) - counts
+    lost = [first + place for first, shard in zip(firsts, shards, strict=True) for place in shard.reasons]
+    lengths = made.tracklets["length"].to_numpy()
+    left: NDArray[np.bool_] = lengths > np.bincount(made.owners(np.array(lost, int)), minlength=len(lengths))
+    return left

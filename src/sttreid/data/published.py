@@ -23,11 +23,18 @@ READERS: Final[dict[str, Callable[..., Tracklets]]] = {
 }
 
 
-def read_published(dataset: Dataset, folder: Path, strict: bool) -> Tracklets:
+def read_published(dataset: Dataset, folder: Path, strict: bool, scratch: Path | None = None) -> Tracklets:
     """Read a published set that lies in a folder.
+
+    Args:
+        dataset: its reader and its options.
+        folder: of the set.
+        strict: whether a count that is off is an error.
+        scratch: the folder on whose disk names and numbers of the pictures lie meanwhile; None is the
+            system's for temporary files.
 
     Raises:
         InputError: as its reader; ``strict``, and a count is off.
     """
     options = {name: getattr(dataset, name) for name in OPTIONS.get(dataset.reader, ())}
-    return READERS[dataset.reader](folder, strict=strict, **options)
+    return READERS[dataset.reader](folder, strict=strict, scratch=scratch, **options)

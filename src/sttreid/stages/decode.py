@@ -34,7 +34,8 @@ def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
 
 
 def _pack(dataset: Dataset, folder: Path, taken: dict[str, Any], decode: Decode, store: Path) -> Skipped:
-    found = read_published(dataset, folder, decode.strict)
+    store.parent.mkdir(parents=True, exist_ok=True)
+    found = read_published(dataset, folder, decode.strict, scratch=store.parent)  # beside the shards
     for sentence in (*found.mismatches, *found.remarks):
         print(f"{found.name}: {sentence}", file=sys.stderr)
     made = arrange_published(found, decode.validation, decode.on_error)

@@ -42,7 +42,7 @@ def test_the_splits_may_lie_beside_or_below(tmp_path: Path, inner: bool, below: 
     assert all((found.root / path).is_file() for row in range(12) for path in found.pictures(row))
     numbers = {person: list(range(9 + person % 3, 12)) for person in sets.PERSONS}
     for row in found.table.itertuples():
-        assert found.frames[row.start : row.start + row.length].tolist() == numbers[row.identity]
+        assert found.frames(row.Index).tolist() == numbers[row.identity]
 
 
 def test_a_complete_copy_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

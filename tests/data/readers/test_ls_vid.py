@@ -52,7 +52,7 @@ def test_all_layouts_give_the_lists_tracklets(tmp_path: Path, layout: str, digit
     plan = sets.LS_TRAIN + sets.LS_VAL + sets.LS_TEST
     assert found.table["identity"].tolist() == [row[0] for row in plan]
     assert found.table["camera"].tolist() == [row[1] for row in plan]
-    assert found.frames.tolist() == [frame for row in plan for frame in row[2]]
+    assert sets.frames(found) == [frame for row in plan for frame in row[2]]
     assert found.table["split"].tolist() == ["train"] * 3 + ["validation"] * 4 + ["test"] * 6
     assert found.table["label"].tolist() == [1, 1, 0] + [-1] * 10
     assert (found.table["kind"] == "person").all(), "identity 0 of the test is a real person"

@@ -69,7 +69,7 @@ def test_every_tracklet_has_its_official_row_and_its_pictures_in_numeric_order(
     assert found.table["identity"].tolist() == [row[0] for row in plan]
     assert found.table["camera"].tolist() == [row[1] for row in plan]
     assert found.table["length"].tolist() == [row[4] for row in plan]
-    assert found.frames.tolist() == [frame for *_, first, n in plan for frame in range(first, first + n)]
+    assert sets.frames(found) == [frame for *_, first, n in plan for frame in range(first, first + n)]
     assert {name: str(kind) for name, kind in found.table.dtypes.items()} == COLUMNS
 
 

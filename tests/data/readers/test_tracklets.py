@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sttreid.data.readers.checks import Check, absent, compare, unmatched
 from sttreid.data.readers.names import differing, firsts, owners, parse, ranges
-from sttreid.data.readers.tracklets import Part, assemble, labels
+from sttreid.data.readers.spool import Spool
+from sttreid.data.readers.tracklets import assemble, labels
 from sttreid.errors import InputError
 
 CELLS = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), max_size=12)
@@ -75,6 +76,6 @@ def test_a_name_that_does_not_fit_is_told_with_its_place() -> None:
 
 
 def test_a_data_set_without_tracklets_is_refused(tmp_path: Path) -> None:
-    empty = Part(pd.DataFrame({"identity": []}), pa.array([], pa.string()), np.empty(0, np.int64))
+    empty, spool = pd.DataFrame({"identity": []}), Spool(["frame"])
     with pytest.raises(InputError, match="Mine must hold at least one tracklet, got none"):
-        assemble("Mine", tmp_path, [empty], {}, lambda _: {})
+        assemble("Mine", tmp_path, [empty], spool, {}, lambda _: {})

@@ -56,7 +56,7 @@ def test_the_video_layout_keeps_its_tracklets(tmp_path: Path) -> None:
     assert found.table["folder"].tolist() == ["1", "2", "10"]
     assert found.table["identity"].tolist() == [4, 4, 12]
     assert found.table["camera"].tolist() == [2, 3, 2]
-    assert found.frames.tolist() == [9, 10, 100, 1, 5, 6]
+    assert sets.frames(found) == [9, 10, 100, 1, 5, 6]
     assert found.mismatches == ()
 
 

@@ -46,8 +46,11 @@ def compare(expected: Mapping[str, int], found: Mapping[str, int]) -> tuple[Chec
 
 def absent(what: str, places: Iterable[object]) -> Check:
     """A check that no place breaks a rule; the first one that does is named."""
-    listed = [str(place) for place in places]
-    return Check(what, 0, len(listed), f"the first is {listed[0]}" if listed else "")
+    count, first = 0, ""
+    for place in places:
+        first = first or f"the first is {place}"
+        count += 1
+    return Check(what, 0, count, first)
 
 
 def enforce(root: Path, checks: Iterable[Check]) -> None:

@@ -22,8 +22,9 @@ import pandas as pd
 
 from sttreid.data.readers.checks import absent
 from sttreid.data.readers.folders import locate, numbered, subfolders
-from sttreid.data.readers.names import firsts
-from sttreid.data.readers.tracklets import DISTRACTOR, PERSON, Part, Tracklets, assemble
+from sttreid.data.readers.names import groups
+from sttreid.data.readers.spool import Spool
+from sttreid.data.readers.tracklets import DISTRACTOR, FRAME, PERSON, Tracklets, assemble
 from sttreid.data.readers.trees import Tree, read_tree
 
 PICTURE: Final = (
@@ -46,8 +47,13 @@ OFFICIAL: Final = {
 _KEY: Final = ["identity", "camera", "first", "length"]  # a tracklet and its copy agree in these
 
 
-def read_duke_video(folder: Path, strict: bool = False) -> Tracklets:
+def read_duke_video(folder: Path, strict: bool = False, scratch: Path | None = None) -> Tracklets:
     """Read DukeMTMC-VideoReID; ``folder`` holds ``train``, ``query`` and ``gallery``, or is the one above it.
+
+    Args:
+        folder: of the data set.
+        strict: whether a count that is off is an error.
+        scratch: the folder on whose disk the pictures' names and numbers lie meanwhile, as in :class:`Spool`.
 
     Raises:
         InputError: it is no DukeMTMC-VideoReID; a name does not parse; a tracklet's pictures are not all of
@@ -55,9 +61,10 @@ def read_duke_video(folder: Path, strict: bool = False) -> Tracklets:
     """
     root = locate(folder, "duke_video")
     suffix = "" if (root / "train").is_dir() else "_split"
-    trees = {side: _tree(root, root / f"{side}{suffix}") for side in ("train", "query", "gallery")}
-    parts = {side: _part(tree, side) for side, tree in trees.items()}
-    query, gallery = parts["query"].rows, parts["gallery"].rows
+    spool = Spool(groups(PICTURE), scratch)
+    trees = {side: _tree(spool, root, root / f"{side}{suffix}") for side in ("train", "query", "gallery")}
+    parts = {side: _rows(tree, side) for side, tree in trees.items()}
+    query, gallery = parts["query"], parts["gallery"]
     gallery.loc[~gallery["identity"].isin(query["identity"]), "kind"] = DISTRACTOR
     alone = query.merge(gallery[_KEY].drop_duplicates(), on=_KEY, how="left", indicator="found")
     found = (
@@ -66,7 +73,7 @@ def read_duke_video(folder: Path, strict: bool = False) -> Tracklets:
         ),
         absent("queries that do not stand in the gallery", alone["folder"][alone["found"] == "left_only"]),
     )
-    made = assemble("DukeMTMC-VideoReID", root, list(parts.values()), OFFICIAL, _counts, found, strict)
+    made = assemble("DukeMTMC-VideoReID", root, list(parts.values()), spool, OFFICIAL, _counts, found, strict)
     return replace(made, remarks=_remarks(list(trees.values())))
 
 
@@ -80,20 +87,21 @@ def _remarks(trees: Sequence[Tree]) -> tuple[str, ...]:
     return (f"the numbering leaves out {int(holes.sum()):,} pictures in {tracklets}",)
 
 
-def _tree(root: Path, top: Path) -> Tree:
+def _tree(spool: Spool, root: Path, top: Path) -> Tree:
     folders = [tracklet for identity in subfolders(top) for tracklet in subfolders(identity)]
-    return read_tree(root, folders, PICTURE, EXAMPLE, "place")
+    return read_tree(spool, root, folders, PICTURE, EXAMPLE, "place")
 
 
-def _part(tree: Tree, side: str) -> Part:
+def _rows(tree: Tree, side: str) -> pd.DataFrame:
     identity = numbered(tree.root, tree.folders, -2)
     tree.must("identity", identity)
-    rows = pd.DataFrame({"identity": identity, "camera": tree.one("camera"), "length": tree.lengths})
+    rows = pd.DataFrame({"identity": identity, "camera": tree.one("camera")})
+    rows["start"], rows["length"] = tree.starts, tree.lengths
     rows["split"], rows["kind"] = "train" if side == "train" else "test", PERSON
     rows["query"], rows["gallery"] = side == "query", side == "gallery"
     rows["folder"], rows["missing"] = tree.folders, 0
-    rows["first"] = firsts(tree.fields["frame"], tree.lengths)
-    return Part(rows, tree.files, tree.fields["frame"])
+    rows["first"] = tree.first(FRAME)
+    return rows
 
 
 def _counts(table: pd.DataFrame) -> dict[str, int]:

@@ -27,6 +27,7 @@ LANDMARKS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {  # reader -> layout
     "unreal_person": (("unreal_v[0-9]*.[0-9]*",), ("[0-9]*/[0-9]*_c[0-9]*_F[0-9]*_*",)),
 }
 _SHOWN: Final = 8  # names in a message
+_TEXT: Final = 1 << 20  # characters of a list that are read at once
 
 
 def locate(folder: Path, reader: str) -> Path:
@@ -92,20 +93,20 @@ def natural(name: str) -> tuple[tuple[int, ...], str]:
     return tuple(int(digits) for digits in re.findall(r"\d+", name)), name
 
 
-def picture_names(folder: Path) -> list[str]:
+def picture_names(folder: Path) -> Iterator[str]:
     """Names of the pictures in a folder, in no order; a link to nothing is no picture.
 
     Raises:
         InputError: the folder cannot be listed.
     """
-    return [
+    return (
         entry.name
         for entry in _entries(folder)
         if entry.name.lower().endswith(SUFFIXES)
         and entry.name[0] != "."
         and (not entry.is_symlink() or _leads_to(entry.is_file))
         and is_text(entry.name)  # Arrow could not hold another one
-    ]
+    )
 
 
 def is_text(name: str) -> bool:
@@ -136,21 +137,34 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def read_lines(path: Path) -> pa.Array:
-    """The lines of a list, string [N], in UTF-8, with either line end; empty lines at its end do not count.
+    """The lines of a list, as :func:`line_blocks`, string [N]."""
+    return pa.concat_arrays(list(line_blocks(path)))
+
+
+def line_blocks(path: Path) -> Iterator[pa.Array]:
+    """The lines of a list in UTF-8, with either line end, string, some megabytes of text at a time.
+
+    White space at a line's end and empty lines at the list's end do not count.
 
     Raises:
         InputError: the list is missing, cannot be read, is no text or is empty.
     """
+    blank, empty = 0, True  # lines that count if another one follows
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            while lines := file.readlines(_TEXT):
+                texts = [""] * blank + [line.rstrip("\n") for line in lines]
+                filled = next((n for n in range(len(texts), 0, -1) if texts[n - 1].strip()), 0)
+                blank = len(texts) - filled
+                if filled:
+                    empty = False
+                    yield pc.utf8_rtrim_whitespace(pa.array(texts[:filled], pa.string()))
     except FileNotFoundError:
         raise InputError(f"{path}: the list is missing") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the list cannot be read as text ({error})") from error
-    text = text.rstrip()
-    if not text:
+    if empty:
         raise InputError(f"{path}: a list must hold at least one line, got none")
-    return pc.utf8_rtrim_whitespace(pc.split_pattern(pa.array([text]), "\n").flatten())
 
 
 def inside(where: str, text: str) -> PurePosixPath:

@@ -17,8 +17,9 @@ import numpy as np
 from sttreid.data.readers.checks import Check
 from sttreid.data.readers.folders import first_of, locate, subfolders
 from sttreid.data.readers.matlab import read_table
-from sttreid.data.readers.names import Ints
+from sttreid.data.readers.names import Ints, groups
 from sttreid.data.readers.pairs import check_index, read_pairs, split_counts
+from sttreid.data.readers.spool import Spool
 from sttreid.data.readers.tracklets import Tracklets, assemble
 from sttreid.errors import InputError
 
@@ -40,13 +41,16 @@ OFFICIAL: Final = {
 }
 
 
-def read_ilids_vid(folder: Path, split: int = 1, strict: bool = False) -> Tracklets:
+def read_ilids_vid(
+    folder: Path, split: int = 1, strict: bool = False, scratch: Path | None = None
+) -> Tracklets:
     """Read iLIDS-VID; ``folder`` holds ``i-LIDS-VID`` and the splits, or is the one above or ``i-LIDS-VID``.
 
     Args:
         folder: of the data set.
         split: the official split, 1 to 10.
         strict: whether a count that is off is an error.
+        scratch: the folder on whose disk the pictures' names and numbers lie meanwhile, as in :class:`Spool`.
 
     Raises:
         InputError: it is no iLIDS-VID; the splits are missing, cannot be read or are of other persons; there
@@ -62,9 +66,10 @@ def read_ilids_vid(folder: Path, split: int = 1, strict: bool = False) -> Trackl
     chosen = [persons[place - 1] for place in rows[split - 1].tolist()]
     half = len(persons) // 2
     cameras = [sequences / "cam1", sequences / "cam2"]
-    parts, found = read_pairs(root, cameras, chosen[half:], chosen[:half], PICTURE, EXAMPLE)
+    spool = Spool(groups(PICTURE), scratch)
+    parts, found = read_pairs(spool, root, cameras, chosen[half:], chosen[:half], PICTURE, EXAMPLE)
     found = (*found, Check("official splits", 10, len(rows)))
-    return assemble(f"iLIDS-VID, split {split}", root, parts, OFFICIAL, split_counts, found, strict)
+    return assemble(f"iLIDS-VID, split {split}", root, parts, spool, OFFICIAL, split_counts, found, strict)
 
 
 def _splits(path: Path, persons: int) -> Ints:

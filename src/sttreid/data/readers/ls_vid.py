@@ -28,8 +28,10 @@ import pyarrow as pa
 from sttreid.data.readers.checks import Check, absent, unmatched
 from sttreid.data.readers.folders import first_of, inside, locate, picture_names, read_lines
 from sttreid.data.readers.matlab import read_queries, read_table
-from sttreid.data.readers.names import Ints, differing, firsts, owners, parse
-from sttreid.data.readers.tracklets import PERSON, Part, Split, Tracklets, assemble
+from sttreid.data.readers.names import Ints, differing, firsts, groups, owners
+from sttreid.data.readers.spool import Spool, blocks
+from sttreid.data.readers.tracklets import FRAME, PERSON, Split, Tracklets, assemble
+from sttreid.data.readers.trees import append_sorted
 from sttreid.errors import InputError
 
 PICTURE: Final = r"^[^_]*_[^_]*_(?P<camera>\d{1,4})\D(?:.*\D)?(?P<frame>\d{1,18})\D*\.(?i:jpe?g|png)$"
@@ -70,11 +72,16 @@ class _Lines:
     identities: Ints
 
 
-def read_ls_vid(folder: Path, strict: bool = False) -> Tracklets:
+def read_ls_vid(folder: Path, strict: bool = False, scratch: Path | None = None) -> Tracklets:
     """Read LS-VID in any of its layouts; ``folder`` is ``LS-VID`` or the one above it.
 
     Without its list the validation split is left out, and without its index it has no queries; either is told
     as a count that is off.
+
+    Args:
+        folder: of the data set.
+        strict: whether a count that is off is an error.
+        scratch: the folder on whose disk the pictures' names and numbers lie meanwhile, as in :class:`Spool`.
 
     Raises:
         InputError: it is no LS-VID; a list or an index is missing, cannot be read, leaves the data set or
@@ -83,16 +90,17 @@ def read_ls_vid(folder: Path, strict: bool = False) -> Tracklets:
     """
     root = locate(folder, "ls_vid")
     lists = first_of(root, LISTS, "the lists")
-    train, checks = _listed(root, _read_list(lists / "list_seq_train.txt"), "train")
+    spool = Spool(groups(PICTURE), scratch)
+    train, checks = _listed(spool, root, _read_list(lists / "list_seq_train.txt"), "train")
     parts = [train]
     if (lists / "list_seq_val.txt").exists():
         if any((root / place).exists() for place in INFO["val"]):
-            validation, found = _indexed(root, lists, "val", "validation")
+            validation, found = _indexed(spool, root, lists, "val", "validation")
         else:
-            validation, found = _listed(root, _read_list(lists / "list_seq_val.txt"), "validation")
+            validation, found = _listed(spool, root, _read_list(lists / "list_seq_val.txt"), "validation")
         parts, checks = [*parts, validation], [*checks, *found]
-    test, found = _indexed(root, lists, "test", "test")
-    return assemble("LS-VID", root, [*parts, test], OFFICIAL, _counts, [*checks, *found], strict)
+    test, found = _indexed(spool, root, lists, "test", "test")
+    return assemble("LS-VID", root, [*parts, test], spool, OFFICIAL, _counts, [*checks, *found], strict)
 
 
 def _read_list(path: Path) -> _Lines:
@@ -112,33 +120,39 @@ def _read_list(path: Path) -> _Lines:
     return _Lines(path, folders, beginnings, np.array(identities, np.int64))
 
 
-def _listed(root: Path, lines: _Lines, split: Split) -> tuple[Part, list[Check]]:
+def _listed(spool: Spool, root: Path, lines: _Lines, split: Split) -> tuple[pd.DataFrame, list[Check]]:
     """The tracklets of a list, without what an index could add."""
-    files, lengths = _collect(root, lines)
-    owner = owners(lengths)
-    fields = parse(files, PICTURE, lambda place: root / lines.folders[owner[place]], EXAMPLE)
-    frame, camera = fields["frame"], fields["camera"]
-    order = np.lexsort((frame, owner))
-    files, camera = files.take(pa.array(order)), camera[order]
-    cameras = firsts(camera, lengths)
-    mixed = np.unique(owner[differing(camera, lengths, cameras)])
-    rows = pd.DataFrame({"identity": lines.identities, "camera": cameras, "length": lengths, "split": split})
+    rows = pd.DataFrame({"identity": lines.identities, "split": split})
+    rows["start"], rows["length"] = _collect(spool, root, lines)
+    rows["camera"], mixed = _cameras(spool, rows["start"].to_numpy(), rows["length"].to_numpy())
     rows["kind"], rows["query"], rows["gallery"] = PERSON, False, split != "train"
     rows["folder"], rows["missing"] = lines.folders, 0
-    empty = [f"{lines.path}:{row + 1}" for row in np.flatnonzero(lengths == 0)]
-    return Part(rows, files, frame[order]), [
+    empty = [f"{lines.path}:{row + 1}" for row in np.flatnonzero(rows["length"] == 0)]
+    return rows, [
         absent(f"lines of {lines.path.name} without a picture", empty),
         absent(f"lines of {lines.path.name} with several cameras", [f"line {row + 1}" for row in mixed]),
     ]
 
 
-def _indexed(root: Path, lists: Path, side: str, split: Split) -> tuple[Part, list[Check]]:
+def _cameras(spool: Spool, starts: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+    """The camera of each line's first picture, -1 without one, and the lines that have several."""
+    cameras, mixed = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for own in blocks(lengths):
+        found = spool.numbers("camera", starts[own], lengths[own])
+        cameras.append(firsts(found, lengths[own]))
+        wrong = differing(found, lengths[own], cameras[-1])
+        mixed.append(own.start + np.unique(owners(lengths[own])[wrong]))
+    return np.concatenate(cameras), np.concatenate(mixed)
+
+
+def _indexed(
+    spool: Spool, root: Path, lists: Path, side: str, split: Split
+) -> tuple[pd.DataFrame, list[Check]]:
     """The tracklets of a list that has an index, which decides where the two differ."""
     info = first_of(root, INFO[side], f"the index of the {split} split")
     lines = _read_list(lists / f"list_seq_{side}.txt")
     table = _info(info, side, lines)
-    part, checks = _listed(root, lines, split)
-    rows = part.rows
+    rows, checks = _listed(spool, root, lines, split)
     other = (rows["length"] > 0) & (rows["camera"] != table[:, 3])
     expected = table[:, 1] - table[:, 0] + 1
     length = rows["length"].to_numpy()
@@ -151,7 +165,7 @@ def _indexed(root: Path, lists: Path, side: str, split: Split) -> tuple[Part, li
     short, long = int(rows["missing"].sum()), int(np.maximum(length - expected, 0).sum())
     where = names[expected != length]
     note = f"the first line is {where[0]}" if len(where) else ""
-    return part, [
+    return rows, [
         *checks,
         absent(f"{split} tracklets of another identity than in {info.name}", names[stranger]),
         absent(f"{split} tracklets of another camera than in {info.name}", names[other]),
@@ -171,19 +185,24 @@ def _info(path: Path, side: str, lines: _Lines) -> Ints:
     return table
 
 
-def _collect(root: Path, lines: _Lines) -> tuple[pa.Array, Ints]:
-    """The pictures of every line, and how many."""
+def _collect(spool: Spool, root: Path, lines: _Lines) -> tuple[Ints, Ints]:
+    """The place of every line's first picture in the spool and how many it has, [T] each.
+
+    The pictures stand there folder by folder, so that each is listed once, whatever the order of the lines.
+    """
     rows: dict[str, list[int]] = defaultdict(list)
     for row, folder in enumerate(lines.folders):
         rows[folder].append(row)
-    found: list[pa.Array] = [pa.array([], pa.string())] * len(lines.folders)
-    for folder, own in rows.items():
-        if (root / folder).is_dir():
-            names = sorted(picture_names(root / folder))
-            for row, array in zip(own, _divide(names, [lines.beginnings[row] for row in own]), strict=True):
-                found[row] = array
-    lengths = np.array([len(array) for array in found], np.int64)
-    return pa.concat_arrays(found), lengths
+    listed = ((folder, names) for folder in rows for names in _beginning(root, folder, lines, rows[folder]))
+    start, lengths = len(spool), append_sorted(spool, root, listed, PICTURE, EXAMPLE, FRAME)[1]
+    places = np.argsort([row for own in rows.values() for row in own])
+    return (start + np.cumsum(lengths) - lengths)[places], lengths[places]
+
+
+def _beginning(root: Path, folder: str, lines: _Lines, rows: list[int]) -> list[pa.Array]:
+    """The pictures of some lines of one folder."""
+    names = sorted(picture_names(root / folder)) if (root / folder).is_dir() else []
+    return _divide(names, [lines.beginnings[row] for row in rows])
 
 
 def _divide(names: list[str], beginnings: list[str]) -> list[pa.Array]:

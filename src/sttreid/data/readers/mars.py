@@ -11,6 +11,8 @@
 All test tracklets answer, the queries among them: without those, 140 queries would have no match.
 """
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +23,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sttreid.data.readers.checks import Check, absent, unmatched
-from sttreid.data.readers.folders import locate, read_lines, subfolders
+from sttreid.data.readers.folders import check_text, line_blocks, locate, picture_names, subfolders
 from sttreid.data.readers.matlab import read_queries, read_table
-from sttreid.data.readers.names import Ints, differing, firsts, owners, parse, ranges
-from sttreid.data.readers.tracklets import DISTRACTOR, JUNK, PERSON, Part, Tracklets, assemble
-from sttreid.data.readers.trees import list_pictures
+from sttreid.data.readers.names import Ints, differing, firsts, groups, owners, parse
+from sttreid.data.readers.spool import BLOCK, Spool, blocks
+from sttreid.data.readers.tracklets import DISTRACTOR, FRAME, JUNK, PERSON, Tracklets, assemble
 from sttreid.errors import InputError
 
 PICTURE: Final = r"^(?P<identity>00-1|\d{4})C(?P<camera>[1-6])T(?P<track>\d{4})F(?P<frame>\d{3,18})\.jpg$"
@@ -58,11 +60,17 @@ OFFICIAL: Final = {
     "queries without a match": 0,
     "queries without a match if queries did not answer": 140,
 }
+GONE: Final = "gone"
 _KINDS: Final = {-1: JUNK, 0: DISTRACTOR}
 
 
-def read_mars(folder: Path, strict: bool = False) -> Tracklets:
+def read_mars(folder: Path, strict: bool = False, scratch: Path | None = None) -> Tracklets:
     """Read MARS; ``folder`` is ``MARS`` or the one above it.
+
+    Args:
+        folder: of the data set.
+        strict: whether a count that is off is an error.
+        scratch: the folder on whose disk the pictures' names and numbers lie meanwhile, as in :class:`Spool`.
 
     Raises:
         InputError: it is no MARS; a list or an index is missing, cannot be read or points outside of what it
@@ -70,34 +78,115 @@ def read_mars(folder: Path, strict: bool = False) -> Tracklets:
             off or a picture is missing.
     """
     root = locate(folder, "mars")
-    train, checks = _part(root, "train")
-    test, found = _part(root, "test")
-    test.rows["query"] = read_queries(root / "info" / "query_IDX.mat", "query_IDX", len(test.rows))
-    return assemble("MARS", root, [train, test], OFFICIAL, _counts, [*checks, *found], strict)
+    spool = Spool(groups(PICTURE), scratch)
+    train, checks = _part(spool, root, "train", scratch)
+    test, found = _part(spool, root, "test", scratch)
+    test["query"] = read_queries(root / "info" / "query_IDX.mat", "query_IDX", len(test))
+    return assemble("MARS", root, [train, test], spool, OFFICIAL, _counts, [*checks, *found], strict)
 
 
-def _part(root: Path, side: str) -> tuple[Part, list[Check]]:
+def _part(spool: Spool, root: Path, side: str, scratch: Path | None) -> tuple[pd.DataFrame, list[Check]]:
     """The tracklets of one side."""
     path = root / "info" / f"{side}_name.txt"
-    names = read_lines(path)
-    fields = parse(names, PICTURE, lambda line: f"{path}:{line + 1}", EXAMPLE)
-    identity, camera, track, frame = (fields[key] for key in ("identity", "camera", "track", "frame"))
+    lines = Spool((*spool.fields, GONE), scratch)
+    _read_list(lines, path, root / f"bbox_{side}")
     index = root / "info" / f"tracks_{side}_info.mat"
     spans = read_table(index, f"track_{side}_info", 4)
-    lengths = _lengths(index, spans, path, len(names))
-    picked = _sorted(spans[:, 0] - 1, lengths, frame)
-    _check_owner(index, names, picked, lengths, identity[picked], spans[:, 2], "identity")
-    _check_owner(index, names, picked, lengths, camera[picked], spans[:, 3], "camera")
-    gone = ~_present(root / f"bbox_{side}", names)
-    mixed = owners(lengths)[differing(track[picked], lengths, firsts(track[picked], lengths))]
-    shared = np.flatnonzero(np.bincount(picked, minlength=len(names)) > 1)
-    rows = _rows(spans, side).assign(length=lengths)
-    rows["missing"] = np.bincount(owners(lengths)[gone[picked]], minlength=len(lengths))
-    return Part(rows, names.take(pa.array(picked)), frame[picked]), [
-        absent(f"lines of {path.name} without a picture", names.filter(pa.array(gone)).to_pylist()),
-        absent(f"lines of {path.name} in several tracklets", [f"line {line + 1}" for line in shared]),
-        absent(f"rows of {index.name} with several tracks", [f"row {row + 1}" for row in np.unique(mixed)]),
+    rows = _rows(spans, side).assign(length=_lengths(index, spans, path, len(lines)))
+    rows["start"] = len(spool) + rows["length"].cumsum() - rows["length"]
+    rows["missing"], mixed = _collect(spool, lines, index, spans)
+    return rows, [
+        absent(f"lines of {path.name} without a picture", _lost(lines)),
+        absent(f"lines of {path.name} in several tracklets", _shared(spans)),
+        absent(f"rows of {index.name} with several tracks", [f"row {row + 1}" for row in mixed]),
     ]
+
+
+def _read_list(lines: Spool, path: Path, top: Path) -> None:
+    """Spool the lines of a list and whether each picture is gone from its identity's folder in ``top``."""
+    folders = subfolders(top)
+    for folder in folders:
+        check_text(top, folder.name)
+    known = {folder.name for folder in folders}
+    for names in line_blocks(path):
+        fields = parse(names, PICTURE, lambda line: f"{path}:{len(lines) + line + 1}", EXAMPLE)
+        lines.append(names, {**fields, GONE: ~_present(top, known, names)})
+
+
+def _present(top: Path, known: set[str], names: pa.Array) -> NDArray[np.bool_]:
+    """Whether each picture lies in its identity's folder; memory holds a part of a folder, however large."""
+    coded = names.dictionary_encode()
+    found = np.zeros(len(coded.dictionary), bool)
+    listed = _listed(top, known.intersection(pc.utf8_slice_codeunits(names, 0, 4).unique().to_pylist()))
+    while part := list(islice(listed, BLOCK)):
+        place = pc.index_in(pa.array(part), value_set=coded.dictionary)
+        found[place.drop_null()] = True
+    present: NDArray[np.bool_] = found[coded.indices]
+    return present
+
+
+def _listed(top: Path, identities: set[str]) -> Iterator[str]:
+    """The pictures in some identities' folders whose names begin as theirs; others lie in the wrong place."""
+    return (name for own in identities for name in picture_names(top / own) if name.startswith(own))
+
+
+def _collect(spool: Spool, lines: Spool, index: Path, spans: Ints) -> tuple[Ints, Ints]:
+    """Put the pictures of every row of the index into the spool, sorted by frame.
+
+    Returns:
+        How many pictures of each row are gone, [T], and the rows that hold several tracks.
+    """
+    missing, mixed = np.zeros(len(spans), np.int64), [np.empty(0, np.int64)]
+    starts, lengths = spans[:, 0] - 1, spans[:, 1] - spans[:, 0] + 1
+    for own in blocks(lengths):
+        counts = lengths[own]
+        names, fields = _sorted(lines, starts[own], counts)
+        _check_owner(index, own.start, names, counts, fields["identity"], spans[own, 2], "identity")
+        _check_owner(index, own.start, names, counts, fields["camera"], spans[own, 3], "camera")
+        track, owner = fields["track"], owners(counts)
+        mixed.append(own.start + np.unique(owner[differing(track, counts, firsts(track, counts))]))
+        missing[own] = np.bincount(owner[fields[GONE] > 0], minlength=len(counts))
+        spool.append(names, fields)
+    return missing, np.concatenate(mixed)
+
+
+def _check_owner(
+    path: Path, row: int, names: pa.Array, lengths: Ints, found: Ints, expected: Ints, what: str
+) -> None:
+    """Raises InputError unless all pictures of some rows, from ``row`` on, have the number of their row."""
+    wrong = differing(found, lengths, expected)
+    if len(wrong):
+        own = int(owners(lengths)[wrong[0]])
+        raise InputError(
+            f"{path}: row {row + own + 1}: every picture must be of {what} {expected[own]},"
+            f" got {names[int(wrong[0])].as_py()}"
+        )
+
+
+def _sorted(lines: Spool, starts: Ints, lengths: Ints) -> tuple[pa.Array, dict[str, Ints]]:
+    """Names and numbers of some tracklets, tracklet after tracklet, each by ascending frame."""
+    fields = {field: lines.numbers(field, starts, lengths) for field in lines.fields}
+    order = np.lexsort((fields[FRAME], owners(lengths)))
+    names = lines.names(starts, lengths).take(pa.array(order))
+    return names, {field: numbers[order] for field, numbers in fields.items()}
+
+
+def _lost(lines: Spool) -> Iterator[str]:
+    """The lines whose pictures are gone."""
+    for start in range(0, len(lines), BLOCK):
+        block = np.array([start]), np.array([min(BLOCK, len(lines) - start)])
+        gone = lines.numbers(GONE, *block) > 0
+        if gone.any():
+            yield from lines.names(*block).filter(pa.array(gone)).to_pylist()
+
+
+def _shared(spans: Ints) -> Iterator[str]:
+    """The lines that lie in several tracklets, from the ends of the tracklets alone."""
+    edges = np.concatenate([spans[:, 0], spans[:, 1] + 1])
+    order = np.argsort(edges, kind="stable")
+    held = np.cumsum(np.repeat([1, -1], len(spans))[order])  # by how many tracklets, behind each edge
+    for place in np.flatnonzero(held > 1).tolist():
+        yield from (f"line {line}" for line in range(*edges[order[place : place + 2]].tolist()))
 
 
 def _rows(spans: Ints, side: str) -> pd.DataFrame:
@@ -119,35 +208,6 @@ def _lengths(path: Path, spans: Ints, lines: Path, count: int) -> Ints:
             f" got {start[row]} to {end[row]}"
         )
     found: Ints = end - start + 1
-    return found
-
-
-def _sorted(starts: Ints, lengths: Ints, frames: Ints) -> Ints:
-    """The lines of all tracklets, tracklet after tracklet, each by ascending frame."""
-    picked = ranges(starts, lengths)
-    return picked[np.lexsort((frames[picked], owners(lengths)))]
-
-
-def _check_owner(
-    path: Path, names: pa.Array, picked: Ints, lengths: Ints, found: Ints, expected: Ints, what: str
-) -> None:
-    wrong = differing(found, lengths, expected)
-    if len(wrong):
-        row = int(owners(lengths)[wrong[0]])
-        raise InputError(
-            f"{path}: row {row + 1}: every picture must be of {what} {expected[row]},"
-            f" got {names[int(picked[wrong[0]])].as_py()}"
-        )
-
-
-def _present(folder: Path, names: pa.Array) -> NDArray[np.bool_]:
-    """Whether each picture lies in its identity's folder."""
-    listing = list_pictures(folder, subfolders(folder))
-    parent = pa.array([Path(name).name for name in listing.folders]).take(pa.array(owners(listing.lengths)))
-    right = pc.equal(pc.utf8_slice_codeunits(listing.files, 0, 4), parent)
-    found: NDArray[np.bool_] = pc.is_in(names, value_set=listing.files.filter(right)).to_numpy(
-        zero_copy_only=False
-    )
     return found
 
 

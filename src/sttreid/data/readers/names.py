@@ -15,6 +15,11 @@ Ints = NDArray[np.int64]
 _BLOCK: Final = 1 << 16  # names that are taken apart at once
 
 
+def groups(pattern: str) -> list[str]:
+    """The named groups of a regular expression."""
+    return re.findall(r"\?P<(\w+)>", pattern)
+
+
 def parse(names: pa.Array, pattern: str, where: Callable[[int], object], example: str) -> dict[str, Ints]:
     """The numbers in every name; beside them memory holds the texts of one block of names.
 
@@ -31,7 +36,7 @@ def parse(names: pa.Array, pattern: str, where: Callable[[int], object], example
     Raises:
         InputError: a name does not fit the pattern; the sentence names its line or folder.
     """
-    fields = {group: np.empty(len(names), np.int64) for group in re.findall(r"\?P<(\w+)>", pattern)}
+    fields = {group: np.empty(len(names), np.int64) for group in groups(pattern)}
     for start in range(0, len(names), _BLOCK):
         found = pc.extract_regex(names.slice(start, _BLOCK), pattern)
         if found.null_count:

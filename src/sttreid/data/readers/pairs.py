@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from sttreid.data.readers.checks import Check, absent
-from sttreid.data.readers.tracklets import PERSON, Part, Split
+from sttreid.data.readers.spool import Spool
+from sttreid.data.readers.tracklets import FRAME, PERSON, Split
 from sttreid.data.readers.trees import Tree, read_tree
 from sttreid.errors import InputError
 
@@ -23,11 +24,18 @@ def check_index(path: Path, split: int, splits: int) -> None:
 
 
 def read_pairs(
-    root: Path, cameras: Sequence[Path], train: Sequence[str], test: Sequence[str], pattern: str, example: str
-) -> tuple[list[Part], tuple[Check, ...]]:
+    spool: Spool,
+    root: Path,
+    cameras: Sequence[Path],
+    train: Sequence[str],
+    test: Sequence[str],
+    pattern: str,
+    example: str,
+) -> tuple[list[pd.DataFrame], tuple[Check, ...]]:
     """The tracklets of both halves: those of the first camera, then those of the second.
 
     Args:
+        spool: where their pictures go; it has the groups of the pattern.
         root: of the data set.
         cameras: the folders of camera 1 and camera 2.
         train: folder names of the training persons; their digits are the identity.
@@ -40,37 +48,38 @@ def read_pairs(
             or two of a tracklet are the same frame.
     """
     trees = {
-        (half, number): _tree(root, camera, persons, pattern, example)
+        (half, number): _tree(spool, root, camera, persons, pattern, example)
         for half, persons in (("train", train), ("test", test))
         for number, camera in enumerate(cameras, 1)
     }
     empty = absent(
         "folders of tracklets without a picture", [f for tree in trees.values() for f in tree.empty]
     )
-    return [_part(tree, half, number) for (half, number), tree in trees.items()], (empty,)
+    return [_rows(tree, half, number) for (half, number), tree in trees.items()], (empty,)
 
 
-def _tree(root: Path, camera: Path, persons: Sequence[str], pattern: str, example: str) -> Tree:
+def _tree(spool: Spool, root: Path, camera: Path, persons: Sequence[str], pattern: str, example: str) -> Tree:
     ordered = sorted(persons)
     for person in ordered:
         if not (camera / person).is_dir():
             raise InputError(f"{camera / person}: the split names this person, but the folder is missing")
-    return read_tree(root, [camera / person for person in ordered], pattern, example, "frame")
+    return read_tree(spool, root, [camera / person for person in ordered], pattern, example, FRAME)
 
 
-def _part(tree: Tree, half: str, camera: int) -> Part:
+def _rows(tree: Tree, half: str, camera: int) -> pd.DataFrame:
     digits = [re.sub(r"\D", "", Path(folder).name) for folder in tree.folders]
     identity = np.array(digits, np.str_).astype(np.int64)
     for field, expected in (("identity", identity), ("camera", np.full(len(identity), camera))):
-        if field in tree.fields:
+        if field in tree.spool.fields:
             tree.must(field, expected)
-    tree.must_differ("frame")
+    tree.must_differ(FRAME)
     split: Split = "train" if half == "train" else "test"
-    rows = pd.DataFrame({"identity": identity, "camera": camera, "length": tree.lengths, "split": split})
+    rows = pd.DataFrame({"identity": identity, "camera": camera, "split": split})
+    rows["start"], rows["length"] = tree.starts, tree.lengths
     rows["kind"], rows["folder"], rows["missing"] = PERSON, tree.folders, 0
     rows["query"] = split == "test" and camera == 1
     rows["gallery"] = split == "test" and camera == 2
-    return Part(rows, tree.files, tree.fields["frame"])
+    return rows
 
 
 def split_counts(table: pd.DataFrame) -> dict[str, int]:

@@ -16,7 +16,9 @@ from typing import Any, Final
 
 from sttreid.data.readers.checks import Check
 from sttreid.data.readers.folders import first_of, locate, subfolders
+from sttreid.data.readers.names import groups
 from sttreid.data.readers.pairs import check_index, read_pairs, split_counts
+from sttreid.data.readers.spool import Spool
 from sttreid.data.readers.tracklets import Tracklets, assemble
 from sttreid.errors import InputError
 from sttreid.files import read_json
@@ -35,13 +37,16 @@ OFFICIAL: Final = {
 _PERSON: Final = re.compile(r"person_[0-9]{1,9}")
 
 
-def read_prid2011(folder: Path, split: int = 1, strict: bool = False) -> Tracklets:
+def read_prid2011(
+    folder: Path, split: int = 1, strict: bool = False, scratch: Path | None = None
+) -> Tracklets:
     """Read PRID2011; ``folder`` holds ``prid_2011`` or ``multi_shot``, or is the one above it.
 
     Args:
         folder: of the data set.
         split: one of the splits, 1 to 10.
         strict: whether a count that is off is an error.
+        scratch: the folder on whose disk the pictures' names and numbers lie meanwhile, as in :class:`Spool`.
 
     Raises:
         InputError: it is no PRID2011; the splits are missing, cannot be read or name a person twice or one
@@ -55,7 +60,8 @@ def read_prid2011(folder: Path, split: int = 1, strict: bool = False) -> Trackle
     check_index(path, split, len(splits))
     cameras = [sequences / "cam_a", sequences / "cam_b"]
     chosen = splits[split - 1]
-    parts, found = read_pairs(root, cameras, chosen["train"], chosen["test"], PICTURE, EXAMPLE)
+    spool = Spool(groups(PICTURE), scratch)
+    parts, found = read_pairs(spool, root, cameras, chosen["train"], chosen["test"], PICTURE, EXAMPLE)
     persons = {person for halves in splits for half in halves.values() for person in half}
     seen = [len(subfolders(camera)) for camera in cameras]
     checks = (
@@ -65,7 +71,7 @@ def read_prid2011(folder: Path, split: int = 1, strict: bool = False) -> Trackle
         Check("persons in all splits", 178, len(persons)),
     )
     return assemble(
-        f"PRID2011, split {split}", root, parts, OFFICIAL, split_counts, (*found, *checks), strict
+        f"PRID2011, split {split}", root, parts, spool, OFFICIAL, split_counts, (*found, *checks), strict
     )
 
 

@@ -1,7 +1,7 @@
 """What every reader returns: one typed table of tracklets, and the names of their pictures.
 
-A real data set has millions of pictures, so a picture is no Python object: the names lie end to end in one
-Arrow array, without their folder, which a tracklet's pictures share.
+A real data set has millions of pictures, so what is known of each lies in a spool on the disk: its name,
+without the folder, which a tracklet's pictures share, and its number. The table is what memory holds.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,15 +11,17 @@ from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from sttreid.data.readers.checks import Check, compare, enforce
+from sttreid.data.readers.names import Ints
+from sttreid.data.readers.spool import Spool
 from sttreid.errors import InputError
 
 Split = Literal["train", "validation", "test"]
 PERSON, DISTRACTOR, JUNK = "person", "distractor", "junk"
 NO_LABEL: Final = -1
+FRAME: Final = "frame"
 COLUMNS: Final = {
     "identity": "int32",
     "label": "int32",
@@ -56,10 +58,10 @@ class Tracklets:
               gallery;
             - row: from 1, in the list or the folder that it comes from, as official index files count;
             - folder: of its pictures, relative to ``root``, with forward slashes;
-            - start, length: its pictures in ``files`` and ``frames``; the length is 0 if none is left;
+            - start, length: its pictures in the spool; the length is 0 if none is left;
             - missing: pictures that the lists promise and that are not there.
-        files: names of the pictures, string [F], those of a tracklet by ascending frame.
-        frames: their numbers in the video, int64 [F].
+        spool: names of the pictures and their numbers in the video, ``frame``, those of a tracklet by
+            ascending frame.
         checks: the official counts next to those of this copy.
         remarks: sentences about what is worth knowing and breaks no rule.
     """
@@ -67,10 +69,13 @@ class Tracklets:
     name: str
     root: Path
     table: pd.DataFrame
-    files: pa.Array
-    frames: NDArray[np.int64]
+    spool: Spool
     checks: tuple[Check, ...]
     remarks: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """F."""
+        return int(self.table["length"].sum())
 
     @property
     def classes(self) -> int:
@@ -87,25 +92,17 @@ class Tracklets:
 
         Names that the lists promise are among them, whether or not the file is there.
         """
-        row = self.table.iloc[tracklet]
-        names = self.files.slice(int(row["start"]), int(row["length"])).to_pylist()
-        return [PurePosixPath(row["folder"]) / name for name in names]
+        names = self.spool.names(*self._places(tracklet)).to_pylist()
+        folder = PurePosixPath(self.table["folder"].iloc[tracklet])
+        return [folder / name for name in names]
 
+    def frames(self, tracklet: int) -> Ints:
+        """The numbers of one tracklet's pictures in the video, int64 [its length]."""
+        return self.spool.numbers(FRAME, *self._places(tracklet))
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Tracklets of one list or folder, in its order; a table is put together from several.
-
-    Attributes:
-        rows: the columns identity, camera, split, kind, query, gallery, folder, length, missing; columns
-            besides these are dropped.
-        files: as in :class:`Tracklets`.
-        frames: as in :class:`Tracklets`.
-    """
-
-    rows: pd.DataFrame
-    files: pa.Array
-    frames: NDArray[np.int64]
+    def _places(self, tracklet: int) -> tuple[Ints, Ints]:
+        start, length = (self.table[name].to_numpy(np.int64) for name in ("start", "length"))
+        return start[tracklet : tracklet + 1], length[tracklet : tracklet + 1]
 
 
 Count = Callable[[pd.DataFrame], Mapping[str, int]]
@@ -114,7 +111,8 @@ Count = Callable[[pd.DataFrame], Mapping[str, int]]
 def assemble(
     name: str,
     root: Path,
-    parts: Sequence[Part],
+    parts: Sequence[pd.DataFrame],
+    spool: Spool,
     official: Mapping[str, int],
     count: Count,
     found: Sequence[Check] = (),
@@ -125,7 +123,9 @@ def assemble(
     Args:
         name: as it is printed.
         root: the folder that the tracklets' folders are relative to.
-        parts: in the order of the table.
+        parts: tracklets of one list or folder each, in the order of the table: the columns identity, camera,
+            split, kind, query, gallery, folder, start, length, missing; columns besides these are dropped.
+        spool: their pictures.
         official: what a complete copy holds.
         count: takes the same counts from the table.
         found: further checks.
@@ -134,19 +134,16 @@ def assemble(
     Raises:
         InputError: there is no tracklet; ``strict``, and a check failed.
     """
-    rows = [part.rows.assign(row=np.arange(1, len(part.rows) + 1)) for part in parts]
+    rows = [part.assign(row=np.arange(1, len(part) + 1)) for part in parts]
     table = pd.concat(rows, ignore_index=True)
     if table.empty:
         raise InputError(f"{root}: {name} must hold at least one tracklet, got none")
-    table["start"] = np.cumsum(table["length"].to_numpy()) - table["length"].to_numpy()
     table["label"] = labels(table)
     table = table[list(COLUMNS)].astype(COLUMNS)
     checks = (*compare(official, count(table)), *found)
     if strict:
         enforce(root, checks)
-    files = pa.concat_arrays([part.files for part in parts])
-    frames = np.concatenate([part.frames for part in parts])
-    return Tracklets(name, root, table, files, frames, checks)
+    return Tracklets(name, root, table, spool, checks)
 
 
 def labels(table: pd.DataFrame) -> NDArray[np.int64]:

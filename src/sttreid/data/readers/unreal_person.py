@@ -19,8 +19,9 @@ import pyarrow as pa
 
 from sttreid.data.readers.checks import absent
 from sttreid.data.readers.folders import locate, some, subfolders
-from sttreid.data.readers.names import Ints, owners, parse
-from sttreid.data.readers.tracklets import PERSON, Part, Tracklets, assemble
+from sttreid.data.readers.names import Ints, groups, parse
+from sttreid.data.readers.spool import Spool
+from sttreid.data.readers.tracklets import FRAME, PERSON, Tracklets, assemble
 from sttreid.data.readers.trees import list_pictures, read_tree
 from sttreid.errors import InputError
 
@@ -42,7 +43,9 @@ OFFICIAL: Final = {
 _RELEASE: Final = re.compile(r"unreal_v([0-9]{1,3})\.([0-9]{1,3})")
 
 
-def read_unreal_person(folder: Path, gap: int = 10, strict: bool = False) -> Tracklets:
+def read_unreal_person(
+    folder: Path, gap: int = 10, strict: bool = False, scratch: Path | None = None
+) -> Tracklets:
     """Read UnrealPerson; ``folder`` holds the folders ``unreal_v...`` or is one of them, or holds tracklets.
 
     Args:
@@ -50,6 +53,7 @@ def read_unreal_person(folder: Path, gap: int = 10, strict: bool = False) -> Tra
         gap: from one picture of a tracklet to its next, in frames, at most; the tracklets of the video layout
             are left as they are.
         strict: whether a count that is off is an error.
+        scratch: the folder on whose disk the pictures' names and numbers lie meanwhile, as in :class:`Spool`.
 
     Raises:
         InputError: it is no UnrealPerson; the gap is below 1; a picture is misnamed; a tracklet of the video
@@ -62,15 +66,16 @@ def read_unreal_person(folder: Path, gap: int = 10, strict: bool = False) -> Tra
     root = real.parent if alone else locate(folder, "unreal_person")
     releases = [real] if alone else [path for path in subfolders(root) if _RELEASE.fullmatch(path.name)]
     pictures = [path / "images" for path in releases if (path / "images").is_dir()]
+    spool = Spool(groups(PICTURE), scratch)
     if pictures:
-        part = _cut(root, pictures, gap)
+        rows = _cut(spool, root, pictures, gap)
         empty = [path.name for path in releases if path / "images" not in pictures]
     else:
-        part, empty = _video(root, _crops(root, releases or [root]))
+        rows, empty = _video(spool, root, _crops(root, releases or [root]))
     official = OFFICIAL if pictures else {}
     kind = "releases without images/" if pictures else "folders of tracklets without a picture"
     checks = [absent(kind, empty)]
-    return assemble("UnrealPerson", root, [part], official, _counts, checks, strict)
+    return assemble("UnrealPerson", root, [rows], spool, official, _counts, checks, strict)
 
 
 def _crops(root: Path, tops: list[Path]) -> list[Path]:
@@ -91,36 +96,42 @@ def _release(path: Path) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _cut(root: Path, folders: list[Path], gap: int) -> Part:
-    """Tracklets of the released images, cut where the frames leave a gap."""
-    listing = list_pictures(root, folders)
-    owner = owners(listing.lengths)
-    fields = parse(listing.files, PICTURE, lambda place: folders[owner[place]], EXAMPLE)
-    release = np.array([_release(folder.parent) for folder in folders], np.int64)[owner]
-    identity = release[:, 1] * VERSIONS + fields["person"]
-    camera, frame = release[:, 0] * SCENES + fields["camera"], fields["frame"]
-    order = np.lexsort((frame, camera, identity))
-    identity, camera, frame = identity[order], camera[order], frame[order]
-    new = (np.diff(identity, prepend=-1) != 0) | (np.diff(camera, prepend=-1) != 0)
+def _cut(spool: Spool, root: Path, folders: list[Path], gap: int) -> pd.DataFrame:
+    """Tracklets of the released images, by identity, camera and frame; memory holds one folder's images."""
+    listed = zip(folders, list_pictures(root, folders), strict=True)
+    parts = [_cut_folder(spool, folder, relative, names, gap) for folder, (relative, names) in listed]
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.iloc[np.lexsort((rows["first"], rows["camera"], rows["identity"]))]
+
+
+def _cut_folder(spool: Spool, folder: Path, relative: str, names: pa.Array, gap: int) -> pd.DataFrame:
+    """Tracklets of one folder, cut where the frames leave a gap."""
+    fields = parse(names, PICTURE, lambda _: folder, EXAMPLE)
+    order = np.lexsort((fields[FRAME], fields["camera"], fields["person"]))
+    person, camera, frame = (fields[name][order] for name in spool.fields)
+    new = (np.diff(person, prepend=-1) != 0) | (np.diff(camera, prepend=-1) != 0)
     start = np.flatnonzero(new | (np.diff(frame, prepend=0) > gap))
-    rows = _rows(identity[start], camera[start], np.diff(start, append=len(frame)))
-    rows["folder"] = [listing.folders[place] for place in owner[order][start].tolist()]
-    return Part(rows, listing.files.take(pa.array(order)), frame)
+    rows = _rows(_release(folder.parent), person[start], camera[start])
+    rows["start"], rows["length"] = len(spool) + start, np.diff(start, append=len(frame))
+    rows["folder"], rows["first"] = relative, frame[start]
+    spool.append(names.take(pa.array(order)), dict(zip(spool.fields, (person, camera, frame), strict=True)))
+    return rows
 
 
-def _video(root: Path, folders: list[Path]) -> tuple[Part, list[str]]:
+def _video(spool: Spool, root: Path, folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
     """Tracklets as the toolkit writes them, a folder each."""
-    tree = read_tree(root, folders, CROP, CROP_EXAMPLE, "frame")
+    tree = read_tree(spool, root, folders, CROP, CROP_EXAMPLE, FRAME)
     release = np.array([_release((root / name).parent) for name in tree.folders], np.int64).reshape(-1, 2)
-    identity = release[:, 1] * VERSIONS + tree.one("person")
-    rows = _rows(identity, release[:, 0] * SCENES + tree.one("camera"), tree.lengths)
-    rows["folder"] = tree.folders
-    return Part(rows, tree.files, tree.fields["frame"]), tree.empty
+    rows = _rows((release[:, 0], release[:, 1]), tree.one("person"), tree.one("camera"))
+    rows["start"], rows["length"], rows["folder"] = tree.starts, tree.lengths, tree.folders
+    return rows, tree.empty
 
 
-def _rows(identity: Ints, camera: Ints, lengths: Ints) -> pd.DataFrame:
-    rows = pd.DataFrame({"identity": identity, "camera": camera, "length": lengths, "split": "train"})
-    rows["kind"], rows["query"], rows["gallery"], rows["missing"] = PERSON, False, False, 0
+def _rows(release: tuple[int | Ints, int | Ints], person: Ints, camera: Ints) -> pd.DataFrame:
+    scene, version = release
+    identity, camera = version * VERSIONS + person, scene * SCENES + camera
+    rows = pd.DataFrame({"identity": identity, "camera": camera, "split": "train", "kind": PERSON})
+    rows["query"], rows["gallery"], rows["missing"] = False, False, 0
     return rows
 
 
