@@ -179,7 +179,9 @@ def arranged(rows: list[list[int]]) -> Arrangement:
 
 
 @given(
-    st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted), min_size=1, max_size=6),
+    st.lists(
+        st.lists(st.integers(1, 99), min_size=1, max_size=5, unique=True).map(sorted), min_size=1, max_size=6
+    ),
     st.data(),
 )
 def test_a_range_of_the_pictures_is_that_part_of_all(rows: list[list[int]], data: st.DataObject) -> None:

@@ -215,12 +215,13 @@ def _finish(partial: Path, made: Arrangement, shards: list[_Shard], decode: Deco
     if not left.any():
         raise InputError(f"{partial}: a tracklet store must hold at least one picture, got none")
     renumbered = (np.cumsum(left) - 1).astype(np.int32)  # without those that have no picture left
-    with pq.ParquetWriter(partial / INDEX, _SCHEMA) as rows, pq.ParquetWriter(partial / NAMES, _NAME) as texts:
+    index, names = pq.ParquetWriter(partial / INDEX, _SCHEMA), pq.ParquetWriter(partial / NAMES, _NAME)
+    with index, names:
         first = 0
         for number, shard in enumerate(shards):
             places = _places(partial, number)
-            _write(rows, _index(made, first, places, renumbered))
-            _write(texts, _names(made, first, places))
+            _write(index, _index(made, first, places, renumbered))
+            _write(names, _names(made, first, places))
             first += shard.count
     write_json(partial / PACKED, {"format": PACKED_FORMAT, "height": decode.height, "width": decode.width})
 
@@ -260,7 +261,10 @@ def _index(made: Arrangement, first: int, places: pd.DataFrame, renumbered: NDAr
 
 def _names(made: Arrangement, first: int, places: pd.DataFrame) -> pa.Table:
     """Their names."""
-    texts = [made.names(first + own.index[0], first + own.index[-1] + 1).filter(pa.array(own["whole"])) for own in _pieces(places)]
+    texts = [
+        made.names(first + own.index[0], first + own.index[-1] + 1).filter(pa.array(own["whole"]))
+        for own in _pieces(places)
+    ]
     return pa.table([pa.concat_arrays(texts)], _NAME)
 
 

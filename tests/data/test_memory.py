@@ -1,0 +1,68 @@
+"""How much memory reading and packing a published set takes does not depend on the number of its pictures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench import trees
+
+# Prints what Python, NumPy and Arrow hold at most for each set, the smallest first: Arrow's most only rises.
+# The blocks are small, so that the sets may be.
+WORK = """
+import sys, tracemalloc
+from pathlib import Path
+import pyarrow as pa
+from sttreid.data import index, inspection, packing
+from sttreid.data.arrangement import arrange_published
+from sttreid.data.published import READERS
+from sttreid.data.readers import folders, mars, spool
+from sttreid.params import load
+
+spool.BLOCK = mars.BLOCK = packing._ROWS = packing._BLOCK = inspection._ROWS = index._PIECE = 256
+folders._TEXT = 4096
+
+def run(root, decode):
+    taken = index.take(root)
+    found = READERS[sys.argv[1]](root, scratch=root)
+    made = arrange_published(found, decode.validation, "raise")
+    packing.pack(made, found.root, taken, decode, root / ".store", limit=3_000_000)
+    return len(made)
+
+decode = load().decode
+tracemalloc.start()
+for root in map(Path, sys.argv[2:]):
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    pictures = run(root, decode)
+    print(pictures, tracemalloc.get_traced_memory()[1] - before + pa.default_memory_pool().max_memory())
+"""
+
+
+def plan(length: int) -> pd.DataFrame:
+    """20 tracklets of 10 identities."""
+    made = pd.DataFrame({"identity": np.repeat(np.arange(1, 11), 2), "camera": [1, 2] * 10, "length": length})
+    return made.assign(query=made["camera"] == 1)
+
+
+def write(reader: str, folder: Path, length: int) -> None:
+    if reader == "mars":
+        trees.write_mars(folder, {"train": plan(length), "test": plan(length)})
+    else:
+        trees.write_ls_vid(folder, {side: plan(length) for side in ("train", "val", "test")})
+
+
+@pytest.mark.parametrize("reader", ["mars", "ls_vid"])
+def test_memory_does_not_grow_with_the_pictures(tmp_path: Path, reader: str) -> None:
+    for name, length in (("few", 40), ("many", 600)):
+        write(reader, tmp_path / name, length)
+    folders = [str(tmp_path / name) for name in ("few", "few", "many")]  # the first time also loads modules
+    done = subprocess.run(
+        [sys.executable, "-c", WORK, reader, *folders], capture_output=True, text=True, check=True
+    )
+    (few, less), (many, more) = (map(int, line.split()) for line in done.stdout.splitlines()[1:])
+    assert many == 15 * few
+    assert more - less < 20 * (many - few)  # bytes; a name alone takes as many
