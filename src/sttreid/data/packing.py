@@ -55,7 +55,7 @@ def pack(
 ) -> Skipped:
     """Pack a set into a new store.
 
-    Memory holds one picture at a time, and at the end the rows of one shard, however large the set.
+    Memory holds one picture at a time, and at the end the rows of one shard, however many there are.
 
     Args:
         made: its pictures in order.
