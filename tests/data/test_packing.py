@@ -10,12 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from sttreid.data import packing
+from sttreid.data import index, inspection, packing
 from sttreid.data.arrangement import Arrangement, arrange_published
 from sttreid.data.crops import crop
 from sttreid.data.index import take
 from sttreid.data.packing import pack
 from sttreid.data.published import READERS
+from sttreid.data.readers import folders, spool
+from sttreid.data.readers import mars as reader
 from sttreid.data.store import Skipped, Store, open_store
 from sttreid.datasets import Decode, Validation
 from sttreid.errors import InputError
@@ -316,9 +318,21 @@ def test_a_damaged_store_is_told(mars: Path, tmp_path: Path) -> None:
         open_store(tmp_path / "good")
 
 
-def test_a_long_list_of_names_is_read_in_blocks(
-    mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rows", [1, 7])
+def test_blocks_do_not_change_the_bytes(
+    mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
-    expected = run(mars, tmp_path / "one").index
-    monkeypatch.setattr(packing, "_BLOCK", 7)
-    assert run(mars, tmp_path / "two").index.equals(expected)
+    damage(mars)
+    run(mars, tmp_path / "one", SKIP)
+    for module, name in (
+        (packing, "_BLOCK"),
+        (packing, "_ROWS"),
+        (inspection, "_ROWS"),
+        (index, "_PIECE"),
+        (spool, "BLOCK"),
+        (reader, "BLOCK"),
+        (folders, "_TEXT"),
+    ):
+        monkeypatch.setattr(module, name, rows)
+    run(mars, tmp_path / "two", SKIP)
+    assert files(tmp_path / "one") == files(tmp_path / "two")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sttreid.data.readers import folders
 from sttreid.data.readers.folders import (
     LANDMARKS,
     inside,
@@ -74,7 +75,11 @@ def test_a_path_from_a_list_never_leaves_the_root(text: str) -> None:
     assert not found.is_absolute()
 
 
-def test_lists_have_either_line_end_and_may_start_with_a_mark(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [1, 4, 1000])
+def test_lists_have_either_line_end_and_may_start_with_a_mark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: int
+) -> None:
+    monkeypatch.setattr(folders, "_TEXT", text)
     path = tmp_path / "list.txt"
     for content in (b"a b\r\nc\r\n\r\n", b"\xef\xbb\xbfa b\nc", b"a b \nc\n"):
         path.write_bytes(content)
