@@ -36,6 +36,11 @@ def tracklets(dataset: str) -> Path:
     return home() / ARTIFACTS / "tracklets" / dataset
 
 
+def views(dataset: str) -> Path:
+    """From which side the tracklets of a rendered set are seen (:mod:`sttreid.data.views`)."""
+    return home() / ARTIFACTS / "views" / f"{dataset}.parquet"
+
+
 def skipped(dataset: str) -> Path:
     """What ``decode`` left out of a tracklet store, with the reasons."""
     return METRICS / "skipped" / f"{dataset}.json"

@@ -28,7 +28,7 @@ def asked(target, rate, seed):
         "turn": values.uniform(0, 180, count) if target == "here" else np.nan,
         "target": target,
     }
-    hit = np.random.default_rng([seed, int(100 * rate)]).random(count) < rate
+    hit = np.random.default_rng([seed, int(100 * rate), TARGETS.index(target)]).random(count) < rate
     ap = np.where(hit, 1.0, 0.25)
     ap[:4] = np.nan  # without a match
     return pd.DataFrame(

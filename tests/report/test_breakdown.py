@@ -38,7 +38,7 @@ def queries(results, asked):
 def test_every_third_holds_its_own_queries(queries):
     header, *lines = rows(breakdown_table(queries, TARGETS))
     assert header == ["queries", *(f"{target}, R-1 (queries; people)" for target in TARGETS)]
-    assert [line[0].split(":")[0] for line in lines] == ["visible, share of the box"] * 3 + ["frames"] * 3
+    assert [line[0].split(":")[0] for line in lines] == ["visible, share of the person"] * 3 + ["frames"] * 3
     counted = queries[(queries["source"] == queries["target"]) & (queries["first_hit"] > 0)]
     for column, part in (("visibility", lines[:3]), ("length", lines[3:])):
         once = counted[counted["seed"] == 0]

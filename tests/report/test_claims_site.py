@@ -32,9 +32,9 @@ def test_every_chart_is_one_picture_with_words_and_says_where_it_comes_from(told
         "Training loss, means over seeds",
         "Rank-1 in training, means over seeds",
         "Attention entropy in training, means over seeds",
-        "By how much of the person is seen (share of the box)",
+        "By how much of the person is seen",
         "By the query's length (frames)",
-        "By how far the person has turned (degrees)",
+        "By the least turn to a right answer (degrees)",
     ]
     assert len(charts) == len(titles)
     assert all(len(one["aria-label"]) > 40 for one in charts)
@@ -75,5 +75,5 @@ def test_without_queries_of_a_kind_there_is_no_chart_of_them(told):
     found = study(bare, "here", TARGETS, 0.9)
     judged = findings(found, CLAIMS)
     html = site(page(found, judged, CLAIMS, PROTOCOL), found, judged, CLAIMS, PROTOCOL)
-    assert "turned" not in html
+    assert "least turn" not in html
     assert "Attention entropy" not in html

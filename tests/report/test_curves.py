@@ -7,12 +7,14 @@ import pytest
 
 from sttreid.contrasts import Contrast
 from sttreid.errors import InputError
+from sttreid.params import load
 from sttreid.report.arms import study
 from sttreid.report.curves import SLOPE, Curve, content, counted, differences, levels, measured, slopes
 from sttreid.report.curves_page import Told, page, site
 from sttreid.report.effects import by_seed, paired
 from tests.report.studies import PROTOCOL, TARGETS, history, runs
 from tests.report.test_site import Page
+from tests.tiny import ROOT
 
 IDENTITIES = (15, 30, 60)
 RATES = {"new": (0.3, 0.5, 0.6), "old": (0.2, 0.3, 0.6)}
@@ -112,17 +114,72 @@ def test_the_content_is_rounded_and_names_slopes(found):
     assert set(cell[SLOPE]) == {"value", "low", "high", "p"}
 
 
+def ablation(trials, **variants):
+    return replace(load(ROOT / "params.yaml").ablation, trials=trials, variants=variants or {"full": {}})
+
+
 def test_trials_say_whose_identities_are_counted():
-    trials = {"few": {"pretrain": {"identities": 12}}, "all": {"pretrain": {"identities": 0}, "loss": {}}}
-    assert counted(trials) == ("pretrain", {"few": 12, "all": 0})
-    with pytest.raises(InputError, match=r"trials\.all: .* got finetune$"):
-        counted({**trials, "all": {"finetune": {"identities": 3}}})
-    with pytest.raises(InputError, match=r"trials\.all: .* got none$"):
-        counted({**trials, "all": {"finetune": {"rate": 3}}})
-    with pytest.raises(InputError, match=r"trials\.all: .* got pretrain and finetune$"):
-        counted({**trials, "all": {"finetune": {"identities": 3}, "pretrain": {"identities": 3}}})
+    few = {"pretrain": {"identities": 12}}
+    trials = {"few": few, "all": {"pretrain": {"identities": 0}}}
+    assert counted(ablation(trials)) == "pretrain"
+    assert counted(
+        ablation({"few": {"finetune": {"identities": 3}}, "all": {"finetune": {"identities": 0}}})
+    ) == ("finetune")
+    for wrong in (
+        {"finetune": {"identities": 3}},
+        {"pretrain": {"rate": 3}},
+        {"pretrain": {"identities": 3, "steps": 500}},
+        {"pretrain": {"identities": 3}, "loss": {"entropy": 0}},
+        {},
+    ):
+        with pytest.raises(InputError, match=r"trials\.all: a trial must name the identities"):
+            counted(ablation({**trials, "all": wrong}))
+    with pytest.raises(InputError, match=r"trials\.all: must name other identities than few, got 12"):
+        counted(ablation({**trials, "all": few}))
     with pytest.raises(InputError, match="at least 2 points, got 1"):
-        counted({"few": trials["few"]})
+        counted(ablation({"few": few}))
+    with pytest.raises(InputError, match=r"variants\.cnn: must be pre-trained, got 0 steps"):
+        counted(ablation(trials, cnn={"pretrain": {"steps": 0}}))
+
+
+@pytest.mark.parametrize("study_", ["curves", "scaling"])
+def test_the_studies_trials_are_points(study_, monkeypatch):
+    monkeypatch.chdir(ROOT / "experiments" / study_)
+    monkeypatch.setenv("STTREID_HOME", "../..")
+    assert counted(load().ablation) == {"curves": "finetune", "scaling": "pretrain"}[study_]
+
+
+def test_where_nothing_varies_no_interval_is_claimed(found):
+    alone = study(
+        [run for runs in found.arms.values() for run in runs if run.seed == 0], "here", TARGETS, 0.9
+    )
+    table = levels(alone, CURVES).set_index(["arm", "identities", "setting"])
+    assert table.loc[("new", 30, "validation")][["low", "high"]].isna().all()
+    assert table.loc[("new", 30, "in_domain")].notna().all()
+    assert "low" not in content(alone, CURVES)["curves"]["new"]["training"]["30"]
+    text = page(Told(alone, CURVES, CONTRASTS, "finetune", PROTOCOL))
+    assert "| new | 30 | 100.0 | 25.0 |" in text
+
+
+def test_a_point_that_has_not_fitted_is_marked(found):
+    arms = [
+        replace(run, train_rank1=0.5) if (run.arm, run.seed) == ("old-15", 2) else run
+        for runs in found.arms.values()
+        for run in runs
+    ]
+    text = page(Told(study(arms, "here", TARGETS, 0.9), CURVES, {}, "finetune", PROTOCOL))
+    marked = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("|") and "*" in line]
+    assert marked == [[" old ", " 15* "]]
+
+
+def test_no_interval_of_a_rate_leaves_its_range(found):
+    arms = [
+        replace(run, train_rank1=0.1 + 0.4 * run.seed if run.history is not None else None)
+        for runs in found.arms.values()
+        for run in runs
+    ]
+    table = levels(study(arms, "here", TARGETS, 0.0), CURVES).set_index(["arm", "identities", "setting"])
+    assert table.loc[("new", 30, "training")][["low", "high"]].tolist() == [0.0, 1.0]
 
 
 def test_the_page_has_a_row_a_point_a_slope_and_a_difference(told):

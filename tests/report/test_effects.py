@@ -105,9 +105,48 @@ def test_a_weighted_sum_is_tested_as_one():
     variance, freedom = people(parts)
     apart = [people([(1, side[:1]), (-1, side[1:])])[0] for side in (one, other)]
     assert variance == pytest.approx(0.25 * apart[0] + 4 * apart[1], rel=0.15)
-    assert freedom == 39
+    squares = [(factor * one) ** 2 / 39 for factor, one in zip((0.25, 4), apart, strict=True)]
+    assert freedom == pytest.approx((0.25 * apart[0] + 4 * apart[1]) ** 2 / sum(squares), abs=2)
     assert found.low == pytest.approx(effect(differences, variance, freedom).low)
     assert combined([(1, one[:1]), (-1, one[1:])]) == paired(one[:1], one[1:])
+
+
+def test_the_people_of_a_data_set_are_drawn_alike_for_both_arms():
+    """A gain that is the same for everybody does not depend on who is asked."""
+    ours, _ = crossed(np.random.default_rng(9), people=30)
+    easier = replace(ours, sums=ours.sums + 0.3)
+    alone = people([(1, [ours])])[0]
+    assert people([(1, [easier]), (-1, [ours])])[0] < 1e-20 < 1e-5 < alone
+
+
+def test_the_variance_over_people_is_that_of_a_naive_bootstrap():
+    ours, theirs = crossed(np.random.default_rng(10), people=25)
+    gains = (ours.sums - theirs.sums).mean(axis=0) / 3
+    rng = np.random.default_rng(0)
+    draws = [gains[rng.integers(0, 25, 25)].mean() for _ in range(20000)]
+    variance, freedom = people([(1, [ours]), (-1, [theirs])], resamples=20000)
+    assert variance == pytest.approx(np.var(draws) * 25 / 24, rel=0.05)
+    assert variance == pytest.approx(gains.var(ddof=1) / 25, rel=0.05)
+    assert freedom == 24
+
+
+def test_a_data_set_of_few_people_does_not_spoil_the_others():
+    """Each has its own degrees of freedom, and counts by its part in the variance."""
+    rng = np.random.default_rng(11)
+    large, small = (
+        [replace(side, place=name) for side in crossed(rng, people=count, noise=0.02)]
+        for name, count in (("a", 200), ("b", 4))
+    )
+    small = [replace(small[0], sums=small[1].sums + 0.001 * np.arange(4)), small[1]]
+    both = people([(1, [large[0], small[0]]), (-1, [large[1], small[1]])])
+    assert both[1] > 100
+
+
+def test_unlike_people_are_no_pair():
+    ours, theirs = crossed(np.random.default_rng(12), people=10)
+    other = replace(theirs, identities=theirs.identities + 1)
+    with pytest.raises(InputError, match="here: a paired comparison needs the same queries"):
+        paired([ours], [other])
 
 
 def test_no_spread_and_no_seed():

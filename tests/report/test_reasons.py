@@ -13,7 +13,11 @@ from tests.report.studies import CLAIMS, TARGETS, history, runs
 @pytest.fixture
 def found():
     new = [
-        replace(run, train_rank1=0.9 + 0.02 * n, history=history([0.2, 0.3, 0.4], [1.2 + 0.1 * n, 1.0, 0.8]))
+        replace(
+            run,
+            train_rank1=0.9 + 0.02 * n,
+            history=history([0.2, 0.3, 0.3, 0.4], [1.2 + 0.1 * n, 1.0, 0.9, 0.8]),
+        )
         for n, run in enumerate(runs("new", 0.7))
     ]
     old = [replace(run, train_rank1=1.0, history=history([0.1, 0.2])) for run in runs("old", 0.4)]
@@ -44,7 +48,7 @@ def test_the_gap_is_the_training_rank1_less_that_of_the_own_test(found):
 
 def test_attention_is_told_of_arms_that_have_a_temporal_token(found):
     table = rows(reasons(found, CLAIMS), "Attention while training")
-    assert table[2:] == [["new", "1.300", "1.000", "0.800"]]
+    assert table[2:] == [["new", "1.300 (10)", "1.000 (20)", "0.800 (40)"]]
 
 
 def test_conditions_have_a_column_an_arm_and_then_one_a_judged_contrast(found):

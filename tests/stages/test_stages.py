@@ -248,8 +248,8 @@ def test_a_study_with_fewer_seeds_asks_those(workplace: Path, asked: Path) -> No
     Path("params.yaml").write_text(yaml.safe_dump(content | {"seeds": [1]}))
     call("claims")
     page = (workplace / "metrics/mine/claims.md").read_text()
-    assert "turned since the most alike right answer" in page  # the truth of the rendered sets
-    assert "with 1 of 5 seeds (1): 5 are needed for any verdict (`make study STUDY=claims`)." in page
+    assert "least turn to a right answer" in page  # the truth of the rendered sets
+    assert "with 1 of 5 seeds (1): 5 are needed for any verdict (docs/experiments.md)." in page
 
 
 def test_an_arm_of_a_study_is_the_model_of_the_default_run(workplace: Path, asked: Path) -> None:

@@ -13,6 +13,14 @@ from sttreid.errors import InputError
 TRACKS: Final = "tracks.csv"  # beside the videos: one row a track, with its mean orientation
 KEY: Final = ["camera", "identity", "first"]
 ORIENTATION: Final = "orientation"
+UNKNOWN: Final = pd.DataFrame({"tracklet": [], "orientation": [], "turn": []})  # of sets without truth
+
+
+def views(store: Store, folder: Path) -> pd.DataFrame:
+    """What is known of every tracklet: its number, ``orientation`` and ``turn``, as below, in degrees."""
+    sides = orientations(store, folder)
+    numbers = store.tracklets["tracklet"]
+    return pd.DataFrame({"tracklet": numbers, "orientation": sides, "turn": numbers.map(turns(store, sides))})
 
 
 def orientations(store: Store, folder: Path) -> NDArray[np.float64]:

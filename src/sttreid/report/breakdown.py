@@ -10,7 +10,7 @@ from sttreid.report.tables import bracket, markdown
 from sttreid.uncertainty import interval, sample
 
 PARTS = 3  # as many queries in each, as far as equal values allow
-TOLD = {"visibility": "visible, share of the box", "length": "frames"}
+TOLD = {"visibility": "visible, share of the person", "length": "frames"}
 
 
 def breakdown_table(queries: pd.DataFrame, targets: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ SHAPES = [
     "triangle-left",
     "triangle-right",
 ]
-SHARE = alt.Axis(format=".0%")
+SHARE = alt.Axis(format=".0%", labelOverlap=True, tickCount=5)
 
 
 def heat(table: pd.DataFrame, measure: str) -> str:
@@ -64,7 +64,7 @@ def intervals(table: pd.DataFrame, title: str, even: float | None = None) -> str
     """
     names, groups = list(table["name"].unique()), list(table["group"].unique())
     base = alt.Chart(table).encode(
-        y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=120)),
+        y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=200)),
         yOffset=alt.YOffset("group:N", sort=groups),
         color=colour("group", groups),
     )

@@ -110,7 +110,7 @@ def _run(found: Study, claims: Claims, protocol: Mapping[str, str]) -> str:
     enough = (
         "."
         if len(found.seeds) >= claims.seeds_needed
-        else f": {claims.seeds_needed} are needed for any verdict (`make study STUDY=claims`)."
+        else f": {claims.seeds_needed} are needed for any verdict (docs/experiments.md)."
     )
     return (
         f"Trained on {found.source}, tested on {', '.join(found.targets)}, {protocols_phrase(protocol)}, with"

@@ -9,7 +9,7 @@ from sttreid.contrasts import Claims
 from sttreid.report import charts
 from sttreid.report.arms import Study
 from sttreid.report.blocks import Figure, Section, chart
-from sttreid.report.claims import MEASURES, Finding, curves
+from sttreid.report.claims import ACROSS, MEASURES, Finding, curves
 from sttreid.report.claims_page import SETTINGS, TOLD
 from sttreid.report.conditions import effects
 from sttreid.report.document import document, told
@@ -19,9 +19,9 @@ from sttreid.report.tables import percent, protocols_phrase
 HEADING = "The paper's claims"
 HELD = "no queries of the test"
 TITLES = {
-    "visibility": "By how much of the person is seen (share of the box)",
+    "visibility": "By how much of the person is seen",
     "length": "By the query's length (frames)",
-    "turn": "By how far the person has turned (degrees)",
+    "turn": "By the least turn to a right answer (degrees)",
 }
 
 
@@ -73,7 +73,8 @@ def _effects(judged: Sequence[Finding], measure: str, said: str) -> Figure:
     ]
     title = f"{TOLD[measure]}: first arm less second"
     caption = (
-        "95 % intervals over seeds and test people; right of 0 the first arm is better. Hollow: not judged."
+        "95 % intervals over seeds and test people. Hollow: not judged. Where it says"
+        f" {SETTINGS[ACROSS]!r}, the effect across domains less the in-domain one."
     )
     return chart(charts.intervals(_table(rows), "gain", even=0.0), title, _words(rows), caption, said)
 
@@ -103,8 +104,7 @@ def _conditions(found: Study, claims: Claims, said: str) -> list[Figure]:
     for part, name, effect in effects(found, named):
         ends = {"value": effect.value, "low": effect.low, "high": effect.high}
         place = {"name": f"{named[name].ours} / {named[name].theirs}", "sound": True}
-        span = f"{part.low:.3g} to {part.high:.3g}"
-        rows.setdefault(part.column, []).append({**place, "group": span, **ends})
+        rows.setdefault(part.column, []).append({**place, "group": f"{part.third}: {part.span}", **ends})
     caption = (
         "Gain in rank-1 of the first arm over the second; 95 % intervals, not corrected for their number."
     )

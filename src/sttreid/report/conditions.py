@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-import numpy as np
 import pandas as pd
 
 from sttreid.contrasts import Contrast
@@ -12,53 +10,70 @@ from sttreid.report.arms import Study
 from sttreid.report.effects import Effect, by_seed, paired
 from sttreid.uncertainty import Sample, sample
 
-PARTS = 3  # as many queries in each, as far as equal values allow
+THIRDS = ("lowest", "middle", "highest")
 TOLD = {
-    "visibility": "visible, share of the box",
+    "visibility": "share of the person that is seen",
     "length": "frames",
-    "turn": "turned since the most alike right answer, degrees",
+    "turn": "least turn to a right answer, degrees",
 }
+DECIMALS = {"visibility": 2, "length": 0, "turn": 0}
 RATE = "rank1"
+FEWEST = 5  # people of a target under a condition; with fewer it is left out
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Queries whose value in a column of the per-query results lies from low up to high.
+    """A third of each target's queries, by a column of the per-query results; equal values stay together.
 
     Attributes:
         column: one of ``TOLD``.
-        low: the smallest value.
-        high: the largest one; it belongs to the next part unless this is the last.
-        last: whether this is the last part.
+        third: one of ``THIRDS``.
+        spans: target -> its smallest and largest value; targets without such queries are left out.
     """
 
     column: str
-    low: float
-    high: float
-    last: bool
+    third: str
+    spans: Mapping[str, tuple[float, float]]
+
+    @property
+    def span(self) -> str:
+        """The smallest and the largest value of all targets, in words."""
+        ends = min(low for low, _ in self.spans.values()), max(high for _, high in self.spans.values())
+        return " to ".join(f"{end:,.{DECIMALS[self.column]}f}" for end in ends)
 
     @property
     def told(self) -> str:
-        """What is asked of a query, in words."""
-        return f"{TOLD[self.column]}: {self.low:.3g} to {self.high:.3g}"
+        """Which queries, in words."""
+        return f"{TOLD[self.column]}: {self.third} third of each target ({self.span})"
 
-    def of(self, queries: pd.DataFrame) -> pd.DataFrame:
-        """The queries that meet it."""
-        values = queries[self.column]
-        return queries[(values >= self.low) & ((values <= self.high) if self.last else (values < self.high))]
+    def of(self, target: str, queries: pd.DataFrame) -> pd.DataFrame:
+        """A target's queries that meet it."""
+        low, high = self.spans[target]
+        return queries[queries[self.column].between(low, high)]
 
 
 def conditions(found: Study) -> list[Condition]:
-    """Thirds of the queries of all targets by each column that is known of some of them."""
+    """Thirds of every target's queries by each column that is known of some of them."""
     queries = next(iter(found.arms.values()))[0].queries
     counted, parts = queries[queries["ap"].notna()], []
     for column in TOLD:
-        values = counted[column].dropna() if column in counted else pd.Series(dtype=float)
-        if len(values):
-            edges = np.unique(np.quantile(values, np.linspace(0, 1, PARTS + 1))).tolist()
-            ends = list(pairwise(edges)) or [(edges[0], edges[0])]
-            parts += [Condition(column, low, high, high == edges[-1]) for low, high in ends]
+        if column not in counted:
+            continue
+        spans: dict[str, dict[str, tuple[float, float]]] = {}
+        for target in found.targets:
+            own = counted[counted["target"] == target].dropna(subset=[column])
+            for third, rows in own.groupby(_thirds(own[column])):
+                if rows["identity"].nunique() >= FEWEST:
+                    ends = float(rows[column].min()), float(rows[column].max())
+                    spans.setdefault(str(third), {})[target] = ends
+        parts += [Condition(column, third, spans[third]) for third in THIRDS if third in spans]
     return parts
+
+
+def _thirds(values: "pd.Series[float]") -> "pd.Series[str]":
+    """Each value's third, by the mean rank of its equals."""
+    share = (values.rank() - 0.5) / max(len(values), 1)
+    return (len(THIRDS) * share).astype(int).map(dict(enumerate(THIRDS)))
 
 
 def rates(found: Study, arms: Sequence[str]) -> pd.DataFrame:
@@ -79,23 +94,19 @@ def rates(found: Study, arms: Sequence[str]) -> pd.DataFrame:
 
 def effects(found: Study, contrasts: Mapping[str, Contrast]) -> list[tuple[Condition, str, Effect]]:
     """The effect of each contrast whose arms were run, under each condition; no test is corrected for."""
-    return [
-        (
-            condition,
-            name,
-            paired(_samples(found, one.ours, condition), _samples(found, one.theirs, condition)),
-        )
-        for condition in conditions(found)
-        for name, one in contrasts.items()
-        if {one.ours, one.theirs} <= set(found.arms)
-    ]
+    known = {name: one for name, one in contrasts.items() if {one.ours, one.theirs} <= set(found.arms)}
+    rows = []
+    for condition in conditions(found):
+        for name, one in known.items():
+            ours, theirs = (_samples(found, arm, condition) for arm in (one.ours, one.theirs))
+            rows.append((condition, name, paired(ours, theirs)))
+    return rows
 
 
 def _samples(found: Study, arm: str, condition: Condition) -> list[Sample]:
     """One a target that has such queries."""
     samples = []
-    for target in found.targets:
-        tables = [condition.of(run.queries[run.queries["target"] == target]) for run in found.arms[arm]]
-        if tables[0]["ap"].notna().any():
-            samples.append(sample(target, tables, RATE))
+    for target in condition.spans:
+        own = [run.queries[run.queries["target"] == target] for run in found.arms[arm]]
+        samples.append(sample(target, [condition.of(target, table) for table in own], RATE))
     return samples

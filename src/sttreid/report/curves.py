@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sttreid.contrasts import Contrast
 from sttreid.errors import InputError
+from sttreid.params import Ablation
 from sttreid.report.arms import Study
 from sttreid.report.effects import Effect, Part, by_seed, effect, people
 from sttreid.report.summary import DIGITS
@@ -18,7 +19,7 @@ RATE: Final = "rank1"
 TRAINING, VALIDATION, GAP = "training", "validation", "gap"
 IN_DOMAIN, CROSS_DOMAIN, DIRECT = "in_domain", "cross_domain", "direct_transfer"
 SETTINGS: Final = (TRAINING, VALIDATION, IN_DOMAIN, GAP, CROSS_DOMAIN, DIRECT)
-SIDES: Final = ("pretrain", "finetune")  # whose identities are counted
+PRETRAIN, FINETUNE = "pretrain", "finetune"  # whose identities are counted
 SLOPE: Final = "a doubling"
 
 Doubles = NDArray[np.float64]
@@ -54,24 +55,39 @@ class Measured:
     parts: Sequence[Part]
 
 
-def counted(trials: Mapping[str, Mapping[str, Any]]) -> tuple[str, dict[str, int]]:
-    """Whose identities the trials of a study count, pretrain or finetune, and how many each names (0: all).
+def counted(ablation: Ablation) -> str:
+    """Whose identities the trials of a study count, pretrain or finetune.
 
     Raises:
-        InputError: a trial names none, or those of another training than the first, or there is one trial.
+        InputError: there are fewer than two trials; a trial names anything but the identities of one
+            training, the same for all, or as many as another; a variant has no such training.
     """
+    numbers: dict[int, str] = {}
     side = ""
-    for name, trial in trials.items():
-        named = [one for one in SIDES if "identities" in trial.get(one, {})]
+    for name, trial in ablation.trials.items():
+        place = f"params.yaml: ablation.trials.{name}"
+        named = [one for one in (PRETRAIN, FINETUNE) if trial == {one: {"identities": _number(trial, one)}}]
         side = side or (named[0] if named else "")
         if named != [side]:
-            rule = "each trial must name the identities of one training, pretrain or finetune, all the same"
-            raise InputError(
-                f"params.yaml: ablation.trials.{name}: {rule}, got {' and '.join(named) or 'none'}"
+            rule = (
+                "a trial must name the identities of one training alone, pretrain or finetune as the others"
             )
-    if len(trials) < 2:
-        raise InputError(f"params.yaml: ablation.trials: a curve has at least 2 points, got {len(trials)}")
-    return side, {name: int(trial[side]["identities"]) for name, trial in trials.items()}
+            raise InputError(f"{place}: {rule}, got {dict(trial)}")
+        number = _number(trial, side)
+        if number in numbers:
+            raise InputError(f"{place}: must name other identities than {numbers[number]}, got {number}")
+        numbers[number] = name
+    if len(numbers) < 2:
+        raise InputError(f"params.yaml: ablation.trials: a curve has at least 2 points, got {len(numbers)}")
+    for name, overrides in ablation.variants.items():
+        if side == PRETRAIN and overrides.get(PRETRAIN, {}).get("steps") == 0:
+            raise InputError(f"params.yaml: ablation.variants.{name}: must be pre-trained, got 0 steps")
+    return side
+
+
+def _number(trial: Mapping[str, Any], side: str) -> int:
+    found = trial.get(side)
+    return int(found["identities"]) if isinstance(found, Mapping) and "identities" in found else -1
 
 
 def measured(found: Study, arm: str, setting: str) -> Measured | None:
@@ -110,7 +126,7 @@ def total(terms: Sequence[tuple[float, Measured | None]]) -> Effect | None:
 
 
 def levels(found: Study, curves: Sequence[Curve]) -> pd.DataFrame:
-    """Every point: arm, identities, setting, and value, low, high (fractions, no interval leaves 0 to 1)."""
+    """Every point: arm, identities, setting, value, low, high (fractions; NaN: nothing varied)."""
     rows = []
     for curve in curves:
         for arm, identities in zip(curve.arms, curve.identities, strict=True):
@@ -119,8 +135,19 @@ def levels(found: Study, curves: Sequence[Curve]) -> pd.DataFrame:
                     place = {"arm": curve.name, "identities": identities, "setting": setting}
                     least = -1.0 if setting == GAP else 0.0
                     ends = {"low": max(least, one.low), "high": min(1.0, one.high)}
+                    if one.low == one.high:  # nothing varied, so nothing is known of an interval
+                        ends = {"low": np.nan, "high": np.nan}
                     rows.append(place | {"value": one.value, **ends})
     return pd.DataFrame(rows)
+
+
+def fitted(found: Study, curves: Sequence[Curve]) -> dict[tuple[str, int], bool]:
+    """(variant, identities) -> whether every seed fits its training identities as the study asks."""
+    return {
+        (curve.name, identities): (found.lowest_fit(arm) or 0.0) >= found.fitted
+        for curve in curves
+        for arm, identities in zip(curve.arms, curve.identities, strict=True)
+    }
 
 
 def slopes(found: Study, curves: Sequence[Curve]) -> list[tuple[str, str, Effect]]:
@@ -165,10 +192,12 @@ def content(found: Study, curves: Sequence[Curve]) -> dict[str, Any]:
     numbers: dict[str, Any] = {}
     for row in levels(found, curves).to_dict("records"):
         place = numbers.setdefault(row["arm"], {}).setdefault(row["setting"], {})
-        place[str(row["identities"])] = {name: _rounded(row[name]) for name in ("value", "low", "high")}
+        ends = {name: row[name] for name in ("value", "low", "high") if not np.isnan(row[name])}
+        place[str(row["identities"])] = {name: _rounded(value) for name, value in ends.items()}
     for arm, setting, one in slopes(found, curves):
-        ends = {"value": one.value, "low": one.low, "high": one.high}
-        tested = {} if one.p is None else {"p": one.p}
+        ends = {"value": one.value}
+        tested = {} if one.low == one.high else {"low": one.low, "high": one.high}
+        tested |= {} if one.p is None else {"p": one.p}
         numbers[arm][setting][SLOPE] = {name: _rounded(value) for name, value in (ends | tested).items()}
     return {"seeds": len(found.seeds), "curves": numbers}
 

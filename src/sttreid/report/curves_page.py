@@ -12,6 +12,7 @@ from sttreid.report.blocks import Figure, Section, chart
 from sttreid.report.curves import (
     CROSS_DOMAIN,
     DIRECT,
+    FINETUNE,
     GAP,
     IN_DOMAIN,
     SETTINGS,
@@ -19,6 +20,7 @@ from sttreid.report.curves import (
     VALIDATION,
     Curve,
     differences,
+    fitted,
     levels,
     slopes,
 )
@@ -67,31 +69,46 @@ def page(one: Told) -> str:
         " for as many steps. Rank-1 in per cent, with 95 % intervals over seeds and, where a test was run,"
         " its people."
     )
-    parts = [f"# {HEADING}", run, "## Points", point_table(one)]
+    parts = [f"# {HEADING}", run, "## Points", _points(one), point_table(one)]
     parts += [
         "## Slopes",
-        "Points of rank-1 that a doubling of the identities brings, least squares.",
+        "Points of rank-1 that a doubling of the identities brings, least squares. Nothing is judged here:"
+        " p is not corrected for the number of tests.",
         slope_table(one),
     ]
     if rows := difference_rows(one):
         header = ["comparison", "identities", *TOLD.values()]
         parts += [
             "## Differences",
-            "The first variant less the second, in points, on the same queries with the same seeds; p is not"
-            " corrected for the number of comparisons.",
+            "The first variant less the second, in points, on the same queries with the same seeds; p as"
+            " above.",
             markdown(header, rows, left=2),
         ]
     return "\n\n".join(parts) + "\n"
 
 
+def _points(one: Told) -> str:
+    fit = (
+        "Training identities are those that all points of a seed have learnt, so that each point has the same"
+        " test."
+        if one.side == FINETUNE
+        else "Training identities are those of the source."
+    )
+    return (
+        f"{fit} A point below {percent(one.found.fitted)} % there with any seed is marked *: it has not"
+        " fitted what it learnt. Where nothing varies there is no interval."
+    )
+
+
 def point_table(one: Told) -> str:
     """One row a variant and number of identities."""
-    table = levels(one.found, one.curves)
+    table, fits = levels(one.found, one.curves), fitted(one.found, one.curves)
     rows = []
     for (arm, identities), own in table.groupby(["arm", "identities"], sort=False):
         by = own.set_index("setting")
         cells = [_level(by.loc[setting]) if setting in by.index else NONE for setting in SETTINGS]
-        rows.append([str(arm), str(identities), *cells])
+        mark = "" if fits[str(arm), int(identities)] else "*"
+        rows.append([str(arm), f"{identities}{mark}", *cells])
     return markdown(["variant", "identities", *TOLD.values()], rows)
 
 
@@ -141,12 +158,14 @@ def _figure(one: Told, own: pd.DataFrame, setting: str, seeds: str) -> Figure:
 
 def _level(row: "Mapping[str, float] | pd.Series[float]") -> str:
     value, low, high = (percent(row[name]) for name in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+    return value if low == "nan" else f"{value} [{low}, {high}]"
 
 
 def _effect(one: Effect | None) -> str:
     if one is None:
         return NONE
     value, low, high = (percent(number) for number in (one.value, one.low, one.high))
+    if one.low == one.high:  # nothing varied, so nothing is known of an interval
+        return f"{'' if value.startswith('-') else '+'}{value}"
     tested = "" if one.p is None else f", p {one.p:.2g}"
     return f"{'' if value.startswith('-') else '+'}{value} [{low}, {high}]{tested}"

@@ -109,15 +109,39 @@ def by_seed(samples: Sequence[Sample]) -> Doubles:
 def people(parts: Sequence[Part], resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, int]:
     """Variance of a weighted sum of means over other test people, and its degrees of freedom.
 
-    The people of a data set are drawn alike for all parts, those of two data sets apart. The bootstrap's
-    variance is (C - 1) / C of the true one for C people, which is mended here.
+    The people of a data set are drawn alike for all parts, which pairs them; those of two data sets are
+    others, so their variances add up, and the degrees of freedom as Welch and Satterthwaite say. The
+    bootstrap's variance is (C - 1) / C of the true one for C people, which is mended here.
+
+    Raises:
+        InputError: two parts have not the same people and queries of a data set.
     """
-    draws = np.zeros(resamples)
+    places: dict[str, list[tuple[float, Sample]]] = {}
     for weight, samples in parts:
-        means = [replace(one, sums=one.sums.mean(axis=0, keepdims=True)) for one in samples]
-        draws += weight * resampled(means, resamples, seed)
-    fewest = min(len(one.counts) for _, samples in parts for one in samples)
-    return float(draws.var(ddof=1)) * fewest / max(1, fewest - 1), max(1, fewest - 1)
+        for one in samples:
+            places.setdefault(one.place, []).append((weight / len(samples), one))
+    total, squares = 0.0, 0.0
+    for own in places.values():
+        _check_pairs([one for _, one in own])
+        count = len(own[0][1].counts)
+        draws = np.zeros(resamples)
+        for weight, one in own:
+            mean = replace(one, sums=one.sums.mean(axis=0, keepdims=True))
+            draws += weight * resampled([mean], resamples, seed)
+        variance = float(draws.var(ddof=1)) * count / max(1, count - 1)
+        total, squares = total + variance, squares + variance**2 / max(1, count - 1)
+    return total, max(1, int(total**2 / squares)) if squares else 1
+
+
+def _check_pairs(samples: Sequence[Sample]) -> None:
+    first = samples[0]
+    for one in samples[1:]:
+        same = np.array_equal(one.identities, first.identities) and np.array_equal(one.counts, first.counts)
+        if not same or one.measure != first.measure:
+            rule = "a paired comparison needs the same queries of the same people, by one measure"
+            raise InputError(
+                f"{one.place}: {rule}, got {len(first.counts)} people and {len(one.counts)} others"
+            )
 
 
 def holm(values: Sequence[float]) -> list[float]:

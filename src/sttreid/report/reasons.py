@@ -12,7 +12,7 @@ from sttreid.report.effects import Effect, by_seed
 from sttreid.report.tables import NONE, markdown, percent
 
 ENTROPY = "attention_entropy"
-MOMENTS = (0.0, 0.5, 1.0)  # of the looks while training: the first, the middle one, the last
+MOMENTS = (0.0, 0.5, 1.0)  # shares of the steps, at whose nearest looks attention is told
 
 
 def reasons(found: Study, claims: Claims) -> str:
@@ -29,15 +29,16 @@ def reasons(found: Study, claims: Claims) -> str:
         parts += [
             "## Attention while training",
             "Entropy of the temporal token's weights on validation clips, in nats, means over seeds, at the"
-            " first look, half way and at the end: 0 where one token gets all attention, ln(1 + T) where the"
-            " T frames and the token itself share it evenly.",
+            " first look, at that nearest to half of the steps and at the end (in brackets the step): 0 where"
+            " one token gets all attention, ln(1 + T) where the T frames and the token itself share it"
+            " evenly.",
             markdown(["arm", "first", "half way", "end"], rows),
         ]
     if conditions(found):
         parts += [
             "## Which queries",
-            "Rank-1 in per cent, means over seeds and all targets, for thirds of the queries (of all targets"
-            " together, as far as equal values allow).",
+            "Rank-1 in per cent, means over seeds and all targets, for thirds of each target's queries (as"
+            " far as equal values allow).",
             rates_table(found, arms),
             "Effects in points, all targets, with 95 % intervals over seeds and test people. They are not"
             " corrected for their number: they say where to look, and decide nothing.",
@@ -67,10 +68,12 @@ def entropies(found: Study, arms: Sequence[str]) -> list[list[str]]:
     """A row for each arm with a temporal token: entropy of its attention at three looks, means over seeds."""
     rows = []
     for arm in arms:
-        looks = [_looks(run, ENTROPY).to_numpy() for run in found.arms[arm]]
+        looks = [_looks(run, ENTROPY) for run in found.arms[arm]]
         if all(map(len, looks)):
-            values = [np.mean([one[round(share * (len(one) - 1))] for one in looks]) for share in MOMENTS]
-            rows.append([arm, *(f"{value:.3f}" for value in values)])
+            mean = pd.concat(looks).groupby(level=0).mean()
+            steps = mean.index.to_numpy()
+            chosen = [steps[np.abs(steps - share * steps[-1]).argmin()] for share in MOMENTS]
+            rows.append([arm, *(f"{mean[step]:.3f} ({step})" for step in chosen)])
     return rows
 
 
@@ -85,12 +88,12 @@ def rates_table(found: Study, arms: Sequence[str]) -> str:
 
 def effects_table(found: Study, contrasts: Mapping[str, Contrast]) -> str:
     """One row a third of the queries, one column a contrast."""
-    by_condition: dict[str, list[str]] = {}
-    names: dict[str, None] = {}
+    rows: dict[str, dict[str, str]] = {}
     for condition, name, effect in effects(found, contrasts):
-        by_condition.setdefault(condition.told, []).append(_points(effect))
-        names[f"{contrasts[name].ours} against {contrasts[name].theirs}"] = None
-    return markdown(["queries", *names], [[told, *cells] for told, cells in by_condition.items()])
+        rows.setdefault(condition.told, {})[name] = _points(effect)
+    known = list(next(iter(rows.values()), {}))
+    header = [f"{contrasts[name].ours} against {contrasts[name].theirs}" for name in known]
+    return markdown(["queries", *header], [[told, *cells.values()] for told, cells in rows.items()])
 
 
 def _points(effect: Effect) -> str:
@@ -99,6 +102,8 @@ def _points(effect: Effect) -> str:
 
 
 def _looks(run: Run, column: str) -> "pd.Series[float]":
-    """What was measured while training, in order; nothing if it never was."""
+    """Step -> what was measured then, in order; nothing if it never was."""
     history = run.history
-    return pd.Series(dtype=float) if history is None or column not in history else history[column].dropna()
+    if history is None or column not in history:
+        return pd.Series(dtype=float)
+    return history.set_index("step")[column].dropna()

@@ -1,7 +1,7 @@
 """Stage ``claims``: all arms and seeds -> claims.json, claims.md, a page and plot tables: the four questions.
 
 In a study it reads the study's own arms; in the default run, whose full arm is the fine-tuned model, also the
-cross-domain results. Of rendered sets it also reads the truth about orientation.
+cross-domain results. Of rendered sets it also reads from which side people are seen.
 """
 
 import itertools
@@ -13,9 +13,6 @@ import pandas as pd
 
 from sttreid import paths
 from sttreid.contrasts import Claims
-from sttreid.data.store import open_store
-from sttreid.data.views import orientations, turns
-from sttreid.datasets import CAMERAS, Dataset
 from sttreid.files import read_json, read_table, write_json, write_text
 from sttreid.params import Ablation, Simulate, run
 from sttreid.report import arms, plots, summary
@@ -31,11 +28,10 @@ def main(
     seeds: list[int],
     ablation: Ablation,
     claims: Claims,
-    datasets: dict[str, Dataset],
 ) -> None:
     """Arms and seeds are named by params, never found by a search: with fewer seeds, those are asked."""
     cells, runs = [], []
-    turned = {target: _turns(target, datasets[target]) for target in targets}
+    turned = {target: read_table(paths.views(target)).set_index("tracklet")["turn"] for target in targets}
     for variant, seed in itertools.product(ablation.variants, seeds):
         cell, own = _cell(variant, seed, ablation.source, simulate.domain)
         cells.append(cell)
@@ -70,14 +66,6 @@ def _cell(variant: str, seed: int, source: str, synthetic: str) -> tuple[dict[st
         history = pd.read_csv(paths.cell_history(variant, seed), sep="\t")
     cell = summary.complete(cell, history, results)
     return cell, arms.runs_of(cell, queries, history)
-
-
-def _turns(target: str, dataset: Dataset) -> "pd.Series[float]":
-    """Tracklet -> by how much its person has turned, of a rendered set; of others nothing is known."""
-    if dataset.reader != CAMERAS:
-        return pd.Series(dtype=float)
-    store = open_store(paths.tracklets(target))
-    return turns(store, orientations(store, paths.home() / dataset.root))
 
 
 def _with_turns(queries: pd.DataFrame, turned: Mapping[str, "pd.Series[float]"]) -> pd.DataFrame:

@@ -1,44 +1,68 @@
 """Stage ``curves``: arms that learnt more or fewer identities -> curves.json, curves.md, page, plot table."""
 
 import itertools
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+import torch
 
-from sttreid import paths
+from sttreid import machine, paths
 from sttreid.cells import trial_name
 from sttreid.contrasts import Claims
-from sttreid.data.store import open_store
+from sttreid.data.store import Store, open_store
+from sttreid.data.subset import learnt
 from sttreid.files import read_json, read_table, write_json, write_text
-from sttreid.params import Ablation, Simulate, run
+from sttreid.model.weights import restore
+from sttreid.params import Ablation, Compute, Simulate, run
 from sttreid.report import arms, plots, summary
-from sttreid.report.curves import Curve, content, counted, levels
+from sttreid.report.curves import FINETUNE, PRETRAIN, Curve, content, counted, levels
 from sttreid.report.curves_page import Told, page, site
+from sttreid.retrieval.embedding import embed_tracklets
+from sttreid.training.looks import rank1
 
 
 def main(
-    simulate: Simulate, targets: list[str], seeds: list[int], ablation: Ablation, claims: Claims
+    simulate: Simulate,
+    targets: list[str],
+    seeds: list[int],
+    compute: Compute,
+    ablation: Ablation,
+    claims: Claims,
 ) -> None:
     """Trials say how many identities; 0 of them are all that the training split holds."""
-    side, numbers = counted(ablation.trials)
-    learnt = simulate.domain if side == "pretrain" else ablation.source
-    known = int(open_store(paths.tracklets(learnt)).of_split("train")["identity"].nunique())
-    order = sorted(numbers, key=lambda trial: numbers[trial] or known)
-    identities = [numbers[trial] or known for trial in order]
+    side = counted(ablation)
+    store = open_store(paths.tracklets(simulate.domain if side == PRETRAIN else ablation.source))
+    known = int(store.of_split("train")["identity"].nunique())
+    numbers = {name: int(trial[side]["identities"]) or known for name, trial in ablation.trials.items()}
+    order = sorted(numbers, key=lambda trial: numbers[trial])
     named = {variant: [trial_name(variant, trial) for trial in order] for variant in ablation.variants}
+    curves = [Curve(variant, own, [numbers[trial] for trial in order]) for variant, own in named.items()]
     cells, runs = [], []
+    machine.prepare(compute.threads)
     for name, seed in itertools.product(itertools.chain(*named.values()), seeds):
         history = pd.read_csv(paths.cell_history(name, seed), sep="\t")
         cells.append(summary.complete(read_json(paths.cell_result(name, seed)), history, []))
-        runs += arms.runs_of(cells[-1], read_table(paths.cell_queries(name, seed)), history)
+        own = arms.runs_of(cells[-1], read_table(paths.cell_queries(name, seed)), history)
+        if side == FINETUNE:  # the rank-1 of the history is among other numbers of identities at each point
+            own[0] = replace(own[0], train_rank1=_fit(name, seed, store, min(numbers.values()), compute))
+        runs += own
     summary.arms(cells)  # refuses results of several protocols or of other data
     study = arms.study(runs, ablation.source, targets, ablation.fitted)
-    curves = [Curve(variant, own, identities) for variant, own in named.items()]
     told = Told(study, curves, claims.contrasts, side, summary.names(cells[0]["protocol"]))
     text, whole, folder = page(told), site(told), paths.metrics()
     write_json(folder / "curves.json", content(study, curves))
     write_text(folder / "curves.md", text)
     write_text(folder / "report" / "curves.html", whole)
     write_text(folder / "plots" / "curves.tsv", plots.text(levels(study, curves)))
+
+
+def _fit(name: str, seed: int, store: Store, fewest: int, compute: Compute) -> float:
+    """Rank-1 among the identities that every point of a seed has learnt: one test for all of them."""
+    own = learnt(store, fewest, seed).of_split("train")
+    features = embed_tracklets(restore(paths.cell_model(name, seed)), store, own, compute.clips)
+    identities, cameras = torch.tensor(own[["identity", "camera"]].to_numpy(np.int64)).unbind(1)
+    return rank1(features, identities, cameras)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage ``decode``: one data set, camera videos or published pictures -> its tracklet store.
+"""Stage ``decode``: one data set, camera videos or published pictures -> its tracklet store, and its views.
 
 What was left out (``decode.on_error: skip``) is listed in ``metrics/skipped/``.
 """
@@ -15,9 +15,10 @@ from sttreid.data.footage import read_videos
 from sttreid.data.index import source, state
 from sttreid.data.packing import pack
 from sttreid.data.published import read_published
-from sttreid.data.store import Skipped
+from sttreid.data.store import Skipped, open_store
+from sttreid.data.views import UNKNOWN, views
 from sttreid.datasets import CAMERAS, FOOTAGE, Dataset, Decode
-from sttreid.files import write_json
+from sttreid.files import write_json, write_table
 from sttreid.params import run
 
 
@@ -30,6 +31,8 @@ def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
         skipped = decode_cameras(found, decode.height, decode.width, store, decode.on_error)
     else:
         skipped = _pack(dataset, folder, state(name, dataset, folder), decode, store)
+    known = views(open_store(store), folder) if dataset.reader == CAMERAS else UNKNOWN
+    write_table(paths.views(name), known)
     write_json(paths.skipped(name), asdict(skipped))
 
 
