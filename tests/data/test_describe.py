@@ -1,19 +1,33 @@
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from sttreid.data.describe import describe, histogram, main, read
-from sttreid.data.published import READERS
+from sttreid.data.decoding import decode_cameras
+from sttreid.data.describe import chosen, describe, histogram, main
+from sttreid.data.published import READERS, read_published
 from sttreid.data.readers.folders import LANDMARKS
+from sttreid.data.readers.tracklets import Tracklets
+from sttreid.data.sources import read_cameras
+from sttreid.data.store import open_store
 from sttreid.errors import InputError
+from sttreid.params import load
+from sttreid.simulate.dataset import render
 from tests import sets
+from tests.tiny import ROOT
+
+
+def read(reader: str, folder: Path, **options: int) -> Tracklets:
+    return read_published(chosen(reader, options), folder, strict=False)
 
 
 def row(text: str, role: str) -> list[float]:
@@ -84,8 +98,85 @@ def test_an_error_is_a_sentence_and_an_exit_status(tmp_path: Path) -> None:
 
 def test_options_belong_to_their_readers(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mars has no option --gap"):
-        read("mars", tmp_path, gap=3)
-    assert len(read("unreal_person", sets.unreal(tmp_path), gap=1000, split=None).table) == 4
+        main(["mars", str(tmp_path), "--gap", "3"])
+    with pytest.raises(InputError, match="cameras has no option --test"):
+        main(["cameras", str(tmp_path), "--test", "0.5"])
+    with pytest.raises(InputError, match=r"the name must be that of a reader, mars, .*, got 'marz'"):
+        main(["marz", str(tmp_path)])
+    assert len(read("unreal_person", sets.unreal(tmp_path), gap=1000).table) == 4
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny set of camera videos."""
+    params = load(ROOT / "params.yaml")
+    scale = replace(params.simulate, identities=6, distractors=1, cameras=2, shortest=6, longest=8)
+    folder = tmp_path_factory.mktemp("videos") / "tiny"
+    render("tiny", params.domains["campus"], replace(scale, train=0.4, validation=0.3), folder, workers=1)
+    return folder
+
+
+def test_camera_videos_are_counted_as_their_tracks_say(
+    rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    main(["cameras", str(rendered), "--sheet", str(sheet), "--tracklets", "4"])
+    printed = capsys.readouterr().out
+    lines = [line.split(",") for path in rendered.glob("c*.txt") for line in path.read_text().splitlines()]
+    assert f"{len(lines):,} boxes, {len({line[1] for line in lines})} people" in printed
+    for name in ("c1", "c2"):
+        own = [line.split(",") for line in (rendered / f"{name}.txt").read_text().splitlines()]
+        told = next(line for line in printed.splitlines() if f"{name}.mp4" in line)
+        assert told.endswith(f"{len(own):,} boxes of {len({line[1] for line in own})} people")
+    counts = [row(printed, split) for split in ("train", "validation", "test", "distractors")]
+    assert sum(one[3] for one in counts) == len(lines)
+    assert [one[0] for one in counts] == [2, 2, 2, 1]
+    with Image.open(sheet) as picture:
+        assert picture.size == (2 * (96 + 8 * 48), 2 * 96)
+
+
+def test_the_sheet_shows_the_crops_that_decode_stores(rendered: Path, tmp_path: Path) -> None:
+    main(["cameras", str(rendered), "--sheet", str(tmp_path / "sheet.png"), "--tracklets", "99"])
+    decode_cameras(read_cameras(rendered), 96, 48, tmp_path / "store")
+    store = open_store(tmp_path / "store")
+    with Image.open(tmp_path / "sheet.png") as picture:
+        sheet = np.asarray(picture)
+    for place, (start, length) in enumerate(store.tracklets[["start", "length"]].to_numpy()):
+        down, across = divmod(place, 2)
+        x, y = across * (96 + 8 * 48) + 96, down * 96
+        for number, frame in enumerate(np.unique(np.linspace(0, length - 1, 8).round().astype(int))):
+            cell = sheet[y : y + 96, x + 48 * number : x + 48 * (number + 1)]
+            assert np.array_equal(cell, store.frames[start + frame])
+
+
+def test_footage_is_described_too_and_a_bad_video_is_said(
+    rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (*rendered.glob("c*.mp4"), *rendered.glob("c*.txt")):
+        shutil.copy(path, tmp_path / path.name)
+    main(["footage", str(tmp_path), "--gap", "3", "--test", "0.4"])
+    assert "validation" in capsys.readouterr().out
+    content = (tmp_path / "c1.mp4").read_bytes()
+    half = len(content) // 2  # behind the table of contents
+    (tmp_path / "c1.mp4").write_bytes(content[:half] + bytes(len(content) - half))
+    main(["footage", str(tmp_path), "--sheet", str(tmp_path / "sheet.jpg")])
+    told = capsys.readouterr().out.splitlines()[-2:]
+    assert "c1.mp4" in told[0]
+    assert told[1] == f"contact sheet: {tmp_path / 'sheet.jpg'}"
+
+
+def test_a_data_set_of_the_parameters_needs_no_folder(
+    rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(rendered, tmp_path / "data" / "campus")
+    main(["campus"])
+    assert "camera 2: c2.mp4" in capsys.readouterr().out
+    with pytest.raises(InputError, match=r"must be that of a data set, got 'campu' \(did you mean 'campus'"):
+        main(["campu"])
+    with pytest.raises(InputError, match="the options of campus stand there, got --gap"):
+        main(["campus", "--gap", "3"])
 
 
 def test_every_reader_can_be_recognised() -> None:

@@ -1,22 +1,35 @@
-"""What a published data set on this disk holds: `python -m sttreid.data.describe mars /sets/MARS`.
+"""What a data set on this disk holds: `python -m sttreid.data.describe mars /sets/MARS`.
 
-Prints counts, lengths and the official counts beside those of the copy; `--sheet` also draws tracklets.
+Prints counts, lengths and, of published sets, the official counts beside those of the copy; `--sheet` also
+draws tracklets. The word behind the command is a reader, with a folder, or the name of a data set of
+params.yaml, without one.
 """
 
 import argparse
-import inspect
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from sttreid.data.published import READERS
+from sttreid.conversion import hint, parse
+from sttreid.data.footage import read_videos
+from sttreid.data.footage_sheet import camera_lines, tracklets_of, write_footage_sheet
+from sttreid.data.index import place
+from sttreid.data.published import READERS, read_published
 from sttreid.data.readers.contact_sheet import write_sheet
 from sttreid.data.readers.tracklets import DISTRACTOR, JUNK, PERSON, Tracklets
+from sttreid.data.sources import CameraFolder
+from sttreid.data.store import SPLITS
+from sttreid.datasets import CAMERAS, FOOTAGE, OPTIONS, Dataset, Validation
 from sttreid.errors import InputError
+from sttreid.params import load
 
+USUAL: Final = {"split": 1, "gap": 10, "test": 0.5, "numbers": "shared"}  # options that are left out
+USUAL_VALIDATION: Final = Validation(share=0.1, seed=0)
+NO_MANIFEST: Final = "sets/none.json"  # a data set that params.yaml does not name has none
 _BAR: Final = 40  # characters of the longest bar
 
 
@@ -99,39 +112,104 @@ def broken_runs(tracklets: Tracklets) -> int:
     return uneven
 
 
-def read(name: str, folder: Path, **options: int | None) -> Tracklets:
-    """Read a folder with one of ``READERS``; options that are None are left out.
+def describe_videos(found: CameraFolder) -> str:
+    """The text about a set of camera videos that was read; no video is decoded."""
+    table = tracklets_of(found)
+    rows = []
+    for split, own in table.groupby(pd.Categorical(table["split"], SPLITS, ordered=True), observed=True):
+        rows.append({"split": split, "identities": own["identity"].nunique(), **_lengths(own)})
+    counts = pd.DataFrame(rows).set_index("split").to_string(index_names=False)
+    lines = [
+        f"{found.name}: {found.folder}",
+        f"{len(table):,} tracklets, {len(found.detections):,} boxes, {table['identity'].nunique():,} people",
+        "",
+        *camera_lines(found),
+        "",
+        counts,
+        "",
+        "boxes of a tracklet, and how many tracklets have so many",
+        histogram(table["length"]),
+    ]
+    return "\n".join(lines)
 
-    Raises:
-        InputError: as the reader; the reader has no such option.
-    """
-    reader = READERS[name]
-    given = {option: value for option, value in options.items() if value is not None}
-    for option in given:
-        if option not in inspect.signature(reader).parameters:
-            raise InputError(f"{name} has no option --{option}")
-    return reader(folder, **given)
+
+def _lengths(own: pd.DataFrame) -> dict[str, object]:
+    length = own["length"]
+    return {
+        "cameras": own["camera"].nunique(),
+        "tracklets": len(own),
+        "boxes": int(length.sum()),
+        "shortest": int(length.min()),
+        "median": f"{length.median():g}",
+        "longest": int(length.max()),
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Reads and prints; InputError if the folder cannot be read, or in strict mode differs."""
     parser = argparse.ArgumentParser(prog="python -m sttreid.data.describe", description=__doc__)
-    parser.add_argument("reader", choices=READERS)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("name", help="a reader, or, without a folder, a data set of params.yaml")
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--split", type=int, help="of iLIDS-VID or PRID2011, 1 to 10")
-    parser.add_argument("--gap", type=int, help="of UnrealPerson: frames after which a tracklet ends")
+    parser.add_argument("--gap", type=int, help="of UnrealPerson and footage: frames to its next picture")
+    parser.add_argument("--test", type=float, help="of footage: share of the people who test")
+    parser.add_argument("--numbers", choices=("shared", "own"), help="of footage: people's numbers")
     parser.add_argument("--strict", action="store_true", help="a count that is off is an error")
     parser.add_argument("--sheet", type=Path, help="contact sheet to write, .jpg or .png")
     parser.add_argument("--tracklets", type=int, default=24, help="on the sheet (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the sheet's draw (default: %(default)s)")
     given = parser.parse_args(arguments)
-    options = {"split": given.split, "gap": given.gap, "strict": given.strict or None}
-    found = read(given.reader, given.folder, **options)
-    print(describe(found))
-    if given.sheet:
-        for sentence in write_sheet(found, given.sheet, given.tracklets, given.seed):
-            print(sentence)
-        print(f"contact sheet: {given.sheet}")
+    options = {name: value for name in USUAL if (value := getattr(given, name)) is not None}
+    if given.folder is None:
+        dataset, folder, validation = _named(given.name, options)
+    else:
+        dataset, folder, validation = chosen(given.name, options), given.folder, USUAL_VALIDATION
+    sheet = given.sheet, given.tracklets, given.seed
+    if dataset.reader in (CAMERAS, FOOTAGE):
+        videos = read_videos(folder, dataset, validation)
+        print(describe_videos(videos))
+        told = write_footage_sheet(videos, *sheet) if given.sheet else []
+    else:
+        published = read_published(dataset, folder, given.strict)
+        print(describe(published))
+        told = write_sheet(published, *sheet) if given.sheet else []
+    for sentence in (*told, *([f"contact sheet: {given.sheet}"] if given.sheet else ())):
+        print(sentence)
+
+
+def chosen(reader: str, options: Mapping[str, Any]) -> Dataset:
+    """A data set that params.yaml need not name; what is left out of its options is as ``USUAL``.
+
+    Raises:
+        InputError: the reader is unknown, or has no such option.
+    """
+    readers = (*READERS, CAMERAS, FOOTAGE)
+    if reader not in readers:
+        rule = f"with a folder, the name must be that of a reader, {', '.join(readers)}"
+        raise InputError(f"{rule}, got {reader!r}{hint(reader, list(readers))}")
+    own = OPTIONS.get(reader, ())
+    for option in options:
+        if option not in own:
+            raise InputError(f"{reader} has no option --{option}")
+    content = {name: options.get(name, USUAL[name]) for name in own}
+    return parse(Dataset, {"reader": reader, "root": NO_MANIFEST, **content}, reader)
+
+
+def _named(name: str, options: Mapping[str, Any]) -> tuple[Dataset, Path, Validation]:
+    """A data set of params.yaml, where it lies, and who of it validates.
+
+    Raises:
+        InputError: it is unknown, or nobody says where it lies, or options are given.
+    """
+    params = load()
+    if name not in params.datasets:
+        rule = "without a folder, the name must be that of a data set"
+        raise InputError(f"params.yaml: {rule}, got {name!r}{hint(name, list(params.datasets))}")
+    if options:
+        raise InputError(f"params.yaml: the options of {name} stand there, got --{next(iter(options))}")
+    dataset = params.datasets[name]
+    folder = place(name, dataset.root) if dataset.elsewhere else dataset.root
+    return dataset, folder, params.decode.validation
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """A contact sheet of random tracklets: a person sees at once whether a data set was read right."""
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,14 @@ _GREY: Final = (235, 235, 235)
 _BROKEN: Final = (200, 30, 30)
 
 
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """One tracklet of a sheet: what stands beside it, and its pictures; None: one that cannot be read."""
+
+    label: str
+    pictures: Sequence[Image.Image | None]
+
+
 def write_sheet(tracklets: Tracklets, path: Path, count: int, seed: int) -> list[str]:
     """Draw tracklets at random and write pictures of each, from its first to its last, beside its labels.
 
@@ -36,43 +46,57 @@ def write_sheet(tracklets: Tracklets, path: Path, count: int, seed: int) -> list
     Raises:
         InputError: the path ends in another suffix; the count is below 1.
     """
+    check_sheet(path, count)
+    strips, broken = [], []
+    for row in drawn(np.flatnonzero(tracklets.table["length"]).tolist(), count, seed):
+        pictures = tracklets.pictures(row)
+        cells: list[Image.Image | None] = []
+        for place in spread(len(pictures)):
+            try:
+                cells.append(_open(tracklets.root / pictures[place]))
+            except InputError as error:
+                cells.append(None)
+                broken.append(str(error))
+        strips.append(Strip(_label(tracklets, row), cells))
+    draw_sheet(strips, path)
+    return broken
+
+
+def check_sheet(path: Path, count: int) -> None:
+    """Raises InputError if a sheet's file has another suffix than a picture's, or its count is below 1."""
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"{path}: a contact sheet must end in {', '.join(FORMATS)}, got {path.suffix!r}")
     if count < 1:
         raise InputError(f"a contact sheet must show at least one tracklet, got {count}")
-    filled = np.flatnonzero(tracklets.table["length"])
-    drawn = np.random.default_rng(seed).choice(filled, min(count, len(filled)), replace=False)
-    sheet = Image.new("RGB", _extent(len(drawn)), _GREY)
-    broken = [
-        sentence for place, row in enumerate(sorted(drawn)) for sentence in _put(sheet, place, tracklets, row)
-    ]
+
+
+def drawn(rows: Sequence[int], count: int, seed: int) -> list[int]:
+    """So many of the rows, or all if there are fewer, ascending."""
+    chosen = np.random.default_rng(seed).choice(np.array(rows), min(count, len(rows)), replace=False)
+    return sorted(chosen.tolist())
+
+
+def spread(length: int) -> list[int]:
+    """Places of the pictures that stand for so many, from the first to the last."""
+    places: list[int] = np.unique(np.linspace(0, length - 1, FRAMES).round().astype(int)).tolist()
+    return places
+
+
+def draw_sheet(strips: Sequence[Strip], path: Path) -> None:
+    """Write tracklets, each with its label before its pictures, whose size is ``CELL``."""
+    blocks = min(len(strips), _BLOCKS)
+    wide = _LABEL + FRAMES * CELL[0]
+    sheet = Image.new("RGB", (blocks * wide, -(-len(strips) // _BLOCKS) * CELL[1]), _GREY)
+    for place, strip in enumerate(strips):
+        down, across = divmod(place, _BLOCKS)
+        x, y = across * wide, down * CELL[1]
+        ImageDraw.Draw(sheet).multiline_text((x + 4, y + 4), strip.label, fill=(0, 0, 0))
+        for number, picture in enumerate(strip.pictures):
+            cell = Image.new("RGB", CELL, _BROKEN) if picture is None else picture
+            sheet.paste(cell, (x + _LABEL + number * CELL[0], y))
     content = io.BytesIO()
     sheet.save(content, FORMATS[path.suffix.lower()])
     write_bytes(path, content.getvalue())
-    return broken
-
-
-def _extent(count: int) -> tuple[int, int]:
-    blocks = min(count, _BLOCKS)
-    return blocks * (_LABEL + FRAMES * CELL[0]), -(-count // _BLOCKS) * CELL[1]
-
-
-def _put(sheet: Image.Image, place: int, tracklets: Tracklets, row: int) -> list[str]:
-    """One tracklet; sentences about what cannot be read."""
-    down, across = divmod(place, _BLOCKS)
-    x, y = across * (_LABEL + FRAMES * CELL[0]), down * CELL[1]
-    ImageDraw.Draw(sheet).multiline_text((x + 4, y + 4), _label(tracklets, row), fill=(0, 0, 0))
-    pictures = tracklets.pictures(row)
-    chosen = np.unique(np.linspace(0, len(pictures) - 1, FRAMES).round().astype(int)).tolist()
-    broken = []
-    for number, picture in enumerate(chosen):
-        try:
-            cell = _open(tracklets.root / pictures[picture])
-        except InputError as error:
-            cell = Image.new("RGB", CELL, _BROKEN)
-            broken.append(str(error))
-        sheet.paste(cell, (x + _LABEL + number * CELL[0], y))
-    return broken
 
 
 def _label(tracklets: Tracklets, row: int) -> str:
