@@ -46,7 +46,11 @@ CLAIMS = Claims(
     alpha=0.05,
     relevant=0.02,
     reached=0.4,
-    contrasts={"a": Contrast("RQ2", "new", "old", True), "b": Contrast("RQ2", "old", "new", False)},
+    contrasts={
+        "a": Contrast("RQ2", "new", "old", True),
+        "b": Contrast("RQ2", "old", "new", False),
+        "c": Contrast("RQ4", "new", "old", True),
+    },
 )
 
 

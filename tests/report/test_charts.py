@@ -57,7 +57,16 @@ def a_scatter():
     return charts.scatter(pd.DataFrame({"name": ["a", "a", "b"], "x": [-1, 0, 1], "y": [1, 0, -1]}))
 
 
-EVERY = [a_heat, some_intervals, some_lines, some_bands, a_scatter]
+def growing():
+    rows = [
+        {"name": name, "identities": n, "value": 0.1 * n**0.5, "low": 0.05, "high": 0.9}
+        for name in "ab"
+        for n in (15, 30, 60)
+    ]
+    return charts.growth(pd.DataFrame(rows), "identities", ("identities", "rank-1"))
+
+
+EVERY = [a_heat, some_intervals, some_lines, some_bands, a_scatter, growing]
 
 
 @pytest.mark.parametrize("draw", EVERY)
@@ -111,3 +120,18 @@ def test_a_scatter_has_a_mark_a_point():
 
 def test_names_are_escaped():
     assert "<b>&" in words(some_intervals(("<b>&", "two")))
+
+
+def test_a_doubling_is_one_step_of_the_axis():
+    """The labels 15, 30 and 60 stand evenly spaced."""
+    found = re.findall(r'transform="translate\(([\d.]+),[\d.]+\)"[^>]*>(15|30|60)<', growing())
+    assert [label for _, label in found] == ["15", "30", "60"]
+    places = [float(place) for place, _ in found]
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=2)
+
+
+def test_intervals_may_have_a_rule():
+    rows = [{"name": "one", "group": "g", "value": 0.4, "low": 0.3, "high": 0.5, "sound": True}]
+    plain, ruled = (charts.intervals(pd.DataFrame(rows), "gain", even) for even in (None, 0.0))
+    assert "stroke-dasharray" not in plain
+    assert ruled.count('stroke-dasharray="4,3"') == 1

@@ -29,6 +29,7 @@ def test_every_chart_is_one_picture_with_words_and_says_where_it_comes_from(told
     assert titles == [
         "R-1: first arm less second",
         "mAP: first arm less second",
+        "Convergence on validation identities",
         "Training loss, means over seeds",
         "Rank-1 in training, means over seeds",
         "Attention entropy in training, means over seeds",

@@ -93,8 +93,11 @@ def rates(found: Study, arms: Sequence[str]) -> pd.DataFrame:
 
 
 def effects(found: Study, contrasts: Mapping[str, Contrast]) -> list[tuple[Condition, str, Effect]]:
-    """The effect of each contrast whose arms were run, under each condition; no test is corrected for."""
-    known = {name: one for name, one in contrasts.items() if {one.ours, one.theirs} <= set(found.arms)}
+    """The effect of each pair of arms that were run, under each condition; no test is corrected for."""
+    pairs: dict[tuple[str, str], str] = {}  # two questions may ask about one pair
+    for name, one in contrasts.items():
+        pairs.setdefault((one.ours, one.theirs), name)
+    known = {name: contrasts[name] for pair, name in pairs.items() if set(pair) <= set(found.arms)}
     rows = []
     for condition in conditions(found):
         for name, one in known.items():
