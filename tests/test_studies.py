@@ -184,7 +184,13 @@ def test_a_study_goes_on_where_it_was_killed_and_ends_in_metrics_of_its_own(clon
     environment = ENVIRONMENT | {"PYTHONPATH": str(clone / "src")}
     study = clone / "experiments" / "claims"
     first = study / "artifacts" / "results" / "ablation" / "full-0.json"
-    with subprocess.Popen(["tools/study.sh", "claims"], cwd=clone, env=environment) as running:
+    started = subprocess.Popen(
+        ["tools/study.sh", "claims"],
+        cwd=clone,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as a script's & does
+    )
+    with started as running:
         while running.poll() is None and not (study / "dvc.lock").exists():
             time.sleep(0.1)
         while running.poll() is None and "ablate@" not in (study / "dvc.lock").read_text():

@@ -11,13 +11,16 @@ dvc repro configs >/dev/null  # not -q, which would hide errors as well
 # read before the cells start: they rewrite dvc.lock, which listing reads. The seed is what stands behind the last "-".
 mapfile -t cells < <(dvc stage list --name-only ablate | awk -F- '{print $NF, NR, $0}' | sort -n -k1,1 -k2,2 | cut -d' ' -f3)
 
+# a job that a script started in the background ignores INT, and so would all that it starts; env can undo that on Linux
+fresh=(env --default-signal=INT)
+"${fresh[@]}" true 2>/dev/null || fresh=(env)
 set -m  # the cells are a process group of their own, so that all of them can be ended
 # --wait-for-lock and -s (no upstream stages) are what makes parallel calls safe; a cell that fails does not stop the others
 # (a pipe into xargs would be led by another process than the one that $! names)
-xargs -P 2 -I CELL sh -c 'dvc --wait-for-lock repro -s CELL >/dev/null || exit 1' <<< "$(printf '%s\n' "${cells[@]}")" &
+"${fresh[@]}" xargs -P 2 -I CELL sh -c 'dvc --wait-for-lock repro -s CELL >/dev/null || exit 1' <<< "$(printf '%s\n' "${cells[@]}")" &
 running=$!
 # INT, as Ctrl-C sends it: unlike TERM it lets DVC give its locks back
-trap 'kill -INT -- "-$running" 2>/dev/null || true' EXIT
+trap '{ kill -TERM "$running"; kill -INT -- "-$running"; } 2>/dev/null || true' EXIT  # no further cells, then those that run
 trap 'exit 130' INT TERM
 failed=0
 wait "$running" || failed=1
