@@ -26,7 +26,7 @@ from sttreid.report.curves import (
 )
 from sttreid.report.document import document, told
 from sttreid.report.effects import Effect
-from sttreid.report.tables import NONE, markdown, percent, protocols_phrase
+from sttreid.report.tables import NONE, gained, markdown, percent, protocols_phrase
 
 HEADING = "Accuracy and the number of identities"
 TOLD = {
@@ -164,8 +164,5 @@ def _level(row: "Mapping[str, float] | pd.Series[float]") -> str:
 def _effect(one: Effect | None) -> str:
     if one is None:
         return NONE
-    value, low, high = (percent(number) for number in (one.value, one.low, one.high))
-    if one.low == one.high:  # nothing varied, so nothing is known of an interval
-        return f"{'' if value.startswith('-') else '+'}{value}"
     tested = "" if one.p is None else f", p {one.p:.2g}"
-    return f"{'' if value.startswith('-') else '+'}{value} [{low}, {high}]{tested}"
+    return f"{gained(one.value, one.low, one.high)}{tested}"

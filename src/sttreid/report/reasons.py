@@ -8,8 +8,8 @@ import pandas as pd
 from sttreid.contrasts import Claims, Contrast
 from sttreid.report.arms import Run, Study
 from sttreid.report.conditions import RATE, conditions, effects, rates
-from sttreid.report.effects import Effect, by_seed
-from sttreid.report.tables import NONE, markdown, percent
+from sttreid.report.effects import by_seed
+from sttreid.report.tables import NONE, gained, markdown, percent
 
 ENTROPY = "attention_entropy"
 MOMENTS = (0.0, 0.5, 1.0)  # shares of the steps, at whose nearest looks attention is told
@@ -90,15 +90,10 @@ def effects_table(found: Study, contrasts: Mapping[str, Contrast]) -> str:
     """One row a third of the queries, one column a contrast."""
     rows: dict[str, dict[str, str]] = {}
     for condition, name, effect in effects(found, contrasts):
-        rows.setdefault(condition.told, {})[name] = _points(effect)
+        rows.setdefault(condition.told, {})[name] = gained(effect.value, effect.low, effect.high)
     known = list(next(iter(rows.values()), {}))
     header = [f"{contrasts[name].ours} against {contrasts[name].theirs}" for name in known]
     return markdown(["queries", *header], [[told, *cells.values()] for told, cells in rows.items()])
-
-
-def _points(effect: Effect) -> str:
-    value, low, high = (percent(number) for number in (effect.value, effect.low, effect.high))
-    return f"{'' if value.startswith('-') else '+'}{value} [{low}, {high}]"
 
 
 def _looks(run: Run, column: str) -> "pd.Series[float]":

@@ -181,6 +181,12 @@ def marked(gain: Difference) -> str:
     return f"{bracket(gain)}, {gain.side}" if none else bracket(gain)
 
 
+def gained(value: float, low: float, high: float) -> str:
+    """An effect in points with its sign and the ends of its interval, if it has one."""
+    told, ends = percent(value), f" [{percent(low)}, {percent(high)}]" if low < high else ""
+    return f"{'' if told.startswith('-') else '+'}{told}{ends}"
+
+
 def percent(share: float) -> str:
     """A fraction as per cent with one decimal; what rounds to zero has no sign."""
     return f"{round(100 * share, 1) + 0.0:.1f}"
