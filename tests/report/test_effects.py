@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from sttreid.errors import InputError
-from sttreid.report.effects import Effect, by_seed, combined, effect, holm, paired, people
+from sttreid.report.effects import Effect, Quantity, accuracy, by_seed, effect, holm, paired, people, weighted
 from sttreid.uncertainty import Sample, difference, resampled, sample
 
 
@@ -92,6 +92,10 @@ def test_data_sets_count_alike():
     assert found.value == pytest.approx(np.mean(alone))
 
 
+def combined(parts):
+    return weighted([(weight, accuracy(samples)) for weight, samples in parts]).effect()
+
+
 def test_a_weighted_sum_is_tested_as_one():
     """Of two data sets: other people, so that their variances add; the same seeds, so that theirs do not."""
     rng = np.random.default_rng(8)
@@ -109,6 +113,17 @@ def test_a_weighted_sum_is_tested_as_one():
     assert freedom == pytest.approx((0.25 * apart[0] + 4 * apart[1]) ** 2 / sum(squares), abs=2)
     assert found.low == pytest.approx(effect(differences, variance, freedom).low)
     assert combined([(1, one[:1]), (-1, one[1:])]) == paired(one[:1], one[1:])
+
+
+def test_a_sum_of_sums_is_the_sum():
+    """What is not drawn with people has no variance over them, and weights multiply."""
+    ours, theirs = (accuracy([side]) for side in crossed(np.random.default_rng(12), people=30))
+    gaps = [weighted([(1, Quantity(np.linspace(0.9, 1.0, 5))), (-1, side)]) for side in (ours, theirs)]
+    found = weighted([(2, gaps[1]), (-2, gaps[0])])
+    straight = weighted([(2, ours), (-2, theirs)])
+    np.testing.assert_allclose(found.seeds, straight.seeds)
+    assert people(found.parts) == pytest.approx(people(straight.parts))
+    assert found.mean == pytest.approx(found.effect().value)
 
 
 def test_the_people_of_a_data_set_are_drawn_alike_for_both_arms():

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from sttreid.errors import InputError
+from sttreid.report.effects import Quantity, accuracy, weighted
 from sttreid.report.summary import Content
 from sttreid.uncertainty import Sample, sample
 
@@ -55,6 +57,16 @@ class Study:
         return [run.seed for run in next(iter(self.arms.values()))]
 
     @property
+    def own(self) -> list[str]:
+        """The source, if it is tested on."""
+        return [target for target in self.targets if target == self.source]
+
+    @property
+    def others(self) -> list[str]:
+        """Targets that no arm was trained on."""
+        return [target for target in self.targets if target != self.source]
+
+    @property
     def scope(self) -> str:
         """What all tests are computed from: seeds, and the queries of each target that count."""
         queries = next(iter(self.arms.values()))[0].queries
@@ -71,6 +83,18 @@ class Study:
         """One a data set, for resampling."""
         tables = [dict(iter(run.queries.groupby("target"))) for run in self.arms[arm]]
         return [sample(target, [table[target] for table in tables], measure) for target in targets]
+
+    def accuracy(self, arm: str, targets: Sequence[str], measure: str) -> Quantity:
+        """An arm's mean over data sets, of a column of the per-query results (0 to 1)."""
+        return accuracy(self.samples(arm, targets, measure))
+
+    def fit(self, arm: str) -> Quantity:
+        """An arm's rank-1 on its training identities (NaN where it was not trained): no test people in it."""
+        return Quantity(np.array([run.train_rank1 for run in self.arms[arm]], float))
+
+    def gap(self, arm: str) -> Quantity:
+        """An arm's rank-1 on its training identities less that on the test of the source."""
+        return weighted([(1, self.fit(arm)), (-1, self.accuracy(arm, self.own, "rank1"))])
 
 
 def study(runs: Sequence[Run], source: str, targets: Sequence[str], fitted: float) -> Study:

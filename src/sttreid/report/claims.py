@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from sttreid.contrasts import Claims, Contrast
 from sttreid.report.arms import Study, between_looks, reached
-from sttreid.report.effects import Effect, by_seed, combined, effect, holm, paired, people
+from sttreid.report.effects import Effect, Quantity, effect, holm, weighted
 from sttreid.report.questions import QUESTIONS
-from sttreid.uncertainty import Sample, difference
+from sttreid.uncertainty import difference
 
 MEASURES = ("rank1", "mAP")
 JUDGED = "rank1"  # of the measures: a question's answer; each measure is a family of tests of its own
@@ -21,8 +20,6 @@ IN_DOMAIN, CROSS_DOMAIN, DIRECT = "in_domain", "cross_domain", "direct_transfer"
 ACROSS = "cross_domain_more"  # how much larger the effect is across domains than in-domain
 SUPPORTED, REFUTED, OPEN, UNJUDGED = "supported", "not supported", "inconclusive", "not judged"
 DIGITS = 4
-
-Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -157,10 +154,8 @@ def _settings(found: Study, contrast: Contrast) -> dict[str, list[str]]:
     """Setting -> the data sets that it is tested on."""
     if any(run.steps == 0 for arm in (contrast.ours, contrast.theirs) for run in found.arms.get(arm, ())):
         return {DIRECT: list(found.targets)}
-    own = [target for target in found.targets if target == found.source]
-    others = [target for target in found.targets if target != found.source]
-    both = [*own, *others] if QUESTIONS[contrast.question].across and own and others else []
-    places = {IN_DOMAIN: own, CROSS_DOMAIN: others, ACROSS: both}
+    both = QUESTIONS[contrast.question].across and found.own and found.others
+    places = {IN_DOMAIN: found.own, CROSS_DOMAIN: found.others, ACROSS: list(found.targets) if both else []}
     return {name: some for name, some in places.items() if some}
 
 
@@ -180,41 +175,33 @@ def _measure(
         return replace(one, reason=f"{' and '.join(missing)} not run")
     if measure in (STEPS, ALL_STEPS):
         return _speed(found, claims.reached, one)
-    if setting == ACROSS:
-        return _across(found, one)
+    ours, theirs = _sides(found, one)
+    sign = -1 if measure == GAP else 1  # a smaller gap is the better one
+    better = weighted([(sign, ours), (-sign, theirs)]).effect()
+    one = replace(one, ours=ours.mean, theirs=theirs.mean, effect=better)
+    if measure == GAP or setting == ACROSS:
+        return one
     targets = _settings(found, contrast)[setting]
-    rate = JUDGED if measure == GAP else measure
-    ours, theirs = (found.samples(arm, targets, rate) for arm in (contrast.ours, contrast.theirs))
-    if measure == GAP:
-        return _gap(found, one, ours, theirs)
-    drawn = difference(ours, theirs)
-    means = float(by_seed(ours).mean()), float(by_seed(theirs).mean())
-    return replace(
-        one, ours=means[0], theirs=means[1], effect=paired(ours, theirs), bootstrap=(drawn.low, drawn.high)
-    )
+    samples = [found.samples(arm, targets, measure) for arm in (contrast.ours, contrast.theirs)]
+    drawn = difference(samples[0], samples[1])
+    return replace(one, bootstrap=(drawn.low, drawn.high))
 
 
-def _across(found: Study, one: Finding) -> Finding:
-    """The cross-domain effect minus the in-domain one."""
-    places = _settings(found, one.contrast)
-    arms = {one.contrast.ours: 1, one.contrast.theirs: -1}
-    sides = [
-        [(sign, found.samples(arm, places[setting], one.measure)) for arm, sign in arms.items()]
-        for setting in (CROSS_DOMAIN, IN_DOMAIN)
-    ]
-    gains = [sum(sign * by_seed(samples).mean() for sign, samples in side) for side in sides]
-    larger = combined([*sides[0], *((-sign, samples) for sign, samples in sides[1])])
-    return replace(one, ours=float(gains[0]), theirs=float(gains[1]), effect=larger)
+def _sides(found: Study, one: Finding) -> tuple[Quantity, Quantity]:
+    """What is compared: of each arm its accuracy or gap; or the cross-domain effect and the in-domain one."""
+    contrast, places = one.contrast, _settings(found, one.contrast)
+    if one.measure == GAP:
+        return found.gap(contrast.ours), found.gap(contrast.theirs)
+    if one.setting == ACROSS:
+        own, others = places[IN_DOMAIN], places[CROSS_DOMAIN]
+        return _gain(found, contrast, others, one.measure), _gain(found, contrast, own, one.measure)
+    targets, measure = places[one.setting], one.measure
+    return found.accuracy(contrast.ours, targets, measure), found.accuracy(contrast.theirs, targets, measure)
 
 
-def _gap(found: Study, one: Finding, ours: Sequence[Sample], theirs: Sequence[Sample]) -> Finding:
-    """How much smaller the gap between training and test is; only the test's people are a sample."""
-    gaps = [
-        np.array([run.train_rank1 for run in found.arms[arm]], float) - by_seed(samples)
-        for arm, samples in ((one.contrast.ours, ours), (one.contrast.theirs, theirs))
-    ]
-    smaller = effect(gaps[1] - gaps[0], *people([(1, ours), (-1, theirs)]))
-    return replace(one, ours=float(gaps[0].mean()), theirs=float(gaps[1].mean()), effect=smaller)
+def _gain(found: Study, contrast: Contrast, targets: Sequence[str], measure: str) -> Quantity:
+    sides = found.accuracy(contrast.ours, targets, measure), found.accuracy(contrast.theirs, targets, measure)
+    return weighted([(1, sides[0]), (-1, sides[1])])
 
 
 def _speed(found: Study, level: float, one: Finding) -> Finding:

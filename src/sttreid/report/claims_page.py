@@ -16,7 +16,6 @@ from sttreid.report.claims import (
     Finding,
     answers,
 )
-from sttreid.report.effects import by_seed
 from sttreid.report.questions import QUESTIONS
 from sttreid.report.reasons import reasons
 from sttreid.report.tables import NONE, markdown, percent, protocols_phrase
@@ -98,7 +97,7 @@ def arm_table(found: Study) -> str:
         own = [target for target in found.targets if target == found.source]
         others = [target for target in found.targets if target != found.source]
         for targets in (own, others):
-            rates = by_seed(found.samples(name, targets, JUDGED)).tolist() if targets else []
+            rates = found.accuracy(name, targets, JUDGED).seeds.tolist() if targets else []
             cells.append(", ".join(percent(rate) for rate in rates) or NONE)
         rows.append([name, *cells])
     source = f"tested on {found.source}"

@@ -12,7 +12,7 @@ from sttreid.contrasts import Contrast
 from sttreid.errors import InputError
 from sttreid.params import Ablation
 from sttreid.report.arms import Study
-from sttreid.report.effects import Effect, Part, by_seed, effect, people
+from sttreid.report.effects import Effect, Quantity, weighted
 from sttreid.report.summary import DIGITS
 
 RATE: Final = "rank1"
@@ -45,14 +45,6 @@ class Curve:
         centred = np.log2(self.identities) - np.log2(self.identities).mean()
         weights: Doubles = centred / (centred**2).sum()
         return weights
-
-
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """One quantity of one arm: its value with each seed, [S], and the samples of people that it hangs on."""
-
-    seeds: Doubles
-    parts: Sequence[Part]
 
 
 def counted(ablation: Ablation) -> str:
@@ -90,39 +82,26 @@ def _number(trial: Mapping[str, Any], side: str) -> int:
     return int(found["identities"]) if isinstance(found, Mapping) and "identities" in found else -1
 
 
-def measured(found: Study, arm: str, setting: str) -> Measured | None:
+def measured(found: Study, arm: str, setting: str) -> Quantity | None:
     """A quantity of ``SETTINGS``, rank-1 (0 to 1), of an arm; None if it was not measured."""
-    if setting == DIRECT:
-        return _tested(found, f"{arm}-pretrained", found.targets)
-    runs = found.arms[arm]
     if setting == TRAINING:
-        return Measured(np.array([run.train_rank1 for run in runs], float), ())
+        return found.fit(arm)
     if setting == VALIDATION:
-        looks = [run.history["validation_rank1"].dropna() for run in runs if run.history is not None]
-        return Measured(np.array([look.iloc[-1] for look in looks], float), ())
-    own = [target for target in found.targets if (target == found.source) != (setting == CROSS_DOMAIN)]
-    test = _tested(found, arm, own)
-    if setting != GAP or test is None:
-        return test
-    seen = np.array([run.train_rank1 for run in runs], float)
-    return Measured(seen - test.seeds, [(-weight, samples) for weight, samples in test.parts])
+        looks = [
+            run.history["validation_rank1"].dropna() for run in found.arms[arm] if run.history is not None
+        ]
+        return Quantity(np.array([look.iloc[-1] for look in looks], float))
+    if setting == GAP:
+        return found.gap(arm) if found.own else None
+    tested = f"{arm}-pretrained" if setting == DIRECT else arm
+    targets = {IN_DOMAIN: found.own, CROSS_DOMAIN: found.others, DIRECT: found.targets}[setting]
+    return found.accuracy(tested, targets, RATE) if targets and tested in found.arms else None
 
 
-def _tested(found: Study, arm: str, targets: Sequence[str]) -> Measured | None:
-    if not targets or arm not in found.arms:
-        return None
-    samples = found.samples(arm, targets, RATE)
-    return Measured(by_seed(samples), [(1.0, samples)])
-
-
-def total(terms: Sequence[tuple[float, Measured | None]]) -> Effect | None:
-    """A weighted sum of quantities; None if one was not measured."""
+def total(terms: Sequence[tuple[float, Quantity | None]]) -> Effect | None:
+    """The effect of a weighted sum of quantities; None if one was not measured."""
     known = [(weight, one) for weight, one in terms if one is not None]
-    if len(known) < len(terms):
-        return None
-    values: Doubles = np.sum([weight * one.seeds for weight, one in known], axis=0)
-    parts = [(weight * share, samples) for weight, one in known for share, samples in one.parts]
-    return effect(values, *(people(parts) if parts else ()))
+    return weighted(known).effect() if len(known) == len(terms) else None
 
 
 def levels(found: Study, curves: Sequence[Curve]) -> pd.DataFrame:

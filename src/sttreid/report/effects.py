@@ -48,6 +48,40 @@ class Effect:
 Part = tuple[float, Sequence[Sample]]  # a weight and one sample a data set
 
 
+@dataclass(frozen=True, eq=False)
+class Quantity:
+    """A number with each seed, and the means over test people that it hangs on.
+
+    Attributes:
+        seeds: [S] its values.
+        parts: the weight and the samples of each mean in it; those of one data set are of the same people.
+            None where no test people are drawn.
+    """
+
+    seeds: Doubles
+    parts: Sequence[Part] = ()
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return float(self.seeds.mean())
+
+    def effect(self, resamples: int = RESAMPLES, seed: int = 0) -> Effect:
+        """Its mean, tested for being 0; ``seed`` is of the draws of people."""
+        return effect(self.seeds, *people(self.parts, resamples, seed))
+
+
+def accuracy(samples: Sequence[Sample]) -> Quantity:
+    """The mean over data sets, each counting alike."""
+    return Quantity(by_seed(samples), [(1, samples)])
+
+
+def weighted(terms: Sequence[tuple[float, Quantity]]) -> Quantity:
+    """A weighted sum, for example a difference or a slope."""
+    values: Doubles = np.sum([weight * one.seeds for weight, one in terms], axis=0)
+    return Quantity(values, [(weight * share, own) for weight, one in terms for share, own in one.parts])
+
+
 def paired(
     ours: Sequence[Sample], theirs: Sequence[Sample], resamples: int = RESAMPLES, seed: int = 0
 ) -> Effect:
@@ -59,19 +93,7 @@ def paired(
         resamples: how often people are drawn anew.
         seed: of these draws.
     """
-    return combined([(1, ours), (-1, theirs)], resamples, seed)
-
-
-def combined(parts: Sequence[Part], resamples: int = RESAMPLES, seed: int = 0) -> Effect:
-    """A weighted sum of means, for example a difference or a slope; arguments as :func:`paired`.
-
-    Args:
-        parts: the weight and the samples of each mean; those of one data set are of the same people.
-        resamples: how often people are drawn anew.
-        seed: of these draws.
-    """
-    sums: Doubles = np.sum([weight * by_seed(samples) for weight, samples in parts], axis=0)
-    return effect(sums, *people(parts, resamples, seed))
+    return weighted([(1, accuracy(ours)), (-1, accuracy(theirs))]).effect(resamples, seed)
 
 
 def effect(differences: Doubles, variance: float = 0.0, freedom: int = 1) -> Effect:

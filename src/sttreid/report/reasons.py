@@ -8,7 +8,6 @@ import pandas as pd
 from sttreid.contrasts import Claims, Contrast
 from sttreid.report.arms import Run, Study
 from sttreid.report.conditions import RATE, conditions, effects, rates
-from sttreid.report.effects import by_seed
 from sttreid.report.tables import NONE, gained, markdown, percent
 
 ENTROPY = "attention_entropy"
@@ -52,12 +51,11 @@ def fitting_table(found: Study, arms: Sequence[str]) -> str:
     rows = []
     for arm in arms:
         runs = found.arms[arm]
-        seen = float(np.mean([np.nan if run.train_rank1 is None else run.train_rank1 for run in runs]))
+        seen = found.fit(arm).mean
         held = float(np.mean([_looks(run, "validation_rank1").iloc[-1] for run in runs]))
         cells = [percent(seen), percent(held)]
-        if found.source in found.targets:
-            test = float(by_seed(found.samples(arm, [found.source], RATE)).mean())
-            cells += [percent(test), percent(seen - test)]
+        if found.own:
+            cells += [percent(found.accuracy(arm, found.own, RATE).mean), percent(found.gap(arm).mean)]
         else:
             cells += [NONE, NONE]
         rows.append([arm, *cells])
