@@ -4,6 +4,7 @@ import importlib
 import inspect
 import json
 import math
+import re
 import shutil
 import signal
 import subprocess
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from ruamel.yaml import YAML
 
 from sttreid.cells import variants
+from sttreid.model.backbone import Backbone
 from sttreid.params import Params, load
 from sttreid.simulate.dataset import render
 from tests.test_house import MODULES, STAGES, covers, is_package, keys, needed
@@ -178,6 +181,65 @@ def _shrink(path: Path) -> None:
         content["ablation"]["variants"] = {name: arms[name] for name in ("full", "cnn") if name in arms}
         content["seeds"] = [0]
     editor.dump(content, path)
+
+
+def test_a_study_made_from_another_starts_from_the_weights_that_it_names(clone: Path) -> None:
+    """The way to a second table from ImageNet weights, with a network as small as the others here."""
+    section = load(clone / "params.yaml").model.backbone
+    backbone = Backbone(section.width, (section.layer1, section.layer2, section.layer3), section.last_stride)
+    torch.save(backbone.state_dict(), clone / "resnet.pth")
+    still = ["rate=1e-12", "backbone_rate=1e-12", "weight_decay=0"]
+    words = [f"model.backbone.weights={clone / 'resnet.pth'}", "seeds=[3]"]
+    words += [f"ablation.scratch.{word}" for word in still]
+    words += [f"ablation.variants.cnn.finetune.{word}" for word in still[:2]]
+    told = call(clone, "python", "tools/new_study.py", "claims", "start", *words)
+    assert "make study STUDY=start" in told
+    assert (clone / ".dvcignore").read_text().splitlines()[-1] == "/experiments/start/"
+    study = clone / "experiments" / "start"
+    assert "#" in (study / "params.yaml").read_text()  # comments are kept
+    call(clone, "sed", "-i", r"\|^/experiments/start/$|d", ".dvcignore")
+    call(clone, "dvc", "repro", "-q", "dvc.yaml:decode")
+    call(study, "dvc", "repro", "-q", "ablate@cnn-3")
+    start = backbone.state_dict()
+    trained = torch.load(study / "artifacts" / "models" / "ablation" / "cnn-3.pt")["state"]
+    for name, value in start.items():
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            torch.testing.assert_close(trained[f"backbone.{name}"], value, rtol=0, atol=1e-9)
+    shutil.rmtree(study)
+
+
+REFUSED = {
+    "source": (["claim", "mine"], r"experiments/claim: no such study, there are .*claims.*mean 'claims'"),
+    "name": (["claims", "Mine"], "Mine: a study's name must be small letters"),
+    "taken": (["claims", "tuning"], "experiments/tuning: is there already"),
+    "key": (
+        ["claims", "mine", "model.widht=3"],
+        r"claims/params\.yaml: has no key model\.widht \(did you mean 'width'",
+    ),
+    "section": (
+        ["claims", "mine", "decode.height=3"],
+        r"no key decode\.height, its sections are clip, augment",
+    ),
+    "too deep": (["claims", "mine", "seeds.first=3"], r"has no key seeds\.first"),
+    "value": (["claims", "mine", "model.width=x"], r"experiments/mine/params\.yaml: model\.width .* got 'x'"),
+    "rule": (
+        ["claims", "mine", "ablation.fitted=3"],
+        r"experiments/mine/params\.yaml: ablation\.fitted .* got 3",
+    ),
+    "yaml": (["claims", "mine", "seeds=["], r"seeds=\[: is not valid YAML"),
+    "word": (["claims", "mine", "seeds"], "seeds: must be key=value"),
+    "nothing": (["claims"], "usage: "),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_study_that_would_not_run_is_refused_and_leaves_nothing(clone: Path, case: str) -> None:
+    words, sentence = REFUSED[case]
+    before = sorted((clone / "experiments").rglob("*")), (clone / ".dvcignore").read_text()
+    told = call(clone, "python", "tools/new_study.py", *words, ok=False)
+    assert re.search(sentence, told), told
+    assert "Traceback" not in told
+    assert (sorted((clone / "experiments").rglob("*")), (clone / ".dvcignore").read_text()) == before
 
 
 def test_a_study_goes_on_where_it_was_killed_and_ends_in_metrics_of_its_own(clone: Path) -> None:
