@@ -108,6 +108,7 @@ def test_answers_follow_the_paper_s_numbers(found, results, cells, histories, pi
     text = site(found(results, cells), histories, pictures, claims)
     assert text.index("what is added") < text.index("1 of 5 seeds") < text.index("the &lt;global&gt; branch")
     assert ">many<" not in text
+    assert "metrics/claims/claims.md" in text
 
 
 def test_a_section_of_the_report_that_is_new_is_not_lost(

@@ -16,6 +16,10 @@ from sttreid.report.films import Pictures, looked, ranked
 from sttreid.report.page import Findings, report
 
 CLAIMS = "The paper's claims"
+STUDY = (
+    "These are the answers of this run alone; those of the study with more seeds stand in the repository, in"
+    " `metrics/claims/claims.md`."
+)
 LISTS = {
     "hardest": "hardest failures first (lowest average precision, one query an identity)",
     "even": "at even steps of average precision, from low to high",
@@ -56,7 +60,8 @@ def answers(claims: str) -> str:
     """Of the page of claims, how much was run and the table of answers, as Markdown."""
     run, *parts = claims.split("\n## ")
     table = next(part for part in parts if part.startswith("Answers\n"))
-    return "\n\n".join(text.partition("\n")[2].strip() for text in (run, table))
+    told = [text.partition("\n")[2].strip() for text in (run, table)]
+    return "\n\n".join([*told, STUDY])
 
 
 def _attention(found: Findings, pictures: Pictures) -> list[Section]:
