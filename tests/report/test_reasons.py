@@ -16,7 +16,7 @@ def found():
         replace(
             run,
             train_rank1=0.9 + 0.02 * n,
-            history=history([0.2, 0.3, 0.3, 0.4], [1.2 + 0.1 * n, 1.0, 0.9, 0.8]),
+            history=history([0.2, 0.3, 0.3, 0.4], [1.2 + 0.1 * n, 1.0, 0.9, 0.8 - 0.1 * n]),
         )
         for n, run in enumerate(runs("new", 0.7))
     ]
@@ -48,7 +48,7 @@ def test_the_gap_is_the_training_rank1_less_that_of_the_own_test(found):
 
 def test_attention_is_told_of_arms_that_have_a_temporal_token(found):
     table = rows(reasons(found, CLAIMS), "Attention while training")
-    assert table[2:] == [["new", "1.300 (10)", "1.000 (20)", "0.800 (40)"]]
+    assert table[2:] == [["new", "1.300 (10)", "1.000 (20)", "0.700 (40)", "0.80, 0.70, 0.60"]]
 
 
 def test_conditions_have_a_column_an_arm_and_then_one_a_judged_contrast(found):

@@ -28,10 +28,10 @@ def reasons(found: Study, claims: Claims) -> str:
         parts += [
             "## Attention while training",
             "Entropy of the temporal token's weights on validation clips, in nats, means over seeds, at the"
-            " first look, at that nearest to half of the steps and at the end (in brackets the step): 0 where"
-            " one token gets all attention, ln(1 + T) where the T frames and the token itself share it"
-            " evenly.",
-            markdown(["arm", "first", "half way", "end"], rows),
+            " first look, at that nearest to half of the steps and at the end (in brackets the step), and at"
+            " the end seed by seed: 0 where one token gets all attention, ln(1 + T) where the T frames and"
+            " the token itself share it evenly.",
+            markdown(["arm", "first", "half way", "end", "end, seed by seed"], rows),
         ]
     if conditions(found):
         parts += [
@@ -63,7 +63,7 @@ def fitting_table(found: Study, arms: Sequence[str]) -> str:
 
 
 def entropies(found: Study, arms: Sequence[str]) -> list[list[str]]:
-    """A row for each arm with a temporal token: entropy of its attention at three looks, means over seeds."""
+    """A row for each arm with a temporal token: attention entropy at three looks, and each seed's last."""
     rows = []
     for arm in arms:
         looks = [_looks(run, ENTROPY) for run in found.arms[arm]]
@@ -71,7 +71,8 @@ def entropies(found: Study, arms: Sequence[str]) -> list[list[str]]:
             mean = pd.concat(looks).groupby(level=0).mean()
             steps = mean.index.to_numpy()
             chosen = [steps[np.abs(steps - share * steps[-1]).argmin()] for share in MOMENTS]
-            rows.append([arm, *(f"{mean[step]:.3f} ({step})" for step in chosen)])
+            ends = ", ".join(f"{own.iloc[-1]:.2f}" for own in looks)
+            rows.append([arm, *(f"{mean[step]:.3f} ({step})" for step in chosen), ends])
     return rows
 
 
