@@ -84,3 +84,33 @@ def test_nothing_is_left_to_be_filled_in() -> None:
 def test_pictures_and_linked_files_exist() -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", README):
         assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+EFFECT = re.compile(r"[+-]\d+\.\d \[-?\d+\.\d, -?\d+\.\d\]")
+CLAIMS = {  # how a row of the table starts -> the comparison that it tells of
+    "RQ1: the transformers": "global-vanilla",
+    "... and the CNN": "global-cnn",
+    "RQ2": "constrained-vanilla",
+    "RQ3": "global-constrained",
+    "RQ4": "full-longer",
+}
+
+
+def test_every_effect_that_is_told_stands_in_a_study_s_results() -> None:
+    results = "".join(path.read_text() for path in sorted((ROOT / "metrics").glob("*/*.md")))
+    for path in (ROOT / "README.md", ROOT / "docs" / "findings.md"):
+        told = EFFECT.findall(path.read_text())
+        assert len(told) >= 10
+        assert not [effect for effect in told if effect not in results], path
+
+
+def test_the_verdicts_are_those_of_the_study() -> None:
+    contrasts = json.loads((ROOT / "metrics" / "claims" / "claims.json").read_text())["contrasts"]
+    for start, name in CLAIMS.items():
+        found = re.search(rf"^\| {re.escape(start)}.*\|.*\| (.*) \| (.*) \|$", README, re.MULTILINE)
+        assert found, start
+        for cell, setting in zip(found.groups(), ("in_domain", "cross_domain"), strict=True):
+            one = contrasts[name][setting]["rank1"]
+            ends = (100 * one[key] for key in ("effect", "low", "high"))
+            assert cell.strip("*").startswith(one["verdict"]), (start, setting)
+            assert "{:+.1f} [{:.1f}, {:.1f}]".format(*ends) in cell, (start, setting)

@@ -193,6 +193,16 @@ def test_descending_attention_entropy_spreads_the_attention():
     assert (logits.grad[0, 1:] < 0).all()
 
 
+def test_a_head_that_has_collapsed_is_hardly_pushed_back():
+    """The further the first token leads, the weaker the push: what docs/findings.md says of collapse."""
+    pushes = []
+    for lead in (3.0, 8.0, 12.0):
+        logits = torch.tensor([[lead, 0.0, 0.0, 0.0, 0.0]], requires_grad=True)
+        attention_entropy(torch.softmax(logits, dim=-1), 0.25).backward()
+        pushes.append(float(logits.grad[0, 0]))
+    assert pushes == pytest.approx([0.21, 0.011, 0.0003], rel=0.06)
+
+
 ALL = {
     "identity",
     "triplet",
