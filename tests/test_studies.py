@@ -231,6 +231,19 @@ REFUSED = {
     ),
     "yaml": (["claims", "mine", "seeds=["], r"seeds=\[: is not valid YAML"),
     "word": (["claims", "mine", "seeds"], "seeds: must be key=value"),
+    "empty": (["claims", "mine", "seeds=[]"], r"seeds=\[\]: must not be empty"),
+    "arm": (
+        ["claims", "mine", "ablation.variants.cnn={model: {gtt: 1}}"],
+        r"mine/params\.yaml: ablation\.variants\.cnn: unknown key model\.gtt \(did you mean 'gt'",
+    ),
+    "points": (
+        ["curves", "mine", "ablation.trials.half.finetune.identities=15"],
+        r"mine/params\.yaml: ablation\.trials\.half: must name other identities than quarter, got 15",
+    ),
+    "steps": (
+        ["claims", "mine", "claims.contrasts.full-cnn.judged=true", "ablation.scratch.steps=7"],
+        r"full-cnn: both arms of a judged comparison must train for as many steps .* got full \d+, cnn 7",
+    ),
     "nothing": (["claims"], "usage: "),
 }
 
@@ -243,6 +256,32 @@ def test_a_study_that_would_not_run_is_refused_and_leaves_nothing(clone: Path, c
     assert re.search(sentence, told), told
     assert "Traceback" not in told
     assert (sorted((clone / "experiments").rglob("*")), (clone / ".dvcignore").read_text()) == before
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_passes_its_own_check(study: str) -> None:
+    assert not call(ROOT, "python", "tools/check_study.py", study)
+
+
+def test_what_makes_a_study_s_answers_void_is_said_before_it_runs(clone: Path) -> None:
+    typo = "claims.contrasts.full-cnn.theirs=cmn"
+    alone = "claims.contrasts.full-global={question: RQ4, ours: cnn-pretrained, theirs: full, judged: false}"
+    told = call(clone, "python", "tools/new_study.py", "claims", "mine", typo, alone)
+    assert re.search(
+        r"note: .*mine/params.yaml: claims.contrasts.full-cnn: there is no arm cmn \(did you mean", told
+    )
+    assert "claims.contrasts.full-global: cnn has no synthetic pre-training, so nothing is compared" in told
+    assert re.search(r'1 seeds are fewer than claims.seeds_needed, 5: every verdict .* "inconclusive"', told)
+    shutil.rmtree(clone / "experiments" / "mine")
+    call(clone, "git", "checkout", "-q", ".dvcignore")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [([], "which study"), (["claim"], "no such study: experiments/claim"), (["claims", "x"], "is one name")],
+)
+def test_a_study_that_is_not_there_does_not_run(clone: Path, words: list[str], sentence: str) -> None:
+    assert sentence in call(clone, "tools/study.sh", *words, ok=False)
 
 
 def test_a_study_goes_on_where_it_was_killed_and_ends_in_metrics_of_its_own(clone: Path) -> None:

@@ -1,10 +1,9 @@
 """A study of your own: `python tools/new_study.py claims mine seeds=[0,1] model.width=64`.
 
 Copies what experiments/FROM asks (dvc.yaml and params.yaml, not what it found) to experiments/NAME, sets keys
-in its params.yaml, comments kept, and checks the result as a stage would. `make study STUDY=NAME` runs it.
+in its params.yaml, comments kept, and checks the result (check_study.py). `make study STUDY=NAME` runs it.
 """
 
-import os
 import re
 import sys
 import tempfile
@@ -12,14 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from check_study import STUDIES, check
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from sttreid.conversion import hint
 from sttreid.errors import InputError
-from sttreid.params import PARAMS, load
+from sttreid.params import PARAMS
 
-STUDIES = Path("experiments")
 IGNORED = Path(".dvcignore")
 NAME = re.compile("[a-z][a-z0-9_-]*")
 STUDY = re.compile(r"(?m)^(  - study: )\S+")
@@ -43,7 +42,10 @@ def changed(text: str, words: Sequence[str], place: str) -> Any:
                 raise InputError(f"{place}: has no key {key}{near}")
             parent, section = section, section[name]
         try:
-            parent[last] = YAML(typ="safe").load(value)  # lists in lines of their own, as the file has them
+            found = YAML(typ="safe").load(value)  # lists in lines of their own, as the file has them
+            if found == []:  # no section has a list that may be empty, and the editor would spoil the file
+                raise InputError(f"{word}: must not be empty")
+            parent[last] = found
         except YAMLError as error:
             raise InputError(f"{word}: is not valid YAML ({' '.join(str(error).split())})") from error
     return content
@@ -53,9 +55,11 @@ def main(source: str, name: str, words: Sequence[str]) -> None:
     """Copy, set, check; nothing is left of a study that does not pass.
 
     Raises:
-        InputError: there is no such study, the name is taken or no name, a key is unknown, or a value
-            breaks its field's rule.
+        InputError: there is no such study, the name is taken or no name, a key is unknown, or the study
+            that comes out could give no answer.
     """
+    if not STUDIES.is_dir():
+        raise InputError(f"{Path.cwd()}: is not the repository's root, there is no {STUDIES} in it")
     old, new = STUDIES / source, STUDIES / name
     if not (old / "dvc.yaml").exists():
         known = sorted(path.parent.name for path in STUDIES.glob("*/dvc.yaml"))
@@ -71,20 +75,13 @@ def main(source: str, name: str, words: Sequence[str]) -> None:
         folder.mkdir()
         editor().dump(content, folder / PARAMS)
         (folder / "dvc.yaml").write_text(STUDY.sub(rf"\g<1>{name}", pipeline), encoding="utf-8")
-        check(folder / PARAMS, new / PARAMS)
+        notes = check(folder, new)
         with IGNORED.open("a", encoding="utf-8") as ignored:  # as every study that was never run
             ignored.write(f"/{new}/\n")
         folder.rename(new)
+    for line in notes:
+        print(line)
     print(f"{new}: change {PARAMS} there as you like, then: make study STUDY={name}")
-
-
-def check(path: Path, told: Path) -> None:
-    """Load a study's parameters as its stages will; errors tell of the place where they are going to lie."""
-    os.environ["STTREID_HOME"] = str(Path.cwd())
-    try:
-        load(path)
-    except InputError as error:
-        raise InputError(str(error).replace(str(path), str(told))) from error
 
 
 def editor() -> YAML:

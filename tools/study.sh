@@ -3,10 +3,15 @@
 # the next call goes on from there. One stage after the other, `cd experiments/NAME && dvc repro` goes on as well.
 set -euo pipefail
 
-[ -f "experiments/$1/dvc.yaml" ] || { echo "error: no such study: experiments/$1/dvc.yaml" >&2; exit 1; }
-sed -i "\|^/experiments/$1/\$|d" .dvcignore  # from its first run on a study is a part of what DVC looks at
+[ $# -le 1 ] || { echo "error: a study is one name, got: $*" >&2; exit 1; }
+name=${1-}
+name=${name%/}
+[ -n "$name" ] || { echo "error: which study? make study STUDY=NAME, one of" experiments/*/ >&2; exit 1; }
+[ -f "experiments/$name/dvc.yaml" ] || { echo "error: no such study: experiments/$name/dvc.yaml" >&2; exit 1; }
+python tools/check_study.py "$name"
+sed -i "\|^/experiments/$name/\$|d" .dvcignore  # from its first run on a study is a part of what DVC looks at
 dvc repro dvc.yaml:decode >/dev/null  # the studies share the decoded tracklets of the default run
-cd "experiments/$1"
+cd "experiments/$name"
 dvc repro configs >/dev/null  # not -q, which would hide errors as well
 # read before the cells start: they rewrite dvc.lock, which listing reads. The seed is what stands behind the last "-".
 mapfile -t cells < <(dvc stage list --name-only ablate | awk -F- '{print $NF, NR, $0}' | sort -n -k1,1 -k2,2 | cut -d' ' -f3)
