@@ -114,3 +114,14 @@ def test_the_verdicts_are_those_of_the_study() -> None:
             ends = (100 * one[key] for key in ("effect", "low", "high"))
             assert cell.strip("*").startswith(one["verdict"]), (start, setting)
             assert "{:+.1f} [{:.1f}, {:.1f}]".format(*ends) in cell, (start, setting)
+
+
+def test_the_table_of_synthetic_identities_is_that_of_the_study() -> None:
+    found = json.loads((ROOT / "metrics" / "scaling" / "curves.json").read_text())["curves"]["full"]
+    points = [name for name in found["in_domain"] if name.isdigit()]
+    assert len(points) >= 4
+    assert max(map(int, points)) >= 16 * min(map(int, points))
+    for name in points:
+        settings = ("direct_transfer", "in_domain", "cross_domain")
+        for value, setting in zip(row(name), settings, strict=True):
+            assert abs(value - found[setting][name]["value"]) < NEAR, (name, setting)
