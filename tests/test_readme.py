@@ -125,3 +125,13 @@ def test_the_table_of_synthetic_identities_is_that_of_the_study() -> None:
         settings = ("direct_transfer", "in_domain", "cross_domain")
         for value, setting in zip(row(name), settings, strict=True):
             assert abs(value - found[setting][name]["value"]) < NEAR, (name, setting)
+
+
+def test_the_learning_curves_are_those_of_the_study() -> None:
+    found = json.loads((ROOT / "metrics" / "curves" / "curves.json").read_text())["curves"]
+    arms = ("vanilla", "constrained", "cnn")
+    points = [name for name in found["cnn"]["in_domain"] if name.isdigit()]
+    assert len(points) >= 3
+    for name in points:
+        for value, arm in zip(row(f"{name} people"), arms, strict=True):
+            assert abs(value - found[arm]["in_domain"][name]["value"]) < NEAR, (name, arm)
