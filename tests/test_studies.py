@@ -267,7 +267,23 @@ REFUSED = {
     ),
     "steps": (
         ["claims", "mine", "claims.contrasts.full-cnn.judged=true", "ablation.scratch.steps=7"],
-        r"full-cnn: both arms of a judged comparison must train for as many steps .* got full \d+, cnn 7",
+        r"full-cnn: both arms of a judged comparison must train for as many steps,.* got full \d+, cnn 7",
+    ),
+    "unlike": (
+        ["claims", "mine", "claims.contrasts.transfer-untrained.theirs=cnn"],
+        r"transfer-untrained: both arms .* on the source or neither .* got full-pretrained \d+, cnn \d+",
+    ),
+    "twice": (
+        ["claims", "mine", "claims.contrasts.full-cnn.ours=cnn"],
+        "two arms, got cnn twice",
+    ),
+    "no arms": (
+        ["claims", "mine", "ablation.variants={}"],
+        "variants: must name at least one arm",
+    ),
+    "trials": (
+        ["claims", "mine", "ablation.trials={a: {loss: {margin: 0.1}}}"],
+        r"mine/params\.yaml: ablation\.trials must be empty where the stage claims compares arms",
     ),
     "nothing": (["claims"], "usage: "),
 }
@@ -301,12 +317,29 @@ def test_what_makes_a_study_s_answers_void_is_said_before_it_runs(clone: Path) -
     call(clone, "git", "checkout", "-q", ".dvcignore")
 
 
+def test_the_default_run_s_parameters_are_told_from_the_study_s(clone: Path) -> None:
+    path = clone / "params.yaml"
+    before = path.read_text()
+    path.write_text(before.replace("identities: 12", "identities: -1", 1))
+    told = call(clone, "tools/study.sh", "claims", ok=False)
+    path.write_text(before)
+    assert "error: params.yaml: simulate.identities" in told, told
+    assert "Traceback" not in told
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [([], "which study"), (["claim"], "no such study: experiments/claim"), (["claims", "x"], "is one name")],
+    [
+        ([], "must be one study's name: make study STUDY=NAME"),
+        (["claims", "x"], "must be one study's name"),
+        (["claim"], "experiments/claim: no such study, there are claims, .*mean 'claims'"),
+        ([".."], r"experiments/\.\.: no such study"),
+    ],
 )
 def test_a_study_that_is_not_there_does_not_run(clone: Path, words: list[str], sentence: str) -> None:
-    assert sentence in call(clone, "tools/study.sh", *words, ok=False)
+    told = call(clone, "tools/study.sh", *words, ok=False)
+    assert re.search(sentence, told), told
+    assert "Traceback" not in told
 
 
 def test_a_study_goes_on_where_it_was_killed_and_ends_in_metrics_of_its_own(clone: Path) -> None:

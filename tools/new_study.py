@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from check_study import STUDIES, check
+from check_study import STUDIES, check, named
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -58,12 +58,7 @@ def main(source: str, name: str, words: Sequence[str]) -> None:
         InputError: there is no such study, the name is taken or no name, a key is unknown, or the study
             that comes out could give no answer.
     """
-    if not STUDIES.is_dir():
-        raise InputError(f"{Path.cwd()}: is not the repository's root, there is no {STUDIES} in it")
-    old, new = STUDIES / source, STUDIES / name
-    if not (old / "dvc.yaml").exists():
-        known = sorted(path.parent.name for path in STUDIES.glob("*/dvc.yaml"))
-        raise InputError(f"{old}: no such study, there are {', '.join(known)}{hint(source, known)}")
+    old, new = named(source), STUDIES / name
     if not NAME.fullmatch(name):
         raise InputError(f"{name}: a study's name must be small letters, digits, - and _, from a letter on")
     if new.exists():

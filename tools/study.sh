@@ -3,12 +3,9 @@
 # the next call goes on from there. One stage after the other, `cd experiments/NAME && dvc repro` goes on as well.
 set -euo pipefail
 
-[ $# -le 1 ] || { echo "error: a study is one name, got: $*" >&2; exit 1; }
-name=${1-}
-name=${name%/}
-[ -n "$name" ] || { echo "error: which study? make study STUDY=NAME, one of" experiments/*/ >&2; exit 1; }
-[ -f "experiments/$name/dvc.yaml" ] || { echo "error: no such study: experiments/$name/dvc.yaml" >&2; exit 1; }
-python tools/check_study.py "$name"
+[ $# = 1 ] || { echo "error: must be one study's name: make study STUDY=NAME" >&2; exit 1; }
+name=$1
+python tools/check_study.py "$name"  # there is such a study, and it can give an answer
 sed -i "\|^/experiments/$name/\$|d" .dvcignore  # from its first run on a study is a part of what DVC looks at
 dvc repro dvc.yaml:decode >/dev/null  # the studies share the decoded tracklets of the default run
 cd "experiments/$name"
