@@ -32,18 +32,6 @@ PIPELINES = {name: yaml.safe_load((ROOT / "experiments" / name / "dvc.yaml").rea
 PLACES = [(study, stage) for study in STUDIES for stage in PIPELINES[study]["stages"]]
 SECTIONS = {field.name for field in fields(Params)}
 BASE = "../../params.yaml"
-SHARED = (
-    "clip",
-    "augment",
-    "batch",
-    "model",
-    "loss",
-    "pretrain",
-    "finetune",
-    "evaluate",
-    "compute",
-    "targets",
-)
 
 
 def stage_of(study: str, name: str) -> dict[str, Any]:
@@ -156,19 +144,6 @@ def test_the_search_has_the_arms_and_the_training_of_the_claims() -> None:
     for section in ("clip", "augment", "batch", "model", "loss", "compute"):
         assert search[section] == claims[section], section
     assert search["ablation"]["scratch"]["steps"] == claims["ablation"]["scratch"]["steps"]
-
-
-def test_the_questions_are_asked_again_of_arms_that_differ_in_pre_training_alone() -> None:
-    again, claims = own("pretrained"), own("claims")
-    assert again["seeds"] == claims["seeds"]
-    for section in SHARED:
-        assert again[section] == claims[section], section
-    for name, arm in again["ablation"]["variants"].items():
-        before = claims["ablation"]["variants"][name]
-        for section in ("model", "loss"):
-            assert arm.get(section) == before.get(section), name
-        assert "pretrain" not in arm
-        assert arm["finetune"] == claims["ablation"]["variants"]["full"]["finetune"]
 
 
 @pytest.fixture(scope="module")
