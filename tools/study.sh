@@ -6,7 +6,7 @@ set -euo pipefail
 [ $# = 1 ] || { echo "error: must be one study's name: make study STUDY=NAME" >&2; exit 1; }
 name=$1
 python tools/check_study.py "$name"  # there is such a study, and it can give an answer
-sed -i "\|^/experiments/$name/\$|d" .dvcignore  # from its first run on a study is a part of what DVC looks at
+sed -i "\|^/experiments/$name/\$|d" .dvcignore  # where it was run a study is a part of what DVC looks at
 dvc repro dvc.yaml:decode >/dev/null  # the studies share the decoded tracklets of the default run
 cd "experiments/$name"
 dvc repro configs >/dev/null  # not -q, which would hide errors as well
