@@ -7,6 +7,7 @@ comparisons are looked at together, as tools/study.sh does before the first arm.
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import yaml
@@ -101,17 +102,7 @@ def _looked_at(params: Params, stages: Sequence[str]) -> list[str]:
 
 def _arms(params: Params) -> dict[str, Cell]:
     """Every arm's configuration, with the first trial where there are several."""
-    own = Settings(
-        params.clip,
-        params.augment,
-        params.batch,
-        params.model,
-        params.loss,
-        params.pretrain,
-        params.finetune,
-        params.evaluate,
-        params.compute,
-    )
+    own = Settings(*(getattr(params, field.name) for field in fields(Settings)))
     targets = {name: params.datasets[name] for name in params.targets}
     if not params.ablation.variants:
         raise InputError(f"{PARAMS.name}: ablation.variants: must name at least one arm")
