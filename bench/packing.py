@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 
 from bench.readers import READERS, _memory, write
+from sttreid.config.datasets import Dataset, Decode
+from sttreid.config.params import load
 from sttreid.data.arrangement import arrange_published
 from sttreid.data.index import take
 from sttreid.data.packing import LIMIT, pack
 from sttreid.data.published import read_published
-from sttreid.data.store import open_store
-from sttreid.datasets import Dataset, Decode
-from sttreid.params import load
+from sttreid.tracklets.store import open_store
 
 Figures = dict[str, float]
 

@@ -23,17 +23,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from sttreid import machine, paths
-from sttreid.data.store import Store, open_store
+from sttreid.analysis.uncertainty import Sample, resampled
+from sttreid.config import paths
+from sttreid.config.params import Loss, Params, Schedule, load
+from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import transfer
-from sttreid.params import Loss, Params, Schedule, load
 from sttreid.retrieval.accuracy import score_network
-from sttreid.retrieval.embedding import embed_tracklets
-from sttreid.training.looks import accuracies
+from sttreid.runtime import numerics
+from sttreid.tracklets.store import Store, open_store
 from sttreid.training.loop import Recipe, fit
 from sttreid.training.start import initialise
-from sttreid.uncertainty import Sample, resampled
+from sttreid.training.validation import accuracies
 
 FOLDER: Final = Path("artifacts/power")
 INPUTS: Final = (Path("params.yaml"), Path("data.dvc"))  # what the outcomes belong to
@@ -46,7 +47,7 @@ ALL: Final = "mean of all"
 
 def train(params: Params, seed: int, pretrain: int = PRETRAIN, finetune: int = FINETUNE) -> pd.DataFrame:
     """One row a query, model and target: target, query, identity, model, seed, hit."""
-    device = machine.prepare(params.compute.threads)
+    device = numerics.prepare(params.compute.threads)
     synthetic = open_store(paths.tracklets(params.simulate.domain))
     start = initialise(params.model, params.clip.frames, synthetic, seed).to(device)
     _fit(params, start, synthetic, params.pretrain, pretrain, params.loss, seed)

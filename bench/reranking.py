@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sttreid.distances import euclidean
+from sttreid.model.distances import euclidean
 from sttreid.retrieval.rerank import rerank
 
 Floats = NDArray[np.float32]

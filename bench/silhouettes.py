@@ -20,12 +20,12 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from sttreid.domain import Domain, Scale
-from sttreid.params import PARAMS, load
+from sttreid.config.domain import Domain, Scale
+from sttreid.config.params import PARAMS, load
 from sttreid.simulate import raster
+from sttreid.simulate.appearance import Arm, Bag, Look
 from sttreid.simulate.body import Z_ANKLE, Z_HIP, Floats
 from sttreid.simulate.clothing import Figure, figure
-from sttreid.simulate.looks import Arm, Bag, Look
 from sttreid.simulate.rays import MISS
 from sttreid.simulate.scene import draw_scene
 from sttreid.simulate.streams import stream

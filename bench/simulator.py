@@ -18,8 +18,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from sttreid.domain import Scale
-from sttreid.params import Params, load
+from sttreid.config.domain import Scale
+from sttreid.config.params import Params, load
 from sttreid.simulate.plan import sightings
 from sttreid.simulate.render import film
 

@@ -29,15 +29,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from sttreid import machine
-from sttreid.data.batches import Reader, plan
-from sttreid.data.clips import MEAN, STD, restricted_random
-from sttreid.data.store import Store, write_store
+from sttreid.config.params import Params, load
 from sttreid.model.network import Network
-from sttreid.params import Params, load
+from sttreid.runtime import numerics
+from sttreid.runtime.distributed import ALONE
+from sttreid.tracklets.batches import Reader, plan
+from sttreid.tracklets.clips import MEAN, STD, restricted_random
+from sttreid.tracklets.store import Store, write_store
 from sttreid.training import losses
 from sttreid.training.loop import WORKERS
-from sttreid.training.ranks import ALONE
 from sttreid.training.schedule import optimizer
 from sttreid.training.step import Step
 
@@ -143,7 +143,7 @@ def ours(
         torch.stack([value.detach() for value in (loss, *named.values(), norm)]).tolist()
         optimiser.step()
 
-    with machine.deterministic(), machine.full_precision():
+    with numerics.deterministic(), numerics.full_precision():
         return timed(train, batches, steps, params, network, device, precision)
 
 
@@ -345,7 +345,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--compile", action="store_true", help="also on a CPU")
     given = parser.parse_args(arguments)
     params = parameters(given.profile, given.identities, given.clips)
-    device = machine.prepare(params.compute.threads)
+    device = numerics.prepare(params.compute.threads)
     compiled = given.compile or device.type == "cuda"
     print(report(params, device, given.steps, given.workers, compiled))
 

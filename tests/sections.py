@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
+from sttreid.config.params import Augment, Backbone, Batch, Compute, Loss, Model, Schedule
 from sttreid.model.network import Network
-from sttreid.params import Augment, Backbone, Batch, Compute, Loss, Model, Schedule
 
 FRAMES, HEIGHT, WIDTH, CLASSES = 3, 32, 16, 5  # the backbone's map is 4 x 2: eight patches a frame
 

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from sttreid.domain import Scale
-from sttreid.params import load
+from sttreid.config.domain import Scale
+from sttreid.config.params import load
 from sttreid.simulate.manifest import checksums
 from tests.tiny import ROOT
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sttreid.params import load
+from sttreid.config.params import load
 from tests.tiny import ROOT, parameters, profile
 
 NAMES = sorted(path.stem for path in (ROOT / "profiles").glob("*.txt"))

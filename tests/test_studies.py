@@ -19,9 +19,9 @@ import torch
 import yaml
 from ruamel.yaml import YAML
 
-from sttreid.cells import variants
+from sttreid.config.params import Params, load
+from sttreid.config.variants import variants
 from sttreid.model.backbone import Backbone
-from sttreid.params import Params, load
 from sttreid.simulate.dataset import render
 from tests.test_house import MODULES, STAGES, covers, is_package, keys, needed
 from tests.test_pipeline import ENVIRONMENT, call, copy_of_the_tree, ran

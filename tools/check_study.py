@@ -12,11 +12,11 @@ from pathlib import Path
 
 import yaml
 
-from sttreid.cells import Cell, Settings, resolve, variants
-from sttreid.conversion import hint
-from sttreid.errors import InputError
-from sttreid.params import PARAMS, Params, load
+from sttreid.config.conversion import hint
+from sttreid.config.params import PARAMS, Params, load
+from sttreid.config.variants import Cell, Settings, resolve, variants
 from sttreid.report.curves import counted
+from sttreid.runtime.errors import InputError
 
 HOME = "STTREID_HOME"  # where stages of a study find the default run
 STUDIES = Path("experiments")

@@ -15,9 +15,9 @@ from check_study import STUDIES, check, named
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from sttreid.conversion import hint
-from sttreid.errors import InputError
-from sttreid.params import PARAMS
+from sttreid.config.conversion import hint
+from sttreid.config.params import PARAMS
+from sttreid.runtime.errors import InputError
 
 IGNORED = Path(".dvcignore")
 NAME = re.compile("[a-z][a-z0-9_-]*")

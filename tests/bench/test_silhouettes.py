@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import binomtest
 
 from bench.silhouettes import CONDITIONS, HEIGHT, WIDTH, Score, images, same_clothes, score, silhouette, table
-from sttreid.domain import Domain, Scale
-from sttreid.params import PARAMS, load
+from sttreid.config.domain import Domain, Scale
+from sttreid.config.params import PARAMS, load
 from sttreid.simulate.clothing import figure
 from sttreid.simulate.gait import joint_matrices
 from sttreid.simulate.optics import camera_record, pixels

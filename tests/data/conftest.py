@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sttreid.params import Augment
+from sttreid.config.params import Augment
 
 Frame = NDArray[np.uint8]
 BITS = 12

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sttreid.config.datasets import Validation
 from sttreid.data.arrangement import Arrangement, arrange_published, held_out
 from sttreid.data.published import READERS
 from sttreid.data.readers.spool import Spool
 from sttreid.data.readers.tracklets import Tracklets, assemble
-from sttreid.data.store import SPLITS, WITH_ROLES
-from sttreid.datasets import Validation
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import SPLITS, WITH_ROLES
 from tests import sets
 
 TENTH = Validation(share=0.1, seed=0)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sttreid.data.crops import crop
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 
 def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:

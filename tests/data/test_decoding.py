@@ -9,8 +9,8 @@ from PIL import Image
 
 from sttreid.data.decoding import arrange, decode_cameras
 from sttreid.data.sources import CameraFolder, read_cameras
-from sttreid.data.store import Skipped, Store, open_store
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import Skipped, Store, open_store
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
 

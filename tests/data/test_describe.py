@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from sttreid.config.params import load
 from sttreid.data.decoding import decode_cameras
 from sttreid.data.describe import chosen, describe, histogram, main
 from sttreid.data.published import READERS, read_published
 from sttreid.data.readers.folders import LANDMARKS
 from sttreid.data.readers.tracklets import Tracklets
 from sttreid.data.sources import read_cameras
-from sttreid.data.store import open_store
-from sttreid.errors import InputError
-from sttreid.params import load
+from sttreid.runtime.errors import InputError
 from sttreid.simulate.dataset import render
+from sttreid.tracklets.store import open_store
 from tests import sets
 from tests.tiny import ROOT
 

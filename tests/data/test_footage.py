@@ -14,15 +14,15 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-from sttreid import paths
+from sttreid.config import paths
+from sttreid.config.datasets import Dataset, Validation
+from sttreid.config.params import run
 from sttreid.data.decoding import decode_cameras
 from sttreid.data.footage import read_footage
 from sttreid.data.index import main as index
-from sttreid.data.store import Store, open_store
-from sttreid.datasets import Dataset, Validation
-from sttreid.errors import InputError
-from sttreid.params import run
+from sttreid.runtime.errors import InputError
 from sttreid.stages import decode
+from sttreid.tracklets.store import Store, open_store
 from tests.tiny import parameters
 
 Frame = NDArray[np.uint8]

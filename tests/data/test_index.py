@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sttreid.config.datasets import Dataset, variable
 from sttreid.data.index import differing, main, place, read_manifest, remember, source, take
-from sttreid.datasets import Dataset, variable
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from tests import sets
 from tests.tiny import parameters
 

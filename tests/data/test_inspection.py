@@ -10,9 +10,9 @@ import pytest
 
 from sttreid.data import inspection
 from sttreid.data.inspection import check_packed
-from sttreid.data.store import PLACES, WITH_ROLES, open_store
-from sttreid.errors import InputError
-from sttreid.files import write_json
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import write_json
+from sttreid.tracklets.store import PLACES, WITH_ROLES, open_store
 
 SCHEMA = pa.schema([*WITH_ROLES, *PLACES])
 

@@ -20,7 +20,7 @@ from sttreid.data import index, inspection, packing
 from sttreid.data.arrangement import arrange_published
 from sttreid.data.published import READERS
 from sttreid.data.readers import folders, mars, spool
-from sttreid.params import load
+from sttreid.config.params import load
 
 spool.BLOCK = mars.BLOCK = packing._ROWS = packing._BLOCK = inspection._ROWS = index._PIECE = 256
 folders._TEXT = 4096

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sttreid.data.mot import COLUMNS, read_tracks
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 
 def read(tmp_path: Path, text: str, frames: int = 9) -> list[tuple[float, ...]]:

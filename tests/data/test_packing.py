@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from sttreid.config.datasets import Decode, Validation
 from sttreid.data import index, inspection, packing
 from sttreid.data.arrangement import Arrangement, arrange_published
 from sttreid.data.crops import crop
@@ -18,9 +19,8 @@ from sttreid.data.packing import pack
 from sttreid.data.published import READERS
 from sttreid.data.readers import folders, spool
 from sttreid.data.readers import mars as reader
-from sttreid.data.store import Skipped, Store, open_store
-from sttreid.datasets import Decode, Validation
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import Skipped, Store, open_store
 from tests import sets
 
 DECODE = Decode(

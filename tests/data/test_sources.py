@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sttreid.data.sources import COLUMNS, Camera, read_cameras
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
 

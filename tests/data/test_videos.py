@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sttreid.data.videos import frames
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 Frame = NDArray[np.uint8]
 Write = Callable[..., Path]

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sttreid.data.store import write_store
 from sttreid.data.views import TRACKS, orientations, turns
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import write_store
 
 # identity, camera, first frame, orientation of its track
 TEST = [

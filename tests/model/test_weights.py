@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from sttreid.conversion import dump, parse
-from sttreid.errors import InputError
+from sttreid.config.conversion import dump, parse
 from sttreid.model.backbone import Backbone
 from sttreid.model.network import Network
 from sttreid.model.weights import load_backbone, restore, save, start_from, transfer
+from sttreid.runtime.errors import InputError
 from tests.sections import CLASSES, FRAMES, HEIGHT, MODEL, WIDTH, small_clips, small_network
 
 ROOT = Path(__file__).parents[2]

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
-from sttreid.data.clips import consecutive_clips, normalise
-from sttreid.data.store import Store
-from sttreid.errors import InputError
 from sttreid.pictures.attention import occluded, spatial, temporal
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.clips import consecutive_clips, normalise
+from sttreid.tracklets.store import Store
 from tests.sections import FRAMES, HEIGHT, WIDTH, small_network
 
 LENGTHS = (7, 1, 3)

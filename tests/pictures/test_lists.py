@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sttreid.params import Evaluate, Rerank
+from sttreid.config.params import Evaluate, Rerank
 from sttreid.pictures.lists import evenly, hardest, nearest
 from sttreid.retrieval.accuracy import rules, sides
 from sttreid.retrieval.evaluation import evaluate

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sttreid.data.store import Store
 from sttreid.pictures.strips import spread, strip, strips
+from sttreid.tracklets.store import Store
 
 
 def plain(colours):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from sttreid.contrasts import Claims, Contrast
+from sttreid.config.claims import Claims, Contrast
 from sttreid.report.arms import Run, study
 from sttreid.report.claims import findings
 from sttreid.report.claims_page import page

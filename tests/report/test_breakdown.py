@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from sttreid.analysis.uncertainty import interval, sample
 from sttreid.report.breakdown import breakdown_table
 from sttreid.report.tables import bracket
-from sttreid.uncertainty import interval, sample
 
 TARGETS = ["campus", "winter", "station"]
 

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sttreid.contrasts import Claims, Contrast
-from sttreid.errors import InputError
+from sttreid.config.claims import Claims, Contrast
 from sttreid.report.arms import Run, between_looks, reached, study
 from sttreid.report.claims import answers, content, curves, findings, table
 from sttreid.report.claims_page import page
 from sttreid.report.effects import by_seed, people
+from sttreid.runtime.errors import InputError
 
 PEOPLE, EACH = 80, 4
 TARGETS = ["here", "there", "yonder"]

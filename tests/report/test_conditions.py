@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sttreid.contrasts import Contrast
+from sttreid.analysis.uncertainty import sample
+from sttreid.config.claims import Contrast
 from sttreid.report.arms import study
 from sttreid.report.conditions import conditions, effects, rates
 from sttreid.report.effects import paired
-from sttreid.uncertainty import sample
 from tests.report.studies import TARGETS, runs
 
 

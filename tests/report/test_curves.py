@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sttreid.contrasts import Contrast
-from sttreid.errors import InputError
-from sttreid.params import load
+from sttreid.config.claims import Contrast
+from sttreid.config.params import load
 from sttreid.report.arms import study
 from sttreid.report.curves import SLOPE, Curve, content, counted, differences, levels, measured, slopes
 from sttreid.report.curves_page import Told, page, site
 from sttreid.report.effects import by_seed, paired
+from sttreid.runtime.errors import InputError
 from tests.report.studies import PROTOCOL, TARGETS, history, runs
 from tests.report.test_site import Page
 from tests.tiny import ROOT

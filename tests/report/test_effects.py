@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sttreid.errors import InputError
+from sttreid.analysis.uncertainty import Sample, difference, resampled, sample
 from sttreid.report.effects import Effect, Quantity, accuracy, by_seed, effect, holm, paired, people, weighted
-from sttreid.uncertainty import Sample, difference, resampled, sample
+from sttreid.runtime.errors import InputError
 
 
 def crossed(rng, seeds=5, people=60, spread_seeds=0.02, spread_people=0.08, noise=0.1, gain=0.0):

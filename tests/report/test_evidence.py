@@ -3,10 +3,10 @@
 import pandas as pd
 import pytest
 
-from sttreid.errors import InputError
+from sttreid.analysis.uncertainty import difference, interval, sample
 from sttreid.report.evidence import cells_of, evidence
 from sttreid.report.summary import arms, matrix
-from sttreid.uncertainty import difference, interval, sample
+from sttreid.runtime.errors import InputError
 
 TARGETS = ["campus", "winter", "station"]
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from sttreid.errors import InputError
 from sttreid.report.breakdown import breakdown_table
 from sttreid.report.page import report
 from sttreid.report.summary import shifts
@@ -15,6 +14,7 @@ from sttreid.report.tables import (
     paper_table,
     shift_table,
 )
+from sttreid.runtime.errors import InputError
 
 TARGETS = ["campus", "winter", "station"]
 

@@ -5,8 +5,8 @@ import copy
 import pandas as pd
 import pytest
 
-from sttreid.errors import InputError
 from sttreid.report.summary import ablation, arms, complete, cross_domain, matrix, names, shifts
+from sttreid.runtime.errors import InputError
 
 TARGETS = ["campus", "winter", "station"]
 NAMES = dict.fromkeys(TARGETS, "embedded")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from sttreid.analysis.uncertainty import Interval
 from sttreid.report.summary import matrix, shifts
 from sttreid.report.tables import (
     ablation_table,
@@ -19,7 +20,6 @@ from sttreid.report.tables import (
     shift_table,
     verdict,
 )
-from sttreid.uncertainty import Interval
 from tests.report.conftest import numbers
 
 TARGETS = ["campus", "winter", "station"]

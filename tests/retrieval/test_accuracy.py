@@ -7,9 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from sttreid.data.clips import normalise
-from sttreid.data.store import write_store
-from sttreid.params import Compute, Evaluate, Rerank
+from sttreid.config.params import Compute, Evaluate, Rerank
 from sttreid.retrieval import accuracy
 from sttreid.retrieval.accuracy import queries, rules, score_histogram, score_network
 from sttreid.retrieval.evaluation import evaluate_distances
@@ -17,6 +15,8 @@ from sttreid.retrieval.histogram import histograms
 from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.protocol import EMBEDDED
 from sttreid.retrieval.rerank import rerank
+from sttreid.tracklets.clips import normalise
+from sttreid.tracklets.store import write_store
 
 # identity, camera, split: a fragmented track in two cameras, and distractors of one and of two cameras
 TRACKS = (

@@ -6,8 +6,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
-from sttreid.errors import InputError
 from sttreid.retrieval import PROTOCOLS, Labels, evaluate_distances, protocol
+from sttreid.runtime.errors import InputError
 
 CAMERAS, PEOPLE, CROWD = 3, 5, 90  # identities from CROWD on are distractors
 SHY = 4  # a person whom camera 0 alone has seen

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
-from sttreid.errors import InputError
 from sttreid.retrieval import PROTOCOLS, Labels, evaluate, evaluate_distances, protocol
+from sttreid.runtime.errors import InputError
 from tests.retrieval.conftest import cosines, naive, problem, walk
 
 MARKET, MARS, DUKE = protocol("market"), protocol("mars-official"), protocol("duke-official")

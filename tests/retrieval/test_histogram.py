@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
-from sttreid.data.store import Store
-from sttreid.errors import InputError
 from sttreid.retrieval.histogram import BINS, STRIPES, bins, equalise, histograms
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import Store
 
 
 def made(frames, lengths):

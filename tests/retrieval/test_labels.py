@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sttreid.errors import InputError
 from sttreid.retrieval.labels import Labels, pair
 from sttreid.retrieval.protocol import EMBEDDED, MINUS_BOTH, NO_DISTRACTORS, PROTOCOLS
+from sttreid.runtime.errors import InputError
 from tests.retrieval.conftest import problem
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from sttreid.errors import InputError
 from sttreid.retrieval.protocol import (
     DUKE_OFFICIAL,
     EMBEDDED,
@@ -16,6 +15,7 @@ from sttreid.retrieval.protocol import (
     PROTOCOLS,
     protocol,
 )
+from sttreid.runtime.errors import InputError
 
 
 def rules(one):

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sttreid.errors import InputError
 from sttreid.retrieval import evaluate, evaluate_distances, evaluation, ranks, tiles
 from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.protocol import EMBEDDED, MARKET, protocol
+from sttreid.runtime.errors import InputError
 from tests.retrieval.conftest import Problem, cosines, naive, problem
 
 

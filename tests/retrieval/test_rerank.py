@@ -9,12 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sttreid.errors import InputError
 from sttreid.retrieval import rerank as module
 from sttreid.retrieval.evaluation import evaluate_distances
 from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.protocol import EMBEDDED
 from sttreid.retrieval.rerank import rerank
+from sttreid.runtime.errors import InputError
 
 
 def halved_squares(features):

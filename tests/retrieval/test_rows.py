@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sttreid.errors import InputError
 from sttreid.retrieval import rows as module
 from sttreid.retrieval.rows import Rows, cosines
+from sttreid.runtime.errors import InputError
 
 
 def table(seed=0, count=20, width=7):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sttreid.domain import (
+from sttreid.config.domain import (
     Clothing,
     Crowd,
     Domain,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sttreid.domain import Domain
+from sttreid.config.domain import Domain
 from sttreid.simulate.body import Z_ANKLE, Z_KNEE, Part
 from sttreid.simulate.cloth import MATERIAL, PATTERNS, Logo, Pattern, albedo, folds, pattern, printed
 from sttreid.simulate.clothing import material

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from sttreid.domain import Clothing, Domain
+from sttreid.config.domain import Clothing, Domain
+from sttreid.simulate.appearance import Bag
 from sttreid.simulate.body import JOINTS, Z_HIP, Part, body
 from sttreid.simulate.clothing import figure, material
-from sttreid.simulate.looks import Bag
 from sttreid.simulate.wardrobe import look
 
 

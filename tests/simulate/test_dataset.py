@@ -11,9 +11,9 @@ import av
 import pytest
 from tqdm import tqdm
 
+from sttreid.config.domain import Domain, Scale
 from sttreid.data.videos import frames
-from sttreid.domain import Domain, Scale
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from sttreid.simulate import dataset
 from sttreid.simulate.dataset import render
 from sttreid.simulate.render import film

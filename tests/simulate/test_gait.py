@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sttreid.domain import Domain
+from sttreid.config.domain import Domain
+from sttreid.simulate.appearance import Arm
 from sttreid.simulate.body import JOINT, Z_WAIST, Part, body
 from sttreid.simulate.clothing import Figure, figure
 from sttreid.simulate.gait import joint_matrices, progress
-from sttreid.simulate.looks import Arm
 from sttreid.simulate.wardrobe import look
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sttreid.domain import Scale
-from sttreid.errors import InputError
-from sttreid.params import load
+from sttreid.config.domain import Scale
+from sttreid.config.params import load
+from sttreid.runtime.errors import InputError
 from sttreid.simulate import __main__ as command
 from sttreid.simulate.manifest import MANIFEST
 from tests.tiny import parameters

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sttreid.domain import Domain, Scale
-from sttreid.errors import InputError
+from sttreid.config.domain import Domain, Scale
+from sttreid.runtime.errors import InputError
 from sttreid.simulate.manifest import MANIFEST, differences, recipe
 
 

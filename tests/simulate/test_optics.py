@@ -1,6 +1,6 @@
 import numpy as np
 
-from sttreid.domain import Domain
+from sttreid.config.domain import Domain
 from sttreid.simulate.optics import camera_record, display, light_record, pixels
 from sttreid.simulate.raster import project
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sttreid.domain import Domain, Scale, Whole
-from sttreid.errors import InputError
+from sttreid.config.domain import Domain, Scale, Whole
+from sttreid.runtime.errors import InputError
 from sttreid.simulate.plan import distractors, sightings, splits
 
 

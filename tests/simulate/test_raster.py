@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sttreid.domain import Domain
+from sttreid.config.domain import Domain
 from sttreid.simulate.body import JOINTS, Part
 from sttreid.simulate.clothing import figure, material
 from sttreid.simulate.optics import camera_record, light_record

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from sttreid.domain import Domain
+from sttreid.config.domain import Domain
 from sttreid.simulate.optics import camera_record, light_record
 from sttreid.simulate.rays import (
     MISS,

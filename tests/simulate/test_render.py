@@ -6,8 +6,8 @@ import av
 import numpy as np
 import pytest
 
-from sttreid.domain import Domain, Scale
-from sttreid.errors import InputError
+from sttreid.config.domain import Domain, Scale
+from sttreid.runtime.errors import InputError
 from sttreid.simulate import raster
 from sttreid.simulate import render as module
 from sttreid.simulate.optics import pixels

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sttreid.domain import Domain, Scale, Scenes
+from sttreid.config.domain import Domain, Scale, Scenes
 from sttreid.simulate.rays import SOLID, Kind, Shape
 from sttreid.simulate.scene import backdrop, draw_scene
 from sttreid.simulate.textures import Texture

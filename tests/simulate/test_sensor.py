@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sttreid.domain import Domain, Scale
+from sttreid.config.domain import Domain, Scale
 from sttreid.simulate.scene import Scene, draw_scene
 from sttreid.simulate.sensor import Sensor
 

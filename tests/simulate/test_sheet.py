@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from sttreid.simulate.sheet import CELL, sheet, write_sheet
 
 

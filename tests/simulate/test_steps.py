@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sttreid.domain import Domain
+from sttreid.config.domain import Domain
 from sttreid.simulate.body import JOINT
 from sttreid.simulate.clothing import Figure, figure
 from sttreid.simulate.steps import _rolled, double_step, legs

@@ -3,9 +3,9 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from sttreid.domain import Clothing, Domain, Hair, Skin
+from sttreid.config.domain import Clothing, Domain, Hair, Skin
+from sttreid.simulate.appearance import Arm
 from sttreid.simulate.colours import HAIR_TONES, SKIN_TONES, beside_skin
-from sttreid.simulate.looks import Arm
 from sttreid.simulate.wardrobe import look, weighted
 
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from sttreid import paths
+from sttreid.config import paths
 from sttreid.data.index import main as index
-from sttreid.data.store import Store, open_store
+from sttreid.tracklets.store import Store, open_store
 from tests import sets
 from tests.stages.test_stages import call
 from tests.tiny import parameters, profile

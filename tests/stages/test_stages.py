@@ -14,10 +14,10 @@ import torch
 import yaml
 
 from bench import power
-from sttreid import paths
-from sttreid.data.store import open_store
-from sttreid.params import load, run
+from sttreid.config import paths
+from sttreid.config.params import load, run
 from sttreid.simulate.dataset import render
+from sttreid.tracklets.store import open_store
 from tests.tiny import parameters, profile
 
 SEED = "0"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sttreid.data.store import Store, open_store, write_store
+from sttreid.tracklets.store import Store, open_store, write_store
 from tests.sections import HEIGHT, WIDTH
 
 LENGTH = 4  # frames of a tracklet

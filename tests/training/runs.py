@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from sttreid.data.store import open_store
-from sttreid.files import write_text
-from sttreid.machine import SECONDS
 from sttreid.model.weights import save
-from sttreid.training.checkpoints import kept
+from sttreid.runtime.checkpoints import kept
+from sttreid.runtime.distributed import joined
+from sttreid.runtime.files import write_text
+from sttreid.runtime.numerics import SECONDS
+from sttreid.tracklets.store import open_store
 from sttreid.training.loop import Recipe, fit, history_text
-from sttreid.training.ranks import joined
 from tests.sections import BATCH, COMPUTE, LOSS, MODEL, PLAIN, SCHEDULE, small_network
 
 STEPS = 24

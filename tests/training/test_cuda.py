@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sttreid import machine
-from sttreid.training.checkpoints import kept
+from sttreid.runtime import numerics
+from sttreid.runtime.checkpoints import kept
 from sttreid.training.loop import fit
 from tests.sections import COMPUTE, small_network
 from tests.training.runs import RECIPE
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 
 @pytest.fixture
 def device():
-    yield machine.prepare(1)
+    yield numerics.prepare(1)
     torch.use_deterministic_algorithms(False)
 
 

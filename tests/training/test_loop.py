@@ -9,16 +9,17 @@ import pandas as pd
 import pytest
 import torch
 
-from sttreid.data.batches import plan
-from sttreid.errors import DivergedError, InputError
-from sttreid.params import Pretrain, Schedule
-from sttreid.retrieval.embedding import embed_tracklets
-from sttreid.training import losses, watch
-from sttreid.training.checkpoints import kept
-from sttreid.training.looks import accuracies
+from sttreid.config.params import Pretrain, Schedule
+from sttreid.embedding import embed_tracklets
+from sttreid.runtime import progress as watch
+from sttreid.runtime.checkpoints import kept
+from sttreid.runtime.errors import DivergedError, InputError
+from sttreid.tracklets.batches import plan
+from sttreid.training import losses
 from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.schedule import factor
 from sttreid.training.step import Step
+from sttreid.training.validation import accuracies
 from tests.sections import BATCH, COMPUTE, FRAMES, HEIGHT, LOSS, PLAIN, SCHEDULE, WIDTH, small_network
 
 AUGMENT = replace(PLAIN, flip=0.5, pad=2, brightness=0.2, erase=0.5)

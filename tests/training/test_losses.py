@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from sttreid.training.losses import (
     attention_entropy,
     batch_hard,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sttreid.errors import InputError
 from sttreid.model.backbone import Backbone
+from sttreid.runtime.errors import InputError
 from sttreid.training.start import initialise
 from tests.sections import BACKBONE, FRAMES, HEIGHT, MODEL, WIDTH
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sttreid.runtime.distributed import ALONE
 from sttreid.training.loop import fit
-from sttreid.training.ranks import ALONE
 from sttreid.training.step import Step
 from tests.sections import COMPUTE, FRAMES, LOSS, small_clips, small_network
 from tests.training.runs import RECIPE

@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from sttreid.config.datasets import OnError, Validation
 from sttreid.data.readers.names import Ints, owners, ranges
 from sttreid.data.readers.spool import Spool, blocks
 from sttreid.data.readers.tracklets import FRAME, JUNK, PERSON, Tracklets
-from sttreid.data.store import DISTRACTORS, SPLITS, TEST
-from sttreid.datasets import OnError, Validation
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import DISTRACTORS, SPLITS, TEST
 
 _LAST: Final = np.iinfo(np.int32).max
 _ROW: Final = ["identity", "camera", "split", "query", "gallery", "junk"]  # of a picture, its tracklet's
@@ -62,7 +62,7 @@ class Arrangement:
         return np.searchsorted(self._ends, places, side="right")
 
     def index(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
-        """One row a picture with the columns of :data:`sttreid.data.store.WITH_ROLES`, of a range of them."""
+        """One row a picture with the columns of :data:`sttreid.tracklets.store.WITH_ROLES`, of a range of them."""
         rows, first, counts = self._parts(start, stop)
         owner = np.repeat(rows, counts).astype(np.int32)
         begin, own = (self.tracklets[name].to_numpy()[rows] for name in ("start", "numbered"))

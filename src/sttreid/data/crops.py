@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 
 def crop(

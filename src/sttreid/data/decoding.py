@@ -16,13 +16,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from sttreid.config.datasets import OnError
 from sttreid.data.crops import crop
 from sttreid.data.sources import Camera, CameraFolder
 from sttreid.data.stills import list_stills, read_still
-from sttreid.data.store import SPLITS, Skipped, write_store
 from sttreid.data.videos import frames
-from sttreid.datasets import OnError
-from sttreid.errors import InputError, PlaceError
+from sttreid.runtime.errors import InputError, PlaceError
+from sttreid.tracklets.store import SPLITS, Skipped, write_store
 
 Frame = NDArray[np.uint8]
 Box = tuple[float, float, float, float]

@@ -14,7 +14,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from sttreid.conversion import hint, parse
+from sttreid.config.conversion import hint, parse
+from sttreid.config.datasets import CAMERAS, FOOTAGE, OPTIONS, Dataset, Validation
+from sttreid.config.params import load
 from sttreid.data.footage import read_videos
 from sttreid.data.footage_sheet import camera_lines, tracklets_of, write_footage_sheet
 from sttreid.data.index import place
@@ -22,10 +24,8 @@ from sttreid.data.published import READERS, read_published
 from sttreid.data.readers.contact_sheet import write_sheet
 from sttreid.data.readers.tracklets import DISTRACTOR, JUNK, PERSON, Tracklets
 from sttreid.data.sources import CameraFolder
-from sttreid.data.store import SPLITS
-from sttreid.datasets import CAMERAS, FOOTAGE, OPTIONS, Dataset, Validation
-from sttreid.errors import InputError
-from sttreid.params import load
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import SPLITS
 
 USUAL: Final = {"split": 1, "gap": 10, "test": 0.5, "numbers": "shared"}  # options that are left out
 USUAL_VALIDATION: Final = Validation(share=0.1, seed=0)

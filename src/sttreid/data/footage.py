@@ -27,15 +27,15 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from sttreid.config.datasets import CAMERAS, Dataset, Validation
 from sttreid.data.arrangement import held_out
 from sttreid.data.mot import read_tracks
 from sttreid.data.readers.folders import inside, natural, some, subfolders
 from sttreid.data.sources import COLUMNS, Camera, CameraFolder, read_cameras
 from sttreid.data.stills import list_stills
-from sttreid.data.store import DISTRACTORS, TEST
 from sttreid.data.videos import count_frames
-from sttreid.datasets import CAMERAS, Dataset, Validation
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import DISTRACTORS, TEST
 
 VIDEOS: Final = (".mp4", ".mkv", ".mov", ".avi")
 TRUTH: Final = "gt/gt.txt"

@@ -13,7 +13,7 @@ from sttreid.data.readers.contact_sheet import CELL, Strip, check_sheet, draw_sh
 from sttreid.data.sources import Camera, CameraFolder
 from sttreid.data.stills import list_stills, read_still
 from sttreid.data.videos import frames
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 Cells = dict[int, Image.Image | None]  # row of the boxes -> its picture; None: it cannot be read
 

@@ -19,14 +19,14 @@ from typing import Any, Final
 
 import yaml
 
-from sttreid.conversion import hint
+from sttreid.config.conversion import hint
+from sttreid.config.datasets import Dataset, Validation, variable
+from sttreid.config.params import load
 from sttreid.data.footage import read_videos
 from sttreid.data.published import READERS, read_published
 from sttreid.data.readers.folders import check_text
-from sttreid.datasets import Dataset, Validation, variable
-from sttreid.errors import InputError
-from sttreid.files import read_json, write_json, write_text
-from sttreid.params import load
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json, write_json, write_text
 
 FORMAT: Final = "sttreid-index/1"
 LOCAL: Final = "local.yaml"  # beside the manifests: name -> folder on this machine

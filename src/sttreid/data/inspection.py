@@ -1,6 +1,6 @@
 """The last look at a packed store before it replaces another: nothing that cannot be opened may.
 
-:func:`sttreid.data.store.open_store` checks the same whenever a store is opened, with all rows in memory.
+:func:`sttreid.tracklets.store.open_store` checks the same whenever a store is opened, with all rows in memory.
 """
 
 from collections.abc import Iterator
@@ -12,8 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sttreid.data.pictures import Pictures
-from sttreid.data.store import (
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json
+from sttreid.tracklets.images import Pictures
+from sttreid.tracklets.store import (
     INDEX,
     NAMES,
     PACKED,
@@ -27,14 +29,12 @@ from sttreid.data.store import (
     open_store,
     shard_name,
 )
-from sttreid.errors import InputError
-from sttreid.files import read_json
 
 _ROWS: Final = 1 << 14  # of the index in memory at once
 
 
 def check_packed(folder: Path) -> None:
-    """Check a packed store as :func:`sttreid.data.store.open_store` does, a block of its rows at a time.
+    """Check a packed store as :func:`sttreid.tracklets.store.open_store` does, a block of its rows at a time.
 
     Raises:
         InputError: a file is missing or cut short, has other columns or another format, or the tracklets are

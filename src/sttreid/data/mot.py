@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 COLUMNS = ("frame", "identity", "left", "top", "width", "height", "visibility", "line")
 CONFIDENCE, CLASS, VISIBILITY = 6, 7, 8  # places in a line

@@ -21,10 +21,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from sttreid.config.datasets import Decode
 from sttreid.data.arrangement import Arrangement
 from sttreid.data.inspection import check_packed
-from sttreid.data.pictures import Check, decode_picture
-from sttreid.data.store import (
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json, read_table, replace_folder, write_json, write_table
+from sttreid.tracklets.images import Check, decode_picture
+from sttreid.tracklets.store import (
     INDEX,
     NAMES,
     PACKED,
@@ -35,9 +38,6 @@ from sttreid.data.store import (
     shard_name,
     to_table,
 )
-from sttreid.datasets import Decode
-from sttreid.errors import InputError
-from sttreid.files import read_json, read_table, replace_folder, write_json, write_table
 
 LIMIT: Final = 256 * 10**6  # bytes of a shard
 MOST: Final = 190  # shards of a store: where they would be more, they are larger

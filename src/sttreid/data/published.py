@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from sttreid.config.datasets import OPTIONS, Dataset
 from sttreid.data.readers.duke_video import read_duke_video
 from sttreid.data.readers.ilids_vid import read_ilids_vid
 from sttreid.data.readers.ls_vid import read_ls_vid
@@ -11,7 +12,6 @@ from sttreid.data.readers.mars import read_mars
 from sttreid.data.readers.prid2011 import read_prid2011
 from sttreid.data.readers.tracklets import Tracklets
 from sttreid.data.readers.unreal_person import read_unreal_person
-from sttreid.datasets import OPTIONS, Dataset
 
 READERS: Final[dict[str, Callable[..., Tracklets]]] = {
     "mars": read_mars,

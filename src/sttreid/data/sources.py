@@ -22,8 +22,8 @@ from typing import Any
 import pandas as pd
 
 from sttreid.data.mot import read_tracks
-from sttreid.data.store import DISTRACTORS, SPLITS
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import DISTRACTORS, SPLITS
 
 FORMAT = "sttreid-cameras/1"
 MANIFEST = "manifest.json"

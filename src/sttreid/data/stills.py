@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sttreid.data.pictures import FAILURES, failure
 from sttreid.data.readers.folders import picture_names
-from sttreid.errors import InputError, PlaceError
+from sttreid.runtime.errors import InputError, PlaceError
+from sttreid.tracklets.images import FAILURES, failure
 
 
 def list_stills(folder: Path) -> dict[int, Path]:

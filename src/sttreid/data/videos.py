@@ -21,7 +21,7 @@ import numpy as np
 from decord._ffi.base import DECORDLimitReachedError
 from numpy.typing import NDArray
 
-from sttreid.errors import PlaceError
+from sttreid.runtime.errors import PlaceError
 
 FAULT_TOLERANCE = 1e-4  # share of repeated frames: any repetition at all is above it
 FAILURES = (decord.DECORDError, DECORDLimitReachedError, RuntimeError, AssertionError)

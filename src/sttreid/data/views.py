@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sttreid.data.store import Store
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import Store
 
 TRACKS: Final = "tracks.csv"  # beside the videos: one row a track, with its mean orientation
 KEY: Final = ["camera", "identity", "first"]

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sttreid.config.params import Model
 from sttreid.model.attention import Weights
 from sttreid.model.backbone import Backbone
 from sttreid.model.stt import GlobalTransformer, SpatialTransformer, TemporalTransformer
-from sttreid.params import Model
 
 FLATNESS = 0.1  # added to a channel's deviation: a clip of one colour must not turn to noise
 

@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sttreid.conversion import dump, parse
-from sttreid.errors import InputError
-from sttreid.files import write_bytes
+from sttreid.config.conversion import dump, parse
+from sttreid.config.params import Model
 from sttreid.model.network import Network
-from sttreid.params import Model
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import write_bytes
 
 UNUSED = ("layer4.", "fc.")  # a torchvision ResNet's parts behind the third stage
 SHOWN = 8  # differences that a sentence names

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sttreid.data.clips import consecutive_clips, normalise
-from sttreid.data.store import Store
-from sttreid.errors import InputError
 from sttreid.model.network import Network
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.clips import consecutive_clips, normalise
+from sttreid.tracklets.store import Store
 
 
 def temporal(network: Network, store: Store, tracklets: pd.DataFrame, batch: int) -> pd.DataFrame:

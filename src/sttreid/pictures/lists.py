@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sttreid.params import Evaluate
+from sttreid.config.params import Evaluate
 from sttreid.retrieval.accuracy import reranked, rules, sides
 from sttreid.retrieval.labels import pair
 
@@ -37,7 +37,7 @@ def nearest(
 
     Args:
         features: [N, D] rows of length 1, of all who have a role in the test.
-        roles: N rows of :meth:`sttreid.data.store.Store.gallery`.
+        roles: N rows of :meth:`sttreid.tracklets.store.Store.gallery`.
         settings: protocol and re-ranking.
         asked: tracklets that ask.
         count: answers of a list.

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from sttreid.data.store import Store
+from sttreid.tracklets.store import Store
 
 QUALITY = 85  # of JPEG, whose decoder and encoder work in whole numbers: the same bytes on every processor
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sttreid.errors import InputError
+from sttreid.analysis.uncertainty import Sample, sample
 from sttreid.report.effects import Quantity, accuracy, weighted
 from sttreid.report.summary import Content
-from sttreid.uncertainty import Sample, sample
+from sttreid.runtime.errors import InputError
 
 
 @dataclass(frozen=True, eq=False)

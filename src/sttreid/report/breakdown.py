@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from sttreid.analysis.uncertainty import interval, sample
 from sttreid.report.tables import bracket, markdown
-from sttreid.uncertainty import interval, sample
 
 PARTS = 3  # as many queries in each, as far as equal values allow
 TOLD = {"visibility": "visible, share of the person", "length": "frames"}

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sttreid.contrasts import Claims, Contrast
+from sttreid.analysis.uncertainty import difference
+from sttreid.config.claims import Claims, Contrast
 from sttreid.report.arms import Study, between_looks, reached
 from sttreid.report.effects import Effect, Quantity, effect, holm, weighted
 from sttreid.report.questions import QUESTIONS
-from sttreid.uncertainty import difference
 
 MEASURES = ("rank1", "mAP")
 JUDGED = "rank1"  # of the measures: a question's answer; each measure is a family of tests of its own

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sttreid.contrasts import Claims
+from sttreid.config.claims import Claims
 from sttreid.report.arms import Study
 from sttreid.report.claims import (
     ACROSS,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from sttreid.contrasts import Claims
+from sttreid.config.claims import Claims
 from sttreid.report import charts
 from sttreid.report.arms import Study
 from sttreid.report.blocks import Figure, Section, chart

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from sttreid.contrasts import Contrast
+from sttreid.analysis.uncertainty import Sample, sample
+from sttreid.config.claims import Contrast
 from sttreid.report.arms import Study
 from sttreid.report.effects import Effect, by_seed, paired
-from sttreid.uncertainty import Sample, sample
 
 THIRDS = ("lowest", "middle", "highest")
 TOLD = {

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sttreid.contrasts import Contrast
-from sttreid.errors import InputError
-from sttreid.params import Ablation
+from sttreid.config.claims import Contrast
+from sttreid.config.params import Ablation
 from sttreid.report.arms import Study
 from sttreid.report.effects import Effect, Quantity, weighted
 from sttreid.report.summary import DIGITS
+from sttreid.runtime.errors import InputError
 
 RATE: Final = "rank1"
 TRAINING, VALIDATION, GAP = "training", "validation", "gap"

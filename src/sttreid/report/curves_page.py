@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from sttreid.contrasts import Contrast
+from sttreid.config.claims import Contrast
 from sttreid.report import charts
 from sttreid.report.arms import Study
 from sttreid.report.blocks import Figure, Section, chart

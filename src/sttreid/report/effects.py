@@ -2,7 +2,7 @@
 
 Seeds and test people are crossed: every seed's two models are asked the same queries of the same people. The
 variance of a mean difference is therefore the sum of two parts. That of the seeds is estimated from the
-differences seed by seed; that of the people by the cluster bootstrap of :mod:`sttreid.uncertainty` on the
+differences seed by seed; that of the people by the cluster bootstrap of :mod:`sttreid.analysis.uncertainty` on the
 mean over seeds. The effect divided by the root of their sum is compared with Student's t, whose degrees of
 freedom follow Welch and Satterthwaite ("An approximate distribution of estimates of variance components",
 Biometrics Bulletin 2, 1946): seeds - 1 where the seeds decide, people - 1 where the people do.
@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from sttreid.errors import InputError
-from sttreid.uncertainty import LEVEL, RESAMPLES, Sample, resampled
+from sttreid.analysis.uncertainty import LEVEL, RESAMPLES, Sample, resampled
+from sttreid.runtime.errors import InputError
 
 ROUNDING = 1e-24  # a variance that rounding alone gives to means of fractions
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from sttreid.errors import InputError
-from sttreid.uncertainty import Difference, Interval, Sample, difference, interval, sample
+from sttreid.analysis.uncertainty import Difference, Interval, Sample, difference, interval, sample
+from sttreid.runtime.errors import InputError
 
 MEASURES = ("mAP", "rank1")
 Cell = tuple[str, str]  # a model and the data set that it is tested on

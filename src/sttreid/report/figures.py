@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from sttreid.analysis.uncertainty import Interval, Sample, interval
 from sttreid.report import charts, plots
 from sttreid.report.blocks import Figure, chart
 from sttreid.report.evidence import Evidence, cells_of
@@ -12,7 +13,6 @@ from sttreid.report.films import Pictures, attended
 from sttreid.report.page import Findings
 from sttreid.report.summary import SETTINGS, lowest_fit, names
 from sttreid.report.tables import bracket, markdown, percent, protocols_phrase
-from sttreid.uncertainty import Interval, Sample, interval
 
 EDGES = (-1.0, -0.2, -0.05, 0.05, 0.2, 1.0)  # of a frame's visibility, less the mean of its clip
 BINS = ("< -20", "-20 to -5", "-5 to 5", "5 to 20", "> 20")  # the same, in points

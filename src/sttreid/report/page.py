@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from sttreid.analysis.uncertainty import ENOUGH_PEOPLE, ENOUGH_SEEDS
 from sttreid.report.breakdown import breakdown_table
 from sttreid.report.evidence import Evidence
 from sttreid.report.summary import Content, shifts
@@ -19,7 +20,6 @@ from sttreid.report.tables import (
     seeds_sentence,
     shift_table,
 )
-from sttreid.uncertainty import ENOUGH_PEOPLE, ENOUGH_SEEDS
 
 
 @dataclass(frozen=True, eq=False)

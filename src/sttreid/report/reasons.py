@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from sttreid.contrasts import Claims, Contrast
+from sttreid.config.claims import Claims, Contrast
 from sttreid.report.arms import Run, Study
 from sttreid.report.conditions import RATE, conditions, effects, rates
 from sttreid.report.tables import NONE, gained, markdown, percent

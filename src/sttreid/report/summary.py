@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from sttreid.errors import InputError
 from sttreid.report.evidence import MEASURES, Cell, Evidence, cells_of
+from sttreid.runtime.errors import InputError
 
 Content = Mapping[str, Any]  # of one results file, as read from JSON
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from sttreid.analysis.uncertainty import ENOUGH_PEOPLE, ENOUGH_SEEDS, Difference, Interval
 from sttreid.report.evidence import Cell, Evidence, cells_of
 from sttreid.report.summary import BASELINES, COUNTS, LOOKS, SETTINGS, STEPS, lowest_fit
-from sttreid.uncertainty import ENOUGH_PEOPLE, ENOUGH_SEEDS, Difference, Interval
 
 NONE = "-"
 PAIR = "mAP / R-1"

@@ -8,16 +8,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sttreid.data.store import DISTRACTORS, Store
+from sttreid.config.params import Compute, Evaluate, Rerank
+from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
-from sttreid.params import Compute, Evaluate, Rerank
-from sttreid.retrieval.embedding import embed_tracklets
 from sttreid.retrieval.evaluation import evaluate, evaluate_distances
 from sttreid.retrieval.histogram import histograms
 from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.metrics import Result
 from sttreid.retrieval.protocol import Protocol, protocol
 from sttreid.retrieval.rerank import rerank
+from sttreid.tracklets.store import DISTRACTORS, Store
 
 COARSE = 1e-6  # a tie of re-ranked distances, which are of single precision
 
@@ -79,7 +79,7 @@ def sides(gallery: pd.DataFrame) -> tuple[Labels, Labels]:
 
     Args:
         gallery: rows with the columns identity, camera, split, query, gallery and junk, as from
-            :meth:`sttreid.data.store.Store.gallery`.
+            :meth:`sttreid.tracklets.store.Store.gallery`.
 
     Returns:
         The labels of the Q queries and those of the G rows that answer, both in the order of the rows.

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sttreid.errors import InputError
 from sttreid.retrieval.labels import Labels, pair
 from sttreid.retrieval.matrix import rank_matrix
 from sttreid.retrieval.metrics import Result, score
@@ -20,6 +19,7 @@ from sttreid.retrieval.protocol import Protocol
 from sttreid.retrieval.ranks import rank
 from sttreid.retrieval.rows import Array, as_array
 from sttreid.retrieval.tiles import NOISE
+from sttreid.runtime.errors import InputError
 
 TIE = 1e-9  # far above the rounding of double precision, far below any difference that means something
 

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sttreid.data.store import Store
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import Store
 
 STRIPES = 6  # from head to foot
 HUES, SATURATIONS, VALUES = 8, 4, 4

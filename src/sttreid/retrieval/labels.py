@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sttreid.errors import InputError
 from sttreid.retrieval.protocol import Protocol
+from sttreid.runtime.errors import InputError
 
 LARGEST = np.iinfo(np.int64).max
 

@@ -7,10 +7,10 @@ Re-ranked distances, for example, or those of histograms. Where features are at 
 import numpy as np
 from numpy.typing import NDArray
 
-from sttreid.errors import InputError
 from sttreid.retrieval.labels import Integers, Pairs
 from sttreid.retrieval.ranks import Ranks
 from sttreid.retrieval.rows import Doubles
+from sttreid.runtime.errors import InputError
 
 LINES = 256  # queries ranked at once: the working copy is LINES x G, whatever the number of queries
 

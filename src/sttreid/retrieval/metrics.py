@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from sttreid.errors import InputError
 from sttreid.retrieval.labels import Labels, Pairs
 from sttreid.retrieval.protocol import Protocol
 from sttreid.retrieval.ranks import Ranks
+from sttreid.runtime.errors import InputError
 
 CMC = 20  # ranks of the curve
 TOLD = {"drop": "left out of all means", "zero": "scored 0"}

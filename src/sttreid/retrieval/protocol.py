@@ -6,7 +6,7 @@ The same features score several points of mAP apart under different protocols, s
 from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,10 @@ import torch
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from sttreid.errors import InputError
 from sttreid.retrieval.labels import Integers, Pairs
 from sttreid.retrieval.rows import Array, Doubles, Rows, cosines
 from sttreid.retrieval.tiles import NOISE, Count, Counter, Group, nothing, product, room
+from sttreid.runtime.errors import InputError
 
 ASKING = 1024  # queries, and ...
 TILE = 1024  # ... answers whose similarities are computed at once

@@ -33,8 +33,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sttreid.errors import InputError
 from sttreid.retrieval.rows import Array, as_array
+from sttreid.runtime.errors import InputError
 
 ROWS = 1024  # of a tile of distances: 8 MB, and 17 MB for each of its two blocks of features, if D = 2048
 PAIRS = 512  # of rows whose distance is computed at once outside the tiles

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sttreid.errors import InputError
 from sttreid.retrieval.labels import Integers
+from sttreid.runtime.errors import InputError
 
 CHUNK = 32  # rows read, or pairs compared, at once: few enough to stay in a processor's cache
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
-from sttreid.conversion import parse
-from sttreid.domain import Scale
-from sttreid.errors import InputError
-from sttreid.params import PARAMS, load
+from sttreid.config.conversion import parse
+from sttreid.config.domain import Scale
+from sttreid.config.params import PARAMS, load
+from sttreid.runtime.errors import InputError
 from sttreid.simulate.dataset import render
 from sttreid.simulate.manifest import MANIFEST, differences
 from sttreid.simulate.sheet import write_sheet

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sttreid.simulate.appearance import Bag, Look
 from sttreid.simulate.body import (
     JOINT,
     Z_ANKLE,
@@ -19,7 +20,6 @@ from sttreid.simulate.body import (
     shaped,
 )  # fmt: skip
 from sttreid.simulate.cloth import MATERIAL
-from sttreid.simulate.looks import Bag, Look
 from sttreid.simulate.pieces import Base, pieces, spread
 
 _SHOE = 0.008  # thickness of a shoe, metres

@@ -18,8 +18,8 @@ import av
 import pandas as pd
 from tqdm import tqdm
 
-from sttreid.domain import Domain, Scale
-from sttreid.files import read_json, replace_folder, write_json, write_text
+from sttreid.config.domain import Domain, Scale
+from sttreid.runtime.files import read_json, replace_folder, write_json, write_text
 from sttreid.simulate.manifest import TRACKS, TRUTH, recipe, write_manifest
 from sttreid.simulate.plan import sightings
 from sttreid.simulate.render import film

@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from sttreid.simulate.appearance import Arm, Walk
 from sttreid.simulate.body import JOINTS, Floats, arm_at_rest, body
 from sttreid.simulate.clothing import Figure
-from sttreid.simulate.looks import Arm, Walk
 from sttreid.simulate.pieces import CARRYING
 from sttreid.simulate.solids import Doubles, compose, turn
 from sttreid.simulate.steps import double_step, legs

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from sttreid.domain import Domain, Scale
-from sttreid.errors import InputError
-from sttreid.files import read_json, write_json
+from sttreid.config.domain import Domain, Scale
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json, write_json
 from sttreid.simulate.kernels import source_digest
 from sttreid.simulate.plan import splits
 from sttreid.simulate.tracks import GAP

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sttreid.domain import Light
+from sttreid.config.domain import Light
 from sttreid.simulate.kernels import kernel
 
 CAMERA: Final = np.dtype(

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sttreid.simulate.appearance import Bag, Look
 from sttreid.simulate.body import (
     JOINT,
     JOINTS,
@@ -20,7 +21,6 @@ from sttreid.simulate.body import (
     arm_at_rest,
     body,
 )  # fmt: skip
-from sttreid.simulate.looks import Bag, Look
 from sttreid.simulate.solids import Doubles, band_faces, compose, superellipsoid, turn
 
 _Y: Final = (0.0, 1.0, 0.0)

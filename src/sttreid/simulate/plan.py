@@ -1,7 +1,7 @@
 """Which cameras see an identity, and which split it belongs to."""
 
-from sttreid.domain import FIRST_DISTRACTOR, Domain, Scale
-from sttreid.errors import InputError
+from sttreid.config.domain import FIRST_DISTRACTOR, Domain, Scale
+from sttreid.runtime.errors import InputError
 from sttreid.simulate.streams import stream
 
 

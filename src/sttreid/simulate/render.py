@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sttreid.domain import Domain, Scale
-from sttreid.errors import InputError
-from sttreid.files import write_text
+from sttreid.config.domain import Domain, Scale
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import write_text
 from sttreid.simulate import raster, shadows
 from sttreid.simulate.body import Floats
 from sttreid.simulate.clothing import figure

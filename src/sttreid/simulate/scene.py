@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sttreid.domain import Domain, Range, Scale
+from sttreid.config.domain import Domain, Range, Scale
 from sttreid.simulate.body import Floats
 from sttreid.simulate.colours import of_hue
 from sttreid.simulate.optics import camera_record, light_record

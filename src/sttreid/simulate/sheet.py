@@ -9,8 +9,8 @@ from typing import Final
 import av
 from PIL import Image
 
-from sttreid.errors import InputError
-from sttreid.files import read_json, write_bytes
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json, write_bytes
 from sttreid.simulate.manifest import MANIFEST
 
 CELL: Final = (48, 96)  # width and height of a crop, pixels

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sttreid.simulate.appearance import Walk
 from sttreid.simulate.body import JOINT, Z_ANKLE, Z_HIP, Z_KNEE
 from sttreid.simulate.clothing import Figure
-from sttreid.simulate.looks import Walk
 from sttreid.simulate.pieces import coat_flare
 from sttreid.simulate.solids import Doubles, compose, turn
 

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sttreid.domain import Domain, Scale
+from sttreid.config.domain import Domain, Scale
 from sttreid.simulate.body import Floats
 from sttreid.simulate.clothing import Figure
 from sttreid.simulate.gait import joint_matrices, progress

@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sttreid.domain import Clothing, Domain, Hair, Skin
+from sttreid.config.domain import Clothing, Domain, Hair, Skin
+from sttreid.simulate.appearance import Arm, Bag, Bottom, Carried, Feet, Head, Look, Physique, Top, Walk
 from sttreid.simulate.body import Z_ANKLE, Z_HIP, Z_KNEE, Floats, body
 from sttreid.simulate.cloth import PATTERNS, SIDE_STRIPE
 from sttreid.simulate.colours import HAIR_TONES, SKIN_TONES, beside_skin, grey, of_hue
-from sttreid.simulate.looks import Arm, Bag, Bottom, Carried, Feet, Head, Look, Physique, Top, Walk
 from sttreid.simulate.streams import stream
 
 Generator = np.random.Generator

@@ -7,23 +7,24 @@ from functools import partial
 import pandas as pd
 import torch
 
-from sttreid import machine, paths
-from sttreid.cells import Cell, composition
-from sttreid.conversion import parse
-from sttreid.data.store import Store, open_store
-from sttreid.data.subset import learnt
-from sttreid.files import read_json, write_bytes, write_json, write_table, write_text
+from sttreid.config import paths
+from sttreid.config.conversion import parse
+from sttreid.config.params import Schedule, run
+from sttreid.config.variants import Cell, composition
+from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import save, transfer
-from sttreid.params import Schedule, run
 from sttreid.retrieval.accuracy import queries, rules, score_network
-from sttreid.retrieval.embedding import embed_tracklets
 from sttreid.retrieval.metrics import Result
-from sttreid.training.checkpoints import Scratch, kept
-from sttreid.training.looks import accuracies
+from sttreid.runtime import numerics
+from sttreid.runtime.checkpoints import Scratch, kept
+from sttreid.runtime.distributed import Ranks, joined
+from sttreid.runtime.files import read_json, write_bytes, write_json, write_table, write_text
+from sttreid.tracklets.store import Store, open_store
+from sttreid.tracklets.subset import learnt
 from sttreid.training.loop import Recipe, fit, history_text
-from sttreid.training.ranks import Ranks, joined
 from sttreid.training.start import initialise
+from sttreid.training.validation import accuracies
 
 Note = Callable[[str, Network], None]
 TRAINED = "trained"  # the last moment at which a network is tested
@@ -55,8 +56,8 @@ def main(variant: str, seed: int) -> None:
 
     with kept(paths.scratch(f"ablate-{variant}-{seed}")) as scratch:
         if not cell.reuses:
-            machine.spread(cell.batch.identities)
-            device = machine.prepare(cell.compute.threads)
+            numerics.spread(cell.batch.identities)
+            device = numerics.prepare(cell.compute.threads)
             with joined(device) as ranks:
                 network, start, history = _train(
                     cell, device, scratch, ranks, note if ranks.first else _unnoted

@@ -11,15 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from sttreid import paths
-from sttreid.contrasts import Claims
-from sttreid.files import read_json, read_table, write_json, write_text
-from sttreid.params import Ablation, Simulate, run
+from sttreid.config import paths
+from sttreid.config.claims import Claims
+from sttreid.config.params import Ablation, Simulate, run
 from sttreid.report import arms, plots, summary
 from sttreid.report import claims as answers
 from sttreid.report.arms import Run
 from sttreid.report.claims_page import page
 from sttreid.report.claims_site import site
+from sttreid.runtime.files import read_json, read_table, write_json, write_text
 
 
 def main(

@@ -1,11 +1,11 @@
 """Stage ``compare``: crops of every two data sets -> metrics/domains.json: how well they are told apart."""
 
-from sttreid import paths
-from sttreid.data.shift import between, sample
-from sttreid.data.store import open_store
-from sttreid.datasets import Compare
-from sttreid.files import write_json
-from sttreid.params import Simulate, run
+from sttreid.analysis.domain_shift import between, sample
+from sttreid.config import paths
+from sttreid.config.datasets import Compare
+from sttreid.config.params import Simulate, run
+from sttreid.runtime.files import write_json
+from sttreid.tracklets.store import open_store
 
 
 def main(simulate: Simulate, targets: list[str], compare: Compare) -> None:

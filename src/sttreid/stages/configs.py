@@ -3,12 +3,10 @@
 A cell depends on its own file, so it re-runs only when its effective configuration changes.
 """
 
-from sttreid import paths
-from sttreid.cells import Settings, resolve, variants
-from sttreid.conversion import dump
-from sttreid.datasets import Dataset
-from sttreid.files import write_json
-from sttreid.params import (
+from sttreid.config import paths
+from sttreid.config.conversion import dump
+from sttreid.config.datasets import Dataset
+from sttreid.config.params import (
     Ablation,
     Augment,
     Batch,
@@ -22,6 +20,8 @@ from sttreid.params import (
     Simulate,
     run,
 )
+from sttreid.config.variants import Settings, resolve, variants
+from sttreid.runtime.files import write_json
 
 
 def main(

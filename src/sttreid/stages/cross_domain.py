@@ -5,11 +5,11 @@ It depends on nothing of the ablation: a targeted experiment (``dvc exp run -S .
 
 import pandas as pd
 
-from sttreid import paths
-from sttreid.files import read_json, read_table, write_json, write_text
-from sttreid.params import Simulate, run
+from sttreid.config import paths
+from sttreid.config.params import Simulate, run
 from sttreid.report import plots, summary
 from sttreid.report.evidence import evidence
+from sttreid.runtime.files import read_json, read_table, write_json, write_text
 
 
 def main(simulate: Simulate, targets: list[str], seeds: list[int]) -> None:

@@ -7,19 +7,20 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sttreid import machine, paths
-from sttreid.cells import trial_name
-from sttreid.contrasts import Claims
-from sttreid.data.store import Store, open_store
-from sttreid.data.subset import learnt
-from sttreid.files import read_json, read_table, write_json, write_text
+from sttreid.config import paths
+from sttreid.config.claims import Claims
+from sttreid.config.params import Ablation, Compute, Simulate, run
+from sttreid.config.variants import trial_name
+from sttreid.embedding import embed_tracklets
 from sttreid.model.weights import restore
-from sttreid.params import Ablation, Compute, Simulate, run
 from sttreid.report import arms, plots, summary
 from sttreid.report.curves import FINETUNE, PRETRAIN, Curve, content, counted, levels
 from sttreid.report.curves_page import Told, page, site
-from sttreid.retrieval.embedding import embed_tracklets
-from sttreid.training.looks import rank1
+from sttreid.runtime import numerics
+from sttreid.runtime.files import read_json, read_table, write_json, write_text
+from sttreid.tracklets.store import Store, open_store
+from sttreid.tracklets.subset import learnt
+from sttreid.training.validation import rank1
 
 
 def main(
@@ -39,7 +40,7 @@ def main(
     named = {variant: [trial_name(variant, trial) for trial in order] for variant in ablation.variants}
     curves = [Curve(variant, own, [numbers[trial] for trial in order]) for variant, own in named.items()]
     cells, runs = [], []
-    machine.prepare(compute.threads)
+    numerics.prepare(compute.threads)
     for name, seed in itertools.product(itertools.chain(*named.values()), seeds):
         history = pd.read_csv(paths.cell_history(name, seed), sep="\t")
         cells.append(summary.complete(read_json(paths.cell_result(name, seed)), history, []))

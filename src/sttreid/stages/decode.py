@@ -8,18 +8,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sttreid import paths
+from sttreid.config import paths
+from sttreid.config.datasets import CAMERAS, FOOTAGE, Dataset, Decode
+from sttreid.config.params import run
 from sttreid.data.arrangement import arrange_published
 from sttreid.data.decoding import decode_cameras
 from sttreid.data.footage import read_videos
 from sttreid.data.index import source, state
 from sttreid.data.packing import pack
 from sttreid.data.published import read_published
-from sttreid.data.store import Skipped, open_store
 from sttreid.data.views import UNKNOWN, views
-from sttreid.datasets import CAMERAS, FOOTAGE, Dataset, Decode
-from sttreid.files import write_json, write_table
-from sttreid.params import run
+from sttreid.runtime.files import write_json, write_table
+from sttreid.tracklets.store import Skipped, open_store
 
 
 def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:

@@ -4,13 +4,14 @@ from dataclasses import asdict, replace
 
 import pandas as pd
 
-from sttreid import machine, paths
-from sttreid.data.store import open_store
-from sttreid.datasets import Dataset
-from sttreid.files import write_json, write_table
+from sttreid.config import paths
+from sttreid.config.datasets import Dataset
+from sttreid.config.params import Clip, Compute, Evaluate, Model, Simulate, run
 from sttreid.model.weights import restore
-from sttreid.params import Clip, Compute, Evaluate, Model, Simulate, run
 from sttreid.retrieval.accuracy import queries, rules, score_histogram, score_network
+from sttreid.runtime import numerics
+from sttreid.runtime.files import write_json, write_table
+from sttreid.tracklets.store import open_store
 from sttreid.training.start import initialise
 
 
@@ -25,7 +26,7 @@ def main(
     datasets: dict[str, Dataset],
 ) -> None:
     """Score the synthetic model (direct transfer), the fine-tuned ones, an untrained one and histograms."""
-    device = machine.prepare(compute.threads)
+    device = numerics.prepare(compute.threads)
     settings = {target: evaluate.of(datasets[target]) for target in targets}
     protocols = {target: asdict(rules(settings[target])) for target in targets}
     stores = {target: open_store(paths.tracklets(target)) for target in targets}

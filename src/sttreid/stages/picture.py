@@ -7,22 +7,23 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sttreid import machine, paths
-from sttreid.cells import Cell
-from sttreid.conversion import parse
-from sttreid.data.clips import consecutive_clips
-from sttreid.data.store import TEST, Store, open_store
-from sttreid.datasets import Dataset
-from sttreid.errors import InputError
-from sttreid.files import read_json, read_table, write_table
+from sttreid.config import paths
+from sttreid.config.conversion import parse
+from sttreid.config.datasets import Dataset
+from sttreid.config.params import Compute, Evaluate, Picture, Simulate, run
+from sttreid.config.variants import Cell
+from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import restore
-from sttreid.params import Compute, Evaluate, Picture, Simulate, run
 from sttreid.pictures.attention import occluded, spatial, temporal
 from sttreid.pictures.lists import evenly, hardest, nearest
 from sttreid.pictures.maps import drawn, own_share, project
 from sttreid.pictures.strips import spread, strips
-from sttreid.retrieval.embedding import embed_tracklets
+from sttreid.runtime import numerics
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json, read_table, write_table
+from sttreid.tracklets.clips import consecutive_clips
+from sttreid.tracklets.store import TEST, Store, open_store
 
 
 def main(
@@ -35,7 +36,7 @@ def main(
     datasets: dict[str, Dataset],
 ) -> None:
     """Everything is of the first seed; all tables are computed before the first is written."""
-    device, seed = machine.prepare(compute.threads), seeds[0]
+    device, seed = numerics.prepare(compute.threads), seeds[0]
     stores = {name: open_store(paths.tracklets(name)) for name in (*targets, simulate.domain)}
     cells = {name: _cell(name, seed) for name in (picture.left, picture.right)}
     networks = {name: restore(_weights(cell)).to(device) for name, cell in cells.items()}

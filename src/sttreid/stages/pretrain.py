@@ -2,18 +2,19 @@
 
 from functools import partial
 
-from sttreid import machine, paths
-from sttreid.data.store import open_store
-from sttreid.data.subset import learnt
-from sttreid.files import write_text
+from sttreid.config import paths
+from sttreid.config.params import Augment, Batch, Clip, Compute, Loss, Model, Pretrain, Simulate, run
+from sttreid.embedding import embed_tracklets
 from sttreid.model.weights import save
-from sttreid.params import Augment, Batch, Clip, Compute, Loss, Model, Pretrain, Simulate, run
-from sttreid.retrieval.embedding import embed_tracklets
-from sttreid.training.checkpoints import kept
-from sttreid.training.looks import accuracies
+from sttreid.runtime import numerics
+from sttreid.runtime.checkpoints import kept
+from sttreid.runtime.distributed import joined
+from sttreid.runtime.files import write_text
+from sttreid.tracklets.store import open_store
+from sttreid.tracklets.subset import learnt
 from sttreid.training.loop import Recipe, fit, history_text
-from sttreid.training.ranks import joined
 from sttreid.training.start import initialise
+from sttreid.training.validation import accuracies
 
 
 def main(
@@ -28,8 +29,8 @@ def main(
     compute: Compute,
 ) -> None:
     """Train from random weights (or the backbone checkpoint that params name) on the synthetic set."""
-    machine.spread(batch.identities)
-    device = machine.prepare(compute.threads)
+    numerics.spread(batch.identities)
+    device = numerics.prepare(compute.threads)
     store = learnt(open_store(paths.tracklets(simulate.domain)), pretrain.identities, seed)
     network = initialise(model, clip.frames, store, seed).to(device)
     look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.clips))

@@ -4,9 +4,8 @@ import itertools
 
 import pandas as pd
 
-from sttreid import paths
-from sttreid.files import read_json, read_table, write_bytes, write_json, write_text
-from sttreid.params import Ablation, Picture, Simulate, run
+from sttreid.config import paths
+from sttreid.config.params import Ablation, Picture, Simulate, run
 from sttreid.report import plots, summary
 from sttreid.report.evidence import evidence
 from sttreid.report.figure import figure
@@ -14,6 +13,7 @@ from sttreid.report.films import Pictures
 from sttreid.report.page import Findings, report
 from sttreid.report.poster import poster
 from sttreid.report.site import site
+from sttreid.runtime.files import read_json, read_table, write_bytes, write_json, write_text
 
 TABLES = ("frames", "patches", "lists", "maps", "strips")
 

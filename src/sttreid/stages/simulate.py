@@ -1,8 +1,8 @@
 """Stage ``simulate``: nothing -> camera videos and tracks of the synthetic pre-training domain."""
 
-from sttreid import paths
-from sttreid.domain import Domain
-from sttreid.params import Simulate, run
+from sttreid.config import paths
+from sttreid.config.domain import Domain
+from sttreid.config.params import Simulate, run
 from sttreid.simulate.dataset import render
 
 

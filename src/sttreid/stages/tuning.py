@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from sttreid import paths
-from sttreid.cells import trial_name
-from sttreid.files import read_json, write_json, write_text
-from sttreid.params import Ablation, run
+from sttreid.config import paths
+from sttreid.config.params import Ablation, run
+from sttreid.config.variants import trial_name
 from sttreid.report import summary, tuning
+from sttreid.runtime.files import read_json, write_json, write_text
 
 
 def main(seeds: list[int], ablation: Ablation) -> None:

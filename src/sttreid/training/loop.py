@@ -15,21 +15,21 @@ import pandas as pd
 import torch
 from torch import nn
 
-from sttreid import machine
-from sttreid.conversion import dump
-from sttreid.data.batches import Batch, Reader, repeated, steps_per_epoch
-from sttreid.data.store import Store
-from sttreid.errors import DivergedError
-from sttreid.files import write_bytes, write_text
+from sttreid.config.conversion import dump
+from sttreid.config.params import Augment, Compute, Loss, Schedule
+from sttreid.config.params import Batch as BatchSize
 from sttreid.model.network import Network
-from sttreid.params import Augment, Compute, Loss, Schedule
-from sttreid.params import Batch as BatchSize
+from sttreid.runtime import numerics
+from sttreid.runtime.checkpoints import Checkpoints, Scratch, fingerprint, pack, tell, unpack
+from sttreid.runtime.distributed import ALONE, Ranks
+from sttreid.runtime.errors import DivergedError
+from sttreid.runtime.files import write_bytes, write_text
+from sttreid.runtime.progress import Watch
+from sttreid.tracklets.batches import Batch, Reader, repeated, steps_per_epoch
+from sttreid.tracklets.store import Store
 from sttreid.training import losses
-from sttreid.training.checkpoints import Checkpoints, Scratch, fingerprint, pack, tell, unpack
-from sttreid.training.ranks import ALONE, Ranks
 from sttreid.training.schedule import factor, optimizer, set_rate
 from sttreid.training.step import Step
-from sttreid.training.watch import Watch
 
 Look = Callable[[Network], dict[str, float]]
 Row = dict[str, float]
@@ -91,7 +91,7 @@ def fit(
     history = _resume(network, optimiser, checkpoints, ranks)
     clips = recipe.batch.identities * recipe.batch.clips
     watch = Watch(name, len(history), schedule.steps, clips, scratch.folder if scratch else None, ranks.first)
-    with machine.asked_to_end() as asked, machine.deterministic(), machine.full_precision():
+    with numerics.asked_to_end() as asked, numerics.deterministic(), numerics.full_precision():
         for batch in watch.waiting(_batches(reader, len(history), schedule.steps, device)):
             number = len(history)
             _prepare(network, optimiser, schedule, seed, number, ranks)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sttreid.distances import euclidean
-from sttreid.errors import InputError
+from sttreid.config.params import Loss
+from sttreid.model.distances import euclidean
 from sttreid.model.network import Output
-from sttreid.params import Loss
+from sttreid.runtime.errors import InputError
 
 
 def cross_entropy(logits: Tensor, classes: Tensor, smoothing: float) -> Tensor:

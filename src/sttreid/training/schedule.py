@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn
 
-from sttreid.params import Schedule
+from sttreid.config.params import Schedule
 
 FLOOR = 0.01  # the cosine ends at this share of the peak rate
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from sttreid.data.store import Store
-from sttreid.errors import InputError
+from sttreid.config.params import Model
 from sttreid.model.network import Network
 from sttreid.model.weights import load_backbone
-from sttreid.params import Model
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import Store
 
 
 def initialise(model: Model, frames: int, store: Store, seed: int) -> Network:

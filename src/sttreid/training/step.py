@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 import torch
 from torch import Tensor, nn
 
+from sttreid.config.params import Compute, Loss
 from sttreid.model.network import Network, Output
-from sttreid.params import Compute, Loss
 from sttreid.training import losses
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -6,7 +6,7 @@ from PIL import Image
 
 from sttreid.data.readers.contact_sheet import CELL, write_sheet
 from sttreid.data.readers.mars import read_mars
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from tests import sets
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from sttreid.data.readers import duke_video
 from sttreid.data.readers.duke_video import read_duke_video
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from tests import sets
 
 COUNTS = {  # of the tiny copy, by hand

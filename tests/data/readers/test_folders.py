@@ -16,7 +16,7 @@ from sttreid.data.readers.folders import (
     read_lines,
     subfolders,
 )
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from tests import sets
 
 WRITERS: dict[str, Callable[[Path], Path]] = {

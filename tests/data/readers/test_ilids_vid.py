@@ -6,7 +6,7 @@ import scipy.io
 
 from sttreid.data.readers import ilids_vid
 from sttreid.data.readers.ilids_vid import read_ilids_vid
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from tests import sets
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sttreid.data.readers import ls_vid
 from sttreid.data.readers.ls_vid import read_ls_vid
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from tests import sets
 
 COUNTS = {  # of the tiny copy, by hand

@@ -7,7 +7,7 @@ import scipy.io
 from sttreid.data.readers import mars
 from sttreid.data.readers.mars import read_mars
 from sttreid.data.readers.tracklets import COLUMNS
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from tests import sets
 
 COUNTS = {  # of the tiny copy, by hand

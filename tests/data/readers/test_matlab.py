@@ -6,7 +6,7 @@ import pytest
 import scipy.io
 
 from sttreid.data.readers.matlab import read_queries, read_table, read_vector
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 TABLE = np.array([[1, 3, 5, 1], [4, 9, 5, 2], [10, 10, 7, 6]])
 

@@ -7,7 +7,7 @@ import pytest
 
 from sttreid.data.readers import prid2011
 from sttreid.data.readers.prid2011 import read_prid2011
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from tests import sets
 
 

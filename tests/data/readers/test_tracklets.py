@@ -11,7 +11,7 @@ from sttreid.data.readers.checks import Check, absent, compare, unmatched
 from sttreid.data.readers.names import differing, firsts, owners, parse, ranges
 from sttreid.data.readers.spool import Spool
 from sttreid.data.readers.tracklets import assemble, labels
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 CELLS = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), max_size=12)
 LENGTHS = st.lists(st.integers(0, 4), max_size=8)

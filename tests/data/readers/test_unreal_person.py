@@ -3,7 +3,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from sttreid.data.readers.unreal_person import read_unreal_person
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 from tests import sets
 
 

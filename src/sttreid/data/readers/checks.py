@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sttreid.data.pictures import FAILURES, failure
 from sttreid.data.readers.tracklets import Tracklets
-from sttreid.errors import InputError
-from sttreid.files import write_bytes
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import write_bytes
+from sttreid.tracklets.images import FAILURES, failure
 
 CELL: Final = (48, 96)  # width and height of a picture, pixels
 FRAMES: Final = 8  # of a tracklet, evenly spread

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png")  # in any case
 LANDMARKS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {  # reader -> layouts, each a set of patterns

@@ -21,7 +21,7 @@ from sttreid.data.readers.names import Ints, groups
 from sttreid.data.readers.pairs import check_index, read_pairs, split_counts
 from sttreid.data.readers.spool import Spool
 from sttreid.data.readers.tracklets import Tracklets, assemble
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 PICTURE: Final = r"^cam(?P<camera>[12])_person(?P<identity>\d{1,9})_(?P<frame>\d{1,18})(?i:\.png)$"
 EXAMPLE: Final = "cam1_person001_00317.png"

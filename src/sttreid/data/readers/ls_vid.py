@@ -32,7 +32,7 @@ from sttreid.data.readers.names import Ints, differing, firsts, groups, owners
 from sttreid.data.readers.spool import Spool, blocks
 from sttreid.data.readers.tracklets import FRAME, PERSON, Split, Tracklets, assemble
 from sttreid.data.readers.trees import append_sorted
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 PICTURE: Final = r"^[^_]*_[^_]*_(?P<camera>\d{1,4})\D(?:.*\D)?(?P<frame>\d{1,18})\D*\.(?i:jpe?g|png)$"
 EXAMPLE: Final = "0841_0001_10_0002_000123.jpg"

@@ -28,7 +28,7 @@ from sttreid.data.readers.matlab import read_queries, read_table
 from sttreid.data.readers.names import Ints, differing, firsts, groups, owners, parse
 from sttreid.data.readers.spool import BLOCK, Spool, blocks
 from sttreid.data.readers.tracklets import DISTRACTOR, FRAME, JUNK, PERSON, Tracklets, assemble
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 PICTURE: Final = r"^(?P<identity>00-1|\d{4})C(?P<camera>[1-6])T(?P<track>\d{4})F(?P<frame>\d{3,18})\.jpg$"
 EXAMPLE: Final = "0001C1T0001F001.jpg"

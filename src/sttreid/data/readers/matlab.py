@@ -14,7 +14,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from sttreid.data.readers.names import Ints
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 Array = NDArray[Any]
 

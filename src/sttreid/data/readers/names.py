@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 Ints = NDArray[np.int64]
 _BLOCK: Final = 1 << 16  # names that are taken apart at once

@@ -14,7 +14,7 @@ from sttreid.data.readers.checks import Check, absent
 from sttreid.data.readers.spool import Spool
 from sttreid.data.readers.tracklets import FRAME, PERSON, Split
 from sttreid.data.readers.trees import Tree, read_tree
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 
 def check_index(path: Path, split: int, splits: int) -> None:

@@ -20,8 +20,8 @@ from sttreid.data.readers.names import groups
 from sttreid.data.readers.pairs import check_index, read_pairs, split_counts
 from sttreid.data.readers.spool import Spool
 from sttreid.data.readers.tracklets import Tracklets, assemble
-from sttreid.errors import InputError
-from sttreid.files import read_json
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json
 
 PICTURE: Final = r"^(?P<frame>\d{1,18})(?i:\.png)$"
 EXAMPLE: Final = "0001.png"

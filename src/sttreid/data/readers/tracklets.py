@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sttreid.data.readers.checks import Check, compare, enforce
 from sttreid.data.readers.names import Ints
 from sttreid.data.readers.spool import Spool
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 Split = Literal["train", "validation", "test"]
 PERSON, DISTRACTOR, JUNK = "person", "distractor", "junk"

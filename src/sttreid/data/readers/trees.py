@@ -10,7 +10,7 @@ import pyarrow as pa
 from sttreid.data.readers.folders import check_text, picture_names
 from sttreid.data.readers.names import Ints, differing, owners, parse
 from sttreid.data.readers.spool import Spool, batches, blocks
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 Listed = tuple[str, pa.Array]  # a folder relative to the root, and names in it, string
 

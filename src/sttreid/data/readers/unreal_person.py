@@ -23,7 +23,7 @@ from sttreid.data.readers.names import Ints, groups, parse
 from sttreid.data.readers.spool import Spool
 from sttreid.data.readers.tracklets import FRAME, PERSON, Tracklets, assemble
 from sttreid.data.readers.trees import list_pictures, read_tree
-from sttreid.errors import InputError
+from sttreid.runtime.errors import InputError
 
 PICTURE: Final = r"^(?P<person>\d{1,6})_c(?P<camera>\d{1,3})_(?P<frame>\d{1,18})\.(?i:jpe?g|png)$"
 EXAMPLE: Final = "333_c001_78.jpg"

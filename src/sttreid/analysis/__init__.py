@@ -1,0 +1,1 @@
+"""Per-query results -> intervals, effects and verdicts."""

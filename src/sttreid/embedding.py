@@ -1,0 +1,134 @@
+"""Tracklets -> one feature each: every frame is seen, in clips, and the clips' features are averaged."""
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from sttreid.model.network import Network
+from sttreid.runtime import numerics
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.clips import consecutive_clips, normalise
+from sttreid.tracklets.store import Store
+
+NOISE = 1e-6  # of single precision, relative, with room
+
+Encoder = Callable[[Tensor], Tensor]
+Precision = Literal["fp32", "bf16"]
+
+
+def embed_tracklets(
+    network: Network, store: Store, tracklets: pd.DataFrame, batch: int, precision: Precision = "fp32"
+) -> Tensor:
+    """Embed with a network, on the device where it lies; see :func:`embed`.
+
+    ``"bf16"`` lets CUDA compute in bfloat16; a CPU, on which that is slow, keeps to single precision.
+    ``"fp32"`` is single precision on CUDA too, without TensorFloat-32 in convolutions.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    half = precision == "bf16" and device.type == "cuda"
+
+    def encode(clips: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+            return network.encode(clips.to(device))
+
+    with numerics.full_precision():
+        return embed(encode, store, tracklets, network.frames, batch)
+
+
+@torch.inference_mode()
+def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, batch: int) -> Tensor:
+    """One feature a tracklet: the mean over its clips of consecutive frames, L2-normalised.
+
+    Clips of several tracklets share a batch. Tracklets are taken by length, the longest first, and each is
+    finished before the next begins: beside the result [G, D] and some numbers a tracklet, memory holds one
+    batch of clips, its features and their sums in double precision, however long the tracklets.
+
+    Args:
+        encode: [B, T, 3, H, W] normalised float32 clips -> [B, D] features of any length; a network must be
+            in evaluation mode.
+        store: where the frames lie.
+        tracklets: G >= 1 rows of ``store.tracklets``.
+        frames: T, frames in a clip.
+        batch: B, clips at once; the last batch may be smaller.
+
+    Returns:
+        [G, D] float32 rows of length 1, on the CPU; to change them, or to learn from them, clone them.
+
+    Raises:
+        InputError: there is no tracklet; or the feature of one, which the sentence names, is not finite,
+            zero, or mere rounding because the features of its clips cancel.
+    """
+    if tracklets.empty:
+        raise InputError("there must be at least 1 tracklet to embed, got 0")
+    order = np.argsort(-tracklets["length"].to_numpy(np.int64), kind="stable")
+    ordered = tracklets.iloc[order]
+    most = min(batch, int((-(-ordered["length"] // frames)).sum()))
+    clips = torch.empty((most, frames, 3, *store.frames.shape[1:3]))
+    out, rest, first = torch.empty(0), torch.empty((0, 1)), 0  # rest: the sum so far of tracklet ``first``
+    for owner, where, done in _batches(ordered, frames, batch):
+        for slot, places in enumerate(where):
+            normalise(store.frames[places], clips[slot].numpy())
+        features = _with_length(encode(clips[: len(owner)]).double().cpu())
+        if not len(out):
+            out = torch.empty((len(order), features.shape[1] - 1))
+        sums = torch.zeros((int(owner[-1]) + 1 - first, features.shape[1]), dtype=torch.float64)
+        sums[: len(rest)] = rest
+        sums.index_add_(0, torch.from_numpy(owner - first), features)
+        out[order[first:done]] = _directions(sums[: done - first], ordered.iloc[first:done])
+        rest, first = sums[done - first :], done
+    return out
+
+
+def _batches(
+    tracklets: pd.DataFrame, frames: int, batch: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
+    """Batch by batch, no more than one at a time, whose clips are numbered through all tracklets.
+
+    Gives the row of each clip's tracklet [B], the places of its frames in the store [B, T], and how many
+    tracklets are complete with this batch.
+    """
+    starts, lengths = tracklets["start"].to_numpy(np.int64), tracklets["length"].to_numpy(np.int64)
+    counts = -(-lengths // frames)
+    ends = np.cumsum(counts)
+    total = int(ends[-1])
+    for first in tqdm(range(0, total, batch), desc="embed", unit="batch", disable=None, leave=False):
+        number = np.arange(first, min(first + batch, total))
+        owner = np.searchsorted(ends, number, side="right")
+        skipped = frames * (number - (ends - counts)[owner])  # frames of the tracklet before the clip
+        where = [
+            start + consecutive_clips(int(left), frames)[0]
+            for start, left in zip(
+                starts[owner] + skipped, np.minimum(lengths[owner] - skipped, frames), strict=True
+            )
+        ]
+        yield owner, np.array(where), int(np.searchsorted(ends, number[-1] + 1, side="right"))
+
+
+def _with_length(features: Tensor) -> Tensor:
+    """[B, D + 1]: features and, behind them, their lengths."""
+    return torch.cat([features, features.norm(dim=1, keepdim=True)], dim=1)
+
+
+def _directions(sums: Tensor, tracklets: pd.DataFrame) -> Tensor:
+    """Rows of length 1, float32, from sums of :func:`_with_length`: a sum points where the mean points.
+
+    One that is much shorter than the lengths of its parts together is what rounding has left of clips that
+    cancel: it points anywhere.
+    """
+    vectors, lengths = sums[:, :-1], sums[:, -1]
+    norms = vectors.norm(dim=1)
+    broken = ~(norms > NOISE * lengths)  # true of NaN, of an infinity, and of zeros alone as well
+    for row in broken.nonzero().flatten().tolist():
+        values = tracklets.iloc[row]
+        place = f"tracklet {values['tracklet']} (identity {values['identity']}, camera {values['camera']})"
+        rule = "its feature must be finite and not all zero, nor may those of its clips cancel"
+        raise InputError(f"{place}: {rule}, got {vectors[row, :3].tolist()} ...")
+    directions: Tensor = vectors / norms[:, None]
+    return directions.float()

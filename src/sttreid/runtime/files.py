@@ -1,0 +1,102 @@
+"""Reading JSON, and writing whole files or nothing: no reader, DVC included, meets a half-written output."""
+
+import io
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sttreid.runtime.errors import InputError
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        InputError: the file cannot be read, or is no JSON; the sentence names the line.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: must be JSON in UTF-8 ({error})") from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path`` in one step; missing folders are made.
+
+    The bytes first go to a hidden file in the same folder, because a rename is atomic only inside one file
+    system. A failure removes that file and leaves what stood at ``path`` as it was.
+
+    Raises:
+        OSError: the folder cannot be made or written to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """As :func:`write_bytes`, in UTF-8, with line ends untouched on every system."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, content: object) -> None:
+    """As :func:`write_text`: sorted keys, one value a line and a last newline keep Git's diffs small.
+
+    Raises:
+        ValueError: ``content`` holds NaN or an infinity, which JSON cannot say.
+        TypeError: ``content`` holds something that is no JSON value.
+    """
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """As :func:`write_bytes`: a table without its row names, as Parquet; equal tables give equal bytes."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table from a Parquet file.
+
+    Raises:
+        InputError: the file cannot be read, or is no Parquet.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        return pd.read_parquet(io.BytesIO(content))
+    except Exception as error:  # what is damaged shows as anything, a KeyError of pandas included
+        reason = " ".join(str(error).split())  # some are of several lines
+        raise InputError(f"{path}: must be a Parquet table ({reason})") from error
+
+
+def replace_folder(folder: Path, by: Path) -> None:
+    """Put the finished folder ``by``, of the same parent, at ``folder``; what stood there goes away.
+
+    A folder cannot be renamed to one that is not empty, so the old one steps aside under a hidden name.
+    """
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    try:
+        by.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Tracklet stores -> clips -> batches."""

@@ -1,0 +1,194 @@
+"""Tracklets -> clips: which T frames to take, and how to turn their pixels into the network's input.
+
+Pixels leave this module normalised with ImageNet's mean and standard deviation, so 0 is the mean colour.
+Augmentation is the same for all frames of a clip: a person does not change its side, its light or its
+occluder from frame to frame, and the temporal transformer must not learn to undo it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sttreid.config.params import Augment
+
+MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # of ImageNet's pixels, RGB
+STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # grey of an RGB colour, ITU-R BT.601
+LEVELS = np.arange(256, dtype=np.float32) / 255
+
+Floats = NDArray[np.float32]
+
+
+def restricted_random(length: int, frames: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw a training clip: the tracklet is cut into T even segments and gives one random frame of each.
+
+    Args:
+        length: of the tracklet, in frames.
+        frames: T.
+        rng: source of the draws.
+
+    Returns:
+        [T], ascending, between 0 and ``length - 1``; a tracklet shorter than T gives each frame at least
+        once.
+    """
+    edges = np.arange(frames + 1) * length // frames
+    return rng.integers(edges[:-1], np.maximum(edges[1:], edges[:-1] + 1))
+
+
+def consecutive_clips(length: int, frames: int) -> NDArray[np.int64]:
+    """Cut a tracklet into clips of T frames for testing; every frame is used.
+
+    Args:
+        length: of the tracklet, in frames.
+        frames: T.
+
+    Returns:
+        [C, T] with C = ceil(length / T); the last clip repeats its own frames from its start where they are
+        too few.
+    """
+    places = np.arange(math.ceil(length / frames) * frames).reshape(-1, frames)
+    start = int(places[-1, 0])
+    places[-1] = start + np.arange(frames) % (length - start)
+    return places
+
+
+def normalise(clip: NDArray[np.uint8], out: Floats) -> None:
+    """Turn pixels into network input.
+
+    Args:
+        clip: [T, H, W, 3], RGB.
+        out: [T, 3, H, W], overwritten.
+    """
+    np.multiply(clip.transpose(0, 3, 1, 2), (1 / (255 * STD))[:, None, None], out=out)
+    out -= (MEAN / STD)[:, None, None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one clip: the outcome of all random draws.
+
+    Attributes:
+        flip: mirrored left to right.
+        down: shift in pixels; what comes in at the edge has the mean colour.
+        right: shift in pixels.
+        brightness: factor of the pixel values (0 to 1).
+        contrast: factor of the distance from the clip's mean grey.
+        saturation: factor of the distance from each pixel's own grey.
+        gains: [3], factor of each channel (white balance).
+        gamma: exponent of the pixel values.
+        hole: top, bottom, left, right of the erased rectangle in pixels; equal ends where nothing is erased.
+    """
+
+    flip: bool
+    down: int
+    right: int
+    brightness: float
+    contrast: float
+    saturation: float
+    gains: Floats
+    gamma: float
+    hole: tuple[int, int, int, int]
+
+
+def augment(clip: NDArray[np.uint8], settings: Augment, rng: np.random.Generator, out: Floats) -> None:
+    """Turn pixels into network input, changed at random but in the same way for all frames of the clip.
+
+    Args:
+        clip: [T, H, W, 3], RGB.
+        settings: probabilities and spreads; with all of them at 0 this is :func:`normalise`.
+        rng: source of the draws; their number does not depend on the settings.
+        out: [T, 3, H, W], overwritten.
+    """
+    apply(clip, draw(settings, clip.shape[1], clip.shape[2], rng), out)
+
+
+def draw(settings: Augment, height: int, width: int, rng: np.random.Generator) -> Change:
+    """Draw what happens to one clip of H x W pixels.
+
+    Factors are uniform in 1 +- the setting (never below 0), the logarithms of gamma and of the hole's aspect
+    are uniform, those of the gains normal. Always the same number of draws is made in the same order, so that
+    changing one setting leaves the other outcomes alone.
+    """
+    flip, down, right, brightness, contrast, saturation, gamma, *hole = rng.random(12).tolist()
+    gains = np.exp(settings.white_balance * rng.standard_normal(3)).astype(np.float32)
+    return Change(
+        flip=flip < settings.flip,
+        down=math.floor(down * (2 * settings.pad + 1)) - settings.pad,
+        right=math.floor(right * (2 * settings.pad + 1)) - settings.pad,
+        brightness=_factor(brightness, settings.brightness),
+        contrast=_factor(contrast, settings.contrast),
+        saturation=_factor(saturation, settings.saturation),
+        gains=gains,
+        gamma=math.exp(settings.gamma * (2 * gamma - 1)),
+        hole=_hole(settings, height, width, hole),
+    )
+
+
+def apply(clip: NDArray[np.uint8], change: Change, out: Floats) -> None:
+    """Carry out a change; same shapes as :func:`augment`.
+
+    Gamma is a table of 256 values. All further changes of colour are linear and, with the normalisation,
+    become one 3x3 matrix; values that leave the range of a picture are cut off once, after it.
+    """
+    if change.flip:
+        clip = clip[:, :, ::-1]
+    levels: Floats = np.power(LEVELS, change.gamma, dtype=np.float32)
+    planes = levels.take(clip.transpose(3, 0, 1, 2)).reshape(3, -1)  # channels first: one product for all
+    matrix, offset = _colours(change, float(LUMA @ planes.mean(axis=1)))
+    colours: Floats = matrix @ planes
+    colours += offset[:, None]
+    np.clip(colours, (-MEAN / STD)[:, None], ((1 - MEAN) / STD)[:, None], out=colours)
+    _place(colours.reshape(3, *clip.shape[:3]).transpose(1, 0, 2, 3), change, out)
+
+
+def _factor(share: float, spread: float) -> float:
+    return max(0.0, 1 + spread * (2 * share - 1))
+
+
+def _hole(settings: Augment, height: int, width: int, shares: list[float]) -> tuple[int, int, int, int]:
+    """A rectangle inside the picture; a shape that would not fit is cut to the picture's height or width."""
+    chance, area, aspect, top, left = shares
+    if chance >= settings.erase:
+        return 0, 0, 0, 0
+    low, high = settings.erase_area_low, settings.erase_area_high
+    pixels = height * width * (low + area * (high - low))
+    ratio = settings.erase_aspect ** (2 * aspect - 1)  # height : width
+    rows = min(height, max(1, round(math.sqrt(pixels * ratio))))
+    columns = min(width, max(1, round(math.sqrt(pixels / ratio))))
+    y, x = math.floor(top * (height - rows + 1)), math.floor(left * (width - columns + 1))
+    return y, y + rows, x, x + columns
+
+
+def _colours(change: Change, grey: float) -> tuple[Floats, Floats]:
+    """Matrix [3, 3] and offset [3] that take a colour (0 to 1) to its changed and normalised value.
+
+    In this order: brightness, contrast around the clip's mean grey (``grey`` before the change), saturation,
+    gains.
+    """
+    mixing = change.saturation * np.eye(3, dtype=np.float32) + (1 - change.saturation) * LUMA
+    scale = change.gains / STD
+    matrix = change.contrast * change.brightness * scale[:, None] * mixing
+    offset = scale * ((1 - change.contrast) * change.brightness * grey) - MEAN / STD
+    return matrix.astype(np.float32), offset.astype(np.float32)
+
+
+def _place(colours: Floats, change: Change, out: Floats) -> None:
+    """Shift and erase: [T, 3, H, W] to [T, 3, H, W]; what is not covered gets the mean colour."""
+    height, width = out.shape[2:]
+    if change.down or change.right:
+        out.fill(0)
+    rows, from_rows = _overlap(change.down, height)
+    columns, from_columns = _overlap(change.right, width)
+    out[:, :, rows, columns] = colours[:, :, from_rows, from_columns]
+    top, bottom, left, right = change.hole
+    out[:, :, top:bottom, left:right] = 0
+
+
+def _overlap(shift: int, size: int) -> tuple[slice, slice]:
+    """Where pixels of an axis go when shifted, and where they come from."""
+    rest = max(0, size - abs(shift))
+    start = min(size, max(0, shift))
+    source = min(size, max(0, -shift))
+    return slice(start, start + rest), slice(source, source + rest)
