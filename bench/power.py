@@ -70,9 +70,9 @@ def train(params: Params, seed: int, pretrain: int = PRETRAIN, finetune: int = F
 def _fit(
     params: Params, network: Network, store: Store, schedule: Schedule, steps: int, loss: Loss, seed: int
 ) -> None:
-    short = replace(schedule, steps=steps, warmup=min(schedule.warmup, steps // 4), looks=1)
+    short = replace(schedule, steps=steps, warmup=min(schedule.warmup, steps // 4), eval_every=steps)
     recipe = Recipe(params.augment, params.batch, loss, short, params.compute)
-    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=params.compute.clips))
+    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=params.compute.embed_batch))
     fit(network, store, recipe, seed, look, f"power {seed}")
 
 

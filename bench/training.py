@@ -139,7 +139,7 @@ def ours(
         loss = losses.total(named, params.loss)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(network.parameters(), params.finetune.gradient_norm)
+        norm = nn.utils.clip_grad_norm_(network.parameters(), params.finetune.max_grad_norm)
         torch.stack([value.detach() for value in (loss, *named.values(), norm)]).tolist()
         optimiser.step()
 
@@ -272,7 +272,7 @@ def parts(params: Params, store: Store, device: torch.device, steps: int, precis
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
         with part("optimiser", counts):
-            nn.utils.clip_grad_norm_(network.parameters(), params.finetune.gradient_norm)
+            nn.utils.clip_grad_norm_(network.parameters(), params.finetune.max_grad_norm)
             optimiser.step()
     seconds["forward, behind the backbone"] = seconds.pop("forward") - seconds["backbone"]
     seconds["forward, backbone"] = seconds.pop("backbone")

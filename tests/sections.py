@@ -10,7 +10,7 @@ from sttreid.model.network import Network
 
 FRAMES, HEIGHT, WIDTH, CLASSES = 3, 32, 16, 5  # the backbone's map is 4 x 2: eight patches a frame
 
-BACKBONE = Backbone(width=2, layer1=1, layer2=1, layer3=1, last_stride=1, weights="")
+BACKBONE = Backbone(width=2, layer1=1, layer2=1, layer3=1, last_stride=1, weights=None)
 MODEL = Model(
     standardise=False,
     stt=True,
@@ -40,16 +40,16 @@ LOSS = Loss(
 )
 SCHEDULE = Schedule(
     steps=6,
-    identities=0,
-    rate=0.01,
-    backbone_rate=0.005,
+    identities=None,
+    lr=0.01,
+    backbone_lr=0.005,
     warmup=2,
     weight_decay=0.01,
-    gradient_norm=5.0,
-    looks=2,
+    max_grad_norm=5.0,
+    eval_every=3,
 )
 BATCH = Batch(identities=2, clips=2)
-COMPUTE = Compute(threads=1, clips=64, precision="fp32", synchronise=False)
+COMPUTE = Compute(threads=1, embed_batch=64, precision="fp32", sync_batch_norm=False)
 PLAIN = Augment(  # no augmentation at all
     flip=0.0,
     pad=0,

@@ -161,7 +161,7 @@ def test_a_full_experiment_trains_again_but_skips_what_it_does_not_touch(finishe
 
 def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: Path) -> None:
     # a few steps at the usual rate move no query of so small a run: the rate makes the change visible
-    rates = ("-S", "finetune.rate=0.05", "-S", "finetune.backbone_rate=0.05")
+    rates = ("-S", "finetune.lr=0.05", "-S", "finetune.backbone_lr=0.05")
     output = call(finished, "dvc", "exp", "run", "-S", "loss.entropy=0.15", *rates, "cross_domain")
     assert not [name for name in ran(output) if name.startswith(("simulate", "decode", "ablate", "configs"))]
     assert "cross_domain" in ran(output)
@@ -172,7 +172,7 @@ def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: P
 
 
 def test_experiments_can_be_queued(finished: Path) -> None:
-    rates = "pretrain.rate=0.001,0.002"
+    rates = "pretrain.lr=0.001,0.002"
     call(finished, "dvc", "exp", "run", "--queue", "-n", "sweep", "-S", rates, "pretrain")
     call(finished, "dvc", "exp", "run", "--run-all")
     status = call(finished, "dvc", "queue", "status")

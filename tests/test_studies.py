@@ -191,7 +191,7 @@ def test_a_study_made_from_another_starts_from_the_weights_that_it_names(clone: 
     section = load(clone / "params.yaml").model.backbone
     backbone = Backbone(section.width, (section.layer1, section.layer2, section.layer3), section.last_stride)
     torch.save(backbone.state_dict(), clone / "resnet.pth")
-    still = ["rate=1e-12", "backbone_rate=1e-12", "weight_decay=0"]
+    still = ["lr=1e-12", "backbone_lr=1e-12", "weight_decay=0"]
     words = [f"model.backbone.weights={clone / 'resnet.pth'}", "seeds=[3]"]
     words += [f"ablation.scratch.{word}" for word in still]
     words += [f"ablation.variants.cnn.finetune.{word}" for word in still[:2]]

@@ -61,7 +61,7 @@ ERRORS = [
     ({"loss.label_smoothing": 1.5}, r"loss\.label_smoothing should be less than or equal to 1, got 1\.5"),
     ({"finetune.steps": 2.5}, r"finetune\.steps should be a valid integer, .*got 2\.5"),
     ({"finetune.steps": 0}, r"finetune\.steps should be greater than or equal to 1, got 0"),
-    ({"finetune.rate": 0}, r"finetune\.rate should be greater than 0, got 0"),
+    ({"finetune.lr": 0}, r"finetune\.rate should be greater than 0, got 0"),
     ({"clip.frames": 0}, r"clip\.frames should be greater than or equal to 1, got 0"),
     ({"batch.identities": 1}, r"batch\.identities should be greater than or equal to 2, got 1"),
     ({"model.backbone.last_stride": 3}, r"model\.backbone\.last_stride should be 1 or 2, got 3"),
@@ -159,8 +159,8 @@ def test_a_missing_file_is_refused_by_name(tmp_path):
 
 def test_a_number_in_the_form_that_yaml_reads_as_text_is_a_number(tmp_path):
     assert yaml.safe_load("rate: 1e-05")["rate"] == "1e-05"  # the reason for converting by type
-    params = load(written(tmp_path, {"finetune.rate": "1e-05", "loss.entropy": "2e-3"}))
-    assert (params.finetune.rate, params.loss.entropy) == (1e-05, 2e-3)
+    params = load(written(tmp_path, {"finetune.lr": "1e-05", "loss.entropy": "2e-3"}))
+    assert (params.finetune.lr, params.loss.entropy) == (1e-05, 2e-3)
 
 
 @given(st.floats(min_value=0, allow_infinity=False, allow_nan=False))

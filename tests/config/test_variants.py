@@ -66,7 +66,7 @@ def test_every_target_has_its_own_protocol():
 
 
 def test_overrides_are_converted_like_params():
-    assert cell({"finetune": {"rate": "1e-05"}}).train.rate == 1e-05
+    assert cell({"finetune": {"lr": "1e-05"}}).train.lr == 1e-05
 
 
 @pytest.mark.parametrize(
@@ -138,14 +138,14 @@ def test_changing_the_entropy_term_moves_only_the_cells_that_use_it(values):
 
 def test_changing_the_pre_training_moves_only_the_cells_that_have_one():
     variants = PARAMS.ablation.variants
-    settings = changed("pretrain", rate=0.5)
+    settings = changed("pretrain", lr=0.5)
     moved = {name for name in variants if cell(variants[name], settings) != cell(variants[name])}
     assert moved == {name for name in variants if cell(variants[name]).pretrain is not None} == {"full"}
 
 
 def test_changing_the_fine_tuning_moves_no_cell_from_scratch():
     variants = PARAMS.ablation.variants
-    settings = changed("finetune", rate=0.5)
+    settings = changed("finetune", lr=0.5)
     assert {name for name in variants if cell(variants[name], settings) != cell(variants[name])} == {"full"}
 
 
@@ -167,8 +167,8 @@ def test_resolving_leaves_the_overrides_alone():
 
 
 def test_overrides_of_the_fine_tuning_reach_a_cell_from_scratch():
-    found = cell({"pretrain": {"steps": 0}, "finetune": {"rate": 0.5}})
-    assert found.train == replace(PARAMS.ablation.scratch, rate=0.5)
+    found = cell({"pretrain": {"steps": 0}, "finetune": {"lr": 0.5}})
+    assert found.train == replace(PARAMS.ablation.scratch, lr=0.5)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sttreid.pictures.lists import evenly, hardest, nearest
 from sttreid.retrieval.accuracy import rules, sides
 from sttreid.retrieval.evaluation import evaluate
 
-PLAIN = Rerank(use=False, k1=3, k2=2, weight=0.3)
+PLAIN = Rerank(enabled=False, k1=3, k2=2, weight=0.3)
 
 
 def gallery(count=40, seed=0):
@@ -70,7 +70,7 @@ def test_the_first_right_answer_is_the_last_row_where_it_comes_late():
 
 def test_a_re_ranked_list_has_the_re_ranked_distances():
     table, space = gallery(), features()
-    again = Evaluate(protocol="embedded", rerank=Rerank(use=True, k1=3, k2=2, weight=0.0))
+    again = Evaluate(protocol="embedded", rerank=Rerank(enabled=True, k1=3, k2=2, weight=0.0))
     plain = nearest(space, table, Evaluate(protocol="embedded", rerank=PLAIN), [100], 5)
     found = nearest(space, table, again, [100], 5)
     assert found["distance"].is_monotonic_increasing

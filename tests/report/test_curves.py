@@ -127,7 +127,7 @@ def test_trials_say_whose_identities_are_counted():
     ) == ("finetune")
     for wrong in (
         {"finetune": {"identities": 3}},
-        {"pretrain": {"rate": 3}},
+        {"pretrain": {"lr": 3}},
         {"pretrain": {"identities": 3, "steps": 500}},
         {"pretrain": {"identities": 3}, "loss": {"entropy": 0}},
         {},

@@ -28,9 +28,9 @@ TRACKS = (
     *((8, camera, "distractors") for camera in (3, 3)),
 )
 HEIGHT, WIDTH, LENGTH = 8, 4, 2
-PLAIN = Evaluate(protocol="embedded", rerank=Rerank(use=False, k1=4, k2=2, weight=0.3))
-AGAIN = Evaluate(protocol="embedded", rerank=Rerank(use=True, k1=4, k2=2, weight=0.3))
-COMPUTE = Compute(threads=1, clips=3, precision="fp32", synchronise=False)
+PLAIN = Evaluate(protocol="embedded", rerank=Rerank(enabled=False, k1=4, k2=2, weight=0.3))
+AGAIN = Evaluate(protocol="embedded", rerank=Rerank(enabled=True, k1=4, k2=2, weight=0.3))
+COMPUTE = Compute(threads=1, embed_batch=3, precision="fp32", sync_batch_norm=False)
 
 
 @pytest.fixture

@@ -216,7 +216,7 @@ def test_the_fingerprint_sees_parameters_weights_pixels_index_and_threads(store:
     prints = [
         fingerprint(network, store, seed=0, **recipe),
         fingerprint(network, store, seed=1, **recipe),
-        fingerprint(network, store, seed=0, **settings(schedule=replace(RECIPE.schedule, rate=0.02))),
+        fingerprint(network, store, seed=0, **settings(schedule=replace(RECIPE.schedule, lr=0.02))),
         fingerprint(network, store, seed=0, **settings(loss=replace(RECIPE.loss, margin=0.2))),
         fingerprint(small_network(1), store, seed=0, **recipe),
         fingerprint(network, Store(pixels, store.index, store.tracklets), seed=0, **recipe),

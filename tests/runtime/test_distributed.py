@@ -53,7 +53,7 @@ def descend(store: Path, folder: Path, rank: int, size: int, port: int, how: str
             module.train = lambda *_, module=module: module
     made = []
     loop.optimizer = lambda *given: made.append(Descent(*given)) or made[0]
-    schedule = replace(SCHEDULE, steps=3 if how == "partial" else SGD_STEPS, warmup=1, gradient_norm=1e9)
+    schedule = replace(SCHEDULE, steps=3 if how == "partial" else SGD_STEPS, warmup=1, max_grad_norm=1e9)
     loss = replace(LOSS, identity=0.0, spatial=0.0) if how == "partial" else LOSS
     recipe = replace(RECIPE, schedule=schedule, loss=loss, batch=replace(BATCH, identities=4))
     with joined(CPU) as ranks:
@@ -154,7 +154,7 @@ def test_ranks_share_a_batch_by_identities():
 
 
 def test_batch_norms_are_only_synchronised_on_cuda():
-    with pytest.raises(InputError, match=r"compute\.synchronise needs CUDA devices .*, got cpu"):
+    with pytest.raises(InputError, match=r"compute\.sync_batch_norm needs CUDA devices .*, got cpu"):
         Ranks(0, 2).join(small_network(), True, CPU)
 
 

@@ -58,8 +58,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ls_vid": sets.ls_vid(outside),
         "unreal": sets.unreal(outside, UNREAL),
     }
-    steps = {f"{part}.{key}": 1 for part in ("pretrain", "finetune") for key in ("steps", "warmup", "looks")}
-    steps |= {f"ablation.scratch.{key}": 1 for key in ("steps", "warmup", "looks")}
+    steps = {
+        f"{part}.{key}": 1 for part in ("pretrain", "finetune") for key in ("steps", "warmup", "eval_every")
+    }
+    steps |= {f"ablation.scratch.{key}": 1 for key in ("steps", "warmup", "eval_every")}
     content = parameters(profile("smoke") | steps | {"batch.identities": 2})
     content["ablation"]["variants"] = {name: content["ablation"]["variants"][name] for name in VARIANTS}
     # step 1: name them

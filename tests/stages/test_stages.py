@@ -61,7 +61,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "finetune.warmup": 1,
         "ablation.scratch.steps": 2,
         "ablation.scratch.warmup": 1,
-        "pretrain.looks": 1,
+        "pretrain.eval_every": 3,
         "picture.right": "full",  # for which the fine-tuned model stands
     }
     content = parameters(values)
@@ -276,7 +276,7 @@ def test_an_arm_of_a_study_is_the_model_of_the_default_run(workplace: Path, aske
 
 def test_a_search_does_not_see_the_test(workplace: Path, asked: Path) -> None:
     content = yaml.safe_load(Path("params.yaml").read_text())
-    content["ablation"] |= {"tested": False, "trials": {"slow": {"finetune": {"rate": 0.0001}}}}
+    content["ablation"] |= {"tested": False, "trials": {"slow": {"finetune": {"lr": 0.0001}}}}
     content["ablation"]["variants"].pop("full")
     content["seeds"] = [0]
     Path("params.yaml").write_text(yaml.safe_dump(content))
@@ -417,7 +417,7 @@ def test_pictures_need_clips_of_one_length(workplace: Path) -> None:
 
 def test_diverged_training_names_step_and_term(workplace: Path) -> None:
     content = yaml.safe_load((workplace / "params.yaml").read_text())
-    content["pretrain"] |= {"rate": 1e30, "backbone_rate": 1e30, "warmup": 0, "gradient_norm": 1e30}
+    content["pretrain"] |= {"lr": 1e30, "backbone_lr": 1e30, "warmup": 0, "max_grad_norm": 1e30}
     (workplace / "params.yaml").write_text(yaml.safe_dump(content))
     message = fails("pretrain", "0")
     assert "training step" in message

@@ -8,7 +8,7 @@ import pytest
 
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import write_store
-from sttreid.tracklets.subset import learnt
+from sttreid.tracklets.subset import training_subset
 
 PEOPLE = 20  # in each split
 
@@ -33,7 +33,7 @@ def people(store):
 
 
 def test_so_many_identities_train_with_all_their_tracklets_and_pixels(store):
-    few = learnt(store, 7, 0)
+    few = training_subset(store, 7, 0)
     assert len(people(few)) == 7
     rows = few.of_split("train")
     assert (rows.groupby("identity").size() == 2).all()
@@ -44,22 +44,22 @@ def test_so_many_identities_train_with_all_their_tracklets_and_pixels(store):
 
 
 def test_fewer_are_among_more_and_another_seed_draws_others(store):
-    drawn = [people(learnt(store, count, 3)) for count in (2, 5, 11, PEOPLE)]
+    drawn = [people(training_subset(store, count, 3)) for count in (2, 5, 11, PEOPLE)]
     assert all(one < other for one, other in pairwise(drawn))
-    assert len({tuple(sorted(people(learnt(store, 5, seed)))) for seed in range(10)}) > 5
+    assert len({tuple(sorted(people(training_subset(store, 5, seed)))) for seed in range(10)}) > 5
 
 
 def test_other_splits_stay_as_they_are(store):
-    few = learnt(store, 2, 0)
+    few = training_subset(store, 2, 0)
     for split in ("validation", "test"):
         pd.testing.assert_frame_equal(few.of_split(split), store.of_split(split))
     pd.testing.assert_frame_equal(few.gallery(), store.gallery())
 
 
 def test_none_named_are_all(store):
-    assert learnt(store, 0, 0) is store
+    assert training_subset(store, 0, 0) is store
 
 
 def test_more_than_there_are_is_said(store):
     with pytest.raises(InputError, match="must be at most the 20 of the training split, got 21"):
-        learnt(store, 21, 0)
+        training_subset(store, 21, 0)

@@ -75,7 +75,7 @@ def test_looking_changes_no_weight(store):
 
 
 def test_a_small_problem_is_learned(store):
-    recipe = replace(RECIPE, augment=PLAIN, schedule=replace(SCHEDULE, steps=40, warmup=5, looks=1))
+    recipe = replace(RECIPE, augment=PLAIN, schedule=replace(SCHEDULE, steps=40, warmup=5, eval_every=40))
     recipe = replace(recipe, batch=replace(BATCH, identities=4))
     look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=8))
     _, history = train(store, recipe, look=look)
@@ -90,14 +90,14 @@ def test_the_history_has_a_row_a_step_and_looks_evenly_spread(store):
         seen.append(network.training)
         return {"train_rank1": 0.25 * len(seen), "validation_rank1": 0.5}
 
-    schedule = replace(SCHEDULE, steps=7, looks=3)
+    schedule = replace(SCHEDULE, steps=7, eval_every=3)
     history = train(store, replace(RECIPE, schedule=schedule), look=look)[1]
     assert list(history["step"]) == [1, 2, 3, 4, 5, 6, 7]
     assert list(history["step"][history["train_rank1"].notna()]) == [3, 5, 7]
     assert list(history["train_rank1"].dropna()) == [0.25, 0.5, 0.75]
     assert seen == [False] * 3
-    assert list(history["rate"]) == pytest.approx([0.01 * factor(step, schedule) for step in range(7)])
-    columns = ["step", "rate", "loss", *TERMS, "gradient_norm", "train_rank1", "validation_rank1"]
+    assert list(history["lr"]) == pytest.approx([0.01 * factor(step, schedule) for step in range(7)])
+    columns = ["step", "lr", "loss", *TERMS, "grad_norm", "train_rank1", "validation_rank1"]
     assert list(history.columns) == columns
 
 
@@ -116,7 +116,7 @@ def test_a_run_computes_without_tensor_float(store, monkeypatch):
 
 
 def test_more_looks_than_steps_look_at_every_step(store):
-    schedule = replace(SCHEDULE, steps=3, looks=10)
+    schedule = replace(SCHEDULE, steps=3, eval_every=1)
     history = train(store, replace(RECIPE, schedule=schedule), look=lambda _: {"train_rank1": 1.0})[1]
     assert history["train_rank1"].notna().all()
 
@@ -129,18 +129,18 @@ def test_the_loss_column_is_the_weighted_sum_of_the_terms(store):
 
 def test_terms_of_branches_that_are_off_have_no_column(store):
     history = train(store, stt=False, gt=False)[1]
-    assert list(history.columns) == ["step", "rate", "loss", "identity", "triplet", "gradient_norm"]
+    assert list(history.columns) == ["step", "lr", "loss", "identity", "triplet", "grad_norm"]
 
 
 def test_the_gradient_is_clipped_to_its_norm(store):
     """With one step of plain descent instead of AdamW's, the step is as long as the clipped gradient."""
     network = small_network()
     before = flat(network)
-    schedule = replace(SCHEDULE, steps=1, warmup=1, rate=1.0, backbone_rate=1.0, gradient_norm=0.125)
+    schedule = replace(SCHEDULE, steps=1, warmup=1, lr=1.0, backbone_lr=1.0, max_grad_norm=0.125)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sttreid.training.loop.optimizer", descent)
         history = fit(network, store, replace(RECIPE, schedule=schedule), 0, blind, "test")
-    assert history["gradient_norm"][0] > 1  # what is written down is the norm before
+    assert history["grad_norm"][0] > 1  # what is written down is the norm before
     assert float((flat(network) - before).norm()) == pytest.approx(0.125, rel=1e-3)
 
 
@@ -149,8 +149,8 @@ def flat(network):
 
 
 def descent(network, schedule):
-    groups = [{"params": [p for p in network.parameters() if p.requires_grad], "peak": schedule.rate}]
-    return torch.optim.SGD(groups, lr=schedule.rate)
+    groups = [{"params": [p for p in network.parameters() if p.requires_grad], "peak": schedule.lr}]
+    return torch.optim.SGD(groups, lr=schedule.lr)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_term_that_is_not_finite_stops_before_its_update(store, monkeypatch, t
 
 
 def test_a_rate_that_is_far_too_high_is_named_as_divergence(store):
-    schedule = replace(SCHEDULE, steps=30, rate=1e30, backbone_rate=1e30, warmup=0)
+    schedule = replace(SCHEDULE, steps=30, lr=1e30, backbone_lr=1e30, warmup=0)
     with pytest.raises(
         DivergedError, match=r"training step \d+: \w+ must be finite, got \w+; lower the rate"
     ):
@@ -249,7 +249,7 @@ def test_the_bar_shows_terms_rate_speed_and_waits(store, monkeypatch):
     monkeypatch.setattr(watch, "tqdm", Bar)
     train(store)
     assert shown[0]["total"] == 6
-    assert {"loss", *TERMS, "rate", "clips/s", "wait"} <= set(shown[1])
+    assert {"loss", *TERMS, "lr", "clips/s", "wait"} <= set(shown[1])
 
 
 def test_too_few_people_for_a_batch_are_refused(store):

@@ -2,7 +2,7 @@
 
 Every stage declares the sections that it reads in the signature of its ``main`` (a parameter's name is the
 section's name); :func:`run` loads, checks and hands over exactly those. Values are converted by field type,
-because ``dvc exp run -S finetune.rate=0.00001`` writes ``1e-05``, which YAML 1.1 reads as text.
+because ``dvc exp run -S finetune.lr=0.00001`` writes ``1e-05``, which YAML 1.1 reads as text.
 """
 
 import inspect
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import ConfigDict, Field
@@ -26,7 +26,6 @@ from sttreid.config.domain import Domain, Scale
 from sttreid.runtime.errors import DivergedError, InputError
 
 PARAMS = Path("params.yaml")
-OWN: Final = "own"
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Count = Annotated[int, Field(ge=1)]
@@ -92,7 +91,7 @@ class Backbone:
     layer2: Count
     layer3: Count
     last_stride: Literal[1, 2]
-    weights: str
+    weights: str | None
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -126,22 +125,22 @@ class Loss:
     global_identity: Weight
     global_triplet: Weight
     label_smoothing: Share
-    margin: Weight
+    margin: Positive | None
     entropy_threshold: Share
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Schedule:
-    """One training run's optimiser and length, and how many of the training identities it learns (0: all)."""
+    """One training run's optimiser and length, and how many of the training identities it learns (None: all)."""
 
     steps: Count
-    identities: Whole
-    rate: Positive
-    backbone_rate: Positive
+    identities: Count | None
+    lr: Positive
+    backbone_lr: Positive
     warmup: Whole
     weight_decay: Weight
-    gradient_norm: Positive
-    looks: Count
+    max_grad_norm: Positive
+    eval_every: Count
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -160,7 +159,7 @@ class Finetune(Schedule):
 class Rerank:
     """Re-ranking by k-reciprocal encoding; the numbers then go by another protocol's name."""
 
-    use: bool
+    enabled: bool
     k1: Count
     k2: Count
     weight: Share
@@ -171,16 +170,16 @@ class Evaluate:
     """How features are compared.
 
     Attributes:
-        protocol: of all targets, or ``own``: of each target its own.
+        protocol: of all targets; None: each target's own.
         rerank: whether and how distances are re-ranked.
     """
 
-    protocol: Name
+    protocol: Name | None
     rerank: Rerank
 
     def of(self, target: Dataset) -> "Evaluate":
         """The same for one target, with its protocol by name."""
-        return replace(self, protocol=target.rules) if self.protocol == OWN else self
+        return replace(self, protocol=target.rules) if self.protocol is None else self
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -188,9 +187,9 @@ class Compute:
     """Settings that belong to the machine but change the last bits of results, and are therefore tracked."""
 
     threads: Count
-    clips: Count
+    embed_batch: Count
     precision: Literal["fp32", "bf16"]
-    synchronise: bool
+    sync_batch_norm: bool
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -73,7 +73,7 @@ def _distances(
     asking: Tensor, there: Tensor, junk: NDArray[np.bool_], settings: Evaluate, rows: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """[len(rows), G] as the evaluation ranks by; rows count those of ``asking`` [Q, D]."""
-    if settings.rerank.use:
+    if settings.rerank.enabled:
         return reranked(asking, there, junk, settings.rerank).astype(np.float64)[rows]
     cosines: NDArray[np.float64] = (asking[torch.from_numpy(rows)].double() @ there.double().T).numpy()
     return 1 - cosines

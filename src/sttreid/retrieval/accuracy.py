@@ -25,7 +25,7 @@ COARSE = 1e-6  # a tie of re-ranked distances, which are of single precision
 def score_network(network: Network, store: Store, compute: Compute, settings: Evaluate) -> Result:
     """Embed a test's gallery with a network and score it, on the device where the network lies."""
     gallery = store.gallery()
-    features = embed_tracklets(network, store, gallery, compute.clips, compute.precision)
+    features = embed_tracklets(network, store, gallery, compute.embed_batch, compute.precision)
     return _score(features, gallery, settings, next(network.parameters()).device)
 
 
@@ -42,9 +42,9 @@ def score_histogram(store: Store, equalised: bool, settings: Evaluate) -> Result
 
 def rules(settings: Evaluate) -> Protocol:
     """The protocol that the settings name; re-ranked numbers get a name of their own, never to be mixed."""
-    plain = protocol(settings.protocol)
+    plain = protocol(settings.protocol or "")
     again = settings.rerank
-    if not again.use:
+    if not again.enabled:
         return plain
     told = f" Distances are re-ranked: k1 {again.k1}, k2 {again.k2}, weight {again.weight:g}."
     return replace(plain, name=f"{plain.name}-reranked", source=plain.source + told)
@@ -53,7 +53,7 @@ def rules(settings: Evaluate) -> Protocol:
 def _score(features: Tensor, gallery: pd.DataFrame, settings: Evaluate, device: torch.device) -> Result:
     query, labels = sides(gallery)
     asked, there, again = _of(features, gallery["query"]), _of(features, gallery["gallery"]), settings.rerank
-    if not again.use:
+    if not again.enabled:
         return evaluate(asked, there, query, labels, rules(settings), device=device)
     distances = reranked(asked, there, labels.junk, again)
     return evaluate_distances(distances, query, labels, rules(settings), tie=COARSE)

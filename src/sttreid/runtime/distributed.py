@@ -95,7 +95,7 @@ class Ranks:
         if self.size == 1:
             return module
         if synchronise and device.type != "cuda":
-            rule = "compute.synchronise needs CUDA devices where several processes train"
+            rule = "compute.sync_batch_norm needs CUDA devices where several processes train"
             raise InputError(f"params.yaml: {rule}, got {device.type}")
         if synchronise:
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]

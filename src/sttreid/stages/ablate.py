@@ -21,7 +21,7 @@ from sttreid.runtime.checkpoints import Scratch, kept
 from sttreid.runtime.distributed import Ranks, joined
 from sttreid.runtime.files import read_json, write_bytes, write_json, write_table, write_text
 from sttreid.tracklets.store import Store, open_store
-from sttreid.tracklets.subset import learnt
+from sttreid.tracklets.subset import training_subset
 from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.start import initialise
 from sttreid.training.validation import accuracies
@@ -87,12 +87,12 @@ def _train(
     Returns:
         The network, the last look at the pre-training, empty without one, and the history of the training.
     """
-    store = learnt(open_store(paths.tracklets(cell.source)), cell.train.identities, cell.seed)
+    store = training_subset(open_store(paths.tracklets(cell.source)), cell.train.identities, cell.seed)
     last: dict[str, float] = {}
     network = initialise(cell.model, cell.clip.frames, store, cell.seed)
     if cell.pretrain is not None:
         rendered = open_store(paths.tracklets(cell.synthetic))
-        synthetic = learnt(rendered, cell.pretrain.identities, cell.seed)
+        synthetic = training_subset(rendered, cell.pretrain.identities, cell.seed)
         start = initialise(cell.model, cell.clip.frames, synthetic, cell.seed)
         note("untrained", start.to(device))
         history = _fit(cell, start, synthetic, cell.pretrain, scratch, ranks)
@@ -107,7 +107,7 @@ def _train(
 def _fit(
     cell: Cell, network: Network, store: Store, schedule: Schedule, scratch: Scratch, ranks: Ranks
 ) -> pd.DataFrame:
-    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=cell.compute.clips))
+    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=cell.compute.embed_batch))
     recipe = Recipe(cell.augment, cell.batch, cell.loss, schedule, cell.compute)
     name = f"ablate {cell.variant} {cell.seed}"
     return fit(network, store, recipe, cell.seed, look, name, scratch, ranks)

@@ -19,7 +19,7 @@ from sttreid.report.curves_page import Told, page, site
 from sttreid.runtime import numerics
 from sttreid.runtime.files import read_json, read_table, write_json, write_text
 from sttreid.tracklets.store import Store, open_store
-from sttreid.tracklets.subset import learnt
+from sttreid.tracklets.subset import training_subset
 from sttreid.training.validation import rank1
 
 
@@ -60,8 +60,8 @@ def main(
 
 def _fit(name: str, seed: int, store: Store, fewest: int, compute: Compute) -> float:
     """Rank-1 among the identities that every point of a seed has learnt: one test for all of them."""
-    own = learnt(store, fewest, seed).of_split("train")
-    features = embed_tracklets(restore(paths.cell_model(name, seed)), store, own, compute.clips)
+    own = training_subset(store, fewest, seed).of_split("train")
+    features = embed_tracklets(restore(paths.cell_model(name, seed)), store, own, compute.embed_batch)
     identities, cameras = torch.tensor(own[["identity", "camera"]].to_numpy(np.int64)).unbind(1)
     return rank1(features, identities, cameras)
 

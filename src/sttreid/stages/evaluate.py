@@ -30,7 +30,7 @@ def main(
     settings = {target: evaluate.of(datasets[target]) for target in targets}
     protocols = {target: asdict(rules(settings[target])) for target in targets}
     stores = {target: open_store(paths.tracklets(target)) for target in targets}
-    random = replace(model, backbone=replace(model.backbone, weights=""))
+    random = replace(model, backbone=replace(model.backbone, weights=None))
     untrained = initialise(random, clip.frames, stores[targets[0]], seed)
     networks = {name: restore(paths.model(name, seed)) for name in (simulate.domain, *targets)}
     results = {

@@ -11,7 +11,7 @@ from sttreid.runtime.checkpoints import kept, tell
 from sttreid.runtime.distributed import joined
 from sttreid.runtime.files import write_text
 from sttreid.tracklets.store import open_store
-from sttreid.tracklets.subset import learnt
+from sttreid.tracklets.subset import training_subset
 from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.start import initialise
 from sttreid.training.validation import accuracies
@@ -32,13 +32,13 @@ def main(
     """Go on from the synthetic set's weights; classifiers start anew, for the new identities."""
     numerics.spread(batch.identities)
     device = numerics.prepare(compute.threads)
-    store = learnt(open_store(paths.tracklets(source)), finetune.identities, seed)
+    store = training_subset(open_store(paths.tracklets(source)), finetune.identities, seed)
     network = initialise(model, clip.frames, store, seed)
     start = paths.model(simulate.domain, seed)
     anew = start_from(network, start)
     tell(f"finetune {source} {seed}: starts from {start}; new are {', '.join(anew)}")
     network.to(device)
-    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.clips))
+    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.embed_batch))
     recipe = Recipe(augment, batch, loss, finetune, compute)
     with joined(device) as ranks, kept(paths.scratch(f"finetune-{source}-{seed}")) as scratch:
         history = fit(network, store, recipe, seed, look, f"finetune {source} {seed}", scratch, ranks)

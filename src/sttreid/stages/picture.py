@@ -86,10 +86,10 @@ def _attention(
         raise InputError(f"params.yaml: picture: {picture.left} and {picture.right} {told}")
     test = store.of_split(TEST)
     test = test[test["query"]]
-    frames = {name: temporal(network, store, test, compute.clips) for name, network in networks.items()}
+    frames = {name: temporal(network, store, test, compute.embed_batch) for name, network in networks.items()}
     chosen = occluded(frames[picture.left], picture.tracklets)
     some = test[test["tracklet"].isin(chosen)]
-    patches = {name: spatial(network, store, some, compute.clips) for name, network in networks.items()}
+    patches = {name: spatial(network, store, some, compute.embed_batch) for name, network in networks.items()}
     cuts = []
     for tracklet in chosen:
         length = int(some.loc[some["tracklet"] == tracklet, "length"].iloc[0])
@@ -113,7 +113,7 @@ def _lists(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ranked lists of a target's own model, the hardest queries and some at even steps; and their strips."""
     gallery = store.gallery()
-    features = embed_tracklets(network, store, gallery, compute.clips, compute.precision)
+    features = embed_tracklets(network, store, gallery, compute.embed_batch, compute.precision)
     chosen = {"hardest": hardest(queries, picture.failures), "even": evenly(queries, picture.samples)}
     facts = queries.set_index("query")[["identity", "camera", "ap", "first_hit", "length", "visibility"]]
     tables = []
@@ -142,7 +142,7 @@ def _map(
     tests = {dataset: store for dataset, store in stores.items() if TEST in set(store.tracklets["split"])}
     for dataset, store in tests.items():
         some = drawn(store.of_split(TEST), picture.points, picture.seed)
-        features.append(embed_tracklets(network, store, some, compute.clips, compute.precision).numpy())
+        features.append(embed_tracklets(network, store, some, compute.embed_batch, compute.precision).numpy())
         rows.append(some[["tracklet", "identity", "camera"]].assign(dataset=dataset))
     table, space = pd.concat(rows, ignore_index=True), np.concatenate(features)
     places = project(space, picture.perplexity, picture.seed)

@@ -11,7 +11,7 @@ from sttreid.runtime.checkpoints import kept
 from sttreid.runtime.distributed import joined
 from sttreid.runtime.files import write_text
 from sttreid.tracklets.store import open_store
-from sttreid.tracklets.subset import learnt
+from sttreid.tracklets.subset import training_subset
 from sttreid.training.loop import Recipe, fit, history_text
 from sttreid.training.start import initialise
 from sttreid.training.validation import accuracies
@@ -31,9 +31,9 @@ def main(
     """Train from random weights (or the backbone checkpoint that params name) on the synthetic set."""
     numerics.spread(batch.identities)
     device = numerics.prepare(compute.threads)
-    store = learnt(open_store(paths.tracklets(simulate.domain)), pretrain.identities, seed)
+    store = training_subset(open_store(paths.tracklets(simulate.domain)), pretrain.identities, seed)
     network = initialise(model, clip.frames, store, seed).to(device)
-    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.clips))
+    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.embed_batch))
     recipe = Recipe(augment, batch, loss, pretrain, compute)
     with joined(device) as ranks, kept(paths.scratch(f"pretrain-{seed}")) as scratch:
         history = fit(network, store, recipe, seed, look, f"pretrain {seed}", scratch, ranks)

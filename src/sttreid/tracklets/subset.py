@@ -7,11 +7,10 @@ import numpy as np
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import Store
 
-ALL = 0
 ORDER = 5  # random stream of the draw, beside those of batches and dropout
 
 
-def learnt(store: Store, identities: int, seed: int) -> Store:
+def training_subset(store: Store, identities: int | None, seed: int) -> Store:
     """The same store with only so many of its training identities; other splits stay whole.
 
     They are the first ones of an order that the seed draws: of one seed, fewer are always among more, and
@@ -19,13 +18,13 @@ def learnt(store: Store, identities: int, seed: int) -> Store:
 
     Args:
         store: with a split "train".
-        identities: how many train; 0 for all of them.
+        identities: how many train; None for all of them.
         seed: of the run.
 
     Raises:
         InputError: there are fewer.
     """
-    if identities == ALL:
+    if identities is None:
         return store
     known = np.unique(store.of_split("train")["identity"].to_numpy())
     if identities > len(known):

@@ -86,7 +86,7 @@ def fit(
     reader = _reader(network, store, recipe, seed, name, ranks)
     checkpoints = _checkpoints(network, store, recipe, seed, scratch, ranks)
     step = Step(network, recipe.loss, recipe.compute, ranks.gather)
-    module = ranks.join(step, recipe.compute.synchronise, device, step.partial)
+    module = ranks.join(step, recipe.compute.sync_batch_norm, device, step.partial)
     optimiser = optimizer(network, schedule)
     history = _resume(network, optimiser, checkpoints, ranks)
     clips = recipe.batch.identities * recipe.batch.clips
@@ -103,7 +103,7 @@ def fit(
             looks = _looks_now(number + 1, schedule)
             if looks and ranks.first:
                 row |= look(network.eval())
-            history.append({"step": number + 1, "rate": schedule.rate * factor(number, schedule), **row})
+            history.append({"step": number + 1, "lr": schedule.lr * factor(number, schedule), **row})
             watch.step(history[-1])
             if checkpoints and (end or looks or checkpoints.due()):
                 checkpoints.write(number + 1, pack(_state(network, optimiser, history)))
@@ -165,8 +165,8 @@ def _gradients(
     loss = losses.total(named, recipe.loss)
     optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
-    norm = nn.utils.clip_grad_norm_(module.parameters(), recipe.schedule.gradient_norm)
-    values = {"loss": loss, **named, "gradient_norm": norm}
+    norm = nn.utils.clip_grad_norm_(module.parameters(), recipe.schedule.max_grad_norm)
+    values = {"loss": loss, **named, "grad_norm": norm}
     numbers = torch.stack([value.detach() for value in values.values()])
     if ranks.size == 1:
         return dict(zip(values, numbers.tolist(), strict=True)), bool(asked)
@@ -237,8 +237,8 @@ def _show(checkpoints: Checkpoints, history: list[Row]) -> None:
 
 
 def _looks_now(step: int, schedule: Schedule) -> bool:
-    """Looks are spread evenly over the steps; the last step always has one."""
-    return (step * schedule.looks) // schedule.steps > ((step - 1) * schedule.looks) // schedule.steps
+    """Every ``eval_every`` steps, and after the last one."""
+    return step % schedule.eval_every == 0 or step == schedule.steps
 
 
 def history_text(history: pd.DataFrame) -> str:

@@ -35,7 +35,7 @@ def part_cross_entropy(logits: Tensor, classes: Tensor, smoothing: float) -> Ten
     return torch.stack([cross_entropy(part, classes, smoothing) for part in logits]).mean()
 
 
-def batch_hard(features: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+def batch_hard(features: Tensor, positive: Tensor, negative: Tensor, margin: float | None) -> Tensor:
     """Batch-hard triplet loss on L2-normalised features.
 
     Normalising bounds the distances: the unnormalised hinge can be "solved" by shrinking all features to one
@@ -45,7 +45,7 @@ def batch_hard(features: Tensor, positive: Tensor, negative: Tensor, margin: flo
         features: [M, D].
         positive: bool [M, M], pairs that belong together (the diagonal is ignored).
         negative: bool [M, M], pairs that must lie apart.
-        margin: hinge margin; 0 means the soft margin log(1 + exp(d_pos - d_neg)).
+        margin: hinge margin; None means the soft margin log(1 + exp(d_pos - d_neg)).
 
     Returns:
         The mean over anchors that have both a positive and a negative; 0 if there is none.
@@ -59,16 +59,16 @@ def batch_hard(features: Tensor, positive: Tensor, negative: Tensor, margin: flo
     furthest = distances.masked_fill(~positive, float("-inf")).amax(1)[anchors]
     nearest = distances.masked_fill(~negative, float("inf")).amin(1)[anchors]
     gap = furthest - nearest
-    return (F.softplus(gap) if margin == 0 else F.relu(gap + margin)).mean()
+    return (F.softplus(gap) if margin is None else F.relu(gap + margin)).mean()
 
 
-def triplet(features: Tensor, classes: Tensor, margin: float) -> Tensor:
+def triplet(features: Tensor, classes: Tensor, margin: float | None) -> Tensor:
     """Tracklet-level batch-hard triplet; features [B, D], positives share the identity."""
     same = classes[:, None] == classes[None]
     return batch_hard(features, same, ~same, margin)
 
 
-def frame_triplet(frames: Tensor, classes: Tensor, tracklets: Tensor, margin: float) -> Tensor:
+def frame_triplet(frames: Tensor, classes: Tensor, tracklets: Tensor, margin: float | None) -> Tensor:
     """L_tem_trip: triplet on frame features; positives of the same tracklet, negatives of other identities.
 
     Frames of another tracklet of the same identity are neither.

@@ -32,12 +32,12 @@ def optimizer(network: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
         [
             {
                 "params": parameters,
-                "peak": schedule.backbone_rate if backbone else schedule.rate,
+                "peak": schedule.backbone_lr if backbone else schedule.lr,
                 "weight_decay": schedule.weight_decay if decays else 0.0,
             }
             for (backbone, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
         ],
-        lr=schedule.rate,
+        lr=schedule.lr,
         fused=True if next(network.parameters()).is_cuda else None,
     )
 

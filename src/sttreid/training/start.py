@@ -15,7 +15,7 @@ def initialise(model: Model, frames: int, store: Store, seed: int) -> Network:
     """A network for a store's pictures and training identities, on the CPU.
 
     Args:
-        model: its architecture; ``model.backbone.weights`` names a torchvision checkpoint, or is empty.
+        model: its architecture; ``model.backbone.weights`` names a torchvision checkpoint, or is None.
         frames: T.
         store: gives the size of the pictures and the number of training identities.
         seed: of the random weights.
