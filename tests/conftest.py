@@ -2,6 +2,7 @@
 
 import pytest
 
+pytest_plugins = ["tests.store_fixtures", "tests.video_fixtures"]
 LONGEST = "test_pipeline.py"  # minutes: begun last, it would run alone at the end
 
 
