@@ -31,3 +31,21 @@ def parameters(values: dict[str, Any]) -> dict[str, Any]:
     """The tests' parameters with overrides."""
     content: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("tiny.yaml").read_text())
     return override(content, values)
+
+
+CLAIMS: dict[str, Any] = {
+    "min_seeds": 5,
+    "alpha": 0.05,
+    "min_effect": 0.02,
+    "target_rank1": 0.4,
+    "contrasts": {
+        "global-cnn": {"question": "RQ1", "ours": "global", "theirs": "cnn", "confirmatory": True},
+        "full-cnn": {"question": "RQ1", "ours": "full", "theirs": "cnn", "confirmatory": False},
+        "transfer-untrained": {
+            "question": "RQ4",
+            "ours": "full-pretrained",
+            "theirs": "full-untrained",
+            "confirmatory": True,
+        },
+    },
+}
