@@ -166,6 +166,19 @@ class Rerank:
 
 
 @dataclass(frozen=True, config=CONFIG)
+class ResolvedEvaluate:
+    """How features of one target are compared.
+
+    Attributes:
+        protocol: its name.
+        rerank: whether and how distances are re-ranked.
+    """
+
+    protocol: Name
+    rerank: Rerank
+
+
+@dataclass(frozen=True, config=CONFIG)
 class Evaluate:
     """How features are compared.
 
@@ -177,9 +190,9 @@ class Evaluate:
     protocol: Name | None
     rerank: Rerank
 
-    def of(self, target: Dataset) -> "Evaluate":
+    def of(self, target: Dataset) -> ResolvedEvaluate:
         """The same for one target, with its protocol by name."""
-        return replace(self, protocol=target.rules) if self.protocol is None else self
+        return ResolvedEvaluate(self.protocol or target.rules, self.rerank)
 
 
 @dataclass(frozen=True, config=CONFIG)
