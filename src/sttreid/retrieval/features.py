@@ -86,9 +86,8 @@ class FeatureRows:
             InputError: as :meth:`unit32`.
         """
         given = as_array(self.features[self.rows[index]])
-        rows = given = np.asarray(
-            given, np.float32 if given.dtype in (np.float16, np.float32) else np.float64
-        )
+        kind = np.float32 if given.dtype in (np.float16, np.float32) else np.float64
+        rows = given = np.asarray(given, kind, order="C")  # sums do not depend on the memory layout
         if rows.dtype == np.float64:  # squares of float32 values stay in double precision's range
             largest = np.abs(rows).max(axis=1, keepdims=True)
             rows = rows / np.where(np.isfinite(largest) & (largest > 0), largest, 1.0)

@@ -136,6 +136,18 @@ class Candidates:
         """[Q] number of matches."""
         return np.bincount(self.same_query[self.is_match], minlength=len(self.query_camera))
 
+    def of_query(self, query: int) -> tuple[Integers, Mask]:
+        """The gallery rows that are ranked for one query, ascending, and which of them are matches."""
+        first, last = np.searchsorted(self.same_query, [query, query + 1])
+        same, is_match = self.same_column[first:last], self.is_match[first:last]
+        ranked = np.ones(len(self.rows), np.bool_)
+        if self.excludes_camera:
+            ranked = self.gallery_camera != self.query_camera[query]
+        ranked[same] = is_match
+        matches = np.zeros(len(self.rows), np.bool_)
+        matches[same] = is_match
+        return self.rows[ranked], matches[ranked]
+
 
 def candidates(query: Labels, gallery: Labels, protocol: Protocol) -> Candidates:
     """Apply a protocol's gallery and exclusion; memory is O(Q + G + pairs of the same identity).
