@@ -1,4 +1,4 @@
-"""What stages ask for: a store in, a score out, distractors and fragments included."""
+"""From a store to a result, distractors and fragments included."""
 
 from types import SimpleNamespace
 
@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from sttreid.config.params import Compute, Evaluate, Rerank
-from sttreid.retrieval import accuracy
-from sttreid.retrieval.accuracy import queries, rules, score_histogram, score_network
+from sttreid.config.params import Rerank, ResolvedEvaluate
+from sttreid.retrieval import scoring
 from sttreid.retrieval.evaluation import evaluate_distances
 from sttreid.retrieval.histogram import histograms
 from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.protocol import EMBEDDED
 from sttreid.retrieval.rerank import rerank
+from sttreid.retrieval.scoring import query_table, rules, score_histogram, score_network
 from sttreid.tracklets.clips import normalise
 from sttreid.tracklets.store import write_store
 
@@ -28,14 +28,13 @@ TRACKS = (
     *((8, camera, "distractors") for camera in (3, 3)),
 )
 HEIGHT, WIDTH, LENGTH = 8, 4, 2
-PLAIN = Evaluate(protocol="embedded", rerank=Rerank(enabled=False, k1=4, k2=2, weight=0.3))
-AGAIN = Evaluate(protocol="embedded", rerank=Rerank(enabled=True, k1=4, k2=2, weight=0.3))
-COMPUTE = Compute(threads=1, embed_batch=3, precision="fp32", sync_batch_norm=False)
+PLAIN = ResolvedEvaluate(protocol="embedded", rerank=Rerank(enabled=False, k1=4, k2=2, weight=0.3))
+RERANKED = ResolvedEvaluate(protocol="embedded", rerank=Rerank(enabled=True, k1=4, k2=2, weight=0.3))
 
 
 @pytest.fixture
 def store(tmp_path):
-    """Noise around a colour of each identity."""
+    """Tracklets that show noise around a colour of their identity."""
     rng = np.random.default_rng(3)
     colours = rng.integers(90, 160, (9, 3))
     rows, crops = [], []
@@ -51,25 +50,24 @@ def store(tmp_path):
 
 
 def naive(similarity):
-    """Rank-1 and mAP of all test tracks, from a function of two tracks' numbers; the largest is nearest."""
+    """Rank-1 and mAP of all test tracklets, from a function of two tracklets' numbers."""
     firsts, precisions = [], []
     for query, (identity, camera, split) in enumerate(TRACKS):
         if split != "test":
             continue
-        answers = [
-            (-similarity(query, number), who == identity)
-            for number, (who, where, group) in enumerate(TRACKS)
-            if group in ("test", "distractors") and (who, where) != (identity, camera)
+        ranked = [
+            (-similarity(query, number), other == identity)
+            for number, (other, seen_by, group) in enumerate(TRACKS)
+            if group in ("test", "distractors") and (other, seen_by) != (identity, camera)
         ]
-        right = [hit for _, hit in sorted(answers)]
-        ranks = [rank for rank, hit in enumerate(right, start=1) if hit]
+        ranks = [rank for rank, (_, hit) in enumerate(sorted(ranked), start=1) if hit]
         firsts.append(ranks[0] == 1)
         precisions.append(np.mean([(i + 1) / rank for i, rank in enumerate(ranks)]))
     return np.mean(firsts), np.mean(precisions)
 
 
-class Stand(torch.nn.Module):
-    """What embedding needs of a network: a random projection."""
+class Projection(torch.nn.Module):
+    """The part of a network that embedding uses: a random projection."""
 
     frames = LENGTH
 
@@ -86,13 +84,13 @@ class Stand(torch.nn.Module):
 def test_a_histogram_scores_as_a_double_loop_says(store, equalised):
     rows = histograms(store, store.tracklets, equalised).double()
     expected = naive(lambda a, b: round(float((rows[a] * rows[b]).sqrt().sum()), 9))
-    result = score_histogram(store, equalised, PLAIN)
+    result = score_histogram(store, PLAIN, equalised=equalised)
     assert (result.rank1, result.mAP) == pytest.approx(expected)
     assert (result.queries, result.gallery, result.distractors) == (8, 12, 4)
 
 
 def test_a_network_scores_as_a_double_loop_says(store):
-    network = Stand().eval()
+    network = Projection().eval()
     features = []
     for start in range(0, LENGTH * len(TRACKS), LENGTH):
         clip = np.empty((LENGTH, 3, HEIGHT, WIDTH), np.float32)
@@ -100,49 +98,54 @@ def test_a_network_scores_as_a_double_loop_says(store):
         feature = network.encode(torch.from_numpy(clip)[None])[0].detach().double()
         features.append(feature / feature.norm())
     expected = naive(lambda a, b: float(features[a] @ features[b]))
-    result = score_network(network, store, COMPUTE, PLAIN)
+    result = score_network(network, store, PLAIN, embed_batch=3)
     assert (result.rank1, result.mAP) == pytest.approx(expected)
     assert (result.queries, result.unmatched, result.gallery, result.distractors) == (8, 0, 12, 4)
 
 
-@pytest.mark.parametrize("place", ["cpu", "cuda:1"])
-def test_features_are_scored_on_the_very_device_of_their_network(store, monkeypatch, place):
-    seen, device = [], torch.device(place)
+@pytest.mark.parametrize("name", ["cpu", "meta"])
+def test_features_are_scored_on_the_device_of_their_network(store, monkeypatch, name):
+    seen, device = [], torch.device(name)
     network = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device=device)]))
-    monkeypatch.setattr(accuracy, "embed_tracklets", lambda *_: torch.eye(12))
-    monkeypatch.setattr(accuracy, "evaluate", lambda *_, device: seen.append(device))
-    score_network(network, store, COMPUTE, PLAIN)
-    score_histogram(store, True, PLAIN)
+    monkeypatch.setattr(scoring, "embed_tracklets", lambda *_: torch.eye(12))
+    monkeypatch.setattr(scoring, "evaluate", lambda features, *_, **__: seen.append(features.device))
+    score_network(network, store, PLAIN, embed_batch=3)
+    score_histogram(store, PLAIN, equalised=True)
     assert seen == [device, torch.device("cpu")]
 
 
-def test_re_ranked_numbers_are_those_of_re_ranked_distances_and_say_so(store):
+def test_re_ranked_results_have_a_protocol_of_their_own(store):
     gallery = store.gallery()
     features = histograms(store, gallery, True).double().sqrt()
-    asked = np.array(gallery["split"] == "test")
-    plain, again = score_histogram(store, True, PLAIN), score_histogram(store, True, AGAIN)
+    is_query = np.array(gallery["split"] == "test")
+    plain, reranked = (
+        score_histogram(store, PLAIN, equalised=True),
+        score_histogram(store, RERANKED, equalised=True),
+    )
     labels = [
         Labels(part["identity"], part["camera"], distractor=part["split"] == "distractors")
-        for part in (gallery[asked], gallery)
+        for part in (gallery[is_query], gallery)
     ]
-    expected = evaluate_distances(rerank(features[asked], features, 4, 2, 0.3), *labels, EMBEDDED, tie=1e-6)
-    assert (again.mAP, again.cmc) == (expected.mAP, expected.cmc)
-    assert again.mAP != plain.mAP
-    assert (plain.protocol, again.protocol) == (rules(PLAIN), rules(AGAIN))
-    assert again.protocol.name == "embedded-reranked"
-    assert "k1 4, k2 2, weight 0.3" in again.protocol.source
+    expected = evaluate_distances(
+        rerank(features[is_query], features, 4, 2, 0.3), *labels, EMBEDDED, tie=1e-6
+    )
+    assert (reranked.mAP, reranked.cmc) == (expected.mAP, expected.cmc)
+    assert reranked.mAP != plain.mAP
+    assert (plain.protocol, reranked.protocol) == (rules(PLAIN), rules(RERANKED))
+    assert reranked.protocol.name == "embedded-reranked"
+    assert "k1 4, k2 2, weight 0.3" in reranked.protocol.source
 
 
-def test_the_table_of_queries_speaks_of_tracklets(store):
+def test_the_query_table_has_tracklet_numbers(store):
     index = store.index
     index.loc[index["tracklet"] == 4, "visibility"] = [0.25, 0.75]
-    result = score_histogram(store, True, PLAIN)
-    table = queries(result, store)
-    asked = [number for number, (_, _, split) in enumerate(TRACKS) if split == "test"]
-    assert table["query"].tolist() == asked
-    assert table["identity"].tolist() == [TRACKS[number][0] for number in asked]
+    result = score_histogram(store, PLAIN, equalised=True)
+    table = query_table(result, store)
+    expected = [number for number, (_, _, split) in enumerate(TRACKS) if split == "test"]
+    assert table["query"].tolist() == expected
+    assert table["identity"].tolist() == [TRACKS[number][0] for number in expected]
     assert (table["length"] == LENGTH).all()
-    assert table["visibility"].tolist() == [0.5 if number == 4 else 1.0 for number in asked]
+    assert table["visibility"].tolist() == [0.5 if number == 4 else 1.0 for number in expected]
     for query, match, wrong in table[["query", "best_match", "best_wrong"]].itertuples(index=False):
         assert TRACKS[match][0] == TRACKS[query][0]
         assert TRACKS[match][1] != TRACKS[query][1]
@@ -151,73 +154,73 @@ def test_the_table_of_queries_speaks_of_tracklets(store):
     assert table["ap"].equals(result.per_query["ap"])
 
 
-def test_a_query_without_a_match_or_a_wrong_answer_names_no_tracklet(tmp_path):
+def test_a_query_without_a_match_or_a_negative_has_no_such_tracklet(tmp_path):
     rows = [(0, 5, 1, 1, "train", 1.0), (1, 1, 1, 1, "test", 1.0), (2, 1, 2, 1, "test", 1.0)]
     columns = ["tracklet", "identity", "camera", "frame", "split", "visibility"]
     rng = np.random.default_rng(0)
 
-    def told(rows, name):
+    def table_of(rows, name):
         crops = enumerate(rng.integers(0, 255, (len(rows), HEIGHT, WIDTH, 3)).astype(np.uint8))
         few = write_store(tmp_path / name, pd.DataFrame(rows, columns=columns), crops, HEIGHT, WIDTH)
-        return queries(score_histogram(few, False, PLAIN), few)
+        return query_table(score_histogram(few, PLAIN, equalised=False), few)
 
-    alone = told(rows, "one person")
-    assert (alone["best_match"].tolist(), alone["best_wrong"].tolist()) == ([2, 1], [-1, -1])
-    lonely = told([*rows, (3, 2, 1, 1, "test", 1.0)], "a lonely one")
-    assert lonely["best_match"].tolist() == [2, 1, -1]
-    assert lonely["best_wrong"].tolist()[:2] == [3, 3]
-
-
-def test_training_people_never_stand_in_the_gallery(store):
-    asked = score_histogram(store, True, PLAIN).per_query
-    assert set(asked["identity"]) == {1, 2, 3}
-    assert (asked["matches"] + asked["wrong"]).max() < 12
+    table = table_of(rows, "single identity")
+    assert (table["best_match"].tolist(), table["best_wrong"].tolist()) == ([2, 1], [-1, -1])
+    table = table_of([*rows, (3, 2, 1, 1, "test", 1.0)], "unmatched query")
+    assert table["best_match"].tolist() == [2, 1, -1]
+    assert table["best_wrong"].tolist()[:2] == [3, 3]
 
 
-ASKING, SILENT, JUNK = {2, 4, 7}, {5, 7}, {3, 11}  # 7 asks and does not answer, 5 does neither
+def test_training_identities_are_never_in_the_gallery(store):
+    table = score_histogram(store, PLAIN, equalised=True).per_query
+    assert set(table["identity"]) == {1, 2, 3}
+    assert (table["matches"] + table["wrong"]).max() < 12
+
+
+QUERIES, OUTSIDE, JUNK = {2, 4, 7}, {5, 7}, {3, 11}  # OUTSIDE: not in the gallery; 7 is a query, 5 is not
 
 
 @pytest.fixture
 def official(store, tmp_path):
-    """The same pictures with the roles of a published set."""
+    """The same images with the roles of a published set."""
     number = store.index["tracklet"]
-    roles = {"query": number.isin(ASKING), "gallery": ~number.isin(SILENT), "junk": number.isin(JUNK)}
+    roles = {"query": number.isin(QUERIES), "gallery": ~number.isin(OUTSIDE), "junk": number.isin(JUNK)}
     return write_store(
         tmp_path / "official", store.index.assign(**roles), enumerate(store.frames), HEIGHT, WIDTH
     )
 
 
-def test_only_queries_ask_and_only_gallery_rows_answer(official):
+def test_only_queries_and_only_gallery_entries_are_ranked(official):
     rows = histograms(official, official.tracklets, True).double().sqrt()
     firsts, precisions, best = [], [], []
-    for query in sorted(ASKING):
+    for query in sorted(QUERIES):
         identity, camera, _ = TRACKS[query]
-        answers = sorted(
-            (-round(float(rows[query] @ rows[number]), 9), who == identity, number)
-            for number, (who, where, group) in enumerate(TRACKS)
+        ranked = sorted(
+            (-round(float(rows[query] @ rows[number]), 9), other == identity, number)
+            for number, (other, seen_by, group) in enumerate(TRACKS)
             if group in ("test", "distractors")
-            and number not in SILENT | JUNK
-            and (who, where) != (identity, camera)
+            and number not in OUTSIDE | JUNK
+            and (other, seen_by) != (identity, camera)
         )
-        ranks = [rank for rank, (_, hit, _) in enumerate(answers, start=1) if hit]
+        ranks = [rank for rank, (_, hit, _) in enumerate(ranked, start=1) if hit]
         firsts.append(ranks[0])
         precisions.append(np.mean([(i + 1) / rank for i, rank in enumerate(ranks)]))
-        best.append(answers[ranks[0] - 1][2])
-    result = score_histogram(official, True, PLAIN)
-    table = queries(result, official)
-    assert table["query"].tolist() == sorted(ASKING)
+        best.append(ranked[ranks[0] - 1][2])
+    result = score_histogram(official, PLAIN, equalised=True)
+    table = query_table(result, official)
+    assert table["query"].tolist() == sorted(QUERIES)
     assert table["first_hit"].tolist() == firsts
     assert table["ap"].tolist() == pytest.approx(precisions)
     assert table["best_match"].tolist() == best
-    assert not set(table["best_wrong"]) & (SILENT | JUNK)
+    assert not set(table["best_wrong"]) & (OUTSIDE | JUNK)
     assert (result.queries, result.gallery, result.distractors, result.junk) == (3, 8, 3, 2)
 
 
-def test_re_ranking_sees_who_answers_and_nobody_else(official):
+def test_re_ranking_uses_the_gallery_without_junk(official):
     gallery = official.gallery()
     features = histograms(official, gallery, True).double().sqrt()
     sides = [gallery[gallery["query"]], gallery[gallery["gallery"] & ~gallery["junk"]]]
     labels = [Labels(part["identity"], part["camera"]) for part in sides]
     distances = rerank(*(features[part.index.tolist()] for part in sides), 4, 2, 0.3)
     expected = evaluate_distances(distances, *labels, EMBEDDED, tie=1e-6)
-    assert score_histogram(official, True, AGAIN).mAP == expected.mAP
+    assert score_histogram(official, RERANKED, equalised=True).mAP == expected.mAP
