@@ -1,10 +1,10 @@
 """How well a small classifier separates the crops of two data sets.
 
 The idea is the proxy A-distance of Ben-David et al., "A theory of learning from different domains", Machine
-Learning 79, 2010. An accuracy of 0.5 means that the crops cannot be separated, 1 that a single crop is enough.
-The classifier is tested on cameras that it has not seen: otherwise it would recognise each camera by its light
-and background, and any two data sets would be separable. An accuracy below 0.5 is possible: an unseen camera
-then resembles the other data set more than the other cameras of its own.
+Learning 79, 2010. An accuracy of 0.5 means that the crops cannot be separated, 1 that a single crop is
+enough. The classifier is tested on cameras that it has not seen: otherwise it would recognise each camera by
+its light and background, and any two data sets would be separable. An accuracy below 0.5 is possible: an
+unseen camera then resembles the other data set more than the other cameras of its own.
 """
 
 import math
@@ -159,8 +159,8 @@ def separate_all(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Content of ``metrics/domains.json``: accuracy and standard error of every pair of data sets, 4 digits.
 
-    A pair is listed once, under the name that comes first in ``samples``. (With a key "error" DVC would report
-    that it cannot load the file.)
+    A pair is listed once, under the name that comes first in ``samples``. (With a key "error" DVC would
+    report that it cannot load the file.)
     """
     content: dict[str, dict[str, dict[str, float]]] = {"accuracy": {}, "standard_error": {}}
     for first, second in combinations(samples, 2):

@@ -1,8 +1,8 @@
-"""What params.yaml says about data sets: the reader of each, where it lies, and how it is stored and compared.
+"""Data sets in params.yaml: the reader of each, its folder, and how it is stored and compared.
 
 ``root`` is a folder of the repository, which DVC hashes whole, or the manifest of a folder elsewhere
-(``sets/mars.json``, written by ``sttreid index``): DVC then hashes one small file instead of a million images,
-and no committed file holds a path of one machine.
+(``sets/mars.json``, written by ``sttreid index``): DVC then hashes one small file instead of a million
+images, and no committed file holds a path of one machine.
 """
 
 import re

@@ -40,8 +40,8 @@ class CameraVideos:
         name: of the data set, as it is printed.
         cameras: by ascending number.
         boxes: one row per box, sorted by camera, then in the order of the tracks file, with the columns
-            ``COLUMNS``: frame from 1 in its video, box in pixels, visibility 0 to 1, line from 1 in its tracks
-            file.
+            ``COLUMNS``: frame from 1 in its video, box in pixels, visibility 0 to 1, line from 1 in its
+            tracks file.
         max_frame_gap: from one box of a tracklet to the next, in frames, at most; None: no limit.
         track_table: table of the tracks' orientations, if the set may have one; it need not exist.
     """
@@ -58,7 +58,8 @@ def assign_tracklets(boxes: pd.DataFrame, max_frame_gap: int | None) -> pd.DataF
     """Sort boxes into the store's order and number their tracklets.
 
     A tracklet is what one camera sees of one identity until the identity is lost for more than
-    ``max_frame_gap`` frames. The order is split (train, validation, test, distractors), identity, camera, frame.
+    ``max_frame_gap`` frames. The order is split (train, validation, test, distractors), identity, camera,
+    frame.
 
     Args:
         boxes: as :attr:`CameraVideos.boxes`.

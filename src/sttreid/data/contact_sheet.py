@@ -39,7 +39,7 @@ class Row:
 
 
 def write_sheet(source: Source, path: Path, count: int, seed: int) -> list[str]:
-    """Draw tracklets at random and write a sheet: each tracklet's label and images, from its first to its last.
+    """Draw tracklets at random and write their labels and images, from the first to the last.
 
     A video is decoded from its beginning to the last frame of the sheet: decord is reliable only in order.
 

@@ -22,8 +22,8 @@ def decode_videos(
 ) -> Skipped:
     """Decode all cameras into a new tracklet store.
 
-    Memory holds one frame and its crops, and decord's look-ahead of at most a few hundred frames, whatever the
-    length of the video.
+    Memory holds one frame and its crops, and decord's look-ahead of at most a few hundred frames, whatever
+    the length of the video.
 
     Args:
         videos: the data set.
@@ -31,8 +31,8 @@ def decode_videos(
         width: of the stored crops, in pixels.
         folder: of the store; replaced when the new one is complete.
         on_error: ``raise``, or ``skip``: the rest of a video from the first frame that cannot be decoded (all
-            of it, if it does not hold the declared number of frames), an image that is missing or damaged, and
-            a box outside of its frame.
+            of it, if it does not hold the declared number of frames), an image that is missing or damaged,
+            and a box outside of its frame.
 
     Returns:
         What was skipped; nothing with ``raise``.

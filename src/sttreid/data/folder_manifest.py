@@ -2,8 +2,9 @@
 
 DVC would hash every file of a folder that a stage depends on, and a published set has a million of them. The
 stage ``decode`` depends on ``sets/NAME.json`` instead: for every part of the folder, the number, bytes and
-digest of its files. The digest covers relative paths, byte lengths and modification times (whole seconds), not
-the content. ``sttreid index`` writes the manifest; ``decode`` compares it with the folder before it reads.
+digest of its files. The digest covers relative paths, byte lengths and modification times (whole seconds),
+not the content. ``sttreid index`` writes the manifest; ``decode`` compares it with the folder before it
+reads.
 
 The folder itself depends on the machine: the environment variable ``STTREID_ROOT_NAME`` names it, or
 ``sets/local.yaml``, which git ignores and which ``sttreid index NAME FOLDER`` writes.
@@ -35,7 +36,8 @@ def dataset_folder(name: str, dataset: Dataset) -> Path:
     """The folder of a data set on this machine, compared with its manifest if it has one.
 
     Raises:
-        InputError: the folder of a set with a manifest is not declared, is missing or differs from the manifest.
+        InputError: the folder of a set with a manifest is not declared, is missing or differs from the
+            manifest.
     """
     if not dataset.has_manifest:
         return dataset.root

@@ -17,8 +17,8 @@ def index(name: str, folder: Path | None = None) -> str:
 
     Args:
         name: of the data set.
-        folder: where it lies; kept in the untracked local file. None: as the environment variable or the local
-            file says.
+        folder: where it lies; kept in the untracked local file. None: as the environment variable or the
+            local file says.
 
     Returns:
         What is worth knowing about the set, one sentence per line.

@@ -74,11 +74,13 @@ def pack(
         What was skipped; nothing if ``decode.on_error`` is ``raise``.
 
     Raises:
-        InputError: an image is missing or damaged and ``decode.on_error`` is ``raise``; no image is left. What
-            is packed by then is kept for the next run.
+        InputError: an image is missing or damaged and ``decode.on_error`` is ``raise``; no image is left.
+            What is packed by then is kept for the next run.
     """
     _release_memory()  # of the reader
-    shard_bytes = max(shard_bytes, -(-sum(part["bytes"] for part in manifest["parts"].values()) // MAX_SHARDS))
+    shard_bytes = max(
+        shard_bytes, -(-sum(part["bytes"] for part in manifest["parts"].values()) // MAX_SHARDS)
+    )
     partial = folder.with_name(f".{folder.name}.partial")
     key = _key(rows, manifest, decode, shard_bytes)
     shards = _resume(partial, key, whole=decode.on_error == "raise")
@@ -126,7 +128,8 @@ def _key(rows: StoreRows, manifest: dict[str, Any], decode: Decode, shard_bytes:
 def _resume(partial: Path, key: dict[str, Any], whole: bool) -> list[_Shard]:
     """The shards of an interrupted run; other files of the folder are deleted.
 
-    With ``whole`` the list ends before the first shard that skipped an image: the image may be repaired by now.
+    With ``whole`` the list ends before the first shard that skipped an image: the image may be repaired by
+    now.
     """
     if not (partial / KEY).exists() or read_json(partial / KEY) != json.loads(json.dumps(key)):
         shutil.rmtree(partial, ignore_errors=True)

@@ -83,8 +83,8 @@ def check_datasets(datasets: Mapping[str, Dataset], path: Path = PARAMS) -> None
     """Check that the reader of every data set exists and takes the options that are given.
 
     Raises:
-        InputError: a reader or an option is unknown, an option is missing or breaks a rule; the sentence names
-            the parameter file ``path``, the key, the rule and the value.
+        InputError: a reader or an option is unknown, an option is missing or breaks a rule; the sentence
+            names the parameter file ``path``, the key, the rule and the value.
     """
     for name, dataset in datasets.items():
         parse_options(dataset, f"{path}: datasets.{name}")

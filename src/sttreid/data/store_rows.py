@@ -81,7 +81,7 @@ class StoreRows:
         return pc.binary_join_element_wise(folders, files, "/")
 
     def _parts(self, start: int, stop: int | None) -> tuple[Ints, Ints, Ints]:
-        """A range of images as parts of K tracklets: tracklet, first image in it, number of images, [K] each."""
+        """A range of images in K tracklets: tracklet, first image in it, number of images, [K] each."""
         stop = len(self) if stop is None else min(stop, len(self))
         edges = self.tracklet_of(np.array([start, stop - 1]))
         rows = np.arange(edges[0], edges[1] + 1 if start < stop else edges[0])
@@ -96,12 +96,12 @@ def order_rows(published: PublishedSet, validation: Validation, on_error: OnErro
     Args:
         published: the set.
         validation: which training identities validate, if the set has no such split.
-        on_error: for tracklets that lack images which a list or an index declares: ``raise``, or ``skip`` those
-            images and list the tracklets. A tracklet without any image gets no row.
+        on_error: for tracklets that lack images which a list or an index declares: ``raise``, or ``skip``
+            those images and list the tracklets. A tracklet without any image gets no row.
 
     Raises:
-        InputError: ``raise``, and a tracklet lacks images; the set has no validation split, and fewer than two
-            training identities.
+        InputError: ``raise``, and a tracklet lacks images; the set has no validation split, and fewer than
+            two training identities.
     """
     incomplete = _incomplete(published, on_error)
     table = published.table.assign(split=_splits(published.table, validation))

@@ -130,7 +130,8 @@ def _next(reader: Any, path: Path, number: int, expected: int) -> NDArray[np.uin
 def _three_channels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Undo decord's error for widths (48, 16, 24, 72, ...) that divide FFmpeg's padded line size.
 
-    Such a frame [H, W, 3] arrives as [H, W, C] with C > 3: each line of W * 3 bytes is followed by its padding.
+    Such a frame [H, W, 3] arrives as [H, W, C] with C > 3: each line of W * 3 bytes is followed by its
+    padding.
     """
     height, width, channels = frame.shape
     if channels == 3:

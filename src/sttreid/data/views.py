@@ -12,11 +12,12 @@ from sttreid.tracklets.store import Store
 
 KEY: Final = ["camera", "identity", "first"]
 ORIENTATION: Final = "orientation"
-UNKNOWN: Final = pd.DataFrame({"tracklet": [], "orientation": [], "turn": []})  # of sets without a track table
+# of sets without a table of tracks
+UNKNOWN: Final = pd.DataFrame({"tracklet": [], "orientation": [], "turn": []})
 
 
 def tracklet_views(store: Store, track_table: Path) -> pd.DataFrame:
-    """The view of every tracklet: tracklet, ``orientation`` and ``turn`` (the viewpoint change), in degrees."""
+    """Orientation and ``turn``, the viewpoint change, of every tracklet, in degrees."""
     orientation = read_orientations(store, track_table)
     numbers = store.tracklets["tracklet"]
     turn = numbers.map(viewpoint_changes(store, orientation))

@@ -1,10 +1,11 @@
-"""Stage ``compare``: crops of every two data sets -> metrics/domains.json: how well a classifier separates them."""
+"""Stage ``compare``: crops of every two data sets -> metrics/domains.json: their separability."""
 
 from sttreid.analysis.domain_shift import sample_crops, separate_all
 from sttreid.config import paths
 from sttreid.config.datasets import Compare
-from sttreid.config.params import Simulate, run
+from sttreid.config.params import Simulate
 from sttreid.runtime.files import write_json
+from sttreid.stages.command import run
 from sttreid.tracklets.store import open_store
 
 

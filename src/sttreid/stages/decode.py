@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sttreid.config import paths
 from sttreid.config.datasets import Dataset, Decode
-from sttreid.config.params import run
 from sttreid.data.decoding import decode_videos
 from sttreid.data.folder_manifest import dataset_folder, dataset_manifest
 from sttreid.data.packing import pack
@@ -18,6 +17,7 @@ from sttreid.data.registry import Settings, check_datasets, read_dataset
 from sttreid.data.store_rows import order_rows
 from sttreid.data.views import UNKNOWN, tracklet_views
 from sttreid.runtime.files import write_json, write_table
+from sttreid.stages.command import run
 from sttreid.tracklets.store import Skipped, open_store
 
 

@@ -1,7 +1,7 @@
 """Encoded images, end to end in a few large files, indexed like one array of pixels.
 
-A published set stays as it was encoded: a million small files become a few shards, byte for byte, and an image
-is decoded on access. The images of a tracklet are adjacent, so a clip is one short read.
+A published set stays as it was encoded: a million small files become a few shards, byte for byte, and an
+image is decoded on access. The images of a tracklet are adjacent, so a clip is one short read.
 """
 
 import io

@@ -5,11 +5,11 @@ one indexed read of a few microseconds. ``index.parquet`` has one row per stored
 tracklet, identity, camera, frame (from 1 in its camera's video), split, visibility. The frames of a tracklet
 are contiguous and ascend in time.
 
-Published sets keep their encoded images instead: shards ``pictures-000.bin``, ..., which are decoded on access;
-``store.json``, the size of decoded images; ``names.parquet``, where each image comes from. Their index has more
-columns: query, gallery and junk, the roles of the row's tracklet, and shard, offset and bytes of the image.
-Without roles every test tracklet is a query, test tracklets and distractors are the gallery, and there is no
-junk.
+Published sets keep their encoded images instead: shards ``pictures-000.bin``, ..., which are decoded on
+access; ``store.json``, the size of decoded images; ``names.parquet``, where each image comes from. Their
+index has more columns: query, gallery and junk, the roles of the row's tracklet, and shard, offset and bytes
+of the image. Without roles every test tracklet is a query, test tracklets and distractors are the gallery,
+and there is no junk.
 """
 
 import io
@@ -65,8 +65,8 @@ class Store:
     Attributes:
         frames: uint8 [F, H, W, 3], RGB, read-only: memory-mapped, or decoded on access.
         index: one row per stored frame, as in ``index.parquet``, without the places in the shards.
-        tracklets: one row per tracklet: tracklet, identity, camera, split, start (its first row in ``frames``),
-            length, and its roles in a test: query; gallery; junk, never ranked.
+        tracklets: one row per tracklet: tracklet, identity, camera, split, start (its first row in
+            ``frames``), length, and its roles in a test: query; gallery; junk, never ranked.
     """
 
     frames: NDArray[np.uint8] | EncodedImages
@@ -96,7 +96,8 @@ class Skipped:
 
     Attributes:
         images: path, relative to the root of the set, and reason; of videos also the number of lost boxes.
-        tracklets: split, identity, camera, images (declared) and missing (images) of each incomplete tracklet.
+        tracklets: split, identity, camera, images (declared) and missing (images) of each incomplete
+            tracklet.
     """
 
     images: list[dict[str, Any]]

@@ -1,1 +1,1 @@
-"""What the readers of published sets share: tables of tracklets, official counts, names, lists and indexes."""
+"""What readers of published sets share: tables of tracklets, official counts, names, lists, indexes."""

@@ -36,8 +36,8 @@ class DiskBuffer:
 
         Args:
             fields: names of an image's numbers.
-            folder: on whose disk the files are; None: the system's folder for temporary files, which may be in
-                memory and which the environment variable TMPDIR changes.
+            folder: on whose disk the files are; None: the system's folder for temporary files, which may be
+                in memory and which the environment variable TMPDIR changes.
 
         Raises:
             OSError: the folder cannot be written to.

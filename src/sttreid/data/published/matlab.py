@@ -1,8 +1,8 @@
 """Tables of whole numbers from MATLAB files of both containers, and from NumPy files.
 
-Files that are cut short, empty or of another kind raise InputError. Single wrong bytes in a MATLAB 5 file that
-was saved without compression can crash SciPy's compiled reader; compressed files, MATLAB's default, have a
-checksum.
+Files that are cut short, empty or of another kind raise InputError. Single wrong bytes in a MATLAB 5 file
+that was saved without compression can crash SciPy's compiled reader; compressed files, MATLAB's default, have
+a checksum.
 """
 
 from pathlib import Path
@@ -90,7 +90,8 @@ def _load_matlab(path: Path, key: str) -> tuple[Array | None, list[str]]:
         import scipy.io
     except ImportError as error:
         raise InputError(
-            f"{path}: h5py and SciPy are needed to read MATLAB files ({error}): pip install 'sttreid[pipeline]'"
+            f"{path}: h5py and SciPy are needed to read MATLAB files ({error}):"
+            " pip install 'sttreid[pipeline]'"
         ) from error
 
     if h5py.is_hdf5(path):

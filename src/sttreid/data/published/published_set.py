@@ -1,7 +1,7 @@
 """What the reader of a published set returns: one table of tracklets, and the names of their images.
 
-A set may have millions of images. What belongs to an image, its file name and its frame number, is in a buffer
-on the disk; memory holds the table.
+A set may have millions of images. What belongs to an image, its file name and its frame number, is in a
+buffer on the disk; memory holds the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +57,8 @@ class PublishedSet:
             - folder: of its images, relative to ``root``, with forward slashes;
             - start, length: its images in the buffer; the length is 0 if none is left;
             - missing: images that the lists declare and that do not exist.
-        buffer: names of the images and their frame numbers, ``frame``, those of a tracklet by ascending frame.
+        buffer: names of the images and their frame numbers, ``frame``, those of a tracklet by ascending
+            frame.
         checks: the official counts next to those of this copy.
         remarks: sentences that are worth knowing and break no rule.
     """

@@ -58,8 +58,8 @@ def read_duke_video(folder: Path, strict: bool = False, scratch: Path | None = N
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is no DukeMTMC-VideoReID; a name does not parse; the images of a tracklet are not all of
-            its folder's identity and of one camera; ``strict``, and a count differs.
+        InputError: it is no DukeMTMC-VideoReID; a name does not parse; the images of a tracklet are not all
+            of its folder's identity and of one camera; ``strict``, and a count differs.
     """
     root = locate(folder, "duke_video", LANDMARKS)
     suffix = "" if (root / "train").is_dir() else "_split"

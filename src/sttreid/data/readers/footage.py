@@ -42,7 +42,7 @@ from sttreid.tracklets.store import DISTRACTORS, TEST
 
 VIDEOS: Final = (".mp4", ".mkv", ".mov", ".avi")
 TRACKS: Final = "gt/gt.txt"
-PER_CAMERA: Final = 1_000_000  # with identity_scope per_camera: identity = index of the camera * this + number
+PER_CAMERA: Final = 1_000_000  # scope per_camera: identity = index of the camera * this + number
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -52,8 +52,9 @@ class Options:
     Attributes:
         max_frame_gap: from one box of a tracklet to the next, in frames, at most.
         test: share of the multi-camera identities that becomes the test set; 0: the set only trains.
-        identity_scope: ``global``: a number in the tracks is the same identity in all cameras; ``per_camera``:
-            each camera numbers its identities itself, so no identity is seen by two and the set only trains.
+        identity_scope: ``global``: a number in the tracks is the same identity in all cameras;
+            ``per_camera``: each camera numbers its identities itself, so no identity is seen by two and the
+            set only trains.
     """
 
     max_frame_gap: Annotated[int, Field(ge=1)]
@@ -79,7 +80,8 @@ def read_footage(folder: Path, options: Options, validation: Validation) -> Came
 
     Raises:
         InputError: there is no camera; a video has no tracks or tracks have no video; a file breaks a rule of
-            its format or leads out of the folder; an identity is negative; no identity is left to test or train.
+            its format or leads out of the folder; an identity is negative; no identity is left to test or
+            train.
     """
     cameras = _number(dict(sorted(_cameras(folder).items(), key=lambda pair: natural_key(pair[0]))))
     tables = []

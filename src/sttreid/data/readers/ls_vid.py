@@ -8,9 +8,9 @@
 Three layouts are in use. Lists and indexes are at ``list_sequence/`` and ``test/data/info_test.mat``; or all
 below ``info/``; or the indexes are ``test/info_test.npy`` and ``test/query.npy``. ``info_test`` is [start,
 end, identity, camera] of every line of the list, ``query`` holds rows of it, from 1. Identity 0 of the test
-is a real identity. All test tracklets are in the gallery, the queries included. The images of a line are those
-whose names have its prefix; where the prefix of one line extends that of another, the longer one wins. The
-index takes precedence over lists and names in identity and camera.
+is a real identity. All test tracklets are in the gallery, the queries included. The images of a line are
+those whose names have its prefix; where the prefix of one line extends that of another, the longer one wins.
+The index takes precedence over lists and names in identity and camera.
 """
 
 import re
@@ -84,8 +84,8 @@ class _List:
 def read_ls_vid(folder: Path, strict: bool = False, scratch: Path | None = None) -> PublishedSet:
     """Read LS-VID in any of its layouts.
 
-    Without its list there is no validation split, and without its index no validation query; either is a count
-    that differs.
+    Without its list there is no validation split, and without its index no validation query; either is a
+    count that differs.
 
     Args:
         folder: ``LS-VID`` or its parent.
@@ -138,7 +138,11 @@ def _read_list(path: Path) -> _List:
 
 
 def _read_listed(
-    buffer: DiskBuffer, root: Path, listed: _List, side: str, split: str  # noqa: ARG001
+    buffer: DiskBuffer,
+    root: Path,
+    listed: _List,
+    side: str,  # noqa: ARG001
+    split: str,
 ) -> tuple[pd.DataFrame, list[CountCheck]]:
     """The tracklets of a list, without the index."""
     rows = pd.DataFrame({"identity": listed.identities, "split": split})
@@ -205,7 +209,7 @@ def _read_index(path: Path, side: str, listed: _List) -> Ints:
 
 
 def _append_images(buffer: DiskBuffer, root: Path, listed: _List) -> tuple[Ints, Ints]:
-    """Append the images folder by folder, so that each folder is listed once, whatever the order of the lines.
+    """Append the images folder by folder: each folder is listed once, whatever the order of the lines.
 
     Returns:
         Index in the buffer of each line's first image, and its number of images, [T] each.
@@ -255,7 +259,5 @@ def _counts(table: pd.DataFrame) -> dict[str, int]:
         "test cameras": test["camera"].nunique(),
         "queries": test["query"].sum(),
         "queries without a match": len(unmatched),
-        "queries without a match in rows 3226, 3274, 5606 and 10681": unmatched["row"]
-        .isin(_UNMATCHED)
-        .sum(),
+        "queries without a match in rows 3226, 3274, 5606 and 10681": unmatched["row"].isin(_UNMATCHED).sum(),
     }

@@ -110,7 +110,7 @@ READER = Reader(
 
 
 def _tracklet_folders(root: Path, tops: list[Path]) -> list[Path]:
-    """The tracklets of the video layout; InputError if there is none, as in a release that is still zipped."""
+    """The tracklets of the video layout; InputError if there is none, as in a zipped release."""
     folders = [folder for top in tops for folder in subfolders(top)]
     if not folders:
         content = shorten(sorted(path.name for top in tops for path in (top, *top.iterdir()) if path != root))
@@ -152,9 +152,7 @@ def _cut(
     return rows
 
 
-def _read_tracklets(
-    buffer: DiskBuffer, root: Path, folders: list[Path]
-) -> tuple[pd.DataFrame, list[str]]:
+def _read_tracklets(buffer: DiskBuffer, root: Path, folders: list[Path]) -> tuple[pd.DataFrame, list[str]]:
     """Tracklets of the video layout, one folder each, and the folders without images."""
     tracklets = read_tracklet_folders(buffer, root, folders, VIDEO_IMAGE, VIDEO_EXAMPLE, FRAME)
     releases = [_scene_and_version((root / name).parent) for name in tracklets.folders]
