@@ -1,9 +1,9 @@
-"""One camera's MOTChallenge text: lines of ``frame,id,left,top,width,height[,conf[,class[,visibility]]]``.
+"""Tracks files in the MOTChallenge format: ``frame,id,left,top,width,height[,conf[,class[,visibility]]]``.
 
-Frames count from 1 and boxes are in pixels, as in https://motchallenge.net. In its ground truth the
-confidence is a flag (0: not to be considered) and 1 is the class of pedestrians; vehicles, static people,
-occluders, reflections and crowds have other numbers (Milan et al., MOT16, 2016). Unknown ones are negative or
-left out.
+One file holds the tracks of one camera. Frames count from 1 and boxes are in pixels, as in
+https://motchallenge.net. In ground truth the confidence is a flag (0: the line is ignored) and class 1 is
+pedestrians; vehicles, static persons, occluders, reflections and crowds have other classes (Milan et al.,
+MOT16, 2016). An unknown value is negative or left out.
 """
 
 import math
@@ -15,12 +15,12 @@ import pandas as pd
 from sttreid.runtime.errors import InputError
 
 COLUMNS = ("frame", "identity", "left", "top", "width", "height", "visibility", "line")
-CONFIDENCE, CLASS, VISIBILITY = 6, 7, 8  # places in a line
+CONFIDENCE, CLASS, VISIBILITY = 6, 7, 8  # columns of a line
 PEDESTRIAN = 1
 
 
-class Detection(NamedTuple):
-    """One line: a person's box in one frame, with the line's number in its file."""
+class TrackLine(NamedTuple):
+    """One line: the box of an identity in one frame, and the line's number in its file."""
 
     frame: int
     identity: int
@@ -38,17 +38,16 @@ def read_tracks(path: Path, frames: int, all_lines: bool = True) -> pd.DataFrame
     Args:
         path: the text file; a byte order mark, CRLF line ends and blank lines at its end are accepted.
         frames: number of frames of the camera's video.
-        all_lines: whether every line is a person that somebody wants to have re-identified; otherwise lines
-            of confidence 0, or of a class that is known and not the pedestrians', are left out, and there may
-            be none.
+        all_lines: whether every line counts; otherwise lines with confidence 0, or with a known class other
+            than pedestrians, are left out, and the file may be empty.
 
     Returns:
-        One row a line, in the file's order, with the columns ``COLUMNS``: frame from 1, box in pixels,
+        One row per line, in the file's order, with the columns ``COLUMNS``: frame from 1, box in pixels,
         visibility between 0 and 1 (1 where the file does not say).
 
     Raises:
         InputError: the file is missing, is no text, or is empty with ``all_lines``; a line does not
-            parse or breaks a rule; a person has two boxes in one frame.
+            parse or breaks a rule; an identity has two boxes in one frame.
     """
     try:
         text = path.read_text(encoding="utf-8-sig").rstrip()
@@ -59,18 +58,28 @@ def read_tracks(path: Path, frames: int, all_lines: bool = True) -> pd.DataFrame
     if not text and all_lines:
         raise InputError(f"{path}: a tracks file must hold at least one line, got none")
     lines = text.split("\n") if text else []
-    detections = [
+    boxes = [
         parse_line(path, number, line.strip(), frames)
         for number, line in enumerate(lines, 1)
-        if all_lines or _considered(f"{path}:{number}", line)
+        if all_lines or _counts(f"{path}:{number}", line)
     ]
-    table = pd.DataFrame(detections, columns=list(COLUMNS))
+    table = pd.DataFrame(boxes, columns=list(COLUMNS))
     _check_unique(path, table)
     return table
 
 
-def parse_line(path: Path, number: int, text: str, frames: int) -> Detection:
-    """Read one line; ``path``, the line's ``number`` from 1 and the video's ``frames`` serve the checks."""
+def parse_line(path: Path, number: int, text: str, frames: int) -> TrackLine:
+    """Read one line.
+
+    Args:
+        path: of its file, for errors.
+        number: of the line, from 1.
+        text: the line.
+        frames: number of frames of the camera's video.
+
+    Raises:
+        InputError: the line does not parse or breaks a rule.
+    """
     words = [word.strip() for word in text.split(",")]
     where = f"{path}:{number}"
     if len(words) < 6:
@@ -83,11 +92,11 @@ def parse_line(path: Path, number: int, text: str, frames: int) -> Detection:
     width, height = _number(where, "width", words[4], text), _number(where, "height", words[5], text)
     if width <= 0 or height <= 0:
         raise InputError(f"{where}: width and height of a box must be above 0, got {words[4]} and {words[5]}")
-    return Detection(frame, identity, left, top, width, height, _visibility(where, words, text), number)
+    return TrackLine(frame, identity, left, top, width, height, _visibility(where, words, text), number)
 
 
-def _considered(where: str, text: str) -> bool:
-    """Whether a line of ground truth is a pedestrian who counts; a missing or negative value is unknown."""
+def _counts(where: str, text: str) -> bool:
+    """Whether a line is a pedestrian that counts; an unknown confidence or class counts."""
     words = [word.strip() for word in text.split(",")]
     flag = _number(where, "conf", words[CONFIDENCE], text) if len(words) > CONFIDENCE else 1.0
     kind = _number(where, "class", words[CLASS], text) if len(words) > CLASS else -1.0
@@ -95,7 +104,7 @@ def _considered(where: str, text: str) -> bool:
 
 
 def _visibility(where: str, words: list[str], text: str) -> float:
-    """The visible share; a missing or negative one (MOTChallenge's mark for unknown) counts as 1."""
+    """The visible share; 1 where it is missing or negative (MOTChallenge's mark for unknown)."""
     if len(words) <= VISIBILITY:
         return 1.0
     value = _number(where, "visibility", words[VISIBILITY], text)
@@ -122,10 +131,10 @@ def _number(where: str, name: str, word: str, text: str) -> float:
 
 
 def _check_unique(path: Path, table: pd.DataFrame) -> None:
-    twice = table[table.duplicated(["frame", "identity"])]
-    if len(twice):
-        line, identity, frame = twice[["line", "identity", "frame"]].iloc[0].tolist()
+    repeated = table[table.duplicated(["frame", "identity"])]
+    if len(repeated):
+        line, identity, frame = repeated[["line", "identity", "frame"]].iloc[0].tolist()
         raise InputError(
-            f"{path}:{line}: a person must have one box a frame, got identity {identity}"
-            f" again in frame {frame}"
+            f"{path}:{line}: an identity must have one box per frame, got identity {identity}"
+            f" twice in frame {frame}"
         )

@@ -1,86 +1,65 @@
-"""Camera videos with their tracks, and the reader of the layout "cameras", which decodes no video.
+"""Camera videos with a manifest that declares cameras and splits, such as the simulator renders.
 
-That layout is a folder of whole-camera videos with their tracks, and a manifest that names them::
+The folder holds, next to the manifest, a video and a tracks file per camera::
 
     manifest.json   {"format": "sttreid-cameras/1", "name": "campus",
                      "gap": 3,
                      "cameras": {"c1": {"frames": 812, "sha256_video": "...", "sha256_tracks": "..."}, ...},
                      "splits": {"train": [1, 2], "validation": [3], "test": [4, 5], "distractors": [6]}}
-    c1.mp4 c1.txt   one camera; its number is the digits at the end of its name; tracks as in sttreid.data.mot
+    c1.mp4 c1.txt   the camera's number is the digits at the end of its name; tracks: sttreid.data.track_files
 
-Three members may be missing: the checksums; ``gap``, after which a track breaks into two tracklets; and the
-distractors, people who stand in the gallery of the test and are never asked for. Others are ignored.
+Optional members: the checksums; ``gap``, the most frames from one box of a tracklet to the next; and
+``distractors``, identities of the test's gallery that are never queries. Other members are ignored.
 """
 
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
-from sttreid.data.mot import read_tracks
+from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
+from sttreid.data.registry import NoOptions, Reader, Settings
+from sttreid.data.track_files import read_tracks
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import DISTRACTORS, SPLITS
 
-FORMAT = "sttreid-cameras/1"
-MANIFEST = "manifest.json"
-COLUMNS = ["camera", "frame", "identity", "left", "top", "width", "height", "visibility", "split", "line"]
+FORMAT: Final = "sttreid-cameras/1"
+MANIFEST: Final = "manifest.json"
+TRACK_TABLE: Final = "tracks.csv"  # the simulator's table of tracks, with the orientation of each
 
 
-@dataclass(frozen=True)
-class Camera:
-    """One camera: its video, or the folder of its pictures, has ``frames`` frames; its tracks are a text."""
-
-    number: int
-    video: Path
-    tracks: Path
-    frames: int
-
-
-@dataclass(frozen=True, eq=False)
-class CameraFolder:
-    """A checked data set of whole-camera videos.
-
-    Attributes:
-        detections: one row a box, sorted by camera and then in the order of the tracks file, with the columns
-            ``COLUMNS``: frame from 1 in its video, box in pixels, visibility 0 to 1, line from 1 in its
-            tracks file.
-        gap: frames from one box of a tracklet to its next at most; None: a tracklet is all that a camera saw
-            of an identity.
-    """
-
-    folder: Path
-    name: str
-    cameras: tuple[Camera, ...]
-    detections: pd.DataFrame
-    gap: int | None
-
-
-def read_cameras(folder: Path) -> CameraFolder:
-    """Read and check a folder in the layout "cameras"; no video is decoded.
+def read_cameras(folder: Path) -> CameraVideos:
+    """Read and check such a folder; no video is decoded.
 
     Raises:
         InputError: a file is missing, differs from the manifest's checksum or breaks a rule of its format; an
-            identity stands in no split, in two, in no line or, if it is no distractor, before only one
+            identity is in no split, in two, or in no line; a non-distractor identity appears in a single
             camera; a split other than the distractors is empty; the gap is below 1.
     """
     path = folder / MANIFEST
-    manifest = _manifest(path)
+    manifest = _read_manifest(path)
     splits = _splits(path, _member(path, manifest, "splits", dict))
     cameras = _cameras(folder, path, _member(path, manifest, "cameras", dict))
     tables = [read_tracks(camera.tracks, camera.frames).assign(camera=camera.number) for camera in cameras]
-    detections = pd.concat(tables, ignore_index=True)
-    detections["split"] = detections["identity"].map(splits)
-    _check_strangers(path, cameras, detections)
-    _check_seen(path, splits, detections)
+    boxes = pd.concat(tables, ignore_index=True)
+    boxes["split"] = boxes["identity"].map(splits)
+    _check_unlisted(path, cameras, boxes)
+    _check_cameras(path, splits, boxes)
     name, gap = _member(path, manifest, "name", str), _gap(path, manifest)
-    return CameraFolder(folder, name, cameras, detections[COLUMNS], gap)
+    return CameraVideos(folder, name, cameras, boxes[COLUMNS], gap, folder / TRACK_TABLE)
 
 
-def _manifest(path: Path) -> dict[str, Any]:
+def _read(folder: Path, options: NoOptions, settings: Settings) -> CameraVideos:  # noqa: ARG001
+    return read_cameras(folder)
+
+
+READER = Reader(name="cameras", read=_read, protocol="embedded", options=NoOptions)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -88,13 +67,13 @@ def _manifest(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: the manifest cannot be read as JSON ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else content
-        raise InputError(f"{path}: format must be {FORMAT!r}, got {found!r}")
+        value = content.get("format") if isinstance(content, dict) else content
+        raise InputError(f"{path}: format must be {FORMAT!r}, got {value!r}")
     return content
 
 
 def _member(path: Path, content: dict[str, Any], key: str, kind: type) -> Any:
-    """A manifest's member of a given JSON type; true and false are not numbers here."""
+    """A member of a given JSON type; true and false are not numbers here."""
     if key not in content:
         raise InputError(f"{path}: the key {key!r} is missing")
     value = content[key]
@@ -113,7 +92,7 @@ def _gap(path: Path, manifest: dict[str, Any]) -> int | None:
 
 
 def _splits(path: Path, content: dict[str, Any]) -> dict[int, str]:
-    """Identity -> the one split that it stands in."""
+    """Identity -> its split."""
     splits: dict[int, str] = {}
     unknown = sorted(set(content) - set(SPLITS))
     if unknown:
@@ -128,8 +107,8 @@ def _splits(path: Path, content: dict[str, Any]) -> dict[int, str]:
             if type(identity) is not int:
                 raise InputError(f"{path}: identities of {split!r} must be integers, got {identity!r}")
             if identity in splits:
-                earlier = splits[identity]
-                raise InputError(f"{path}: identity {identity} stands in {earlier!r} and again in {split!r}")
+                rule = "an identity must be in one split"
+                raise InputError(f"{path}: {rule}, got {identity} in {splits[identity]!r} and in {split!r}")
             splits[identity] = split
     return splits
 
@@ -165,24 +144,24 @@ def _camera(base: Path, number: int, path: Path, entry: dict[str, Any]) -> Camer
 
 
 def _check_sum(file: Path, key: str, expected: str) -> None:
-    """A damaged video can decode without an error, into concealed pixels: only its checksum tells."""
+    """A damaged video may decode without an error, into concealed pixels: only its checksum shows it."""
     with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != expected:
-        raise InputError(f"{file}: the checksum must be the manifest's {key} {expected}, got {found}")
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != expected:
+        raise InputError(f"{file}: the checksum must be the manifest's {key} {expected}, got {digest}")
 
 
-def _check_strangers(path: Path, cameras: tuple[Camera, ...], detections: pd.DataFrame) -> None:
-    strangers = detections[detections["split"].isna()]
-    if len(strangers):
-        number, line, identity = strangers[["camera", "line", "identity"]].iloc[0].tolist()
+def _check_unlisted(path: Path, cameras: tuple[Camera, ...], boxes: pd.DataFrame) -> None:
+    unlisted = boxes[boxes["split"].isna()]
+    if len(unlisted):
+        number, line, identity = unlisted[["camera", "line", "identity"]].iloc[0].tolist()
         tracks = next(camera.tracks for camera in cameras if camera.number == number)
-        raise InputError(f"{tracks}:{line}: every identity must stand in a split of {path}, got {identity}")
+        raise InputError(f"{tracks}:{line}: every identity must be in a split of {path}, got {identity}")
 
 
-def _check_seen(path: Path, splits: dict[int, str], detections: pd.DataFrame) -> None:
-    """Who is asked for must stand before two cameras: with one, no match could ever be right."""
-    cameras = detections.groupby("identity")["camera"].unique()
+def _check_cameras(path: Path, splits: dict[int, str], boxes: pd.DataFrame) -> None:
+    """A query needs a second camera: with one, no gallery tracklet could match it."""
+    cameras = boxes.groupby("identity")["camera"].unique()
     for identity, split in splits.items():
         seen = cameras.get(identity, ())
         if len(seen) == 0:
