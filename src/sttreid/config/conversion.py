@@ -2,13 +2,29 @@
 
 import difflib
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from sttreid.runtime.errors import InputError
 
 T = TypeVar("T")
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        InputError: the file cannot be read, or is not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_bytes())  # bytes, so that a wrong encoding is a YAML error too
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from error
 
 
 def parse(section: type[T], content: object, where: str) -> T:
