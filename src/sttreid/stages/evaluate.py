@@ -7,12 +7,11 @@ import pandas as pd
 from sttreid.config import paths
 from sttreid.config.datasets import Dataset
 from sttreid.config.params import Clip, Compute, Evaluate, Model, Simulate, run
-from sttreid.model.weights import restore
+from sttreid.model.weights import initialise, restore
 from sttreid.retrieval.accuracy import queries, rules, score_histogram, score_network
 from sttreid.runtime import numerics
 from sttreid.runtime.files import write_json, write_table
 from sttreid.tracklets.store import open_store
-from sttreid.training.start import initialise
 
 
 def main(
@@ -31,7 +30,10 @@ def main(
     protocols = {target: asdict(rules(settings[target])) for target in targets}
     stores = {target: open_store(paths.tracklets(target)) for target in targets}
     random = replace(model, backbone=replace(model.backbone, weights=None))
-    untrained = initialise(random, clip.frames, stores[targets[0]], seed)
+    first = stores[targets[0]]
+    height, width = first.frames.shape[1:3]
+    classes = int(first.of_split("train")["identity"].nunique())
+    untrained = initialise(random, clip.frames, height, width, classes, seed)
     networks = {name: restore(paths.model(name, seed)) for name in (simulate.domain, *targets)}
     results = {
         (name, target): score_histogram(store, equalised, settings[target])
