@@ -49,8 +49,12 @@ def counted_schedule(study: Study, variants: Mapping[str, Mapping[str, Any]]) ->
             varied for a variant without pre-training.
     """
     if len(study.trials) < 2:
-        raise InputError(f"params.yaml: study.trials: a curve needs at least 2 points, got {len(study.trials)}")
-    first: Counted = next((name for name in SCHEDULES if name in next(iter(study.trials.values()))), "finetune")
+        raise InputError(
+            f"params.yaml: study.trials: a curve needs at least 2 points, got {len(study.trials)}"
+        )
+    first: Counted = next(
+        (name for name in SCHEDULES if name in next(iter(study.trials.values()))), "finetune"
+    )
     identities: dict[int | None, str] = {}
     for name, trial in study.trials.items():
         place, schedule = f"params.yaml: study.trials.{name}", trial.get(first)
