@@ -1,7 +1,8 @@
 """The folder experiments/: a study's parameters merged over the default run's, checked and created.
 
 experiments/NAME/params.yaml holds overrides only. Stages check what they read when they run, and the last
-stages run after hours; :func:`check_study` therefore checks variants, trials and contrasts before a study starts.
+stages run after hours; :func:`check_study` therefore checks variants, trials and contrasts before a study
+starts.
 """
 
 import re
