@@ -13,8 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-
 NOT_RECORDED: Final = "not recorded"
 NATIVE: Final = "native"  # kernels as the libraries choose them for the processor
 PACKAGES: Final = ("torch", "numpy", "pandas", "scipy", "scikit-learn", "pyarrow", "pillow", "dvc")
@@ -80,6 +78,8 @@ class Provenance:
 
 def machine() -> Machine:
     """This machine and this process' environment."""
+    import torch  # takes seconds, and a study that is refused needs none of it
+
     settings = [f"{name}={value}" for name in KERNEL_SETTINGS if (value := os.environ.get(name))]
     return Machine(
         python=platform.python_version(),
