@@ -177,6 +177,12 @@ def test_contrasts_that_compare_nothing_are_noted(root: Path) -> None:
     assert "claims.contrasts.more: cnn has no synthetic pre-training" in notes[1]
 
 
+def test_a_variant_that_is_not_trained_is_noted(root: Path) -> None:
+    notes = new_study(root, "mine", "curves", ["ablation.variants.deep.model.heads=4"])
+    assert len(notes) == 1
+    assert "ablation.variants.deep: is not in study.variants" in notes[0]
+
+
 def test_an_error_in_the_default_parameters_names_their_file(root: Path) -> None:
     path = root / "params.yaml"
     path.write_text(path.read_text().replace("identities: 12", "identities: -1", 1))

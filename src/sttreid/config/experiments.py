@@ -182,6 +182,7 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
     study = params.study
     assert study is not None, "merged() requires the section"
     resolved = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
+    notes = list(_variant_notes(overrides, study))
     if study.analysis == "tuning":
         if len(study.trials) < 2:
             raise InputError(
@@ -192,14 +193,22 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
         counted_schedule(study, params.ablation.variants, path)
         first = next(iter(study.trials))
         resolved = {name: resolved[trial_name(name, first)] for name in study.variants}
-        notes = list(_contrast_notes(params, resolved, path))
+        notes += _contrast_notes(params, resolved, path)
     else:
         if study.trials:
             raise InputError(
                 f"{path}: study.trials must be empty for the analysis claims, got {dict(study.trials)}"
             )
-        notes = [*_contrast_notes(params, resolved, path), *_seed_notes(params)]
+        notes += [*_contrast_notes(params, resolved, path), *_seed_notes(params)]
     return [f"note: {path}: {note}" for note in notes]
+
+
+def _variant_notes(overrides: object, study: Study) -> Iterator[str]:
+    """Variants that the study overrides and does not train."""
+    assert isinstance(overrides, Mapping), "merged() requires it"
+    for variant in (overrides.get("ablation") or {}).get("variants") or {}:
+        if variant not in study.variants:
+            yield f"ablation.variants.{variant}: is not in study.variants, so it is not trained"
 
 
 def _contrast_notes(params: Params, variants: Mapping[str, Variant], path: Path) -> Iterator[str]:
