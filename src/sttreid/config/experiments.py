@@ -188,8 +188,7 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
             raise InputError(
                 f"{path}: study.trials: a search needs at least 2 trials, got {len(study.trials)}"
             )
-        return []
-    if study.analysis == "curves":
+    elif study.analysis == "curves":
         counted_schedule(study, params.ablation.variants, path)
         first = next(iter(study.trials))
         resolved = {name: resolved[trial_name(name, first)] for name in study.variants}
