@@ -48,10 +48,9 @@ def main(root: Path) -> str:
                 if dependency.def_path not in compared:
                     _compare(repo, root, commit, stage, dependency)
                     compared.add(dependency.def_path)
-        for stage, dependencies in changed.items():
-            for dependency in dependencies:
-                dependency.save()
-            stage.dump(update_pipeline=False)
+        for dependency in (dependency for dependencies in changed.values() for dependency in dependencies):
+            dependency.save()
+        next(iter(changed)).dvcfile.dump_stages(list(changed), update_pipeline=False)
     return f"{LOCK}: {len(changed)} stages have the new hashes of {', '.join(sorted(compared))}"
 
 
