@@ -205,3 +205,15 @@ def test_a_lock_of_another_tree_is_no_reference(clean: Path) -> None:
     message = unchanged(clean, succeeds=False)
     call(clean, "git", "reset", "-q", "--hard", "HEAD~1")
     assert "was not computed from commit" in message
+
+
+def test_a_stage_that_was_not_run_for_the_commit_is_named(clean: Path) -> None:
+    """Both stages depend on one file; only the first has run since its behaviour changed."""
+    edit(clean, "LIMIT = 3", "LIMIT = 4")
+    call(clean, "dvc", "repro", "-q", "-s", "first")
+    call(clean, "git", "commit", "-q", "-a", "-m", "half")
+    edit(clean, "# twice", "# two times")
+    message = unchanged(clean, succeeds=False)
+    call(clean, "git", "reset", "-q", "--hard", "HEAD~1")
+    call(clean, "dvc", "checkout", "-q", "--force")
+    assert re.search("core.py: dvc.lock was not computed from commit .* second", message), message

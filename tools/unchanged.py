@@ -42,16 +42,18 @@ def main(root: Path) -> str:
         if not changed:
             return f"{LOCK}: is up to date"
         commit = _commit(root)
-        compared: set[str] = set()
+        # by its hash as well: a stage that was not run for the commit has an older one in dvc.lock
+        compared: set[tuple[str, str]] = set()
         for stage, dependencies in changed.items():
             for dependency in dependencies:
-                if dependency.def_path not in compared:
+                key = dependency.def_path, str(dependency.hash_info.value)
+                if key not in compared:
                     _compare(repo, root, commit, stage, dependency)
-                    compared.add(dependency.def_path)
+                    compared.add(key)
         for dependency in (dependency for dependencies in changed.values() for dependency in dependencies):
             dependency.save()
         next(iter(changed)).dvcfile.dump_stages(list(changed), update_pipeline=False)
-    return f"{LOCK}: {len(changed)} stages have the new hashes of {', '.join(sorted(compared))}"
+    return f"{LOCK}: {len(changed)} stages have the new hashes of {', '.join(sorted(path for path, _ in compared))}"
 
 
 def difference(old: bytes, new: bytes, module: str) -> str | None:
