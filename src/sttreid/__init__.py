@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sttreid.inference import embed, embed_store, evaluate_store, load_model, open_store
-    from sttreid.retrieval.evaluation import evaluate, evaluate_distances
-    from sttreid.retrieval.labels import Labels
-    from sttreid.retrieval.metrics import Result
-    from sttreid.retrieval.protocol import PROTOCOLS, Protocol, protocol
+    from sttreid.retrieval import (
+        PROTOCOLS,
+        Labels,
+        Protocol,
+        Result,
+        evaluate,
+        evaluate_distances,
+        protocol,
+    )
     from sttreid.runtime.errors import InputError
     from sttreid.tracklets.store import Store
 
@@ -41,20 +46,20 @@ __all__ = [
     "protocol",
 ]
 _MODULES = {
-    "PROTOCOLS": "retrieval.protocol",
+    "PROTOCOLS": "retrieval",
     "InputError": "runtime.errors",
-    "Labels": "retrieval.labels",
-    "Protocol": "retrieval.protocol",
-    "Result": "retrieval.metrics",
+    "Labels": "retrieval",
+    "Protocol": "retrieval",
+    "Result": "retrieval",
     "Store": "tracklets.store",
     "embed": "inference",
     "embed_store": "inference",
-    "evaluate": "retrieval.evaluation",
-    "evaluate_distances": "retrieval.evaluation",
+    "evaluate": "retrieval",
+    "evaluate_distances": "retrieval",
     "evaluate_store": "inference",
     "load_model": "inference",
     "open_store": "inference",
-    "protocol": "retrieval.protocol",
+    "protocol": "retrieval",
 }
 
 

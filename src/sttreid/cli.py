@@ -6,7 +6,7 @@ ends the process with status 2 and one sentence on stderr. Stages are ``python -
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -56,26 +56,23 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         status = app(words or ["--help"], prog_name="sttreid", standalone_mode=False)
-    except (typer.TyperException, InputError) as error:
-        print(f"error: {_sentence(error)}", file=sys.stderr)
-        sys.exit(2)
+    except typer.TyperException as error:
+        _fail(error.format_message())
+    except InputError as error:
+        _fail(str(error))
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").split(".")[0])
-        if extra is None:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
             raise
-        print(
-            f"error: this command needs the package {error.name}: pip install 'sttreid[{extra}]'",
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        _fail(f"this command needs the package {package}: pip install 'sttreid[{EXTRAS[package]}]'")
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _sentence(error: Exception) -> str:
-    """What typer or this project says of bad input."""
-    return error.format_message() if isinstance(error, typer.TyperException) else str(error)
+def _fail(sentence: str) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
 
 
 @app.callback(invoke_without_command=True)
@@ -89,9 +86,6 @@ def _version(
         print(f"sttreid {__version__}")
     elif context.invoked_subcommand is None:
         raise InputError("a command is missing; sttreid --help lists them")
-
-
-# data sets
 
 
 @app.command(
@@ -141,9 +135,6 @@ def index(
     from sttreid.data.index import index
 
     print(index(name, folder))
-
-
-# the simulator
 
 
 @simulate.command(
@@ -231,9 +222,6 @@ def sheet(
     sheet(folder, path, identities)
 
 
-# the evaluator
-
-
 @app.command(
     epilog=examples(
         "sttreid evaluate --query q.npz --gallery g.npz --protocol market",
@@ -285,9 +273,6 @@ def evaluate(
     if per_query is not None:
         write_table(per_query, result.per_query)
     print(as_json(result) if json_ else as_table(result))
-
-
-# studies and benchmarks of a checkout
 
 
 @app.command(

@@ -14,10 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sttreid.config.params import Rerank
-from sttreid.retrieval.evaluation import evaluate, evaluate_distances
-from sttreid.retrieval.labels import Labels
-from sttreid.retrieval.metrics import METRICS, Result
-from sttreid.retrieval.protocol import protocol
+from sttreid.retrieval import Labels, Result, evaluate, evaluate_distances, protocol
+from sttreid.retrieval.metrics import METRICS
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_table
 

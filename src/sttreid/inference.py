@@ -16,10 +16,8 @@ from sttreid.data.crops import crop
 from sttreid.embedding import Precision, embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import restore
-from sttreid.retrieval.accuracy import sides
-from sttreid.retrieval.evaluation import evaluate
-from sttreid.retrieval.metrics import Result
-from sttreid.retrieval.protocol import Protocol, protocol
+from sttreid.retrieval import Protocol, Result, evaluate
+from sttreid.retrieval.scoring import labels_of
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets import store as stores
 from sttreid.tracklets.images import decode_picture
@@ -131,12 +129,11 @@ def evaluate_store(
         InputError: as :func:`embed_store`; the store has no test split, no query has a match, or no protocol
             has that name.
     """
-    chosen = protocol(rules) if isinstance(rules, str) else rules
     table = store.gallery()
-    query, gallery = sides(table)
     features = embed_store(model, store, table, batch=batch, precision=precision)
-    sides = (features[table[role].to_numpy(bool)] for role in ("query", "gallery"))
-    return evaluate(*sides, query, gallery, chosen, device=next(model.parameters()).device)
+    sides = [features[table[role].to_numpy(bool)] for role in ("query", "gallery")]
+    labels = labels_of(table)
+    return evaluate(sides[0], sides[1], *labels, rules, device=next(model.parameters()).device)
 
 
 def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[np.uint8]:
