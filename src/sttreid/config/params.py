@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -166,6 +166,19 @@ class Rerank:
 
 
 @dataclass(frozen=True, config=CONFIG)
+class ResolvedEvaluate:
+    """How features of one target are compared.
+
+    Attributes:
+        protocol: its name.
+        rerank: whether and how distances are re-ranked.
+    """
+
+    protocol: Name
+    rerank: Rerank
+
+
+@dataclass(frozen=True, config=CONFIG)
 class Evaluate:
     """How features are compared.
 
@@ -177,9 +190,9 @@ class Evaluate:
     protocol: Name | None
     rerank: Rerank
 
-    def of(self, target: Dataset) -> "Evaluate":
+    def of(self, target: Dataset) -> ResolvedEvaluate:
         """The same for one target, with its protocol by name."""
-        return replace(self, protocol=target.rules) if self.protocol is None else self
+        return ResolvedEvaluate(self.protocol or target.rules, self.rerank)
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -24,6 +24,7 @@ from sttreid.config.params import (
     Loss,
     Model,
     Pretrain,
+    ResolvedEvaluate,
     Schedule,
 )
 
@@ -77,7 +78,7 @@ class Cell:
     loss: Loss
     pretrain: Pretrain | None
     train: Schedule
-    evaluate: dict[str, Evaluate]
+    evaluate: dict[str, ResolvedEvaluate]
     compute: Compute
 
 

@@ -14,8 +14,8 @@ from sttreid.config.variants import Cell, composition
 from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import save, transfer
-from sttreid.retrieval.accuracy import queries, rules, score_network
-from sttreid.retrieval.metrics import Result
+from sttreid.retrieval.result import Result
+from sttreid.retrieval.scoring import query_table, rules, score_network
 from sttreid.runtime import numerics
 from sttreid.runtime.checkpoints import Scratch, kept
 from sttreid.runtime.distributed import Ranks, joined
@@ -50,7 +50,9 @@ def main(variant: str, seed: int) -> None:
 
     def note(moment: str, network: Network) -> None:
         moments[moment] = {
-            target: score_network(network, store, cell.compute, cell.evaluate[target])
+            target: score_network(
+                network, store, cell.evaluate[target], cell.compute.embed_batch, cell.compute.precision
+            )
             for target, store in stores.items()
         }
 
@@ -120,7 +122,7 @@ def _unnoted(_: str, __: Network) -> None:
 def _queries(moments: Mapping[str, Mapping[str, Result]], stores: Mapping[str, Store]) -> pd.DataFrame:
     """One row a query, moment and data set."""
     tables = [
-        queries(score, stores[target]).assign(target=target, moment=moment)
+        query_table(score, stores[target]).assign(target=target, moment=moment)
         for moment, scores in moments.items()
         for target, score in scores.items()
     ]

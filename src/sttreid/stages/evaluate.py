@@ -8,7 +8,7 @@ from sttreid.config import paths
 from sttreid.config.datasets import Dataset
 from sttreid.config.params import Clip, Compute, Evaluate, Model, Simulate, run
 from sttreid.model.weights import restore
-from sttreid.retrieval.accuracy import queries, rules, score_histogram, score_network
+from sttreid.retrieval.scoring import query_table, rules, score_histogram, score_network
 from sttreid.runtime import numerics
 from sttreid.runtime.files import write_json, write_table
 from sttreid.tracklets.store import open_store
@@ -34,19 +34,21 @@ def main(
     untrained = initialise(random, clip.frames, stores[targets[0]], seed)
     networks = {name: restore(paths.model(name, seed)) for name in (simulate.domain, *targets)}
     results = {
-        (name, target): score_histogram(store, equalised, settings[target])
+        (name, target): score_histogram(store, settings[target], equalised=equalised)
         for name, equalised in (("histogram", False), ("equalised", True))
         for target, store in stores.items()
     }
     for name, network in {**networks, "untrained": untrained}.items():
         network.to(device)
         for target, store in stores.items():
-            results[name, target] = score_network(network, store, compute, settings[target])
+            results[name, target] = score_network(
+                network, store, settings[target], compute.embed_batch, compute.precision
+            )
     sources: dict[str, dict[str, object]] = {}
     for (name, target), result in results.items():
         sources.setdefault(name, {})[target] = result.numbers()
     tables = [
-        queries(result, stores[key[1]]).assign(source=key[0], target=key[1])
+        query_table(result, stores[key[1]]).assign(source=key[0], target=key[1])
         for key, result in results.items()
     ]
     write_json(paths.cross_result(seed), {"protocol": protocols, "seed": seed, "sources": sources})

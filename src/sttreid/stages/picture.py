@@ -10,7 +10,7 @@ import torch
 from sttreid.config import paths
 from sttreid.config.conversion import parse
 from sttreid.config.datasets import Dataset
-from sttreid.config.params import Compute, Evaluate, Picture, Simulate, run
+from sttreid.config.params import Compute, Evaluate, Picture, ResolvedEvaluate, Simulate, run
 from sttreid.config.variants import Cell
 from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
@@ -107,7 +107,7 @@ def _lists(
     store: Store,
     target: str,
     queries: pd.DataFrame,
-    evaluate: Evaluate,
+    evaluate: ResolvedEvaluate,
     compute: Compute,
     picture: Picture,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
