@@ -1,7 +1,7 @@
 """The wheel in a clean virtual environment outside of any checkout: model, evaluator and command.
 
-The environment holds the wheel and, as links, the packages that its metadata names without extras, and theirs:
-a package that is needed but not named cannot be imported. Nothing is downloaded.
+The environment holds the wheel and, as links, the packages that its metadata names without extras, and their
+dependencies: a package that is needed but not named cannot be imported. Nothing is downloaded.
 """
 
 import json
@@ -24,14 +24,13 @@ import sttreid
 
 ROOT = Path(__file__).parents[1]
 BUILD = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")  # what setuptools reads besides src
-OPTIONAL = ("altair", "av", "decord", "dvc", "h5py", "markdown_it", "numba", "sklearn", "vl_convert")
+OPTIONAL = ("altair", "av", "decord", "dvc", "h5py", "numba", "sklearn", "vl_convert")
 ROOMS = {  # package of an extra -> the only folders and modules that import it, and the stages that use them
     "altair": ("report",),
     "av": ("simulate", "data"),
     "decord": ("data",),
     "h5py": ("data",),
     "jinja2": ("report",),
-    "markdown_it": ("report",),
     "numba": ("simulate",),
     "sklearn": ("analysis", "report"),
     "vl_convert": ("report",),
@@ -68,8 +67,8 @@ from sttreid.model.weights import save
 assert Path(sttreid.__file__).is_relative_to(sys.prefix)
 backbone = Backbone(width=2, layer1=1, layer2=1, layer3=1, last_stride=1, weights=None)
 settings = Model(
-    standardise=False, stt=True, gt=True, width=8, heads=2, spatial_layers=1, temporal_layers=1, global_layers=1,
-    mlp_ratio=2.0, dropout=0.0, parts=2, backbone=backbone,
+    standardise=False, stt=True, gt=True, width=8, heads=2, spatial_layers=1, temporal_layers=1,
+    global_layers=1, mlp_ratio=2.0, dropout=0.0, parts=2, backbone=backbone,
 )
 save(Network(settings, 3, 32, 16, 5), settings, Path("model.pt"))
 model = sttreid.load_model("model.pt")

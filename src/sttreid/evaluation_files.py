@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sttreid.config.params import Rerank
+from sttreid.config.params import Rerank, ResolvedEvaluate
 from sttreid.retrieval import Labels, Result, evaluate, evaluate_distances, protocol
 from sttreid.retrieval.metrics import METRICS
 from sttreid.runtime.errors import InputError
@@ -22,7 +22,6 @@ from sttreid.runtime.files import read_table
 NUMBERS = ("identity", "camera")
 FLAGS = ("query", "distractor", "junk")  # optional
 ARRAYS = (".npy", ".npz")
-TIE = 1e-6  # of re-ranked distances, which are of single precision
 
 
 @dataclass(frozen=True)
@@ -83,13 +82,13 @@ def evaluate_files(files: Files, name: str, rerank: Rerank | None = None) -> Res
         )
     if rerank is None:
         return evaluate(query, gallery, query_labels, gallery_labels, rules)
-    from sttreid.config.params import ResolvedEvaluate
-    from sttreid.retrieval.scoring import reranked
-    from sttreid.retrieval.scoring import rules as named
+    import torch  # which plain features do not need
 
-    rules = named(ResolvedEvaluate(name, rerank))
-    distances = reranked(query, gallery, gallery_labels.junk, rerank)
-    return evaluate_distances(distances, query_labels, gallery_labels, rules, tie=TIE)
+    from sttreid.retrieval import scoring
+
+    rules = scoring.rules(ResolvedEvaluate(name, rerank))
+    distances = scoring.reranked(torch.tensor(query), torch.tensor(gallery), gallery_labels.junk, rerank)
+    return evaluate_distances(distances, query_labels, gallery_labels, rules, tie=scoring.RERANKED_TIE)
 
 
 def as_table(result: Result) -> str:
@@ -152,7 +151,7 @@ def read_labels(path: Path) -> Labels:
     Raises:
         InputError: the file cannot be read, a column is missing, or a value is of the wrong kind.
     """
-    readers = {".csv": _csv, ".parquet": _parquet, ".npz": lambda path: _arrays(path, NUMBERS)}
+    readers = {".csv": _csv, ".parquet": _parquet, ".npz": _npz}
     if path.suffix not in readers:
         raise InputError(f"{path}: labels must be in a .csv, .parquet or .npz file, got {path.suffix!r}")
     columns = readers[path.suffix](path)
@@ -185,6 +184,10 @@ def _arrays(path: Path, needed: tuple[str, ...]) -> dict[str, NDArray[Any]]:
             raise InputError(f"{path}: must hold {' and '.join(needed)}, got {', '.join(archive.files)}")
         wanted = {*needed, *(FLAGS if needed == NUMBERS else ())}
         return {name: archive[name] for name in archive.files if name in wanted}
+
+
+def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
+    return _arrays(path, NUMBERS)
 
 
 def _csv(path: Path) -> Mapping[str, NDArray[Any]]:

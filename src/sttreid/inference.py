@@ -78,7 +78,8 @@ def embed(model: Network, images: Sequence[ImageLike] | NDArray[np.uint8], *, ba
     frames = np.stack([_resized(image, number, height, width) for number, image in enumerate(images)])
     row = {"tracklet": 0, "identity": 0, "camera": 0, "split": TEST, "start": 0, "length": len(frames)}
     table = pd.DataFrame([row | {"query": True, "gallery": True, "junk": False}])
-    return embed_store(model, Store(frames, pd.DataFrame(), table), batch=batch)[0]
+    feature: Features = embed_store(model, Store(frames, pd.DataFrame(), table), batch=batch)[0]
+    return feature
 
 
 def embed_store(
@@ -131,9 +132,8 @@ def evaluate_store(
     """
     table = store.gallery()
     features = embed_store(model, store, table, batch=batch, precision=precision)
-    sides = [features[table[role].to_numpy(bool)] for role in ("query", "gallery")]
-    labels = labels_of(table)
-    return evaluate(sides[0], sides[1], *labels, rules, device=next(model.parameters()).device)
+    query, gallery = (features[table[role].to_numpy(bool)] for role in ("query", "gallery"))
+    return evaluate(query, gallery, *labels_of(table), rules)
 
 
 def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[np.uint8]:
