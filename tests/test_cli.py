@@ -1,5 +1,6 @@
 """The command ``sttreid``: help and examples, bad input, and what each command hands over."""
 
+import importlib
 import json
 import shlex
 import subprocess
@@ -126,6 +127,57 @@ def test_bad_input_ends_with_status_2_and_one_sentence_that_names_it(
     assert errors.startswith("error: ")
     assert errors.count("\n") == 1
     assert told in errors
+
+
+CALLS = {
+    "describe mars sets -o split=3 -o test=0.5 --strict --sheet s.jpg --tracklets 3 --seed 2": (
+        "sttreid.data.describe.describe",
+        ("mars", Path("sets"), {"split": "3", "test": "0.5"}, True, Path("s.jpg"), 3, 2),
+    ),
+    "describe campus": ("sttreid.data.describe.describe", ("campus", None, {}, False, None, 24, 0)),
+    "index mars": ("sttreid.data.index.index", ("mars", None)),
+    "index mars sets": ("sttreid.data.index.index", ("mars", Path("sets"))),
+    "simulate render campus out --benchmark": (
+        "sttreid.simulate.commands.render",
+        ("campus", Path("out"), {}, True, None),
+    ),
+    "simulate render my.yaml out --identities 3 --train 0.5 --min-frames 4 --workers 1": (
+        "sttreid.simulate.commands.render",
+        ("my.yaml", Path("out"), {"identities": 3, "train": 0.5, "min_frames": 4}, False, 1),
+    ),
+    "simulate verify a b --manifest m.json": (
+        "sttreid.simulate.commands.verify",
+        ([Path("a"), Path("b")], Path("m.json")),
+    ),
+    "simulate sheet a s.jpg --identities 5": (
+        "sttreid.simulate.commands.sheet",
+        (Path("a"), Path("s.jpg"), 5),
+    ),
+    "new-study mine --from curves model.width=64 seeds=[0,1]": (
+        "sttreid.config.experiments.new_study",
+        (ROOT, "mine", "curves", ["model.width=64", "seeds=[0,1]"]),
+    ),
+    "check-study claims": ("sttreid.config.experiments.check_study", (ROOT, "claims")),
+}
+
+
+@pytest.mark.parametrize("words", CALLS)
+def test_a_command_hands_its_words_to_the_library_and_prints_what_comes_back(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, arguments = CALLS[words]
+    module, _, function = name.rpartition(".")
+    calls = []
+
+    def call(*given: object) -> object:
+        calls.append(given)
+        return ["some text"] if "study" in function else "some text"
+
+    monkeypatch.setattr(importlib.import_module(module), function, call)
+    monkeypatch.chdir(ROOT)
+    assert run(*words.split()) == 0
+    assert calls == [arguments]
+    assert "text" in capsys.readouterr().out or module.startswith("sttreid.simulate")
 
 
 def sides() -> dict[str, dict[str, Any]]:

@@ -115,14 +115,19 @@ def embed_store(
 
 
 def evaluate_store(
-    model: Network, store: Store, rules: Protocol | str, *, batch: int = BATCH, precision: Precision = "fp32"
+    model: Network,
+    store: Store,
+    protocol: Protocol | str,
+    *,
+    batch: int = BATCH,
+    precision: Precision = "fp32",
 ) -> Result:
     """Embed the test tracklets of a store and compute the metrics of a protocol.
 
     Args:
         model: of :func:`load_model`.
         store: of :func:`sttreid.open_store`, with a test split.
-        rules: a protocol or its name.
+        protocol: a protocol or its name.
         batch: clips at once.
         precision: as for :func:`embed_store`.
 
@@ -133,7 +138,7 @@ def evaluate_store(
     table = store.gallery()
     features = embed_store(model, store, table, batch=batch, precision=precision)
     query, gallery = (features[table[role].to_numpy(bool)] for role in ("query", "gallery"))
-    return evaluate(query, gallery, *labels_of(table), rules)
+    return evaluate(query, gallery, *labels_of(table), protocol)
 
 
 def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[np.uint8]:
