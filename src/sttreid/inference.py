@@ -74,7 +74,7 @@ def embed(model: Network, images: Sequence[ImageLike] | NDArray[np.uint8], *, ba
     """
     if not len(images):
         raise InputError("a tracklet must hold at least 1 image, got 0")
-    height, width = model.picture
+    height, width = model.image_size
     frames = np.stack([_resized(image, number, height, width) for number, image in enumerate(images)])
     row = {"tracklet": 0, "identity": 0, "camera": 0, "split": TEST, "start": 0, "length": len(frames)}
     table = pd.DataFrame([row | {"query": True, "gallery": True, "junk": False}])
@@ -107,8 +107,8 @@ def embed_store(
             is not finite (the sentence names its tracklet).
     """
     size = tuple(store.frames.shape[1:3])
-    if size != tuple(model.picture):
-        expected, got = ("x".join(map(str, pair)) for pair in (model.picture, size))
+    if size != tuple(model.image_size):
+        expected, got = ("x".join(map(str, pair)) for pair in (model.image_size, size))
         raise InputError(f"the store's images must be {expected} pixels, as the model's, got {got}")
     table = store.tracklets if tracklets is None else tracklets
     return embed_tracklets(model, store, table, batch, precision).numpy()
