@@ -161,7 +161,7 @@ def test_the_video_layout_of_unreal_person_becomes_a_store(
 
 def test_nothing_of_whole_sets_is_listed_as_left_out(finished: Path) -> None:
     listed = {name: json.loads((finished / paths.skipped(name)).read_text()) for name in ("unreal", *TARGETS)}
-    assert list(listed.values()) == [{"pictures": [], "tracklets": []}] * len(listed)
+    assert list(listed.values()) == [{"images": [], "tracklets": []}] * len(listed)
 
 
 def test_a_set_that_changed_is_not_decoded(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
