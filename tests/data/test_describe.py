@@ -1,5 +1,4 @@
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sttreid.config.datasets import Dataset, Validation
-from sttreid.config.params import load
+from sttreid.config.domain import Scale, load_domain
 from sttreid.data.decoding import decode_videos
 from sttreid.data.describe import describe, describe_published, histogram
 from sttreid.data.published.published_set import PublishedSet
@@ -101,10 +100,12 @@ def test_options_belong_to_their_readers(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny set of camera videos."""
-    params = load(ROOT / "params.yaml")
-    scale = replace(params.simulate, identities=6, distractors=1, cameras=2, shortest=6, longest=8)
+    scale = Scale(
+        identities=6, distractors=1, cameras=2, min_frames=6, max_frames=8, width=640, height=360, fps=12,
+        seed=1, train=0.4, validation=0.3,
+    )  # fmt: skip
     folder = tmp_path_factory.mktemp("videos") / "tiny"
-    render("tiny", params.domains["campus"], replace(scale, train=0.4, validation=0.3), folder, workers=1)
+    render("tiny", load_domain("campus", ROOT / "domains"), scale, folder, workers=1)
     return folder
 
 

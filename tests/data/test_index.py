@@ -140,7 +140,7 @@ def test_two_sets_of_one_variable_are_refused(mars: Path) -> None:
     for name in ("my-set", "my_set"):
         content["datasets"][name] = {"reader": "mars", "root": "sets/mars.json"}
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(InputError, match="must not share .* STTREID_ROOT_MY_SET, got 'my-set'"):
+    with pytest.raises(InputError, match=r"must not share .* STTREID_ROOT_MY_SET, got 'my-set'"):
         index("my-set", mars)
 
 
