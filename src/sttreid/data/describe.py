@@ -121,7 +121,7 @@ def describe_videos(videos: CameraVideos) -> str:
         "",
         *_camera_lines(videos),
         "",
-        _to_text(_counts(str(split), own, "boxes") for split, own in by_split),
+        _to_text(_counts(str(split), tracklets, "boxes") for split, tracklets in by_split),
         "",
         "boxes per tracklet, and number of tracklets",
         histogram(table["length"]),

@@ -1,4 +1,4 @@
-"""The command ``sttreid index``: check a data set that lies elsewhere, and write its manifest."""
+"""The command ``sttreid index``: check a data set outside of the repository, and write its manifest."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ def index(name: str, folder: Path | None = None) -> str:
 
     Args:
         name: of the data set.
-        folder: where it lies; kept in the untracked local file. None: as the environment variable or the
+        folder: of the data set; kept in the untracked local file. None: as the environment variable or the
             local file says.
 
     Returns:

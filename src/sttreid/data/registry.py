@@ -36,7 +36,7 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class Settings:
-    """What every reader is told, besides the folder and its own options.
+    """What every reader receives, besides the folder and its own options.
 
     Attributes:
         validation: which training identities validate, for readers that draw the splits.
@@ -127,7 +127,7 @@ def protocol_name(dataset: Dataset) -> str:
 
 
 def read_dataset(dataset: Dataset, folder: Path, settings: Settings) -> Source:
-    """Read a data set that lies in a folder.
+    """Read a data set from its folder.
 
     Raises:
         InputError: as its reader; of a folder in another layout, the sentence names the readers that fit.
