@@ -14,7 +14,8 @@ from sttreid.data.decoding import decode_videos
 from sttreid.data.describe import describe, describe_published, histogram
 from sttreid.data.published.published_set import PublishedSet
 from sttreid.data.readers.cameras import read_cameras
-from sttreid.data.registry import Settings, find_reader, read_dataset
+from sttreid.data.reading import read_dataset
+from sttreid.data.registry import Settings, find_reader
 from sttreid.runtime.errors import InputError
 from sttreid.simulate.dataset import render
 from sttreid.tracklets.store import open_store

@@ -11,13 +11,13 @@ import pytest
 from sttreid.config.conversion import parse
 from sttreid.config.datasets import Dataset, Validation
 from sttreid.data import readers as package
+from sttreid.data.reading import read_dataset
 from sttreid.data.registry import (
     Settings,
     check_datasets,
     find_reader,
     parse_options,
     protocol_name,
-    read_dataset,
     readers,
 )
 from sttreid.retrieval.protocol import protocol

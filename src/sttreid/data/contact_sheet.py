@@ -14,7 +14,7 @@ from sttreid.data.camera_frames import Frame, read_frames
 from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets
 from sttreid.data.crops import crop
 from sttreid.data.published.published_set import PublishedSet
-from sttreid.data.registry import Source
+from sttreid.data.reading import DataSource
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.runtime.files import write_bytes
 from sttreid.tracklets.images import DECODE_ERRORS, describe_error
@@ -38,7 +38,7 @@ class Row:
     cells: Sequence[Cell]
 
 
-def write_sheet(source: Source, path: Path, count: int, seed: int) -> list[str]:
+def write_sheet(source: DataSource, path: Path, count: int, seed: int) -> list[str]:
     """Draw tracklets at random and write their labels and images, from the first to the last.
 
     A video is decoded from its beginning to the last frame of the sheet: decord is reliable only in order.

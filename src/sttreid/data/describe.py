@@ -18,7 +18,8 @@ from sttreid.data.camera_videos import CameraVideos, tracklet_table
 from sttreid.data.contact_sheet import write_sheet
 from sttreid.data.folder_manifest import local_folder
 from sttreid.data.published.published_set import DISTRACTOR, JUNK, PERSON, PublishedSet
-from sttreid.data.registry import Settings, check_datasets, find_reader, parse_options, read_dataset
+from sttreid.data.reading import read_dataset
+from sttreid.data.registry import Settings, check_datasets, find_reader, parse_options
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import SPLITS
 

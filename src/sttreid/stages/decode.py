@@ -13,7 +13,8 @@ from sttreid.data.decoding import decode_videos
 from sttreid.data.folder_manifest import dataset_folder, dataset_manifest
 from sttreid.data.packing import pack
 from sttreid.data.published.published_set import PublishedSet
-from sttreid.data.registry import Settings, read_dataset
+from sttreid.data.reading import read_dataset
+from sttreid.data.registry import Settings
 from sttreid.data.store_rows import order_rows
 from sttreid.data.views import UNKNOWN, tracklet_views
 from sttreid.runtime.files import write_json, write_table
