@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sttreid.data.mot import COLUMNS, read_tracks
+from sttreid.data.track_files import COLUMNS, read_tracks
 from sttreid.runtime.errors import InputError
 
 
@@ -62,7 +62,7 @@ def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path) -> None:
         ("2,2,3,inf,5,6", "top must be finite, got 'inf'"),
         ("2,2,3,4,5,6,1,1,1.5", "visibility must be at most 1, got 1.5"),
         ("2,2,3,4,5,6,1,1,x", "visibility must be a number, got 'x'"),
-        ("1,2,9,9,9,9", "a person must have one box a frame, got identity 2 again in frame 1"),
+        ("1,2,9,9,9,9", "an identity must have one box per frame, got identity 2 twice in frame 1"),
     ],
 )
 def test_a_broken_line_is_named_with_its_rule_and_value(tmp_path: Path, line: str, words: str) -> None:

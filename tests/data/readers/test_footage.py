@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sttreid.config import paths
-from sttreid.config.datasets import Dataset, Validation
-from sttreid.config.params import run
-from sttreid.data.decoding import decode_cameras
-from sttreid.data.footage import read_footage
-from sttreid.data.index import main as index
+from sttreid.config.datasets import Validation
+from sttreid.data.decoding import decode_videos
+from sttreid.data.index import index
+from sttreid.data.readers.footage import Options, read_footage
 from sttreid.runtime.errors import InputError
 from sttreid.stages import decode
+from sttreid.stages.command import run
 from sttreid.tracklets.store import Store, open_store
 from tests.tiny import parameters
 
 Frame = NDArray[np.uint8]
 Write = Callable[..., Path]
-MINE = Dataset("footage", Path("data/mine"), gap=3, test=0.5, numbers="shared")
+MINE = Options(max_frame_gap=3, test=0.5, identity_scope="global")
 VALIDATION = Validation(share=0.1, seed=0)
 FRAMES, HEIGHT, WIDTH = 6, 96, 128
 PEOPLE = (1, 2, 3, 4, 7, 9)  # 7 is seen by the hall alone, 9 by the door alone
@@ -92,8 +92,8 @@ def sequence(folder: Path) -> None:
         Image.fromarray(made).save(folder / "img1" / f"{number:06d}.png")
 
 
-def decoded(folder: Path, out: Path, dataset: Dataset = MINE) -> Store:
-    decode_cameras(read_footage(folder, dataset, VALIDATION), 24, 8, out)
+def decoded(folder: Path, out: Path, options: Options = MINE) -> Store:
+    decode_videos(read_footage(folder, options, VALIDATION), 24, 8, out)
     return open_store(out)
 
 
@@ -104,9 +104,9 @@ def assert_shows_everybody(store: Store, margin: int = 8) -> None:
     assert np.abs(lower - 30 * store.index["frame"].to_numpy()[:, None]).max() <= margin
 
 
-def refusal(folder: Path, dataset: Dataset = MINE) -> str:
+def refusal(folder: Path, options: Options = MINE) -> str:
     with pytest.raises(InputError) as error:
-        read_footage(folder, dataset, VALIDATION)
+        read_footage(folder, options, VALIDATION)
     return str(error.value)
 
 
@@ -134,23 +134,23 @@ def test_cameras_are_numbered_by_their_names(mine: Path, write_video: Write) -> 
 
 
 def test_people_are_drawn(mine: Path) -> None:
-    found = read_footage(mine, MINE, VALIDATION).detections
+    found = read_footage(mine, MINE, VALIDATION).boxes
     splits = found.drop_duplicates("identity").set_index("identity")["split"]
     assert splits[[1, 2, 3, 4]].value_counts().to_dict() == {"test": 2, "validation": 1, "train": 1}
     assert sorted(splits[[7, 9]]) == ["distractors", "train"]
-    again = read_footage(mine, MINE, VALIDATION).detections
+    again = read_footage(mine, MINE, VALIDATION).boxes
     pd.testing.assert_frame_equal(found, again)
     other = {seed: read_footage(mine, MINE, replace(VALIDATION, seed=seed)) for seed in range(5)}
-    assert len({tuple(source.detections["split"]) for source in other.values()}) > 1
+    assert len({tuple(source.boxes["split"]) for source in other.values()}) > 1
 
 
 def test_a_set_may_only_train(mine: Path) -> None:
-    found = read_footage(mine, replace(MINE, test=0.0), VALIDATION).detections
+    found = read_footage(mine, replace(MINE, test=0.0), VALIDATION).boxes
     assert set(found["split"]) == {"train", "validation"}
 
 
 def test_cameras_may_count_for_themselves(mine: Path) -> None:
-    found = read_footage(mine, replace(MINE, test=0.0, numbers="own"), VALIDATION).detections
+    found = read_footage(mine, replace(MINE, test=0.0, identity_scope="per_camera"), VALIDATION).boxes
     assert found.groupby("identity")["camera"].nunique().eq(1).all()
     assert found["identity"].nunique() == 5 + 5 + 4
     assert set(found["identity"] % 1_000_000) == set(PEOPLE)
@@ -161,15 +161,15 @@ def test_a_gap_breaks_a_track(mine: Path, tmp_path: Path) -> None:
     kept = [line for line in path.open() if not line.startswith(("2,1,", "3,1,"))]
     path.write_text("".join(kept))
     assert len(decoded(mine, tmp_path / "a").tracklets) == 14
-    assert len(decoded(mine, tmp_path / "b", replace(MINE, gap=2)).tracklets) == 15
+    assert len(decoded(mine, tmp_path / "b", replace(MINE, max_frame_gap=2)).tracklets) == 15
 
 
 def test_what_motchallenge_does_not_consider_is_passed_over(mine: Path) -> None:
-    before = read_footage(mine, MINE, VALIDATION).detections
+    before = read_footage(mine, MINE, VALIDATION).boxes
     with (mine / "lobby" / "gt" / "gt.txt").open("a") as file:
         for row in ("1,50,1,1,9,9,0,1,1", "1,51,1,1,9,9,1,3,1", "1,52,1,1,9,9,1,12,0.5", "1,1,1,1,9,9,0,8,1"):
             file.write(row + "\n")
-    assert read_footage(mine, MINE, VALIDATION).detections.equals(before)
+    assert read_footage(mine, MINE, VALIDATION).boxes.equals(before)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "1,50,1,1,9,9,0,1,1\n"])
@@ -177,14 +177,14 @@ def test_a_camera_may_have_seen_nobody(mine: Path, text: str) -> None:
     (mine / "lobby" / "gt" / "gt.txt").write_text(text)
     found = read_footage(mine, MINE, VALIDATION)
     assert len(found.cameras) == 3
-    assert set(found.detections["camera"]) == {1, 2}
-    assert found.detections["identity"].dtype == np.int64
+    assert set(found.boxes["camera"]) == {1, 2}
+    assert found.boxes["identity"].dtype == np.int64
 
 
 @pytest.mark.parametrize("tail", ["", ",0.73", ",1,-1,-1,-1", ",-1,-1,-1,-1"])
 def test_the_columns_of_a_tracker_are_accepted(mine: Path, tail: str) -> None:
     (mine / "hall.txt").write_text(lines("hall", tail))
-    assert len(read_footage(mine, MINE, VALIDATION).detections) == FRAMES * (5 + 5 + 4)
+    assert len(read_footage(mine, MINE, VALIDATION).boxes) == FRAMES * (5 + 5 + 4)
 
 
 def turn(path: Path, how: object) -> None:
@@ -209,7 +209,7 @@ def test_rotated_videos_give_upright_crops(
 @pytest.mark.parametrize("how", ["mirrored", "by 45 degrees"])
 def test_what_decord_would_show_wrongly_is_refused(mine: Path, how: str) -> None:
     turn(mine / "hall.mp4", how)
-    assert refusal(mine).startswith(f"{mine / 'hall.mp4'}: the video must be shown upright or turned by 90")
+    assert refusal(mine).startswith(f"{mine / 'hall.mp4'}: the video must be shown upright or rotated by 90")
 
 
 def test_a_variable_frame_rate_moves_no_box(mine: Path, tmp_path: Path, write_video: Write) -> None:
@@ -250,11 +250,11 @@ def test_a_damaged_video_is_told_with_its_frame(mine: Path, tmp_path: Path, writ
         fourth = sorted(packet.pos for packet in file.demux(video=0) if packet.size)[3]
     content = path.read_bytes()[:fourth]
     path.write_bytes(content.ljust(path.stat().st_size, b"\0"))
-    with pytest.raises(InputError, match=rf"hall\.mp4: frame \d of {FRAMES}, or one soon after it"):
+    with pytest.raises(InputError, match=rf"hall\.mp4: frame \d of {FRAMES}, or one of the next frames"):
         decoded(mine, tmp_path / "store")
     source = read_footage(mine, MINE, VALIDATION)
-    skipped = decode_cameras(source, 24, 8, tmp_path / "store", "skip")
-    (entry,) = skipped.pictures
+    skipped = decode_videos(source, 24, 8, tmp_path / "store", "skip")
+    (entry,) = skipped.images
     assert entry["path"] == "hall.mp4"
     assert entry["reason"].startswith("frame ")
     assert entry["boxes"] == sum(row["missing"] for row in skipped.tracklets)
@@ -266,17 +266,17 @@ def test_a_damaged_video_is_told_with_its_frame(mine: Path, tmp_path: Path, writ
 def test_a_damaged_and_a_missing_picture_are_told_and_listed(mine: Path, tmp_path: Path) -> None:
     folder = mine / "lobby" / "img1"
     (folder / "000002.png").write_bytes((folder / "000002.png").read_bytes()[:60])
-    with pytest.raises(InputError, match=r"000002\.png: the picture cannot be decoded"):
+    with pytest.raises(InputError, match=r"000002\.png: the image cannot be decoded"):
         decoded(mine, tmp_path / "store")
     (folder / "000005.png").unlink()
     source = read_footage(mine, MINE, VALIDATION)
-    skipped = decode_cameras(source, 24, 8, tmp_path / "store", "skip")
-    assert [(entry["path"], entry["boxes"]) for entry in skipped.pictures] == [
+    skipped = decode_videos(source, 24, 8, tmp_path / "store", "skip")
+    assert [(entry["path"], entry["boxes"]) for entry in skipped.images] == [
         ("lobby/img1/000002.png", 4),
         ("lobby/img1", 4),
     ]
-    assert skipped.pictures[1]["reason"] == "the picture of frame 5 is missing"
-    assert [(row["pictures"], row["missing"]) for row in skipped.tracklets] == [(FRAMES, 2)] * 4
+    assert skipped.images[1]["reason"] == "the image of frame 5 is missing"
+    assert [(row["images"], row["missing"]) for row in skipped.tracklets] == [(FRAMES, 2)] * 4
     assert str(tmp_path) not in str(skipped)
     assert_shows_everybody(open_store(tmp_path / "store"))
 
@@ -287,29 +287,28 @@ def test_a_camera_may_have_a_colon_in_its_name(mine: Path, tmp_path: Path) -> No
     with (mine / "hall: left.txt").open("a") as file:
         file.write("3,1000,500,500,5,5\n")
     source = read_footage(mine, MINE, VALIDATION)
-    (entry,) = decode_cameras(source, 24, 8, tmp_path / "store", "skip").pictures
+    (entry,) = decode_videos(source, 24, 8, tmp_path / "store", "skip").images
     assert entry["path"] == f"hall: left.txt:{5 * FRAMES + 1}"
     assert entry["reason"].startswith("the box left 500")
 
 
 def test_the_stage_decodes_footage_that_lies_elsewhere(
-    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     content = parameters({"decode.on_error": "skip"})
-    options = {"gap": 3, "test": 0.5, "numbers": "shared"}
+    options = {"max_frame_gap": 3, "test": 0.5, "identity_scope": "global"}
     content["datasets"]["mine"] = {"reader": "footage", "root": "sets/mine.json", **options}
     Path("params.yaml").write_text(yaml.safe_dump(content))
     (mine / "lobby" / "img1" / "000003.png").write_bytes(b"")
-    index(["mine", str(mine)])
-    told = capsys.readouterr().out
+    told = index("mine", mine)
     assert f"camera 2: hall.mp4, {FRAMES} frames\n" in told
-    assert f"test: 2 people, {2 * 3 * FRAMES} boxes\n" in told
+    assert f"test: 2 identities, {2 * 3 * FRAMES} boxes\n" in told
     run(decode.main, ["mine"])
     store = open_store(paths.tracklets("mine"))
     assert store.gallery()["query"].sum() == 6  # two people before three cameras
-    (entry,) = json.loads(paths.skipped("mine").read_text())["pictures"]
+    (entry,) = json.loads(paths.skipped("mine").read_text())["images"]
     assert (entry["path"], entry["boxes"]) == ("lobby/img1/000003.png", 4)
 
 
@@ -339,13 +338,13 @@ def spoil(name: str, text: str) -> Callable[[Path], object]:
         (spoil("lobby/seqinfo.ini", "[Sequence]\nseqLength=x"), "seqinfo.ini: must be an INI file"),
         (
             spoil("lobby/seqinfo.ini", "[Sequence]\nimDir=img2"),
-            "lobby: a sequence must hold its pictures in img2/",
+            "lobby: a sequence must hold its images in img2/",
         ),
         (
             spoil("lobby/img1/cover.jpg", ""),
-            "cover.jpg: the picture of a frame must be named like 000001.jpg",
+            "cover.jpg: the image of a frame must be named like 000001.jpg",
         ),
-        (spoil("lobby/img1/1.jpg", ""), "1.jpg: frame 1 must have one picture, got also 000001.png"),
+        (spoil("lobby/img1/1.jpg", ""), "1.jpg: frame 1 must have one image, got also 000001.png"),
         (spoil("hall.mkv", ""), "a camera must have one video, got 'hall' twice"),
     ],
 )
@@ -367,6 +366,6 @@ def test_a_test_needs_somebody_whom_two_cameras_saw(mine: Path) -> None:
     for name in ("hall.mp4", "hall.txt"):
         (mine / name).unlink()
     (mine / "lobby").rename(mine / ".lobby")
-    assert "a test needs a person whom two cameras saw (or set test to 0), got 5 of one camera" in refusal(
+    assert "a test needs an identity that two cameras see (or set test to 0), got 5 identities" in refusal(
         mine
     )

@@ -6,16 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sttreid.data.readers import folders
-from sttreid.data.readers.folders import (
-    LANDMARKS,
-    inside,
-    locate,
-    natural,
-    picture_names,
-    read_lines,
-    subfolders,
-)
+from sttreid.data.folder_listing import check_relative, image_names, locate, natural_key, subfolders
+from sttreid.data.registry import find_reader
 from sttreid.runtime.errors import InputError
 from tests import sets
 
@@ -30,20 +22,17 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize("reader", WRITERS)
-def test_a_data_set_is_found_here_or_one_folder_further_down_and_no_other_is(
-    tmp_path: Path, reader: str
-) -> None:
+def test_a_data_set_is_found_in_a_folder_or_a_subfolder_and_no_other_is(tmp_path: Path, reader: str) -> None:
     root = WRITERS[reader](tmp_path / "sets")
-    assert locate(root, reader) == locate(root.parent, reader) == root
-    for other in LANDMARKS.keys() - {reader}:
+    landmarks = find_reader(reader).landmarks
+    assert locate(root, reader, landmarks) == locate(root.parent, reader, landmarks) == root
+    for other in WRITERS.keys() - {reader}:
         with pytest.raises(InputError) as error:
-            locate(root, other)
-        looked_for = " or ".join(", ".join(layout) for layout in LANDMARKS[other])
-        names = ", ".join(sorted(path.name for path in root.iterdir()))
-        assert str(error.value) == (
-            f"{root}: looked for {looked_for} ({other}), here and one folder further down, found {names};"
-            f" it looks like {reader}"
-        )
+            locate(root, other, find_reader(other).landmarks)
+        message = str(error.value)
+        assert message.startswith(f"{root}: looked for ")
+        assert all(pattern in message for layout in find_reader(other).landmarks for pattern in layout)
+        assert all(path.name in message for path in root.iterdir())
 
 
 def test_wrong_places_are_told(tmp_path: Path) -> None:
@@ -61,39 +50,24 @@ def test_wrong_places_are_told(tmp_path: Path) -> None:
         "two": "must hold one copy of mars, got MARS, copy",
     }.items():
         with pytest.raises(InputError, match=words):
-            locate(tmp_path / folder, "mars")
+            locate(tmp_path / folder, "mars", find_reader("mars").landmarks)
 
 
 @given(st.text(max_size=20) | st.text("./\\:aC", max_size=12))
 def test_a_path_from_a_list_never_leaves_the_root(text: str) -> None:
     root = Path("/sets/root")
     try:
-        found = inside("list:1", text)
+        found = check_relative("list:1", text)
     except InputError:
         return
     assert os.path.normpath(root / found).startswith("/sets/root/")
     assert not found.is_absolute()
 
 
-@pytest.mark.parametrize("text", [1, 4, 1000])
-def test_lists_have_either_line_end_and_may_start_with_a_mark(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: int
-) -> None:
-    monkeypatch.setattr(folders, "_TEXT", text)
-    path = tmp_path / "list.txt"
-    for content in (b"a b\r\nc\r\n\r\n", b"\xef\xbb\xbfa b\nc", b"a b \nc\n"):
-        path.write_bytes(content)
-        assert read_lines(path).to_pylist() == ["a b", "c"]
-    path.write_bytes(b"a\n\nc")
-    assert read_lines(path).to_pylist() == ["a", "", "c"], (
-        "an empty line counts, or all numbers after it would be wrong"
-    )
-
-
 @given(st.lists(st.integers(0, 10**6), unique=True))
 def test_names_sort_by_their_numbers_whatever_the_padding(numbers: list[int]) -> None:
     names = [f"c{number:0{place % 5 + 1}d}" for place, number in enumerate(numbers)]
-    assert sorted(names, key=natural) == [f"c{n:0{numbers.index(n) % 5 + 1}d}" for n in sorted(numbers)]
+    assert sorted(names, key=natural_key) == [f"c{n:0{numbers.index(n) % 5 + 1}d}" for n in sorted(numbers)]
 
 
 def test_pictures_and_folders_are_told_from_everything_else(tmp_path: Path) -> None:
@@ -107,7 +81,7 @@ def test_pictures_and_folders_are_told_from_everything_else(tmp_path: Path) -> N
     (tmp_path / "link to c9").symlink_to(tmp_path / "c9", target_is_directory=True)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")).write_bytes(b"")
-    assert sorted(picture_names(tmp_path)) == sorted([*names, "linked.jpg"])
+    assert sorted(image_names(tmp_path)) == sorted([*names, "linked.jpg"])
     assert [path.name for path in subfolders(tmp_path)] == ["c9", "link to c9", "c10"]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sttreid.data.readers.contact_sheet import CELL, write_sheet
+from sttreid.data.contact_sheet import HEIGHT, WIDTH, write_sheet
 from sttreid.data.readers.mars import read_mars
 from sttreid.runtime.errors import InputError
 from tests import sets
@@ -19,7 +19,7 @@ def paint(root: Path) -> None:
     """Every picture in the grey of its tracklet and frame."""
     found = read_mars(root)
     for row in range(len(found.table)):
-        for place, path in enumerate(found.pictures(row)):
+        for place, path in enumerate(found.image_paths(row)):
             grey = 12 * row + 3 * place
             Image.new("RGB", (32, 64), (grey, grey, grey)).save(root / path, quality=95)
 
@@ -32,8 +32,8 @@ def test_a_row_shows_its_tracklet_from_the_first_frame_to_the_last(root: Path, t
         page = np.asarray(picture)
     half = page.shape[1] // 2
     for row, length in enumerate(found.table["length"]):
-        block = page[row // 2 * CELL[1] :, row % 2 * half :]
-        cells = [block[40, half - 8 * CELL[0] + place * CELL[0] + 20, 0] for place in range(min(length, 8))]
+        block = page[row // 2 * HEIGHT :, row % 2 * half :]
+        cells = [block[40, half - 8 * WIDTH + place * WIDTH + 20, 0] for place in range(min(length, 8))]
         grey = np.array(cells, int) - 12 * row
         wanted = 3 * np.unique(np.linspace(0, length - 1, 8).round())
         assert np.abs(grey - wanted).max() <= 1
@@ -58,12 +58,12 @@ def test_pictures_that_cannot_be_read_are_red_and_named(root: Path, tmp_path: Pa
     assert [line.split(": ")[0] for line in broken] == [
         str(folder / f"0003C1T0001F00{number}.jpg") for number in (1, 2, 3)
     ]
-    assert all("the picture cannot be read" in line for line in broken)
+    assert all("the image cannot be read" in line for line in broken)
     assert [line.count(str(root)) for line in broken] == [1, 1, 1]
     with Image.open(tmp_path / "sheet.png") as picture:
         page = picture.convert("RGB")
-    left = page.width // 2 - 8 * CELL[0]
-    assert [page.getpixel((left + place * CELL[0] + 5, 5)) for place in range(3)] == [(200, 30, 30)] * 3
+    left = page.width // 2 - 8 * WIDTH
+    assert [page.getpixel((left + place * WIDTH + 5, 5)) for place in range(3)] == [(200, 30, 30)] * 3
 
 
 def test_other_formats_and_empty_sheets_are_refused(root: Path, tmp_path: Path) -> None:

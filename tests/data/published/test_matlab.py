@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from sttreid.data.readers.matlab import read_queries, read_table, read_vector
+from sttreid.data.published.matlab import read_queries, read_table, read_vector
 from sttreid.runtime.errors import InputError
 
 TABLE = np.array([[1, 3, 5, 1], [4, 9, 5, 2], [10, 10, 7, 6]])

@@ -11,10 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sttreid.config.datasets import Validation
-from sttreid.data.arrangement import Arrangement, arrange_published, held_out
-from sttreid.data.published import READERS
-from sttreid.data.readers.spool import Spool
-from sttreid.data.readers.tracklets import Tracklets, assemble
+from sttreid.data.published.disk_buffer import DiskBuffer
+from sttreid.data.published.published_set import PublishedSet, assemble
+from sttreid.data.readers.ls_vid import read_ls_vid
+from sttreid.data.readers.mars import read_mars
+from sttreid.data.registry import Settings, find_reader
+from sttreid.data.splits import validation_identities
+from sttreid.data.store_rows import StoreRows, order_rows
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import SPLITS, WITH_ROLES
 from tests import sets
@@ -30,11 +33,12 @@ MAKERS = {
 }
 
 
-def read(reader: str, folder: Path) -> Tracklets:
-    return READERS[reader](MAKERS[reader](folder))
+def read(reader: str, folder: Path) -> PublishedSet:
+    found = find_reader(reader)
+    return found.read(MAKERS[reader](folder), found.options(**found.usual), Settings(TENTH))
 
 
-def tracklets(made: Arrangement) -> list[tuple[object, ...]]:
+def tracklets(made: StoreRows) -> list[tuple[object, ...]]:
     """Split, identity, camera, roles and pictures of each tracklet."""
     names = made.names().to_pylist()
     columns = ["split", "identity", "camera", "query", "gallery", "junk"]
@@ -48,16 +52,20 @@ def tracklets(made: Arrangement) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("reader", MAKERS)
 def test_every_picture_of_every_tracklet_is_there_once_and_in_order(tmp_path: Path, reader: str) -> None:
     found = read(reader, tmp_path)
-    made = arrange_published(found, TENTH, "skip")
+    made = order_rows(found, TENTH, "skip")
     assert set(made.index().columns) == set(WITH_ROLES.names)
     expected = []
     for number, row in found.table.iterrows():
         place = "distractors" if row["split"] == "test" and row["kind"] != "person" else row["split"]
-        names = [path.as_posix() for path in found.pictures(number)]
+        names = [path.as_posix() for path in found.image_paths(number)]
         rest = (row["identity"], row["camera"], row["query"], row["gallery"], row["kind"] == "junk", names)
         if names:
             expected.append((place, *rest))
-    held = set(held_out(found.table, TENTH)) if "validation" not in set(found.table["split"]) else set()
+    held = (
+        set(validation_identities(found.table, TENTH))
+        if "validation" not in set(found.table["split"])
+        else set()
+    )
     expected = [("validation" if r[0] == "train" and r[1] in held else r[0], *r[1:]) for r in expected]
     expected.sort(key=lambda row: SPLITS.index(row[0]))  # stable: the official order stays
     assert tracklets(made) == expected
@@ -67,7 +75,7 @@ def test_every_picture_of_every_tracklet_is_there_once_and_in_order(tmp_path: Pa
 
 
 def test_mars_has_junk_and_distractors_behind_its_test(tmp_path: Path) -> None:
-    index = arrange_published(read("mars", tmp_path), TENTH, "raise").index().drop_duplicates("tracklet")
+    index = order_rows(read("mars", tmp_path), TENTH, "raise").index().drop_duplicates("tracklet")
     last = index[index["split"] == "distractors"]
     assert last["identity"].tolist() == [-1, -1, 0, 0]
     assert last["junk"].tolist() == [True, True, False, False]
@@ -78,14 +86,14 @@ def test_mars_has_junk_and_distractors_behind_its_test(tmp_path: Path) -> None:
 
 
 def test_the_first_camera_asks_and_the_second_answers(tmp_path: Path) -> None:
-    index = arrange_published(read("prid2011", tmp_path), TENTH, "skip").index()
+    index = order_rows(read("prid2011", tmp_path), TENTH, "skip").index()
     test = index[index["split"] == "test"]
     assert (test["query"] == (test["camera"] == 1)).all()
     assert (test["gallery"] == (test["camera"] == 2)).all()
 
 
 def test_a_validation_split_of_the_set_s_own_stays(tmp_path: Path) -> None:
-    index = arrange_published(read("ls_vid", tmp_path), TENTH, "skip").index()
+    index = order_rows(read("ls_vid", tmp_path), TENTH, "skip").index()
     assert set(index["identity"][index["split"] == "validation"]) == {1, 3}
     assert set(index["identity"][index["split"] == "train"]) == {2, 5}
 
@@ -98,36 +106,36 @@ def table(cameras: dict[int, list[int]]) -> pd.DataFrame:
 @given(st.integers(2, 40), st.floats(0.001, 0.999), st.integers(0, 5))
 def test_held_out_identities_are_a_share_and_seeded(count: int, share: float, seed: int) -> None:
     made = table({identity: [1, 2] for identity in range(10, 10 + count)})
-    chosen = held_out(made, Validation(share=share, seed=seed))
+    chosen = validation_identities(made, Validation(share=share, seed=seed))
     assert len(set(chosen)) == len(chosen) == min(max(1, round(share * count)), count - 1)
     assert set(chosen) <= set(made["identity"])
     shuffled = made.sample(frac=1, random_state=1)
-    assert held_out(shuffled, Validation(share=share, seed=seed)).tolist() == chosen.tolist()
+    assert validation_identities(shuffled, Validation(share=share, seed=seed)).tolist() == chosen.tolist()
 
 
 def test_identities_of_two_cameras_are_held_out_first() -> None:
     made = table({1: [1], 2: [1, 1], 3: [2], 4: [1, 2], 5: [3], 6: [2, 3]})
     for seed in range(20):
-        assert held_out(made, Validation(share=0.34, seed=seed)).tolist() == [4, 6]
-        assert {4, 6} < set(held_out(made, Validation(share=0.5, seed=seed)))
-    draws = {tuple(held_out(made, Validation(share=0.5, seed=seed))) for seed in range(20)}
+        assert validation_identities(made, Validation(share=0.34, seed=seed)).tolist() == [4, 6]
+        assert {4, 6} < set(validation_identities(made, Validation(share=0.5, seed=seed)))
+    draws = {tuple(validation_identities(made, Validation(share=0.5, seed=seed))) for seed in range(20)}
     assert len(draws) == 4
 
 
 def test_one_identity_cannot_train_and_validate() -> None:
     with pytest.raises(InputError, match="at least 2 identities, got 1"):
-        held_out(table({1: [1, 2]}), TENTH)
+        validation_identities(table({1: [1, 2]}), TENTH)
 
 
 def test_missing_pictures_stop_or_are_listed(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     (root / "bbox_test/0002/0002C5T0002F003.jpg").unlink()
-    found = READERS["mars"](root)
+    found = read_mars(root)
     with pytest.raises(
         InputError, match=r"row 6 of test \(identity 2, camera 5\) lacks 1 of them, and 0 more"
     ):
-        arrange_published(found, TENTH, "raise")
-    made = arrange_published(found, TENTH, "skip")
+        order_rows(found, TENTH, "raise")
+    made = order_rows(found, TENTH, "skip")
     assert made.incomplete == [
         {
             "split": "test",
@@ -135,7 +143,7 @@ def test_missing_pictures_stop_or_are_listed(tmp_path: Path) -> None:
             "folder": "bbox_test/0002",
             "identity": 2,
             "camera": 5,
-            "pictures": 8,
+            "images": 8,
             "missing": 1,
         }
     ]
@@ -145,11 +153,11 @@ def test_missing_pictures_stop_or_are_listed(tmp_path: Path) -> None:
 def test_a_tracklet_without_a_picture_is_listed_and_has_no_row(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     (root / "tracklet_test/0002/0002_0001_15_0001_7.jpg").unlink()
-    found = READERS["ls_vid"](root)
+    found = read_ls_vid(root)
     with pytest.raises(InputError, match=r"row 4 of test \(identity 2, camera 15\) lacks 1 of them"):
-        arrange_published(found, TENTH, "raise")
-    made = arrange_published(found, TENTH, "skip")
-    assert [(row["row"], row["pictures"], row["missing"]) for row in made.incomplete] == [(4, 0, 1)]
+        order_rows(found, TENTH, "raise")
+    made = order_rows(found, TENTH, "skip")
+    assert [(row["row"], row["images"], row["missing"]) for row in made.incomplete] == [(4, 0, 1)]
     assert (2, 15) not in set(zip(made.index()["identity"], made.index()["camera"], strict=True))
     assert made.index()["tracklet"].drop_duplicates().tolist() == list(range(len(found.table) - 1))
 
@@ -166,16 +174,16 @@ def test_numbers_that_do_not_ascend_are_replaced(rows: list[list[int]]) -> None:
     assert index["tracklet"].tolist() == [place for place, own in enumerate(rows) for _ in own]
 
 
-def arranged(rows: list[list[int]]) -> Arrangement:
-    """Tracklets with pictures of these numbers."""
+def arranged(rows: list[list[int]]) -> StoreRows:
+    """PublishedSet with pictures of these numbers."""
     lengths = np.array([len(row) for row in rows])
-    spool = Spool(["frame"])
+    spool = DiskBuffer(["frame"])
     names = pa.array([f"{row}_{place}.jpg" for row, own in enumerate(rows) for place in range(len(own))])
     spool.append(names, {"frame": np.array([number for row in rows for number in row])})
     part = pd.DataFrame({"identity": range(1, len(rows) + 1), "camera": 1, "split": "test", "kind": "person"})
     part = part.assign(query=False, gallery=True, missing=0, start=np.cumsum(lengths) - lengths)
     part = part.assign(length=lengths, folder=[f"folder {row}" for row in range(len(rows))])
-    return arrange_published(assemble("Mine", Path(), [part], spool, {}, lambda _: {}), TENTH, "raise")
+    return order_rows(assemble("Mine", Path(), [part], spool, {}, lambda _: {}), TENTH, "raise")
 
 
 @given(

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from sttreid.data.sources import COLUMNS, Camera, read_cameras
+from sttreid.data.camera_videos import COLUMNS, Camera
+from sttreid.data.readers.cameras import read_cameras
 from sttreid.runtime.errors import InputError
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
@@ -25,7 +26,7 @@ def test_a_valid_folder_is_read_with_its_cameras_by_number(campus: Path) -> None
 
 
 def test_detections_are_the_lines_of_all_tracks_files(campus: Path) -> None:
-    detections = read_cameras(campus).detections
+    detections = read_cameras(campus).boxes
     assert list(detections.columns) == COLUMNS
     for camera, rows in detections.groupby("camera"):
         lines = (campus / f"c{camera}.txt").read_text().splitlines()
@@ -36,7 +37,7 @@ def test_detections_are_the_lines_of_all_tracks_files(campus: Path) -> None:
 
 
 def test_every_detection_has_the_split_of_its_identity(campus: Path) -> None:
-    detections = read_cameras(campus).detections
+    detections = read_cameras(campus).boxes
     pairs = set(zip(detections["identity"], detections["split"], strict=True))
     assert pairs == {(7, "train"), (2, "train"), (5, "train"), (3, "validation"), (9, "test"), (4, "test")}
 
@@ -76,9 +77,9 @@ def test_a_missing_key_is_named(edit: Edit, key: str) -> None:
         ),
         (lambda m: m["splits"].update(test=4), "'test' must be of type list, got 4"),
         (lambda m: m["splits"].update(test=["4", 9]), "identities of 'test' must be integers, got '4'"),
-        (lambda m: m["splits"]["test"].append(4), "identity 4 stands in 'test' and again in 'test'"),
-        (lambda m: m["splits"]["test"].append(7), "identity 7 stands in 'train' and again in 'test'"),
-        (lambda m: m["splits"].update(distractors=[4]), "identity 4 stands in 'test' and again in 'distr"),
+        (lambda m: m["splits"]["test"].append(4), "got 4 in 'test' and in 'test'"),
+        (lambda m: m["splits"]["test"].append(7), "got 7 in 'train' and in 'test'"),
+        (lambda m: m["splits"].update(distractors=[4]), "got 4 in 'test' and in 'distr"),
         (lambda m: m["splits"].update(distractors=[88]), "88 of the split 'distractors' must have a line"),
         (lambda m: m["splits"].update(distractors=None), "'distractors' must be of type list, got None"),
         (lambda m: m.update(gap=0), "'gap' must be at least 1, got 0"),
@@ -140,7 +141,7 @@ def test_a_broken_line_is_named_with_its_file(campus: Path) -> None:
 def test_an_identity_of_no_split_is_named_with_its_line(campus: Path) -> None:
     path = campus / "c2.txt"
     path.write_text("1,77,1,1,5,5\n" + path.read_text())
-    assert refusal(campus).startswith(f"{path}:1: every identity must stand in a split of ")
+    assert refusal(campus).startswith(f"{path}:1: every identity must be in a split of ")
 
 
 def test_an_identity_without_a_line_is_refused(edit: Edit) -> None:
@@ -171,24 +172,24 @@ def test_fragments_in_one_camera_do_not_count_as_two_cameras(edit: Edit, campus:
 
 
 def test_the_gap_is_that_of_the_manifest_or_none(edit: Edit, campus: Path) -> None:
-    assert read_cameras(campus).gap is None
-    assert read_cameras(edit(lambda manifest: manifest.update(gap=3))).gap == 3
+    assert read_cameras(campus).max_frame_gap is None
+    assert read_cameras(edit(lambda manifest: manifest.update(gap=3))).max_frame_gap == 3
 
 
 def test_one_camera_and_one_line_are_enough_for_a_distractor(edit: Edit, campus: Path) -> None:
     path = campus / "c2.txt"
     path.write_text(path.read_text() + "3,77,1,1,5,5\n")
-    detections = read_cameras(edit(lambda m: m["splits"].update(distractors=[77]))).detections
+    detections = read_cameras(edit(lambda m: m["splits"].update(distractors=[77]))).boxes
     assert detections[detections["split"] == "distractors"]["identity"].tolist() == [77]
     assert set(detections[detections["split"] == "test"]["identity"]) == {4, 9}
 
 
 def test_there_may_be_no_distractors(edit: Edit, campus: Path) -> None:
-    before = read_cameras(campus).detections
-    assert read_cameras(edit(lambda m: m["splits"].update(distractors=[]))).detections.equals(before)
+    before = read_cameras(campus).boxes
+    assert read_cameras(edit(lambda m: m["splits"].update(distractors=[]))).boxes.equals(before)
 
 
 def test_other_members_of_the_manifest_are_ignored(edit: Edit, campus: Path) -> None:
-    before = read_cameras(campus).detections
+    before = read_cameras(campus).boxes
     folder = edit(lambda m: m.update(version="v1", sha256_truth="0", scale={"gap": 9}, tables={"t": "0"}))
-    assert read_cameras(folder).detections.equals(before)
+    assert read_cameras(folder).boxes.equals(before)
