@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import partial
 
 import pandas as pd
 import torch
@@ -11,20 +10,20 @@ from sttreid.config import paths
 from sttreid.config.conversion import parse
 from sttreid.config.params import Schedule, run
 from sttreid.config.variants import Cell, composition
-from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
-from sttreid.model.weights import save, transfer
-from sttreid.retrieval.result import Result
-from sttreid.retrieval.scoring import query_table, rules, score_network
+from sttreid.model.weights import initialise, save, transfer
+from sttreid.retrieval.accuracy import queries, rules, score_network
+from sttreid.retrieval.metrics import Result
 from sttreid.runtime import numerics
-from sttreid.runtime.checkpoints import Scratch, kept
-from sttreid.runtime.distributed import Ranks, joined
+from sttreid.runtime.checkpoints import CheckpointFolder, checkpoint_folder
+from sttreid.runtime.distributed import ProcessGroup, process_group
 from sttreid.runtime.files import read_json, write_bytes, write_json, write_table, write_text
+from sttreid.runtime.launch import launch_torchrun
+from sttreid.runtime.progress import history_text
+from sttreid.runtime.supervisor import supervise
 from sttreid.tracklets.store import Store, open_store
 from sttreid.tracklets.subset import training_subset
-from sttreid.training.loop import Recipe, fit, history_text
-from sttreid.training.start import initialise
-from sttreid.training.validation import accuracies
+from sttreid.training.loop import Recipe, fit
 
 Note = Callable[[str, Network], None]
 TRAINED = "trained"  # the last moment at which a network is tested
@@ -50,21 +49,19 @@ def main(variant: str, seed: int) -> None:
 
     def note(moment: str, network: Network) -> None:
         moments[moment] = {
-            target: score_network(
-                network, store, cell.evaluate[target], cell.compute.embed_batch, cell.compute.precision
-            )
+            target: score_network(network, store, cell.compute, cell.evaluate[target])
             for target, store in stores.items()
         }
 
-    with kept(paths.scratch(f"ablate-{variant}-{seed}")) as scratch:
+    with checkpoint_folder(paths.scratch(f"ablate-{variant}-{seed}")) as folder:
         if not cell.reuses:
-            numerics.spread(cell.batch.identities)
+            launch_torchrun(cell.batch.identities)
             device = numerics.prepare(cell.compute.threads)
-            with joined(device) as ranks:
+            with process_group(device) as group:
                 network, start, history = _train(
-                    cell, device, scratch, ranks, note if ranks.first else _unnoted
+                    cell, device, folder, group, note if group.first else _unnoted
                 )
-            if not ranks.first:
+            if not group.first:
                 return
             text = history_text(history)
             numbers = {
@@ -82,7 +79,7 @@ def main(variant: str, seed: int) -> None:
 
 
 def _train(
-    cell: Cell, device: torch.device, scratch: Scratch, ranks: Ranks, note: Note
+    cell: Cell, device: torch.device, folder: CheckpointFolder, group: ProcessGroup, note: Note
 ) -> tuple[Network, dict[str, float], pd.DataFrame]:
     """Pre-train if the cell says so, then train on the source.
 
@@ -91,28 +88,38 @@ def _train(
     """
     store = training_subset(open_store(paths.tracklets(cell.source)), cell.train.identities, cell.seed)
     last: dict[str, float] = {}
-    network = initialise(cell.model, cell.clip.frames, store, cell.seed)
+    network = _initialise(cell, store)
     if cell.pretrain is not None:
         rendered = open_store(paths.tracklets(cell.synthetic))
         synthetic = training_subset(rendered, cell.pretrain.identities, cell.seed)
-        start = initialise(cell.model, cell.clip.frames, synthetic, cell.seed)
+        start = _initialise(cell, synthetic)
         note("untrained", start.to(device))
-        history = _fit(cell, start, synthetic, cell.pretrain, scratch, ranks)
+        history = _fit(cell, start, synthetic, cell.pretrain, folder, group)
         note("pretrained", start)
-        last = history[list(LOOKS)].iloc[-1].to_dict() if ranks.first else {}
+        last = history[list(LOOKS)].iloc[-1].to_dict() if group.first else {}
         transfer(start, network)
-    history = _fit(cell, network.to(device), store, cell.train, scratch, ranks)
+    history = _fit(cell, network.to(device), store, cell.train, folder, group)
     note(TRAINED, network)
     return network, last, history
 
 
+def _initialise(cell: Cell, store: Store) -> Network:
+    height, width = store.frames.shape[1:3]
+    classes = int(store.of_split("train")["identity"].nunique())
+    return initialise(cell.model, cell.clip.frames, height, width, classes, cell.seed)
+
+
 def _fit(
-    cell: Cell, network: Network, store: Store, schedule: Schedule, scratch: Scratch, ranks: Ranks
+    cell: Cell,
+    network: Network,
+    store: Store,
+    schedule: Schedule,
+    folder: CheckpointFolder,
+    group: ProcessGroup,
 ) -> pd.DataFrame:
-    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=cell.compute.embed_batch))
     recipe = Recipe(cell.augment, cell.batch, cell.loss, schedule, cell.compute)
-    name = f"ablate {cell.variant} {cell.seed}"
-    return fit(network, store, recipe, cell.seed, look, name, scratch, ranks)
+    with supervise(f"ablate {cell.variant} {cell.seed}", folder, group) as observer:
+        return fit(network, store, recipe, cell.seed, group, observer)
 
 
 def _unnoted(_: str, __: Network) -> None:
@@ -122,7 +129,7 @@ def _unnoted(_: str, __: Network) -> None:
 def _queries(moments: Mapping[str, Mapping[str, Result]], stores: Mapping[str, Store]) -> pd.DataFrame:
     """One row a query, moment and data set."""
     tables = [
-        query_table(score, stores[target]).assign(target=target, moment=moment)
+        queries(score, stores[target]).assign(target=target, moment=moment)
         for moment, scores in moments.items()
         for target, score in scores.items()
     ]

@@ -1,20 +1,18 @@
 """Stage ``finetune``: pre-trained weights + one data set's training tracklets -> weights."""
 
-from functools import partial
-
 from sttreid.config import paths
 from sttreid.config.params import Augment, Batch, Clip, Compute, Finetune, Loss, Model, Simulate, run
-from sttreid.embedding import embed_tracklets
-from sttreid.model.weights import save, start_from
+from sttreid.model.weights import initialise, save, start_from
 from sttreid.runtime import numerics
-from sttreid.runtime.checkpoints import kept, tell
-from sttreid.runtime.distributed import joined
+from sttreid.runtime.checkpoints import checkpoint_folder
+from sttreid.runtime.distributed import process_group
 from sttreid.runtime.files import write_text
+from sttreid.runtime.launch import launch_torchrun
+from sttreid.runtime.progress import history_text, log
+from sttreid.runtime.supervisor import supervise
 from sttreid.tracklets.store import open_store
 from sttreid.tracklets.subset import training_subset
-from sttreid.training.loop import Recipe, fit, history_text
-from sttreid.training.start import initialise
-from sttreid.training.validation import accuracies
+from sttreid.training.loop import Recipe, fit
 
 
 def main(
@@ -30,19 +28,22 @@ def main(
     compute: Compute,
 ) -> None:
     """Go on from the synthetic set's weights; classifiers start anew, for the new identities."""
-    numerics.spread(batch.identities)
+    launch_torchrun(batch.identities)
     device = numerics.prepare(compute.threads)
     store = training_subset(open_store(paths.tracklets(source)), finetune.identities, seed)
-    network = initialise(model, clip.frames, store, seed)
+    height, width = store.frames.shape[1:3]
+    classes = int(store.of_split("train")["identity"].nunique())
+    network = initialise(model, clip.frames, height, width, classes, seed)
     start = paths.model(simulate.domain, seed)
-    anew = start_from(network, start)
-    tell(f"finetune {source} {seed}: starts from {start}; new are {', '.join(anew)}")
+    random = start_from(network, start)
+    log(f"finetune {source} {seed}: starts from {start}; random weights: {', '.join(random)}")
     network.to(device)
-    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.embed_batch))
     recipe = Recipe(augment, batch, loss, finetune, compute)
-    with joined(device) as ranks, kept(paths.scratch(f"finetune-{source}-{seed}")) as scratch:
-        history = fit(network, store, recipe, seed, look, f"finetune {source} {seed}", scratch, ranks)
-        if ranks.first:
+    scratch = paths.scratch(f"finetune-{source}-{seed}")
+    with process_group(device) as group, checkpoint_folder(scratch) as folder:
+        with supervise(f"finetune {source} {seed}", folder, group) as observer:
+            history = fit(network, store, recipe, seed, group, observer)
+        if group.first:
             save(network, model, paths.model(source, seed))
             write_text(paths.history(source, seed), history_text(history))
 
