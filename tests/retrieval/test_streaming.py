@@ -351,7 +351,7 @@ def test_the_products_of_a_device_give_the_same_result(small, monkeypatch, name)
     sides = problem(5, levels=2)
     labels = sides.query, sides.gallery, protocol(name)
     expected = evaluate(sides.query_features, sides.gallery_features, *labels)
-    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, _: tensor)  # there may be no such device
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, _: tensor)  # no device is needed
     assert_same(evaluate(OnDevice(sides.query_features), sides.gallery_features, *labels), expected)
 
 

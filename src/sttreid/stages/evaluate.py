@@ -15,7 +15,7 @@ from sttreid.config.params import Compute, Model, ResolvedEvaluate
 from sttreid.config.variants import Evaluation, Variant, composition
 from sttreid.model.network import Network, initialise
 from sttreid.model.weights import restore
-from sttreid.retrieval.metrics import Result
+from sttreid.retrieval import Result
 from sttreid.retrieval.scoring import query_table, rules, score_histogram, score_network
 from sttreid.runtime import numerics
 from sttreid.runtime.files import read_json, write_json, write_table
