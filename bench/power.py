@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+from sttreid.training.start import initialise
 
 from sttreid.analysis.uncertainty import Sample, resampled
 from sttreid.config import paths
@@ -33,7 +34,6 @@ from sttreid.retrieval.scoring import score_network
 from sttreid.runtime import numerics
 from sttreid.tracklets.store import Store, open_store
 from sttreid.training.loop import Recipe, fit
-from sttreid.training.start import initialise
 from sttreid.training.validation import accuracies
 
 FOLDER: Final = Path("artifacts/power")

@@ -1,4 +1,4 @@
-"""README and docs: links lead somewhere, and tables that tell published numbers are those of the publication."""
+"""README and docs: links lead to files, tables of published numbers agree with the publication."""
 
 import ast
 import re
@@ -34,5 +34,7 @@ def test_tables_of_the_readme_are_those_of_the_publications() -> None:
 
 
 def test_paths_that_the_readme_names_exist() -> None:
-    for path in re.findall(r"`((?:src|docs|tests|experiments|domains|profiles)/[\w./]*)`", (ROOT / "README.md").read_text()):
+    for path in re.findall(
+        r"`((?:src|docs|tests|experiments|domains|profiles)/[\w./]*)`", (ROOT / "README.md").read_text()
+    ):
         assert (ROOT / path).exists(), path

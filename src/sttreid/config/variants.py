@@ -1,37 +1,33 @@
 """The ablation's variants: overrides merged over the parameters, reduced to what has an effect.
 
-A variant trains again only when its resolved configuration changes. The configuration therefore leaves out what
-changes no weight: fields of branches that are off, loss terms of weight 0, schedules that are not used.
+A variant trains again only when its resolved configuration changes. The configuration therefore leaves out
+what changes no weight: fields of branches that are off, loss terms of weight 0, schedules that are not used.
 """
 
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from pydantic.dataclasses import dataclass
 
+from sttreid.config.branches import parts, unread_fields, unread_loss_fields
 from sttreid.config.conversion import dump, parse
 from sttreid.config.params import (
     CONFIG,
+    PARAMS,
     RENAMED,
     Ablation,
     Augment,
     Batch,
     Clip,
     Compute,
-    Finetune,
     Loss,
     Model,
     Params,
-    Pretrain,
     ResolvedEvaluate,
     Schedule,
 )
-
-TERMS = {
-    "stt": ("spatial", "spatial_part", "frame_triplet", "entropy"),
-    "gt": ("global_identity", "global_triplet"),
-}
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -43,8 +39,8 @@ class Settings:
     batch: Batch
     model: Model
     loss: Loss
-    pretrain: Pretrain | None
-    finetune: Finetune
+    pretrain: Schedule | None
+    finetune: Schedule
     compute: Compute
 
 
@@ -70,7 +66,7 @@ class Variant:
     batch: Batch
     model: Model
     loss: Loss
-    pretrain: Pretrain | None
+    pretrain: Schedule | None
     train: Schedule
     compute: Compute
 
@@ -94,15 +90,16 @@ class Evaluation:
     compute: Compute
 
 
-def resolve(params: Params, variant: str, seed: int) -> Variant:
+def resolve(params: Params, variant: str, seed: int, path: Path = PARAMS) -> Variant:
     """Merge a variant's overrides over the parameters.
 
     Raises:
-        InputError: an override names an unknown key or breaks a field's rule.
+        InputError: an override names an unknown key or breaks a field's rule; the sentence names ``path``.
     """
     ablation = params.ablation
     overrides = ablation.variants[variant]
-    settings = _settings(params, overrides, f"params.yaml: ablation.variants.{variant}")
+    place = f"{path}: ablation.variants.{variant}"
+    settings = _settings(params, overrides, place)
     return Variant(
         variant=variant,
         seed=seed,
@@ -114,41 +111,25 @@ def resolve(params: Params, variant: str, seed: int) -> Variant:
         model=settings.model,
         loss=settings.loss,
         pretrain=settings.pretrain,
-        train=settings.finetune if settings.pretrain else _scratch(ablation, variant),
+        train=settings.finetune if settings.pretrain else _scratch(ablation, variant, place),
         compute=settings.compute,
     )
 
 
 def content(variant: Variant) -> dict[str, Any]:
-    """The variant as plain JSON content, without what has no effect; ``parse(Variant, content)`` reads it back."""
+    """The variant as plain JSON content without what has no effect; :func:`parse` reads it back."""
     values: dict[str, Any] = dump(variant)
-    model, loss = variant.model, values["loss"]
-    for field in _unused_fields(model):
+    for field in unread_fields(variant.model):
         del values["model"][field]
-    off = {term for branch, terms in TERMS.items() if not getattr(model, branch) for term in terms}
-    if model.gt and not model.stt:
-        off |= {"identity", "triplet"}  # of STT, or of the CNN baseline
-    weights = {field.name for field in fields(Loss)} - {"label_smoothing", "margin", "entropy_threshold"}
-    for term in weights:
-        if term in off or not loss[term]:
-            del loss[term]
-    if "entropy" not in loss:
-        del loss["entropy_threshold"]
+    for field in unread_loss_fields(variant.loss, variant.model):
+        del values["loss"][field]
     return values
 
 
 def composition(variant: Variant) -> list[str]:
     """What a variant's network consists of, in the paper's words."""
-    loss, model = variant.loss, variant.model
-    parts = {
-        "ST + TT": model.stt,
-        "spatial constraint": model.stt and (loss.spatial > 0 or loss.spatial_part > 0),
-        "temporal constraint": model.stt and (loss.frame_triplet > 0 or loss.entropy > 0),
-        "GT": model.gt,
-        "CNN": not (model.stt or model.gt),
-        "synthetic pre-training": variant.pretrain is not None,
-    }
-    return [part for part, included in parts.items() if included]
+    pretraining = ["synthetic pre-training"] if variant.pretrain else []
+    return [*parts(variant.model, variant.loss), *pretraining]
 
 
 def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,14 +146,7 @@ def _settings(params: Params, overrides: Mapping[str, Any], place: str) -> Setti
     return parse(Settings, merge(defaults, overrides), place, RENAMED)
 
 
-def _scratch(ablation: Ablation, variant: str) -> Schedule:
+def _scratch(ablation: Ablation, variant: str, place: str) -> Schedule:
     """The schedule without pre-training; a variant's overrides of ``finetune`` apply to it."""
     merged = merge(dump(ablation.scratch), ablation.variants[variant].get("finetune") or {})
-    return parse(Schedule, merged, f"params.yaml: ablation.variants.{variant}.finetune", RENAMED)
-
-
-def _unused_fields(model: Model) -> list[str]:
-    """Fields of branches that are off."""
-    unused = [] if model.gt else ["global_layers"]
-    unused += [] if model.stt else ["spatial_layers", "temporal_layers", "parts"]
-    return unused if model.stt or model.gt else [*unused, "width", "heads", "mlp_ratio", "dropout"]
+    return parse(Schedule, merged, f"{place}.finetune", RENAMED)

@@ -11,11 +11,11 @@ import pandas as pd
 
 from sttreid.config import paths
 from sttreid.config.conversion import parse
-from sttreid.config.params import Compute, Model, ResolvedEvaluate
+from sttreid.config.params import Compute, ResolvedEvaluate
 from sttreid.config.variants import Evaluation, Variant, composition
-from sttreid.model.network import Network, initialise
-from sttreid.model.weights import restore
-from sttreid.retrieval import Result
+from sttreid.model.network import Network
+from sttreid.model.weights import initialise, restore
+from sttreid.retrieval.result import Result
 from sttreid.retrieval.scoring import query_table, rules, score_histogram, score_network
 from sttreid.runtime import numerics
 from sttreid.runtime.files import read_json, write_json, write_table
@@ -60,13 +60,10 @@ def _cross_domain(
 def _networks(config: Evaluation, store: Store, seed: int) -> Iterator[tuple[str, Network]]:
     for name in (config.synthetic, *config.targets):
         yield name, restore(paths.model("cross_domain", seed, name))
-    backbone = replace(config.model.backbone, weights=None)
+    random = replace(config.model, backbone=replace(config.model.backbone, weights=None))
+    height, width = store.frames.shape[1:3]
     classes = int(store.of_split("train")["identity"].nunique())
-    height, width = store.image_size
-    yield (
-        UNTRAINED,
-        initialise(replace(config.model, backbone=backbone), config.clip.frames, height, width, classes, seed),
-    )
+    yield UNTRAINED, initialise(random, config.clip.frames, height, width, classes, seed)
 
 
 def _ablation(
