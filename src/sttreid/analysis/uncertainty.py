@@ -98,7 +98,7 @@ def sample(place: str, tables: Sequence[pd.DataFrame], measure: str) -> Sample:
     Args:
         place: name of the data set.
         tables: with the columns query, identity, first_hit, ap and inp, as in
-            :attr:`sttreid.retrieval.metrics.Result.per_query`; queries that do not count have no ap.
+            :attr:`sttreid.retrieval.result.Result.per_query`; queries that do not count have no ap.
         measure: rank1, rank5, rank10, rank20, mAP or mINP.
 
     Raises:

@@ -6,7 +6,7 @@ seen. They are means over layers and heads.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sttreid.model.branches import SpatioTemporalBranch
 from sttreid.model.network import Network
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.clips import consecutive_clips, normalise
@@ -40,10 +41,9 @@ def temporal(network: Network, store: Store, tracklets: pd.DataFrame, batch: int
     Raises:
         InputError: the network has no temporal transformer.
     """
-    _check(network)
     rows = []
     visibility = store.index["visibility"].to_numpy()
-    for tracklet, clip, places, weights in _clips(network, network.temporal, store, tracklets, batch):
+    for tracklet, clip, places, weights in _clips(network, _stt(network).temporal, store, tracklets, batch):
         entropy = float(-torch.special.xlogy(weights, weights).sum(-1).mean())
         heads = weights.mean(0).numpy()  # [heads, 1 + T]
         mean = heads.mean(0)
@@ -73,11 +73,10 @@ def spatial(network: Network, store: Store, tracklets: pd.DataFrame, batch: int)
         One row a frame and patch: tracklet, place (in the tracklet, from 0), row and column (in the map, from
         0), weight (0 to 1; those of a frame sum to 1 less what the token gives itself).
     """
-    _check(network)
     height, width = network.map_size
     row, column = np.divmod(np.arange(height * width), width)
     tables = []
-    for tracklet, _, places, maps in _clips(network, network.spatial, store, tracklets, batch):
+    for tracklet, _, places, maps in _clips(network, _stt(network).spatial, store, tracklets, batch):
         for place, first in zip(*np.unique(places, return_index=True), strict=True):
             weights = maps[int(first)].mean((0, 1))[1:].numpy()  # [N]
             columns = {"tracklet": int(tracklet.tracklet), "place": int(place), "row": row, "column": column}
@@ -102,9 +101,11 @@ def occluded(frames: pd.DataFrame, count: int) -> list[int]:
     return [int(tracklet) for tracklet in ordered.drop_duplicates("identity")["tracklet"].head(count)]
 
 
-def _check(network: Network) -> None:
-    if "stt" not in network.heads:
+def _stt(network: Network) -> SpatioTemporalBranch:
+    """The branch whose attention is shown."""
+    if "stt" not in network.branches:
         raise InputError("attention is shown of networks with model.stt only, got one without")
+    return cast(SpatioTemporalBranch, network.branches["stt"])
 
 
 @contextmanager
@@ -143,7 +144,7 @@ def _clips(
             with _weights(transformer) as seen:
                 network(clips.to(device))
             rows = seen[0].double().cpu()
-            if transformer is network.spatial:
+            if transformer is _stt(network).spatial:
                 rows = rows.view(len(chosen), network.frames, *rows.shape[1:])
             for slot, places in enumerate(chosen):
                 yield tracklet, start + slot, places, rows[slot]

@@ -6,9 +6,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sttreid.config.params import Evaluate
-from sttreid.retrieval.accuracy import reranked, rules, sides
-from sttreid.retrieval.labels import pair
+from sttreid.config.params import ResolvedEvaluate
+from sttreid.retrieval.labels import candidates
+from sttreid.retrieval.scoring import labels_of, reranked, rules
 
 
 def hardest(queries: pd.DataFrame, count: int) -> list[int]:
@@ -31,7 +31,7 @@ def evenly(queries: pd.DataFrame, count: int) -> list[int]:
 
 
 def nearest(
-    features: Tensor, roles: pd.DataFrame, settings: Evaluate, asked: list[int], count: int
+    features: Tensor, roles: pd.DataFrame, settings: ResolvedEvaluate, asked: list[int], count: int
 ) -> pd.DataFrame:
     """The nearest answers of some queries, and the first right one where it comes later.
 
@@ -46,31 +46,31 @@ def nearest(
         One row an answer: query, rank (from 1), tracklet, identity, camera, distance (cosine, or re-ranked)
         and right. At equal distances wrong answers rank first.
     """
-    query, labels = sides(roles)
+    query, labels = labels_of(roles)
     asking, there = np.flatnonzero(roles["query"]), np.flatnonzero(roles["gallery"])
     number, answers = roles["tracklet"].to_numpy(), roles.iloc[there]
     rows = np.array([np.flatnonzero(number[asking] == one)[0] for one in asked], np.int64)
     distances = _distances(features[asking], features[there], labels.junk, settings, rows)
-    pairs = pair(query, labels, rules(settings))
+    ranked = candidates(query, labels, rules(settings))
     tables = []
     for row, line in zip(rows, distances, strict=True):
-        own = pairs.kin_query == row
-        right, allowed = np.zeros(len(there), bool), np.zeros(len(there), bool)
-        allowed[pairs.answers] = (not pairs.same_camera) | (pairs.answer_camera != query.camera[row])
-        allowed[pairs.answers[pairs.kin[own & ~pairs.matching]]] = False
-        right[pairs.answers[pairs.kin[own & pairs.matching]]] = True
-        order = np.lexsort((number[there], right, line))
-        order = order[allowed[order]]
+        rows_of_query, is_match = ranked.of_query(int(row))
+        order = np.lexsort((number[there[rows_of_query]], is_match, line[rows_of_query]))
+        order, right = rows_of_query[order], is_match[order]
         ranks = np.arange(1, len(order) + 1)
-        shown = (ranks <= count) | (np.cumsum(right[order]) * right[order] == 1)
+        shown = (ranks <= count) | (np.cumsum(right) * right == 1)
         found = answers.iloc[order[shown]][["tracklet", "identity", "camera"]].reset_index(drop=True)
-        told = {"rank": ranks[shown], "distance": line[order[shown]], "right": right[order[shown]]}
+        told = {"rank": ranks[shown], "distance": line[order[shown]], "right": right[shown]}
         tables.append(found.assign(query=number[asking][row], **told))
     return pd.concat(tables, ignore_index=True)
 
 
 def _distances(
-    asking: Tensor, there: Tensor, junk: NDArray[np.bool_], settings: Evaluate, rows: NDArray[np.int64]
+    asking: Tensor,
+    there: Tensor,
+    junk: NDArray[np.bool_],
+    settings: ResolvedEvaluate,
+    rows: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """[len(rows), G] as the evaluation ranks by; rows count those of ``asking`` [Q, D]."""
     if settings.rerank.enabled:

@@ -60,7 +60,7 @@ def evidence(queries: pd.DataFrame, model: str, table: pd.DataFrame) -> Evidence
 
     Args:
         queries: one row a query, model, data set and seed: the columns of
-            :attr:`sttreid.retrieval.metrics.Result.per_query`, target, seed and the model's column.
+            :attr:`sttreid.retrieval.result.Result.per_query`, target, seed and the model's column.
         model: name of the column that says which model was asked, "source" or "variant".
         table: long table of the means (:func:`sttreid.report.summary.matrix` or
             :func:`sttreid.report.summary.arms`) that belong to these queries.

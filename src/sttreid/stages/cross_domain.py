@@ -6,10 +6,11 @@ It depends on nothing of the ablation: a targeted experiment (``dvc exp run -S .
 import pandas as pd
 
 from sttreid.config import paths
-from sttreid.config.params import Simulate, run
+from sttreid.config.params import Simulate
 from sttreid.report import plots, summary
 from sttreid.report.evidence import evidence
 from sttreid.runtime.files import read_json, read_table, write_json, write_text
+from sttreid.stages.command import run
 
 
 def main(simulate: Simulate, targets: list[str], seeds: list[int]) -> None:

@@ -10,7 +10,7 @@ import torch
 from sttreid.config import paths
 from sttreid.config.conversion import parse
 from sttreid.config.datasets import Dataset
-from sttreid.config.params import Compute, Evaluate, Picture, Simulate, run
+from sttreid.config.params import Compute, Evaluate, Picture, ResolvedEvaluate, Simulate
 from sttreid.config.variants import Cell
 from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
@@ -22,6 +22,7 @@ from sttreid.pictures.strips import spread, strips
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, read_table, write_table
+from sttreid.stages.command import run
 from sttreid.tracklets.clips import consecutive_clips
 from sttreid.tracklets.store import TEST, Store, open_store
 
@@ -107,7 +108,7 @@ def _lists(
     store: Store,
     target: str,
     queries: pd.DataFrame,
-    evaluate: Evaluate,
+    evaluate: ResolvedEvaluate,
     compute: Compute,
     picture: Picture,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

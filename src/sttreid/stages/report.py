@@ -5,7 +5,7 @@ import itertools
 import pandas as pd
 
 from sttreid.config import paths
-from sttreid.config.params import Ablation, Picture, Simulate, run
+from sttreid.config.params import Ablation, Picture, Simulate
 from sttreid.report import plots, summary
 from sttreid.report.evidence import evidence
 from sttreid.report.figure import figure
@@ -14,6 +14,7 @@ from sttreid.report.page import Findings, report
 from sttreid.report.poster import poster
 from sttreid.report.site import site
 from sttreid.runtime.files import read_json, read_table, write_bytes, write_json, write_text
+from sttreid.stages.command import run
 
 TABLES = ("frames", "patches", "lists", "maps", "strips")
 

@@ -2,14 +2,14 @@
 
 from sttreid.config import paths
 from sttreid.config.domain import load_domain
-from sttreid.config.params import Simulate, run
+from sttreid.config.params import Simulate
 from sttreid.simulate.dataset import render
+from sttreid.stages.command import run
 
 
 def main(simulate: Simulate) -> None:
-    """Renders the synthetic set; the number of worker processes does not change a byte."""
-    domain = load_domain(simulate.domain)
-    render(simulate.domain, domain, simulate, paths.videos(simulate.domain))
+    """Render the synthetic domain; the number of worker processes does not change a byte."""
+    render(simulate.domain, load_domain(simulate.domain), simulate, paths.videos(simulate.domain))
 
 
 if __name__ == "__main__":
