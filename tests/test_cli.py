@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 import typer
 
-from sttreid import checkout
-from sttreid.cli import app, main
+from sttreid.cli import checkout
+from sttreid.cli.commands import app, main
 from sttreid.model.weights import save
 from sttreid.retrieval import Labels, evaluate
 from tests.sections import MODEL, small_network
@@ -77,7 +77,7 @@ def test_every_example_is_a_command_line_that_parses(group: tuple[str, ...], lin
 
 def test_help_loads_no_heavy_package() -> None:
     code = (
-        "import sys\nfrom sttreid.cli import main\n"
+        "import sys\nfrom sttreid.cli.commands import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "print({'torch', 'numpy', 'pandas', 'pydantic', 'rich'} & set(sys.modules))"
     )

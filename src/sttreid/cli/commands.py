@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sttreid import checkout
+from sttreid.cli import checkout
 from sttreid.runtime.errors import InputError
 
 EXTRAS = {  # package -> the extra that installs it
@@ -262,9 +262,9 @@ def evaluate(
 
     From features, from distances, or from a model and a tracklet store.
     """
+    from sttreid.cli.evaluation import Files, as_json, as_table, evaluate_files
     from sttreid.config.conversion import parse
     from sttreid.config.params import Rerank
-    from sttreid.evaluation_files import Files, as_json, as_table, evaluate_files
     from sttreid.runtime.files import write_table
 
     files = Files(query, gallery, distances, query_labels, gallery_labels, model, tracklets)
