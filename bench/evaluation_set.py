@@ -1,7 +1,7 @@
-"""A test to score: random features with the counts of MARS or LS-VID and a realistic accuracy.
+"""A synthetic evaluation set: random features with the counts of MARS or LS-VID and a realistic accuracy.
 
 The counts are those of the test sets of Zheng et al. (MARS, ECCV 2016) and Li et al. (LS-VID, ICCV 2019).
-The queries lie in the gallery too; most people have few tracklets and some have many; rows are shuffled.
+The gallery includes the queries; most identities have few tracklets and some have many; rows are shuffled.
 """
 
 from dataclasses import dataclass, replace
@@ -12,23 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROWS: Final = 4096  # of features drawn at once
-LATENT: Final = 32  # dimensions in which people differ
-UNLIKE: Final = 0.5  # how unlike the tracklets' noise is: standard deviation of its logarithm
-TAIL: Final = 0.62  # of the logarithm of the tracklets per person: 13 matches a query at MARS' counts
+LATENT: Final = 32  # dimensions in which identities differ
+NOISE_SPREAD: Final = 0.5  # standard deviation of the logarithm of the tracklets' noise levels
+TAIL: Final = 0.62  # the same of the tracklets per identity: 13 matches per query at the counts of MARS
 
 
 @dataclass(frozen=True)
 class Size:
-    """A test's counts, and the noise of a tracklet's features in units of the spread between people."""
+    """The counts of a test set, and the noise of features in units of the spread between identities."""
 
     queries: int
     identities: int
-    asked: int  # identities with a query
+    query_identities: int
     tracklets: int  # of identities, queries included
     junk: int
     distractors: int
     cameras: int
-    lonely: int = 0  # asked once each, and seen by one camera only
+    unmatched: int = 0  # identities with one query and a single camera
     noise: float = 0.65
     width: int = 2048
 
@@ -39,7 +39,7 @@ class Size:
 
 
 MARS: Final = Size(1980, 634, 626, 8062, junk=870, distractors=3248, cameras=6)
-LSVID: Final = Size(3504, 2730, 2730, 11333, junk=0, distractors=0, cameras=15, lonely=4, noise=0.58)
+LSVID: Final = Size(3504, 2730, 2730, 11333, junk=0, distractors=0, cameras=15, unmatched=4, noise=0.58)
 SIZES: Final = {
     "mars": MARS,
     "lsvid": LSVID,
@@ -49,7 +49,7 @@ TINY: Final = Size(24, 12, 10, 60, junk=6, distractors=14, cameras=3, width=64)
 
 
 @dataclass(frozen=True)
-class Trial:
+class EvaluationSet:
     """Features [Q, D] and [G, D], float32 of length 1, and [G] labels."""
 
     queries: NDArray[np.float32]
@@ -70,12 +70,12 @@ def labels(size: Size, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     identity[: size.tracklets] = np.repeat(np.arange(1, size.identities + 1), counts)
     identity[size.tracklets : size.tracklets + size.junk] = -1
     camera = rng.integers(1, size.cameras + 1, size.gallery)
-    camera[first + 1] = camera[first] % size.cameras + 1  # another camera than the first: nobody is lonely
-    camera[(identity > 0) & (identity <= size.lonely)] = 1
+    camera[first + 1] = camera[first] % size.cameras + 1  # not the first camera: each query has a match
+    camera[(identity > 0) & (identity <= size.unmatched)] = 1
     query = np.zeros(size.gallery, np.bool_)
-    query[first[: size.asked]] = True
-    others = np.flatnonzero((identity > size.lonely) & (identity <= size.asked) & ~query)
-    query[rng.choice(others, size.queries - size.asked, replace=False)] = True
+    query[first[: size.query_identities]] = True
+    others = np.flatnonzero((identity > size.unmatched) & (identity <= size.query_identities) & ~query)
+    query[rng.choice(others, size.queries - size.query_identities, replace=False)] = True
     columns = {"identity": identity, "camera": camera, "query": query}
     columns |= {"distractor": identity == 0, "junk": identity == -1}
     order = rng.permutation(size.gallery)
@@ -83,26 +83,26 @@ def labels(size: Size, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
 
 
 def generate(size: Size, folder: Path, seed: int = 1) -> None:
-    """Write a trial, block by block: people lie in LATENT dimensions, turned into the features' space."""
+    """Write an evaluation set, block by block: identities differ in LATENT dimensions of a rotated space."""
     rng = np.random.default_rng(seed)
     columns = labels(size, rng)
-    people = rng.standard_normal((size.identities + 1, LATENT), np.float32)
-    turn = np.linalg.qr(rng.standard_normal((size.width, LATENT)))[0].T.astype(np.float32)
+    centres = rng.standard_normal((size.identities + 1, LATENT), np.float32)
+    rotation = np.linalg.qr(rng.standard_normal((size.width, LATENT)))[0].T.astype(np.float32)
     shape = (size.gallery, size.width)
     features = np.lib.format.open_memmap(folder / "features.npy", "w+", np.float32, shape)
     for start in range(0, size.gallery, ROWS):
         identity = columns["identity"][start : start + ROWS, None]
-        strangers = rng.standard_normal((len(identity), LATENT), np.float32)
+        distractors = rng.standard_normal((len(identity), LATENT), np.float32)
         noise = rng.standard_normal((len(identity), LATENT), np.float32)
-        noise *= size.noise * rng.lognormal(0, UNLIKE, identity.shape).astype(np.float32)
-        points = np.where(identity > 0, people[identity[:, 0].clip(0)], strangers) + noise
-        features[start : start + ROWS] = points / np.linalg.norm(points, axis=1, keepdims=True) @ turn
+        noise *= size.noise * rng.lognormal(0, NOISE_SPREAD, identity.shape).astype(np.float32)
+        points = np.where(identity > 0, centres[identity[:, 0].clip(0)], distractors) + noise
+        features[start : start + ROWS] = points / np.linalg.norm(points, axis=1, keepdims=True) @ rotation
     np.savez(folder / "labels.npz", **columns)
     np.save(folder / "queries.npy", features[columns["query"]])
 
 
-def load(folder: Path, mapped: bool) -> Trial:
-    """The trial of a folder, the gallery in memory or as a memory map whose file stays as it is."""
+def load(folder: Path, mapped: bool) -> EvaluationSet:
+    """The evaluation set of a folder; the gallery in memory or as a copy-on-write memory map."""
     features = np.load(folder / "features.npy", mmap_mode="c" if mapped else None)
     with np.load(folder / "labels.npz") as columns:
-        return Trial(np.load(folder / "queries.npy"), features, **columns)
+        return EvaluationSet(np.load(folder / "queries.npy"), features, **columns)
