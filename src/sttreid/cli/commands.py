@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sttreid import checkout
+from sttreid.cli import checkout
 from sttreid.runtime.errors import InputError
 
 EXTRAS = {  # package -> the extra that installs it
@@ -186,6 +186,7 @@ def render(
     }
     given = {name: value for name, value in scale.items() if value is not None}
     render(domain, folder, given, benchmark, workers)
+    print(f"{folder}: rendered")
 
 
 @simulate.command(
@@ -220,6 +221,7 @@ def sheet(
     from sttreid.simulate.commands import sheet
 
     sheet(folder, path, identities)
+    print(f"{path}: drawn")
 
 
 @app.command(
@@ -262,9 +264,9 @@ def evaluate(
 
     From features, from distances, or from a model and a tracklet store.
     """
+    from sttreid.cli.evaluation import Files, as_json, as_table, evaluate_files
     from sttreid.config.conversion import parse
     from sttreid.config.params import Rerank
-    from sttreid.evaluation_files import Files, as_json, as_table, evaluate_files
     from sttreid.runtime.files import write_table
 
     files = Files(query, gallery, distances, query_labels, gallery_labels, model, tracklets)
@@ -285,14 +287,12 @@ def new_study(
     ] = None,
     source: Annotated[str, typer.Option("--from", help="The study that it starts from.")] = "claims",
 ) -> None:
-    """Create a study, experiments/NAME, and check it.
-
-    `make study STUDY=NAME` runs it.
-    """
+    """Create a study, experiments/NAME, and check it."""
     from sttreid.config.experiments import new_study
 
     for line in new_study(checkout.root(), name, source, overrides or []):
         print(line)
+    print(f"experiments/{name}: created; `make study STUDY={name}` runs it")
 
 
 @app.command("check-study", epilog=examples("sttreid check-study claims"))
@@ -303,8 +303,8 @@ def check_study(name: Annotated[str, typer.Argument(help="A folder of experiment
     """
     from sttreid.config.experiments import check_study
 
-    for line in check_study(checkout.root(), name):
-        print(line)
+    notes = check_study(checkout.root(), name)
+    print("\n".join(notes or [f"experiments/{name}: its variants, trials and contrasts fit together"]))
 
 
 @app.command(
