@@ -49,8 +49,12 @@ def counted_schedule(study: Study, variants: Mapping[str, Mapping[str, Any]]) ->
             varied for a variant without pre-training.
     """
     if len(study.trials) < 2:
-        raise InputError(f"params.yaml: study.trials: a curve needs at least 2 points, got {len(study.trials)}")
-    first: Counted = next((name for name in SCHEDULES if name in next(iter(study.trials.values()))), "finetune")
+        raise InputError(
+            f"params.yaml: study.trials: a curve needs at least 2 points, got {len(study.trials)}"
+        )
+    first: Counted = next(
+        (name for name in SCHEDULES if name in next(iter(study.trials.values()))), "finetune"
+    )
     identities: dict[int | None, str] = {}
     for name, trial in study.trials.items():
         place, schedule = f"params.yaml: study.trials.{name}", trial.get(first)
@@ -63,9 +67,9 @@ def counted_schedule(study: Study, variants: Mapping[str, Mapping[str, Any]]) ->
             raise InputError(f"{place}: identities must differ from those of {other}, got {number}")
         identities[number] = name
     for variant in study.base_variants:
-        for trial in study.trials:
-            overrides = variants.get(trial_name(variant, trial), {})
+        for full_name in (trial_name(variant, name) for name in study.trials):
+            overrides = variants.get(full_name, {})
             if first == "pretrain" and "pretrain" in overrides and overrides["pretrain"] is None:
-                place = f"params.yaml: ablation.variants.{trial_name(variant, trial)}"
+                place = f"params.yaml: ablation.variants.{full_name}"
                 raise InputError(f"{place}: must be pre-trained where its identities are varied, got null")
     return first
