@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from sttreid.analysis.effects import Quantity, difference, mean_over_datasets, rounded
 from sttreid.analysis.uncertainty import Sample, sample
-from sttreid.retrieval.metrics import METRICS, counted
+from sttreid.retrieval.metrics import counted
 from sttreid.runtime.errors import InputError
 
 IN_DOMAIN, CROSS_DOMAIN, DIRECT_TRANSFER = "in_domain", "cross_domain", "direct_transfer"
@@ -18,9 +18,7 @@ THIRDS: Final = ("lowest", "middle", "highest")
 PROPERTIES: Final = ("visibility", "length", "viewpoint_change")  # columns of a query that make subgroups
 MIN_IDENTITIES: Final = 5  # of a target in a subgroup; with fewer the target is left out of it
 
-NAMES: Final = frozenset(each.name for each in METRICS)
 
-Content = Mapping[str, Any]  # of a results file, as read from JSON
 Queries = Mapping[str, pd.DataFrame]  # target -> per-query results
 
 
@@ -236,30 +234,6 @@ def runs_of(
         if moment in queries:
             runs.append(Run(f"{variant}-{moment}", seed, number, 0, None, queries[moment], None))
     return runs
-
-
-def protocol_names(results: Sequence[Content]) -> dict[str, str]:
-    """Target -> name of the protocol that all results follow.
-
-    Args:
-        results: contents of ablation and cross-domain results.
-
-    Raises:
-        InputError: protocols, or the numbers of queries or gallery tracklets of a target, differ: results
-            follow other rules or come from other data.
-    """
-    first: dict[str, dict[str, Any]] = {}
-    for result in results:
-        models = list(result.get("sources", {}).values())
-        models += [m for each in result.get("variants", {}).values() for m in each["moments"].values()]
-        for target, protocol in result["protocol"].items():
-            for numbers in (model[target] for model in models if target in model):
-                got = {"protocol": protocol} | {k: v for k, v in numbers.items() if k not in NAMES}
-                expected = first.setdefault(target, got)
-                for name in (name for name in expected if got[name] != expected[name]):
-                    rule = f"{name} of {target} must be the same in all results, {expected[name]}"
-                    raise InputError(f"results of seed {result['seed']}: {rule}, got {got[name]}")
-    return {target: expected["protocol"]["name"] for target, expected in first.items()}
 
 
 def _thirds(values: "pd.Series[float]") -> "pd.Series[str]":
