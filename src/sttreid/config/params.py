@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from sttreid.config import paths
 from sttreid.config.claims import Claims
 from sttreid.config.conversion import hint, parse, read_yaml
 from sttreid.config.datasets import Compare, Dataset, Decode, check_root_variables
@@ -310,7 +309,7 @@ def load(path: Path = PARAMS) -> Params:
         InputError: the file is missing or is no YAML, a key is unknown or missing, or a value breaks its
             field's rule.
     """
-    content, claims = read_yaml(path), paths.home() / CLAIMS
+    content, claims = read_yaml(path), path.parent / CLAIMS
     if isinstance(content, dict) and "claims" not in content and claims.exists():
         content = {**content, "claims": read_yaml(claims)["claims"]}
     return build(content, path)
