@@ -236,6 +236,25 @@ def runs_of(
     return runs
 
 
+def attention_entropy(study: Study) -> pd.DataFrame:
+    """Entropy of the temporal token's attention (nats) in training, of the variants that have one.
+
+    Returns:
+        variant, moment (first, half, last: the evaluations nearest to these shares of the steps), step, entropy
+        (mean over seeds) and seeds (the entropies of the seeds).
+    """
+    rows = []
+    for variant in study.trained():
+        measured = study.measurements(variant, "attention_entropy")
+        if not all(map(len, measured)):
+            continue
+        table = pd.concat(measured, axis=1)
+        for moment, share in (("first", 0.0), ("half", 0.5), ("last", 1.0)):
+            step = table.index[np.abs(table.index - share * table.index[-1]).argmin()]
+            rows.append((variant, moment, int(step), float(table.loc[step].mean()), table.loc[step].tolist()))
+    return pd.DataFrame(rows, columns=["variant", "moment", "step", "entropy", "seeds"])
+
+
 def _thirds(values: "pd.Series[float]") -> "pd.Series[str]":
     """Each value's third, by the mean rank of equal values."""
     share = (values.rank() - 0.5) / max(len(values), 1)
