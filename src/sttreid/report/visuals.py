@@ -243,7 +243,8 @@ def _rows(
                 for clip, places in zip(clips, chosen, strict=True):
                     normalise(store.frames[int(tracklet.start) + places], clip.numpy())
                 network(clips.to(device))
-                rows = seen.pop().double().cpu().unflatten(0, (len(chosen), -1)).squeeze(1)
+                rows = seen.pop().double().cpu()
+                rows = rows.unflatten(0, (len(chosen), -1)) if part == "spatial" else rows
                 for number, places in enumerate(chosen):
                     yield tracklet, start + number, places, rows[number]
     finally:

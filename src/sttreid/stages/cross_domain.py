@@ -1,4 +1,4 @@
-"""Stage ``cross_domain``: the default run's results of all seeds -> metrics/cross_domain.json and plot tables.
+"""Stage ``cross_domain``: cross-domain results of all seeds -> metrics/cross_domain.json and plot tables.
 
 It needs nothing of the ablation: a targeted experiment (``dvc exp run -S ... cross_domain``) ends here.
 """
