@@ -6,6 +6,7 @@ Everything on a page is plain text in typed blocks: templates escape it, and not
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
 
@@ -56,7 +57,7 @@ class Figure:
         chart: of :mod:`sttreid.report.charts`.
         caption: how to read it.
         scope: protocol, seeds and number of queries behind it.
-        data: the same numbers, for readers who do not see the chart.
+        data: its numbers, for readers who do not see it; None: a table of the section has them.
     """
 
     kind: ClassVar[str] = "figure"
@@ -64,7 +65,7 @@ class Figure:
     chart: alt.TopLevelMixin
     caption: str
     scope: str
-    data: Table
+    data: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,7 @@ def _render(template: str, page: Page) -> str:
     environment.filters |= {
         "cell": lambda cell: Cell(cell) if isinstance(cell, str) else cell,
         "md": lambda text: text.translate(SPECIAL),
+        "runs": lambda blocks: groupby(blocks, lambda block: isinstance(block, Figure)),
         "svg": lambda chart: Markup(svg(chart)),
     }
     return environment.get_template(template).render(page=page, style=style)

@@ -100,7 +100,7 @@ class Variant:
         steps: of the training on the source.
         train_rank1: at its end, on training identities (0 to 1), the mean over seeds ...
         validation_rank1: ... and on validation identities.
-        lowest_rank1: on training identities, with the worst seed.
+        lowest_train_rank1: on training identities, with the worst seed.
         comparable: whether that is enough: a variant that does not fit its training identities says nothing
             about generalisation.
     """
@@ -111,7 +111,7 @@ class Variant:
     steps: int
     train_rank1: float
     validation_rank1: float
-    lowest_rank1: float
+    lowest_train_rank1: float
     comparable: bool
 
 
@@ -131,71 +131,58 @@ def cross_domain(
     """
     names = {source: source for source in (*targets, synthetic, *BASELINES)}
     settings = {synthetic: "direct_transfer", **{name: name for name in BASELINES}}
-    table = _table("cross-domain results", contents, names, targets, settings, lambda c, m: c["sources"][m])
-    return _scores("cross-domain results", contents, table, queries.rename(columns={"source": "model"}))
+    what = "cross-domain results"
+    table = _table(what, contents, names, targets, settings, lambda content, name: content["sources"][name])
+    by_model = queries.rename(columns={"source": "model"})
+    return _scores(what, contents, table, by_model, contents[0]["protocol"])
 
 
 def ablation(
-    contents: Sequence[Content], queries: pd.DataFrame, targets: Sequence[str], variants: Mapping[str, str]
+    contents: Sequence[Content],
+    queries: pd.DataFrame,
+    variants: Sequence[str],
+    source: str,
+    cross_domain: Scores,
+    reference: str | None = None,
 ) -> Scores:
     """Scores of the trained network of each variant.
 
     Args:
-        contents: of ``artifacts/results/ablation``, one for each seed, with :func:`add_reference`.
+        contents: of ``artifacts/results/ablation``, one for each seed.
         queries: their per-query results, with the columns variant, moment, target and seed.
-        targets: data sets that are tested on.
-        variants: name -> data set that it is trained on.
+        variants: their names, in order.
+        source: data set that all of them are trained on.
+        cross_domain: of the same seeds.
+        reference: name under which its model of the source is the last variant; None: it is no variant.
 
     Raises:
         InputError: results are missing or do not belong together.
     """
-    what = "ablation results"
+    what, targets = "ablation results", cross_domain.targets
+    table = _table(
+        what,
+        contents,
+        dict.fromkeys(variants, source),
+        targets,
+        {},
+        lambda content, name: content["variants"][name]["moments"]["trained"],
+    )
     trained = queries[queries["moment"] == "trained"].rename(columns={"variant": "model"})
-    table = _table(what, contents, variants, targets, {}, lambda c, m: c["variants"][m]["moments"]["trained"])
-    return _scores(what, contents, table, trained)
+    if reference is not None:
+        model, rows = cross_domain.table, cross_domain.queries
+        table = pd.concat([table, model[model["model"] == source].assign(model=reference)], ignore_index=True)
+        trained = pd.concat([trained, rows[rows["model"] == source].assign(model=reference)])
+    return _scores(what, contents, table, trained, cross_domain.protocols)
 
 
-def add_reference(
-    name: str,
-    variant: Content,
-    models: Mapping[str, str],
-    ablation: tuple[Content, pd.DataFrame],
-    cross_domain: tuple[Content, pd.DataFrame],
-) -> tuple[Content, pd.DataFrame]:
-    """Enter models of the default run into the ablation as one more variant.
-
-    Args:
-        name: of the variant.
-        variant: its source, composition, pretrain_steps and steps.
-        models: moment ("trained", "pretrained", "untrained") -> model of the cross-domain result.
-        ablation: a seed's result and its per-query results; returned with the variant.
-        cross_domain: of the same seed.
-
-    Raises:
-        InputError: seeds or protocols differ.
-    """
-    (content, queries), (other, rows) = ablation, cross_domain
-    for key in ("seed", "protocol"):
-        if content[key] != other[key]:
-            rule = f"the {key} must be that of the cross-domain result, {other[key]}"
-            raise InputError(f"ablation result of seed {content['seed']}: {rule}, got {content[key]}")
-    moments = {moment: other["sources"][model] for moment, model in models.items()}
-    tables = [
-        rows[rows["source"] == model].drop(columns="source").assign(variant=name, moment=moment)
-        for moment, model in models.items()
-    ]
-    variants = {**content["variants"], name: {**variant, "moments": moments}}
-    return {**content, "variants": variants}, pd.concat([queries, *tables], ignore_index=True)
-
-
-def variant(name: str, content: Content, histories: Sequence[pd.DataFrame], least: float) -> Variant:
+def variant(name: str, made: Content, histories: Sequence[pd.DataFrame], min_train_rank1: float) -> Variant:
     """One variant of the ablation.
 
     Args:
         name: of the variant.
-        content: an ablation result that has it.
+        made: its composition, pretrain_steps and steps.
         histories: of its training on the source, one for each seed.
-        least: rank-1 on its training identities (0 to 1) that it must reach with every seed.
+        min_train_rank1: rank-1 on training identities (0 to 1) that it must reach with every seed.
 
     Raises:
         InputError: a history has no validation.
@@ -203,16 +190,17 @@ def variant(name: str, content: Content, histories: Sequence[pd.DataFrame], leas
     ends = [history.dropna(subset=["train_rank1", "validation_rank1"]).tail(1) for history in histories]
     if any(end.empty for end in ends):
         raise InputError(f"training history of {name}: must have a row with validation_rank1, got none")
-    table, made = pd.concat(ends), content["variants"][name]
+    rank1 = pd.concat(ends)[["train_rank1", "validation_rank1"]]
+    lowest = float(rank1["train_rank1"].min())
     return Variant(
         name=name,
         composition=made["composition"],
         pretrain_steps=int(made["pretrain_steps"]),
         steps=int(made["steps"]),
-        train_rank1=float(table["train_rank1"].mean()),
-        validation_rank1=float(table["validation_rank1"].mean()),
-        lowest_rank1=float(table["train_rank1"].min()),
-        comparable=bool(table["train_rank1"].min() >= least),
+        train_rank1=float(rank1["train_rank1"].mean()),
+        validation_rank1=float(rank1["validation_rank1"].mean()),
+        lowest_train_rank1=lowest,
+        comparable=lowest >= min_train_rank1,
     )
 
 
@@ -241,14 +229,18 @@ def _table(
     return pd.DataFrame(rows)
 
 
-def _scores(what: str, contents: Sequence[Content], table: pd.DataFrame, queries: pd.DataFrame) -> Scores:
+def _scores(
+    what: str,
+    contents: Sequence[Content],
+    table: pd.DataFrame,
+    queries: pd.DataFrame,
+    protocols: Mapping[str, Content],
+) -> Scores:
     """Check that results belong together, and reduce the per-query results."""
     seeds = [content["seed"] for content in contents]
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"{what}: there must be one for each seed, got those of the seeds {seeds}")
     for content in contents:
-        if content["protocol"] != contents[0]["protocol"]:
-            rule = f"the protocol must be that of seed {seeds[0]}, {contents[0]['protocol']}"
+        if content["protocol"] != protocols:
+            rule = f"the protocol must be that of the cross-domain results, {protocols}"
             raise InputError(f"{what}, seed {content['seed']}: {rule}, got {content['protocol']}")
     for target, rows in table.groupby("target", sort=False):
         for name in COUNTS:
@@ -269,4 +261,4 @@ def _scores(what: str, contents: Sequence[Content], table: pd.DataFrame, queries
                 rule = f"{metric} of {model} on {target} must be that of its queries, {reduced.value}"
                 raise InputError(f"{what}: {rule}, got {rows[metric].mean()}")
             samples[(str(model), str(target)), metric] = reduced
-    return Scores(contents[0]["protocol"], table, queries, samples)
+    return Scores(protocols, table, queries, samples)

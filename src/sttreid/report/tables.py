@@ -6,27 +6,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from sttreid.analysis.uncertainty import Difference, Interval, interval, sample
-from sttreid.report.render import Cell, Table
+from sttreid.report.render import TEMPLATES, Cell, Table
 from sttreid.report.results import BASELINES, COUNTS, Content, Scores, Variant
 from sttreid.report.results import Cell as Tested
 from sttreid.retrieval.metrics import HEADLINE, METRICS, counted
 from sttreid.runtime.errors import InputError
 
 NONE = "-"
+TEXT = yaml.safe_load((TEMPLATES / "report.yaml").read_text(encoding="utf-8"))
 DIGITS = 4  # of a fraction in a metrics file
 CURVE = 200  # rows of a training curve; more can neither be seen in a plot nor read in a diff
 RANKS = 20  # of the CMC
 THIRDS = {"visibility": "visible share", "length": "frames"}
-NAMES = {
-    "in_domain": "in-domain: tested on unseen identities of the training set",
-    "cross_domain": "cross-domain: fine-tuned on one target, tested on another",
-    "direct_transfer": "direct transfer: trained on synthetic data alone",
-    "untrained": "untrained: random weights",
-    "histogram": "histogram: colours in stripes, not learned",
-    "equalised": "equalised: the same, each channel equalised within a tracklet",
-}
 
 
 def percent(share: float) -> str:
@@ -43,6 +37,13 @@ def signed(value: float, low: float, high: float) -> str:
     """An effect in points with its sign and, unless it is empty, its confidence interval."""
     text, ends = percent(value), f" [{percent(low)}, {percent(high)}]" if low < high else ""
     return f"{'' if text.startswith('-') else '+'}{text}{ends}"
+
+
+def rates(scores: Scores, cells: Sequence[Tested]) -> list[str]:
+    """The headline metrics of a mean over cells; "-" without cells."""
+    if not cells:
+        return [NONE] * len(HEADLINE)
+    return [bracket(scores.interval(cells, metric.name)) for metric in HEADLINE]
 
 
 def gain(effect: Difference) -> Cell:
@@ -172,24 +173,16 @@ def cross_domain_table(scores: Scores) -> Table:
     columns = [f"{target} {metric.label}" for target in scores.targets for metric in HEADLINE]
     rows = []
     for model in scores.models:
-        cells = [
-            Cell(bracket(scores.interval([(model, target)], metric.name)), bold=model == target)
-            for target in scores.targets
-            for metric in HEADLINE
-        ]
-        rows.append([model, *cells])
+        cells = [(rate, target) for target in scores.targets for rate in rates(scores, [(model, target)])]
+        rows.append([model, *(Cell(rate, bold=model == target) for rate, target in cells)])
     return Table(["trained on", *columns], rows, "Every model on every target, in per cent")
 
 
 def settings_table(scores: Scores) -> Table:
     """Means over the cells of each setting, and the cross-domain drop."""
-    rows = [
-        [NAMES[name], *(bracket(scores.interval(scores.cells(name), metric.name)) for metric in HEADLINE)]
-        for name in scores.settings
-    ]
+    rows = [[TEXT["setting"][name], *rates(scores, scores.cells(name))] for name in scores.settings]
     if "cross_domain" in scores.settings:
-        told = "cross-domain drop: in-domain less cross-domain, on the same queries"
-        rows.append([told, *(bracket(drop(scores, metric.name)) for metric in HEADLINE)])
+        rows.append([TEXT["setting"]["drop"], *(bracket(drop(scores, metric.name)) for metric in HEADLINE)])
     columns = ["setting", *(metric.label for metric in HEADLINE)]
     return Table(columns, rows, "Means of the settings, in per cent")
 
@@ -222,21 +215,12 @@ def shift_table(scores: Scores, domains: Content) -> Table:
     rows: list[list[str | Cell]] = []
     for setting in ("cross_domain", "direct_transfer"):
         for source, target in scores.cells(setting):
-            shift = [
-                percent(_of_pair(domains, key, source, target)) for key in ("accuracy", "standard_error")
-            ]
+            told = (_of_pair(domains, key, source, target) for key in ("accuracy", "standard_error"))
             cells = [(target, target), (source, target)]
-            rates = [bracket(scores.interval([cell], "rank1")) for cell in cells]
+            ranks = [bracket(scores.interval([cell], "rank1")) for cell in cells]
             lost = gain(drop(scores, "rank1", cells[1:]))
-            rows.append([source, target, " ± ".join(shift), *rates, lost])
-    columns = [
-        "trained on",
-        "tested on",
-        "separable",
-        "own model rank-1",
-        "this model rank-1",
-        "drop, points",
-    ]
+            rows.append([source, target, " ± ".join(map(percent, told)), *ranks, lost])
+    columns = ["trained on", "tested on", "separable", "own model rank-1", "rank-1", "drop, points"]
     return Table(columns, rows, "Domain shift and cross-domain drop, in per cent", left=2)
 
 
@@ -261,20 +245,12 @@ def ablation_table(scores: Scores, variants: Sequence[Variant]) -> Table:
     settings = ("in_domain", "cross_domain")
     rows: list[list[str | Cell]] = []
     for made in variants:
-        fit = f"no: fits {percent(made.lowest_rank1)} % of its training identities"
+        fit = Cell(f"no: fits {percent(made.lowest_train_rank1)} % of its training identities", mark="bad")
         steps = f"{made.pretrain_steps} + {made.steps}" if made.pretrain_steps else str(made.steps)
-        cells = [scores.cells(setting, made.name) for setting in settings]
-        rates = [
-            bracket(scores.interval(tested, metric.name)) if tested else NONE
-            for tested in cells
-            for metric in HEADLINE
-        ]
-        words = [
-            made.name,
-            " + ".join(made.composition),
-            Cell("yes") if made.comparable else Cell(fit, mark="bad"),
-        ]
-        rows.append([*words, steps, percent(made.train_rank1), percent(made.validation_rank1), *rates])
+        words = [made.name, " + ".join(made.composition), "yes" if made.comparable else fit, steps]
+        trained = map(percent, (made.train_rank1, made.validation_rank1))
+        cells = [rate for setting in settings for rate in rates(scores, scores.cells(setting, made.name))]
+        rows.append([*words, *trained, *cells])
     columns = ["variant", "made of", "comparable", "steps", "training rank-1", "validation rank-1"]
     columns += [f"{setting.replace('_', '-')} {metric.label}" for setting in settings for metric in HEADLINE]
     return Table(columns, rows, "The ablation, in per cent", left=3)
