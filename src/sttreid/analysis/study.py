@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from sttreid.analysis.effects import Quantity, difference, mean_over_datasets, rounded
 from sttreid.analysis.uncertainty import Sample, sample
-from sttreid.retrieval.metrics import counted
+from sttreid.retrieval.metrics import METRICS, counted
 from sttreid.runtime.errors import InputError
 
 IN_DOMAIN, CROSS_DOMAIN, DIRECT_TRANSFER = "in_domain", "cross_domain", "direct_transfer"
@@ -236,12 +236,36 @@ def runs_of(
     return runs
 
 
+def protocol_names(results: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> dict[str, str]:
+    """Target -> name of the protocol that all results follow.
+
+    Args:
+        results: contents of ablation and cross-domain results.
+        targets: data sets that they are tested on.
+
+    Raises:
+        InputError: a result follows another protocol, or counts other queries or gallery tracklets.
+    """
+    metrics, first = {each.name for each in METRICS}, dict[str, dict[str, Any]]()
+    for result in results:
+        models = list(result.get("sources", {}).values())
+        models += [m for each in result.get("variants", {}).values() for m in each["moments"].values()]
+        for target, model in ((target, model) for target in targets for model in models):
+            counts = {name: value for name, value in model[target].items() if name not in metrics}
+            got = {"protocol": result["protocol"][target], **counts}
+            expected = first.setdefault(target, got)
+            for name in (name for name in expected if got[name] != expected[name]):
+                rule = f"{name} of {target} must be the same in all results, {expected[name]}"
+                raise InputError(f"results of seed {result['seed']}: {rule}, got {got[name]}")
+    return {target: expected["protocol"]["name"] for target, expected in first.items()}
+
+
 def attention_entropy(study: Study) -> pd.DataFrame:
     """Entropy of the temporal token's attention (nats) in training, of the variants that have one.
 
     Returns:
-        variant, moment (first, half, last: the evaluations nearest to these shares of the steps), step, entropy
-        (mean over seeds) and seeds (the entropies of the seeds).
+        variant, moment (first, half, last: the evaluation nearest to it), step, entropy (mean over seeds) and
+        seeds (the entropy of each seed).
     """
     rows = []
     for variant in study.trained():

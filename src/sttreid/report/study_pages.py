@@ -1,6 +1,6 @@
 """Statistics of a study -> its pages: claims, learning curves, tuning."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -54,7 +54,7 @@ def claims_page(study: Study, results: Sequence[Finding], claims: Claims) -> Pag
 def curves_page(
     study: Study, curves: Sequence[Curve], contrasts: Mapping[str, Contrast], schedule: str
 ) -> Page:
-    """Every point, the slopes and the differences between variants; ``schedule`` has the identities varied."""
+    """Every point, slopes and differences; ``schedule`` is the one whose identities are varied."""
     levels, whose = trials.levels(study, curves), WHOSE[schedule]
     quantities = [TEXT["quantities"][name] for name in trials.SETTINGS]
     points = []
@@ -75,13 +75,22 @@ def curves_page(
         figures.append(Figure(title, chart, caption, _scope(study, tested)))
     slopes = _pivot(trials.slopes(study, curves))
     sections = [
-        Section("Points", [*fit, _table(["variant", "identities", *quantities], points, 2), *figures]),
-        Section("Slopes", [TEXT["slopes"], _table(["variant", *quantities], slopes, 1)]),
+        Section(
+            "Points",
+            [
+                *fit,
+                Table(["variant", "identities", *quantities], points, "Rank-1 of every point", left=2),
+                *figures,
+            ],
+        ),
+        Section("Slopes", [TEXT["slopes"], Table(["variant", *quantities], slopes, "Gain per doubling")]),
     ]
     if effects := trials.differences(study, curves, contrasts):
         names = {name: f"{each.ours} against {each.theirs}" for name, each in contrasts.items()}
         named = {(names[name], *key): effect for (name, *key), effect in effects.items()}
-        table = _table(["contrast", "identities", *quantities], _pivot(named), 2)
+        table = Table(
+            ["contrast", "identities", *quantities], _pivot(named), "Differences of variants", left=2
+        )
         sections.append(Section("Differences", [TEXT["differences"], table]))
     return Page(TEXT["curves_title"], [_run(study), TEXT["curves_run"].format(whose=whose)], sections)
 
@@ -97,7 +106,11 @@ def tuning_page(table: pd.DataFrame, source: str, seeds: Sequence[int], min_trai
         rows.append([str(variant), *cells])
     fit = percent(min_train_rank1)
     lead = TEXT["tuning"].format(source=source, seeds=seeds_phrase(seeds), fit=fit)
-    return Page(TEXT["tuning_title"], [lead, _table(["variant", *table["trial"].unique()], rows, 1)], [])
+    return Page(
+        TEXT["tuning_title"],
+        [lead, Table(["variant", *table["trial"].unique()], rows, "Rank-1 of every trial")],
+        [],
+    )
 
 
 def _run(study: Study) -> str:
@@ -122,7 +135,9 @@ def _finding(each: Finding) -> list[str | Cell]:
     ]
     effect, p = each.effect, None
     if effect is not None:
-        values.append(f"{effect.value:+.0f} [{effect.low:.0f}, {effect.high:.0f}]" if steps else _signed(effect))
+        values.append(
+            f"{effect.value:+.0f} [{effect.low:.0f}, {effect.high:.0f}]" if steps else _signed(effect)
+        )
         p = effect.p
     else:
         values.append(NONE)
@@ -156,14 +171,17 @@ def _variants(study: Study) -> Table:
     rows = []
     for name, runs in study.variants.items():
         lowest = study.lowest_train_rank1(name)
-        steps = f"{runs[0].pretrain_steps} + {runs[0].steps}" if runs[0].pretrain_steps else str(runs[0].steps)
+        steps = (
+            f"{runs[0].pretrain_steps} + {runs[0].steps}" if runs[0].pretrain_steps else str(runs[0].steps)
+        )
         cells = [name, steps, NONE if lowest is None else percent(lowest)]
         for targets in (study.in_domain, study.cross_domain):
             rates = study.accuracy(name, targets, "rank1").seeds.tolist() if targets else []
             cells.append(", ".join(map(percent, rates)) or NONE)
         rows.append(cells)
     rates = [f"{TEXT['settings'][name]} rank-1 of each seed" for name in ("in_domain", "cross_domain")]
-    return _table(["variant", "steps", "lowest rank-1 on training identities", *rates], rows, 1)
+    columns = ["variant", "steps", "lowest rank-1 on training identities", *rates]
+    return Table(columns, rows, "Variants, rank-1 in per cent")
 
 
 def _convergence(study: Study, claims: Claims) -> list[Figure]:
@@ -174,7 +192,7 @@ def _convergence(study: Study, claims: Claims) -> list[Figure]:
     chart = charts.lines(long, "step", "rank1", ("step on the source", "rank-1"), percent=True, points=True)
     rows = [[str(step), *map(_percent, values)] for step, *values in table.itertuples(index=False)]
     caption = TEXT["convergence"].format(target=percent(claims.target_rank1))
-    data = _table([str(name) for name in table.columns], rows, 1)
+    data = Table([str(name) for name in table.columns], rows, "Rank-1 by step")
     return [Figure("Rank-1 on validation identities", chart, caption, _scope(study, False), data)]
 
 
@@ -188,9 +206,13 @@ def _over_fitting(study: Study) -> Section:
         cells = [percent(rate.mean) for rate in rates]
         rows.append([name, *cells, *[NONE] * (4 - len(cells))])
     columns = ["variant", "training", "validation", f"test of {study.source}", "gap"]
-    histories = {name: [run.history for run in study.variants[name] if run.history is not None] for name in study.trained()}
+    histories = {
+        name: [run.history for run in study.variants[name] if run.history is not None]
+        for name in study.trained()
+    }
     figures = training_figures(histories, "means over seeds", _scope(study, False))
-    return Section("Over-fitting", [TEXT["fit"].format(source=study.source), _table(columns, rows, 1), *figures])
+    table = Table(columns, rows, "Rank-1 by split")
+    return Section("Over-fitting", [TEXT["fit"].format(source=study.source), table, *figures])
 
 
 def _attention(study: Study) -> list[Section]:
@@ -199,7 +221,8 @@ def _attention(study: Study) -> list[Section]:
         cells = [f"{each.entropy:.3f} ({each.step})" for each in moments.itertuples()]
         seeds = ", ".join(f"{value:.2f}" for value in moments["seeds"].iloc[-1])
         rows.append([str(variant), *cells, seeds])
-    table = _table(["variant", "first", "half of the steps", "last", "last, each seed"], rows, 1)
+    columns = ["variant", "first", "half of the steps", "last", "last, each seed"]
+    table = Table(columns, rows, "Attention entropy, nats (step)")
     return [Section("Attention entropy in training", [TEXT["entropy"], table])] if rows else []
 
 
@@ -222,9 +245,12 @@ def _subgroups(study: Study, claims: Claims) -> list[Section]:
         [group, *(_signed(effects[group, name]) for name in columns)]
         for group in dict.fromkeys(group for group, _ in effects)
     ]
-    blocks: list[Block] = [TEXT["subgroups"], _table(["queries", "number", *names], rates, 1)]
+    blocks: list[Block] = [
+        TEXT["subgroups"],
+        Table(["queries", "number", *names], rates, "Rank-1 by subgroup"),
+    ]
     if rows:
-        blocks += [TEXT["subgroup_effects"], _table(["queries", *columns], rows, 1)]
+        blocks += [TEXT["subgroup_effects"], Table(["queries", *columns], rows, "Effects by subgroup")]
     for column, each in marks.items():
         chart = charts.forest(pd.DataFrame(each), "effect on rank-1", reference=0.0)
         title = f"Effects by {TEXT['properties'][column]}"
@@ -246,7 +272,7 @@ def _mark(contrast: Contrast, group: str, effect: Effect) -> dict[str, Any]:
     return {"name": f"{contrast.ours} / {contrast.theirs}", "group": group, "hollow": False, **ends}
 
 
-def _pivot(effects: Mapping[tuple[str, ...], Effect]) -> list[list[str]]:
+def _pivot(effects: Mapping[Any, Effect]) -> list[list[str]]:
     """(names of a row, setting) -> effect, as rows with a cell for each setting."""
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for (*names, setting), effect in effects.items():
@@ -271,7 +297,3 @@ def _signed(effect: Effect) -> str:
 
 def _percent(value: float) -> str:
     return NONE if pd.isna(value) else percent(value)
-
-
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str | Cell]], left: int) -> Table:
-    return Table(columns, list(rows), "", left)

@@ -1,4 +1,4 @@
-"""Stage ``claims``: results of all variants and seeds -> verdicts on the paper's claims, pages, plot tables."""
+"""Stage ``claims``: results of all variants and seeds -> verdicts on the claims, page, plot tables."""
 
 from collections.abc import Mapping
 from dataclasses import replace

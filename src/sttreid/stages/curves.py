@@ -1,4 +1,4 @@
-"""Stage ``curves``: results of variants that learned from more or fewer identities -> learning curves, page."""
+"""Stage ``curves``: results of variants with more or fewer identities -> learning curves, page."""
 
 from dataclasses import replace
 
@@ -59,7 +59,7 @@ def main(
 
 
 def _with_common_test(each: Run, store: Store, fewest: int, compute: Compute) -> Run:
-    """Training rank-1 among the identities that every point of a seed learned from: one test for all points."""
+    """Training rank-1 among the identities that all points of a seed learned from."""
     if each.history is None:
         return each
     tracklets = training_subset(store, fewest, each.seed).of_split("train")

@@ -65,7 +65,9 @@ def _networks(config: Evaluation, store: Store, seed: int) -> Iterator[tuple[str
     height, width = store.image_size
     yield (
         UNTRAINED,
-        initialise(replace(config.model, backbone=backbone), config.clip.frames, height, width, classes, seed),
+        initialise(
+            replace(config.model, backbone=backbone), config.clip.frames, height, width, classes, seed
+        ),
     )
 
 

@@ -1,74 +1,51 @@
-"""What stages after the evaluation read: the ablation's results and training histories."""
+"""What the stages of a study read: the ablation's results and training histories."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
-from sttreid.analysis.study import Run, runs_of
+from sttreid.analysis.study import PRETRAINED, TRAINED, UNTRAINED, Run, protocol_names, runs_of
 from sttreid.config import paths
 from sttreid.config.params import Ablation
-from sttreid.report import results
 from sttreid.runtime.files import read_json, read_table
-
-
-def variant_names(ablation: Ablation) -> list[str]:
-    """The variants of the ablation table; the reference, if there is one, comes first."""
-    return [*([ablation.reference] if ablation.reference else []), *ablation.variants]
-
-
-def variant_history(ablation: Ablation, variant: str, seed: int) -> pd.DataFrame:
-    """Training history of a variant on the source."""
-    if variant == ablation.reference:
-        return pd.read_csv(paths.history("cross_domain", seed, ablation.source), sep="\t")
-    return pd.read_csv(paths.history("ablation", seed, variant), sep="\t")
-
-
-def ablation_result(
-    ablation: Ablation, synthetic: str, seed: int, composition: Sequence[str] = ()
-) -> tuple[Mapping[str, Any], pd.DataFrame]:
-    """The ablation result of one seed and its per-query results, with the reference as one more variant.
-
-    Args:
-        ablation: its source and reference.
-        synthetic: data set of the pre-training.
-        seed: of the result.
-        composition: of the reference, in words.
-    """
-    own = read_json(paths.result("ablation", seed)), read_table(paths.queries("ablation", seed))
-    if ablation.reference is None:
-        return own
-    pretraining = pd.read_csv(paths.history("cross_domain", seed, synthetic), sep="\t")
-    reference = {
-        "source": ablation.source,
-        "composition": list(composition),
-        "pretrain_steps": int(pretraining["step"].iloc[-1]),
-        "steps": int(variant_history(ablation, ablation.reference, seed)["step"].iloc[-1]),
-    }
-    models = {"trained": ablation.source, "pretrained": synthetic, "untrained": "untrained"}
-    cross = read_json(paths.result("cross_domain", seed)), read_table(paths.queries("cross_domain", seed))
-    return results.add_reference(ablation.reference, reference, models, own, cross)
 
 
 def ablation_runs(
     ablation: Ablation, synthetic: str, targets: Sequence[str], seeds: Sequence[int]
 ) -> tuple[list[Run], dict[str, str]]:
-    """Every variant with every seed, and the name of each target's protocol.
+    """Every variant with every seed, last the reference, and the name of each target's protocol.
 
     Variants and seeds are those of params.yaml; what former runs left is not read.
 
     Raises:
         InputError: results are missing, or do not follow one protocol on the same data.
     """
-    names = variant_names(ablation)
-    contents, tables = zip(*(ablation_result(ablation, synthetic, seed) for seed in seeds), strict=True)
-    queries = pd.concat([table.assign(seed=s) for s, table in zip(seeds, tables, strict=True)], ignore_index=True)
-    scores = results.ablation(contents, queries, targets, dict.fromkeys(names, ablation.source))
-    groups = dict(iter(queries.groupby(["variant", "seed"])))
-    runs = []
-    for variant in names:
-        for seed, content in zip(seeds, contents, strict=True):
-            moments = dict(iter(groups[variant, seed].groupby("moment")))
-            steps = content["variants"][variant]["pretrain_steps"]
-            runs += runs_of(variant, seed, steps, moments, variant_history(ablation, variant, seed))
-    return runs, scores.protocol_names
+    runs, results = [], []
+    for seed in seeds:
+        result, queries = (
+            read_json(paths.result("ablation", seed)),
+            read_table(paths.queries("ablation", seed)),
+        )
+        results.append(result)
+        for variant in ablation.variants:
+            moments = dict(iter(queries[queries["variant"] == variant].groupby("moment")))
+            steps = result["variants"].get(variant, {}).get("pretrain_steps", 0)
+            runs += runs_of(variant, seed, steps, moments, history("ablation", seed, variant))
+        if ablation.reference is not None:
+            results.append(read_json(paths.result("cross_domain", seed)))
+            runs += _reference_runs(ablation.reference, ablation.source, synthetic, seed)
+    return runs, protocol_names(results, targets)
+
+
+def history(group: paths.Group, seed: int, name: str) -> pd.DataFrame:
+    """A training history."""
+    return pd.read_csv(paths.history(group, seed, name), sep="\t")
+
+
+def _reference_runs(name: str, source: str, synthetic: str, seed: int) -> list[Run]:
+    """The default run's models of the source, of the synthetic set and without training, as one variant."""
+    queries = read_table(paths.queries("cross_domain", seed))
+    models = {TRAINED: source, PRETRAINED: synthetic, UNTRAINED: "untrained"}
+    moments = {moment: queries[queries["source"] == model] for moment, model in models.items()}
+    steps = int(history("cross_domain", seed, synthetic)["step"].iloc[-1])
+    return runs_of(name, seed, steps, moments, history("cross_domain", seed, source))

@@ -1,6 +1,4 @@
-"""Stage ``tuning``: histories of a search's trials -> the best trial of each variant on validation identities."""
-
-import pandas as pd
+"""Stage ``tuning``: histories of a search -> the best trial of each variant, by validation identities."""
 
 from sttreid.analysis.trials import search, tuning_content
 from sttreid.config import paths
@@ -10,12 +8,13 @@ from sttreid.report import render
 from sttreid.report.study_pages import tuning_page
 from sttreid.runtime.files import write_json, write_text
 from sttreid.stages.command import run
+from sttreid.stages.inputs import history
 
 
 def main(seeds: list[int], ablation: Ablation, study: Study) -> None:
     """No test split is read. To use a choice, enter it into a study's params.yaml."""
     histories = {
-        (variant, trial): [_history(trial_name(variant, trial), seed) for seed in seeds]
+        (variant, trial): [history("ablation", seed, trial_name(variant, trial)) for seed in seeds]
         for variant in study.variants
         for trial in study.trials
     }
@@ -23,10 +22,6 @@ def main(seeds: list[int], ablation: Ablation, study: Study) -> None:
     page = tuning_page(table, ablation.source, seeds, ablation.min_train_rank1)
     write_json(paths.publication() / "tuning.json", tuning_content(table, len(seeds)))
     write_text(paths.publication() / "tuning.md", render.markdown(page))
-
-
-def _history(name: str, seed: int) -> pd.DataFrame:
-    return pd.read_csv(paths.history("ablation", seed, name), sep="\t")
 
 
 if __name__ == "__main__":
