@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from sttreid.analysis.claims import answers, content, convergence, findings, steps_to, table
-from sttreid.analysis.effects import identity_variance, mean_over_datasets
+from sttreid.analysis.claims import answers, content, convergence, findings, steps_to, subgroup_effects, table
+from sttreid.analysis.effects import difference, identity_variance, mean_over_datasets
 from sttreid.analysis.study import Run, study
 from sttreid.config.claims import Claims, Contrast
+from tests.analysis.studies import of_runs
+from tests.analysis.studies import runs as small_runs
 
 IDENTITIES, QUERIES = 80, 4
 TARGETS = ["home", "away", "abroad"]
@@ -233,3 +235,20 @@ def test_when_a_rank1_is_reached():
     for reached_at, expected in ((30, (30, True)), (999, (100, False))):
         measured = curve(100, reached_at).set_index("step")["validation_rank1"].dropna()
         assert steps_to(measured, 100, 0.4) == expected
+
+
+def test_subgroup_effects_are_of_confirmatory_contrasts_that_were_run():
+    study = of_runs([*small_runs("new", 0.7), *small_runs("old", 0.4)])
+    contrasts = {
+        "first": Contrast("RQ1", "new", "old", confirmatory=True),
+        "same": Contrast("RQ4", "new", "old", confirmatory=True),
+        "lost": Contrast("RQ1", "new", "lost", confirmatory=True),
+        "exploratory": Contrast("RQ1", "old", "new", confirmatory=False),
+    }
+    effects = subgroup_effects(study, Claims(**RULES, contrasts=contrasts))
+    assert [group for group, _, _ in effects] == study.subgroups()
+    assert {contrast for _, contrast, _ in effects} == {contrasts["first"]}
+    group, _, effect = effects[0]
+    restricted = study.restricted(group)
+    sides = [restricted.accuracy(name, restricted.targets, "rank1") for name in ("new", "old")]
+    assert effect == difference(*sides).effect()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sttreid.analysis.effects import difference, mean_over_datasets
-from sttreid.analysis.study import runs_of
+from sttreid.analysis.study import attention_entropy, protocol_names, runs_of
 from sttreid.analysis.uncertainty import sample
 from sttreid.runtime.errors import InputError
 from tests.analysis.studies import TARGETS, history, of_runs, queries, runs, trained
@@ -174,3 +174,42 @@ def test_effects_in_a_subgroup_are_paired_on_its_queries(study):
     effect = difference(*accuracies).effect()
     assert effect == difference(*sides).effect()
     assert effect.low < effect.value < effect.high
+
+
+def test_attention_entropy_is_told_at_three_evaluations_of_variants_that_have_it():
+    new = [
+        trained(
+            run,
+            1.0,
+            validation=[0.2, 0.3, 0.3, 0.4],
+            entropy=[1.2 + 0.1 * run.seed, 1.0, 0.9, 0.8 - 0.1 * run.seed],
+        )
+        for run in runs("new", 0.7)
+    ]
+    old = [trained(run, 1.0, validation=[0.1, 0.2]) for run in runs("old", 0.4)]
+    table = attention_entropy(of_runs([*new, *old]))
+    assert list(table["variant"].unique()) == ["new"]
+    assert list(table["moment"]) == ["first", "half", "last"]
+    assert list(table["step"]) == [10, 20, 40]
+    assert list(table["entropy"]) == pytest.approx([1.3, 1.0, 0.7])
+    assert table["seeds"].iloc[-1] == pytest.approx([0.8, 0.7, 0.6])
+
+
+def result(seed=0, name="embedded", queries=86):
+    numbers = {target: {"rank1": seed / 10, "queries": queries, "gallery": 90} for target in TARGETS}
+    return {
+        "seed": seed,
+        "protocol": {target: {"name": name, "ties": "pessimistic"} for target in TARGETS},
+        "variants": {"new": {"moments": {"trained": numbers, "untrained": numbers}}},
+    }
+
+
+def test_results_of_one_protocol_and_the_same_queries_belong_together():
+    cross_domain = {**result(1), "sources": result()["variants"]["new"]["moments"], "variants": {}}
+    assert protocol_names([result(), cross_domain], TARGETS) == dict.fromkeys(TARGETS, "embedded")
+    with pytest.raises(
+        InputError, match=r"results of seed 1: protocol of home must be the same .* got .*'mars'"
+    ):
+        protocol_names([result(), result(1, name="mars")], TARGETS)
+    with pytest.raises(InputError, match=r"results of seed 1: queries of home must be the same .* 86, got 85"):
+        protocol_names([result(), result(1, queries=85)], TARGETS)
