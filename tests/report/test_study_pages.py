@@ -128,7 +128,7 @@ def test_the_curves_page_has_a_row_for_each_point_slope_and_difference(points):
     (slopes,) = blocks(page, Table, "Slopes")
     assert [row[0] for row in slopes.rows] == ["new", "old"]
     (differences,) = blocks(page, Table, "Differences")
-    assert [row[1] for row in differences.rows] == ["15", "30", "per doubling"]
+    assert [row[1] for row in differences.rows] == ["15", "30", "doubling"]
     assert len(blocks(page, Figure)) == 5  # direct transfer was not tested
     rendered(page)
     assert "Differences" not in markdown(curves_page(points, CURVES, {}, "pretrain"))
