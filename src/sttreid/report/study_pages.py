@@ -20,6 +20,7 @@ from sttreid.report.tables import NONE, percent, protocols_phrase, seeds_phrase,
 from sttreid.retrieval.metrics import HEADLINE
 
 TEXT: Final = yaml.safe_load((TEMPLATES / "study.yaml").read_text(encoding="utf-8"))
+RULES: Final = (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.INCONCLUSIVE, Verdict.NOT_COMPARABLE)
 LABELS: Final = {each.name: each.label for each in HEADLINE} | TEXT["measures"]
 
 
@@ -45,7 +46,7 @@ def claims_page(study: Study, results: Sequence[Finding], claims: Claims) -> Pag
         Section("Over-fitting", [told["fit"], *_over_fitting(study)]),
         *_attention(study, told["entropy"]),
         *_subgroups(study, claims, told),
-        Section("Rules of the verdicts", [Bullets([told[each] for each in Verdict]), told["test"]]),
+        Section("Rules of the verdicts", [Bullets([told[each] for each in RULES]), told["test"]]),
     ]
     return Page(TEXT["title"]["claims"], lead, sections)
 
