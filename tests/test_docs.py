@@ -34,5 +34,7 @@ def test_tables_of_the_readme_are_those_of_the_publications() -> None:
 
 
 def test_paths_that_the_readme_names_exist() -> None:
-    for path in re.findall(r"`((?:src|docs|tests|experiments|domains|profiles)/[\w./]*)`", (ROOT / "README.md").read_text()):
+    for path in re.findall(
+        r"`((?:src|docs|tests|experiments|domains|profiles)/[\w./]*)`", (ROOT / "README.md").read_text()
+    ):
         assert (ROOT / path).exists(), path

@@ -35,7 +35,12 @@ FLOORS: list[set[str]] = [
     {"config"},
     {"runtime"},
 ]
-FORBIDDEN = {("retrieval", "training"), ("training", "retrieval"), ("model", "tracklets"), ("tracklets", "model")}
+FORBIDDEN = {
+    ("retrieval", "training"),
+    ("training", "retrieval"),
+    ("model", "tracklets"),
+    ("tracklets", "model"),
+}
 
 
 def modules() -> dict[str, Path]:

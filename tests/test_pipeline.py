@@ -170,7 +170,9 @@ def test_a_full_experiment_trains_again_but_skips_what_it_does_not_touch(finishe
     output = call(finished, "dvc", "exp", "run", "-S", "loss.entropy=0.1", "-n", "entropy")
     stages = ran(output)
     assert not [name for name in stages if name.startswith(("simulate", "decode"))]
-    assert {"pretrain@0", "finetune@campus-0", "evaluate@cross_domain-0", "cross_domain", "resolve"} <= set(stages)
+    assert {"pretrain@0", "finetune@campus-0", "evaluate@cross_domain-0", "cross_domain", "resolve"} <= set(
+        stages
+    )
     assert "ablate@constrained-0" in stages
     skipped = {"ablate@vanilla-0", "ablate@spatial-0", "ablate@cnn-0"}
     assert not skipped & set(stages)
@@ -187,7 +189,9 @@ def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: P
     # a few steps at the usual rate move no query of so small a run: the rate makes the change visible
     rates = ("-S", "finetune.lr=0.05", "-S", "finetune.backbone_lr=0.05")
     output = call(finished, "dvc", "exp", "run", "-S", "loss.entropy=0.15", *rates, "cross_domain")
-    assert not [name for name in ran(output) if name.startswith(("simulate", "decode", "ablate", "evaluate@ablation"))]
+    assert not [
+        name for name in ran(output) if name.startswith(("simulate", "decode", "ablate", "evaluate@ablation"))
+    ]
     assert "cross_domain" in ran(output)
     changed = json.loads(call(finished, "dvc", "metrics", "diff", "--json"))
     assert "metrics/cross_domain.json" in json.dumps(changed), changed

@@ -1,4 +1,4 @@
-"""Tracklets -> one feature each: every frame is seen, in clips, and the clips' features are averaged."""
+"""Tracklets -> one feature each: the mean of the features of all clips of consecutive frames."""
 
 from collections.abc import Callable, Iterator
 from typing import Literal
@@ -16,7 +16,7 @@ from sttreid.runtime.errors import InputError
 from sttreid.tracklets.clips import consecutive_clips, normalise
 from sttreid.tracklets.store import Store
 
-NOISE = 1e-6  # of single precision, relative, with room
+ROUNDING = 1e-6  # relative rounding error of float32 sums, with a margin
 
 Encoder = Callable[[Tensor], Tensor]
 Precision = Literal["fp32", "bf16"]
@@ -25,10 +25,23 @@ Precision = Literal["fp32", "bf16"]
 def embed_tracklets(
     network: Network, store: Store, tracklets: pd.DataFrame, batch: int, precision: Precision = "fp32"
 ) -> Tensor:
-    """Embed with a network, on the device where it lies; see :func:`embed`.
+    """Embed tracklets with a network, on its device; see :func:`embed`.
 
-    ``"bf16"`` lets CUDA compute in bfloat16; a CPU, on which that is slow, keeps to single precision.
-    ``"fp32"`` is single precision on CUDA too, without TensorFloat-32 in convolutions.
+    With ``"bf16"`` CUDA computes in bfloat16; a CPU, on which that is slow, stays in float32. ``"fp32"`` is
+    float32 on CUDA too, without TensorFloat-32 in convolutions.
+
+    Args:
+        network: is set to evaluation mode.
+        store: of the frames.
+        tracklets: G >= 1 rows of ``store.tracklets``.
+        batch: B, clips at once.
+        precision: of the network's products.
+
+    Returns:
+        [G, D] float32 rows of length 1, on the CPU.
+
+    Raises:
+        InputError: as :func:`embed`.
     """
     network.eval()
     device = next(network.parameters()).device
@@ -44,26 +57,26 @@ def embed_tracklets(
 
 @torch.inference_mode()
 def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, batch: int) -> Tensor:
-    """One feature a tracklet: the mean over its clips of consecutive frames, L2-normalised.
+    """One feature per tracklet: the mean over its clips of consecutive frames, L2-normalised.
 
-    Clips of several tracklets share a batch. Tracklets are taken by length, the longest first, and each is
-    finished before the next begins: beside the result [G, D] and some numbers a tracklet, memory holds one
-    batch of clips, its features and their sums in double precision, however long the tracklets.
+    Clips of several tracklets share a batch. Tracklets are processed one after the other, the longest first.
+    In addition to the result [G, D] and a few numbers per tracklet, memory holds one batch of clips, its
+    features, and their sums in float64, whatever the lengths of the tracklets.
 
     Args:
         encode: [B, T, 3, H, W] normalised float32 clips -> [B, D] features of any length; a network must be
             in evaluation mode.
-        store: where the frames lie.
+        store: of the frames.
         tracklets: G >= 1 rows of ``store.tracklets``.
-        frames: T, frames in a clip.
+        frames: T, frames of a clip.
         batch: B, clips at once; the last batch may be smaller.
 
     Returns:
-        [G, D] float32 rows of length 1, on the CPU; to change them, or to learn from them, clone them.
+        [G, D] float32 rows of length 1, on the CPU, in inference mode: clone them to change them.
 
     Raises:
-        InputError: there is no tracklet; or the feature of one, which the sentence names, is not finite,
-            zero, or mere rounding because the features of its clips cancel.
+        InputError: there is no tracklet; or the feature of one, which the error names, is not finite, zero,
+            or only rounding error because the features of its clips cancel.
     """
     if tracklets.empty:
         raise InputError("there must be at least 1 tracklet to embed, got 0")
@@ -72,9 +85,9 @@ def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, b
     most = min(batch, int((-(-ordered["length"] // frames)).sum()))
     clips = torch.empty((most, frames, 3, *store.frames.shape[1:3]))
     out, rest, first = torch.empty(0), torch.empty((0, 1)), 0  # rest: the sum so far of tracklet ``first``
-    for owner, where, done in _batches(ordered, frames, batch):
-        for slot, places in enumerate(where):
-            normalise(store.frames[places], clips[slot].numpy())
+    for owner, rows, done in _batches(ordered, frames, batch):
+        for slot, clip_rows in enumerate(rows):
+            normalise(store.frames[clip_rows], clips[slot].numpy())
         features = _with_length(encode(clips[: len(owner)]).double().cpu())
         if not len(out):
             out = torch.empty((len(order), features.shape[1] - 1))
@@ -89,10 +102,10 @@ def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, b
 def _batches(
     tracklets: pd.DataFrame, frames: int, batch: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
-    """Batch by batch, no more than one at a time, whose clips are numbered through all tracklets.
+    """The batches, one at a time; their clips are numbered through all tracklets.
 
-    Gives the row of each clip's tracklet [B], the places of its frames in the store [B, T], and how many
-    tracklets are complete with this batch.
+    Yields the row of each clip's tracklet [B], the rows of its frames in the store [B, T], and the number of
+    tracklets that are complete after this batch.
     """
     starts, lengths = tracklets["start"].to_numpy(np.int64), tracklets["length"].to_numpy(np.int64)
     counts = -(-lengths // frames)
@@ -102,33 +115,33 @@ def _batches(
         number = np.arange(first, min(first + batch, total))
         owner = np.searchsorted(ends, number, side="right")
         skipped = frames * (number - (ends - counts)[owner])  # frames of the tracklet before the clip
-        where = [
+        rows = [
             start + consecutive_clips(int(left), frames)[0]
             for start, left in zip(
                 starts[owner] + skipped, np.minimum(lengths[owner] - skipped, frames), strict=True
             )
         ]
-        yield owner, np.array(where), int(np.searchsorted(ends, number[-1] + 1, side="right"))
+        yield owner, np.array(rows), int(np.searchsorted(ends, number[-1] + 1, side="right"))
 
 
 def _with_length(features: Tensor) -> Tensor:
-    """[B, D + 1]: features and, behind them, their lengths."""
+    """[B, D + 1]: features and, in the last column, their lengths."""
     return torch.cat([features, features.norm(dim=1, keepdim=True)], dim=1)
 
 
 def _directions(sums: Tensor, tracklets: pd.DataFrame) -> Tensor:
-    """Rows of length 1, float32, from sums of :func:`_with_length`: a sum points where the mean points.
+    """Rows of length 1, float32, from sums of :func:`_with_length`: a sum has the direction of the mean.
 
-    One that is much shorter than the lengths of its parts together is what rounding has left of clips that
-    cancel: it points anywhere.
+    A sum much shorter than the summed lengths of its parts is the rounding error of clips that cancel: its
+    direction is arbitrary.
     """
     vectors, lengths = sums[:, :-1], sums[:, -1]
     norms = vectors.norm(dim=1)
-    broken = ~(norms > NOISE * lengths)  # true of NaN, of an infinity, and of zeros alone as well
-    for row in broken.nonzero().flatten().tolist():
+    invalid = ~(norms > ROUNDING * lengths)  # also true for NaN, infinities and zeros
+    for row in invalid.nonzero().flatten().tolist():
         values = tracklets.iloc[row]
-        place = f"tracklet {values['tracklet']} (identity {values['identity']}, camera {values['camera']})"
+        name = f"tracklet {values['tracklet']} (identity {values['identity']}, camera {values['camera']})"
         rule = "its feature must be finite and not all zero, nor may those of its clips cancel"
-        raise InputError(f"{place}: {rule}, got {vectors[row, :3].tolist()} ...")
+        raise InputError(f"{name}: {rule}, got {vectors[row, :3].tolist()} ...")
     directions: Tensor = vectors / norms[:, None]
     return directions.float()

@@ -212,11 +212,16 @@ def test_the_synthetic_domain_is_no_target(tmp_path: Path) -> None:
 
 def test_the_reference_is_no_variant(tmp_path):
     path = written(tmp_path, {"ablation.reference": "cnn"})
-    with pytest.raises(InputError, match=r"ablation.reference must not be one of ablation.variants, got 'cnn'"):
+    with pytest.raises(
+        InputError, match=r"ablation.reference must not be one of ablation.variants, got 'cnn'"
+    ):
         load(path)
 
 
 def test_what_is_visualised_is_a_variant_or_the_reference(tmp_path):
-    assert load(written(tmp_path, {"visualise.variants": ["cnn", "full"]})).visualise.variants == ["cnn", "full"]
+    assert load(written(tmp_path, {"visualise.variants": ["cnn", "full"]})).visualise.variants == [
+        "cnn",
+        "full",
+    ]
     with pytest.raises(InputError, match=r"visualise.variants.1 must be one of .*, full, got 'none'"):
         load(written(tmp_path, {"visualise.variants": ["cnn", "none"]}))

@@ -34,7 +34,11 @@ def same(overrides, params):
 def test_without_overrides_a_variant_is_the_default_configuration():
     resolved = variant({})
     assert (resolved.variant, resolved.seed, resolved.synthetic) == ("new", 3, "unreal")
-    assert (resolved.source, resolved.pretrain, resolved.train) == ("campus", PARAMS.pretrain, PARAMS.finetune)
+    assert (resolved.source, resolved.pretrain, resolved.train) == (
+        "campus",
+        PARAMS.pretrain,
+        PARAMS.finetune,
+    )
     assert all(getattr(resolved, name) == getattr(PARAMS, name) for name in SECTIONS)
 
 
@@ -72,7 +76,9 @@ def test_a_wrong_override_names_its_variant_and_key(overrides, message):
 
 
 def test_a_wrong_override_of_the_schedule_without_pre_training_names_its_variant_and_key():
-    with pytest.raises(InputError, match=r"ablation\.variants\.new.*finetune.*unknown key (finetune\.)?stepz"):
+    with pytest.raises(
+        InputError, match=r"ablation\.variants\.new.*finetune.*unknown key (finetune\.)?stepz"
+    ):
         variant({"pretrain": None, "finetune": {"stepz": 3}})
 
 

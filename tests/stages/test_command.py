@@ -92,7 +92,9 @@ def test_a_stage_may_take_all_parameters(loaded):
 def test_a_section_that_the_file_lacks_is_named(loaded):
     def main(claims: object) -> None: ...
 
-    with pytest.raises(InputError, match=r"^stage test_command: params.yaml must have the section claims, got none$"):
+    with pytest.raises(
+        InputError, match=r"^stage test_command: params.yaml must have the section claims, got none$"
+    ):
         bind(main, loaded, [])
 
 

@@ -174,7 +174,9 @@ def study(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """The folder of a study of two variants and two seeds; its models are trained and tested."""
     content = yaml.safe_load((workplace / "params.yaml").read_text())
     variants = {"full": {}, "cnn": content["ablation"]["variants"]["cnn"]}
-    folder = start_study(workplace, "mine", content, variants, {"analysis": "claims", "variants": [*variants]})
+    folder = start_study(
+        workplace, "mine", content, variants, {"analysis": "claims", "variants": [*variants]}
+    )
     monkeypatch.chdir(folder)
     monkeypatch.setenv("STTREID_HOME", "../..")
     train_and_test(variants)

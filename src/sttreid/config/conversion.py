@@ -18,7 +18,7 @@ def read_yaml(path: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        InputError: the file cannot be read, or is no YAML.
+        InputError: the file cannot be read, or is not YAML.
     """
     try:
         return yaml.safe_load(path.read_bytes())  # bytes, so that a wrong encoding is a YAML error too

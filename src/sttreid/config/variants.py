@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic.dataclasses import dataclass
 
+from sttreid.config.branches import parts, unread_fields, unread_loss_fields
 from sttreid.config.conversion import dump, parse
 from sttreid.config.params import (
     CONFIG,
@@ -27,11 +28,6 @@ from sttreid.config.params import (
     ResolvedEvaluate,
     Schedule,
 )
-
-TERMS = {
-    "stt": ("spatial", "spatial_part", "frame_triplet", "entropy"),
-    "gt": ("global_identity", "global_triplet"),
-}
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -122,33 +118,17 @@ def resolve(params: Params, variant: str, seed: int) -> Variant:
 def content(variant: Variant) -> dict[str, Any]:
     """The variant as plain JSON content, without what has no effect; ``parse(Variant, content)`` reads it back."""
     values: dict[str, Any] = dump(variant)
-    model, loss = variant.model, values["loss"]
-    for field in _unused_fields(model):
+    for field in unread_fields(variant.model):
         del values["model"][field]
-    off = {term for branch, terms in TERMS.items() if not getattr(model, branch) for term in terms}
-    if model.gt and not model.stt:
-        off |= {"identity", "triplet"}  # of STT, or of the CNN baseline
-    weights = {field.name for field in fields(Loss)} - {"label_smoothing", "margin", "entropy_threshold"}
-    for term in weights:
-        if term in off or not loss[term]:
-            del loss[term]
-    if "entropy" not in loss:
-        del loss["entropy_threshold"]
+    for field in unread_loss_fields(variant.loss, variant.model):
+        del values["loss"][field]
     return values
 
 
 def composition(variant: Variant) -> list[str]:
     """What a variant's network consists of, in the paper's words."""
-    loss, model = variant.loss, variant.model
-    parts = {
-        "ST + TT": model.stt,
-        "spatial constraint": model.stt and (loss.spatial > 0 or loss.spatial_part > 0),
-        "temporal constraint": model.stt and (loss.frame_triplet > 0 or loss.entropy > 0),
-        "GT": model.gt,
-        "CNN": not (model.stt or model.gt),
-        "synthetic pre-training": variant.pretrain is not None,
-    }
-    return [part for part, included in parts.items() if included]
+    pretraining = ["synthetic pre-training"] if variant.pretrain else []
+    return [*parts(variant.model, variant.loss), *pretraining]
 
 
 def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,10 +149,3 @@ def _scratch(ablation: Ablation, variant: str) -> Schedule:
     """The schedule without pre-training; a variant's overrides of ``finetune`` apply to it."""
     merged = merge(dump(ablation.scratch), ablation.variants[variant].get("finetune") or {})
     return parse(Schedule, merged, f"params.yaml: ablation.variants.{variant}.finetune", RENAMED)
-
-
-def _unused_fields(model: Model) -> list[str]:
-    """Fields of branches that are off."""
-    unused = [] if model.gt else ["global_layers"]
-    unused += [] if model.stt else ["spatial_layers", "temporal_layers", "parts"]
-    return unused if model.stt or model.gt else [*unused, "width", "heads", "mlp_ratio", "dropout"]

@@ -1,7 +1,7 @@
-"""Frames -> maps: a residual network up to its third stage, as the paper's "first three blocks" of ResNet-50.
+"""Frames -> feature maps: a ResNet up to its third stage, the paper's "first three blocks" of ResNet-50.
 
 Parameter names are torchvision's (conv1, bn1, layer1.0.conv1, ..., layer1.0.downsample.0), so an ImageNet
-checkpoint loads as it is.
+checkpoint loads unchanged.
 """
 
 from typing import cast
@@ -39,7 +39,7 @@ class Bottleneck(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Frames -> maps of C = 16 * width channels and H/16 x W/16 places, or H/8 x W/8 with last stride 1."""
+    """Frames -> feature maps [C, H/16, W/16], C = 16 * width; H/8 x W/8 with a last stride of 1."""
 
     def __init__(self, width: int, depths: tuple[int, int, int], last_stride: int) -> None:
         super().__init__()

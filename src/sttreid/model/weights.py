@@ -1,8 +1,8 @@
-"""Weights in files: our own models, and ImageNet checkpoints for the backbone.
+"""Weights: random, in files of our own, and from ImageNet checkpoints for the backbone.
 
-A file holds plain tensors and plain values only, so it loads with ``weights_only=True``. ``torch.save``
-writes the target's file stem into the archive, so a temporary name would change the bytes: ``save`` writes to
-memory first.
+A file holds plain tensors and values only, so it loads with ``weights_only=True``. ``torch.save`` writes the
+target's file stem into the archive, so a temporary name would change the bytes: ``save`` writes to memory
+first.
 """
 
 import io
@@ -20,17 +20,41 @@ from sttreid.model.network import Network
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_bytes
 
-UNUSED = ("layer4.", "fc.")  # a torchvision ResNet's parts behind the third stage
-SHOWN = 8  # differences that a sentence names
+UNUSED = ("layer4.", "fc.")  # a torchvision ResNet's parts after the third stage
+SHOWN = 8  # differences that an error names
+
+
+def initialise(model: Model, frames: int, height: int, width: int, classes: int, seed: int) -> Network:
+    """A network on random weights, on the CPU; the backbone from a checkpoint where ``model`` names one.
+
+    Args:
+        model: its architecture; ``model.backbone.weights`` is the path of a torchvision checkpoint, or None.
+        frames: T.
+        height: H, of an image in pixels.
+        width: W.
+        classes: number of training identities.
+        seed: of the random weights.
+
+    Raises:
+        InputError: the architecture does not fit the images, or the checkpoint does not fit the architecture.
+    """
+    torch.manual_seed(seed)
+    try:
+        network = Network(model, frames, height, width, classes)
+    except ValueError as error:
+        raise InputError(f"params.yaml: {error}") from error
+    if model.backbone.weights:
+        load_backbone(network.backbone, Path(model.backbone.weights))
+    return network
 
 
 def save(network: Network, model: Model, path: Path) -> None:
-    """Write a network's weights with what is needed to build it again; equal weights give equal bytes."""
+    """Write a network's weights and what is needed to rebuild it; equal weights give equal bytes."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     content = {
         "model": dump(model),
         "frames": network.frames,
-        "picture": list(network.picture),
+        "image_size": list(network.image_size),
         "classes": network.classes,
         "state": state,
     }
@@ -43,14 +67,16 @@ def restore(path: Path) -> Network:
     """Build the network of a file and load its weights, on the CPU.
 
     Raises:
-        InputError: the file is missing, damaged or not one of ours.
+        InputError: the file is missing, damaged or not a model of this project.
     """
     content = _read(path)
-    if not {"model", "frames", "picture", "classes", "state"} <= set(content):
-        raise InputError(f"{path}: is not a model of this project (it holds {', '.join(map(str, content))})")
+    if not {"model", "frames", "image_size", "classes", "state"} <= set(content):
+        raise InputError(
+            f"{path}: is not a model of this project (its keys are {', '.join(map(str, content))})"
+        )
     model = parse(Model, content["model"], str(path))
     try:
-        height, width = content["picture"]
+        height, width = content["image_size"]
         network = Network(model, content["frames"], height, width, content["classes"])
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: describes an architecture that cannot be built ({error})") from error
@@ -59,10 +85,10 @@ def restore(path: Path) -> Network:
 
 
 def start_from(network: Network, path: Path) -> list[str]:
-    """Copy the weights of a pre-trained model of the same architecture; classifiers start anew.
+    """Copy the weights of a pre-trained model of the same architecture, except its classifiers.
 
     Returns:
-        The names of the tensors that were not copied: the classifiers, and nothing else.
+        The names of the tensors that keep their random weights: the classifiers.
 
     Raises:
         InputError: as :func:`restore`, or the architectures differ.
@@ -71,24 +97,23 @@ def start_from(network: Network, path: Path) -> list[str]:
 
 
 def transfer(source: Network, target: Network) -> list[str]:
-    """As :func:`start_from`, from a network in memory."""
+    """Like :func:`start_from`, from a network in memory."""
     return _load_features(target, source.state_dict(), Path("the pre-trained network"))
 
 
 def load_backbone(backbone: nn.Module, path: Path) -> None:
-    """Load a torchvision ResNet checkpoint into the backbone; its fourth stage and classifier are left out.
+    """Load a torchvision ResNet checkpoint into the backbone, without its fourth stage and classifier.
 
     Args:
-        backbone: whose names and shapes are torchvision's.
-        path: what ``torch.save`` wrote, or a ``.safetensors`` file.
+        backbone: names and shapes of its tensors are torchvision's.
+        path: written by ``torch.save``, or a ``.safetensors`` file.
 
     Raises:
-        InputError: the file is missing or damaged, or names, shapes or kinds of numbers differ.
+        InputError: the file is missing or damaged, or names, shapes or number types differ.
     """
     state = {k: v for k, v in _read(path).items() if not k.startswith(UNUSED)}
-    own = backbone.state_dict()
-    # checkpoints of before PyTorch 0.4.1 lack this counter, which inference never reads
-    counters = {k: v for k, v in own.items() if k.endswith("num_batches_tracked")}
+    # checkpoints from before PyTorch 0.4.1 lack this counter, which inference never reads
+    counters = {k: v for k, v in backbone.state_dict().items() if k.endswith("num_batches_tracked")}
     _load(backbone, {**counters, **state}, path)
 
 
@@ -107,17 +132,17 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _load_features(network: Network, state: Mapping[str, Tensor], path: Path) -> list[str]:
-    """Everything but the classifiers, which belong to the identities that were trained on."""
+    """Load everything except the classifiers, which belong to the training identities."""
     fresh = {k: v for k, v in network.state_dict().items() if k.endswith("classifier.weight")}
     _load(network, {**{k: v for k, v in state.items() if k not in fresh}, **fresh}, path)
     return list(fresh)
 
 
 def _load(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """All of ``state``, or none of it and a sentence that names what differs."""
-    own = module.state_dict()
-    found = [_difference(name, own, state) for name in dict.fromkeys((*own, *state))]
-    differences = [sentence for sentence in found if sentence]
+    """Load all of ``state``, or nothing and raise an error that names the differences."""
+    expected = module.state_dict()
+    sentences = [_difference(name, expected, state) for name in dict.fromkeys((*expected, *state))]
+    differences = [sentence for sentence in sentences if sentence]
     if differences:
         rest = len(differences) - SHOWN
         shown = differences[:SHOWN] + ([f"and {rest} more differences"] if rest > 0 else [])
@@ -125,16 +150,17 @@ def _load(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
     module.load_state_dict(dict(state))
 
 
-def _difference(name: str, own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+def _difference(name: str, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
+    """What is wrong with one tensor of ``state``; empty if nothing is."""
     if name not in state:
         return f"the tensor {name!r} is missing"
-    if name not in own:
-        return f"the tensor {name!r} has no place in this architecture"
+    if name not in expected:
+        return f"the tensor {name!r} does not exist in this architecture"
     if not isinstance(state[name], Tensor):
         return f"{name!r} must be a tensor, got {type(state[name]).__name__}"
-    expected, got = own[name], state[name]
-    if expected.shape != got.shape:
-        return f"the tensor {name!r} must have the shape {list(expected.shape)}, got {list(got.shape)}"
-    if expected.is_floating_point() != got.is_floating_point():
-        return f"the tensor {name!r} must hold {expected.dtype} or the like, got {got.dtype}"
+    wanted, given = expected[name], state[name]
+    if wanted.shape != given.shape:
+        return f"the tensor {name!r} must have the shape {list(wanted.shape)}, got {list(given.shape)}"
+    if wanted.is_floating_point() != given.is_floating_point():
+        return f"the tensor {name!r} must hold {wanted.dtype} or a similar type, got {given.dtype}"
     return ""

@@ -63,7 +63,7 @@ def _hits(queries: pd.DataFrame, rank: int) -> NDArray[np.float64]:
 
 
 def _column(queries: pd.DataFrame, name: str) -> NDArray[np.float64]:
-    return queries[name].to_numpy(np.float64)
+    return np.asarray(queries[name], np.float64)
 
 
 METRICS: Final[tuple[Metric, ...]] = (

@@ -1,1 +1,1 @@
-"""Files, errors, numerics, progress, checkpoints and processes: nothing here decides a weight but numerics."""
+"""Files, errors, numerics, progress, checkpoints, processes: only numerics can change a weight."""

@@ -1,9 +1,9 @@
-"""Checkpoints: what a killed training run needs to go on as if nothing had happened.
+"""Checkpoints: from them an interrupted training run resumes and gives bit-identical results.
 
-They lie in a folder of their own, unknown to DVC, whose name is a fingerprint of all that the run's result
-depends on: another configuration, other data or other code begin anew. One process at a time holds the
-folder. A file appears whole or not at all and begins with the SHA-256 of the rest; the last two are kept, so
-that one good file stays whatever happens to the other.
+The checkpoints of a run are in a folder that DVC does not know, named by a fingerprint of all that the run's
+result depends on: with other parameters, data or code it starts anew. One process at a time locks the folder.
+A file is complete or absent and begins with the SHA-256 of the rest; the last two are kept, so that one good
+file remains if the other is damaged. ``STTREID_CHECKPOINT_SECONDS`` sets the time between two checkpoints.
 """
 
 import fcntl
@@ -14,50 +14,47 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from sttreid.model.network import Network
-from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
-from sttreid.tracklets.store import Store
+from sttreid.runtime.progress import log
 
-KEPT = 2
+SECONDS = "STTREID_CHECKPOINT_SECONDS"
+KEEP = 2
 DIGEST = hashlib.sha256().digest_size
-SAMPLED = 256  # frames of a store that are read for its fingerprint
 
 
 @dataclass
 class Checkpoints:
-    """The checkpoints of one run, held by this process.
+    """The checkpoints of one run, locked by this process.
 
     Attributes:
-        folder: where they lie.
-        lock: open, and locked, as long as this process holds them.
-        tried: when the last one was written, in seconds of the monotonic clock.
+        folder: of the files.
+        lock: the open lock file.
+        written: when the last one was written, in seconds of the monotonic clock.
     """
 
     folder: Path
     lock: IO[str]
-    tried: float = field(default_factory=time.monotonic)
+    written: float = field(default_factory=time.monotonic)
 
     def due(self) -> bool:
-        """Whether the machine's time between two checkpoints is over."""
-        return time.monotonic() - self.tried >= numerics.checkpoint_seconds()
+        """Whether it is time for the next checkpoint."""
+        return time.monotonic() - self.written >= seconds_between()
 
     def write(self, step: int, content: bytes) -> None:
-        """Add the checkpoint behind ``step`` and drop all but the last two.
+        """Add the checkpoint of a step and delete all but the last two.
 
-        A full disk is no reason to end a run: it is said, and the older checkpoints stay.
+        A full disk does not end a run: a message says so, and the older checkpoints stay.
         """
-        self.tried = time.monotonic()
+        self.written = time.monotonic()
         path = self.folder / f"step-{step:09d}.pt"
         temporary = path.with_suffix(".tmp")
         try:
@@ -69,19 +66,19 @@ class Checkpoints:
             temporary.replace(path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            tell(f"{path}: this checkpoint cannot be written ({error.strerror}); the last good one stays")
+            log(f"{path}: this checkpoint cannot be written ({error.strerror}); the last good one stays")
             return
-        for old in self._paths()[KEPT:]:
+        for old in self._paths()[KEEP:]:
             old.unlink(missing_ok=True)
 
     def latest(self) -> bytes | None:
-        """The newest whole checkpoint; damaged ones are skipped with a message."""
+        """The newest complete checkpoint; damaged ones are skipped with a message."""
         for path in self._paths():
             with suppress(OSError):
                 content = path.read_bytes()
                 if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST]:
                     return content[DIGEST:]
-            tell(f"{path}: this checkpoint is damaged and is skipped")
+            log(f"{path}: this checkpoint is damaged and is skipped")
         return None
 
     def _paths(self) -> list[Path]:
@@ -89,59 +86,56 @@ class Checkpoints:
 
 
 @dataclass
-class Scratch:
-    """A stage's scratch folder: the checkpoints of its runs, one log, and what is left of a failure."""
+class CheckpointFolder:
+    """The folder of a stage's runs: their checkpoints, one log, and the inputs of steps that diverged."""
 
-    folder: Path
+    path: Path
     runs: list[Checkpoints] = field(default_factory=list)
 
-    def open(self, fingerprint: str) -> Checkpoints:
-        """Take hold of a run's checkpoints.
+    def open(self, name: str) -> Checkpoints:
+        """Lock the checkpoints of the run with this fingerprint.
 
         Raises:
-            InputError: another process holds them.
+            InputError: another process holds the lock.
         """
-        folder = self.folder / fingerprint
-        found = Checkpoints(folder, _locked(folder))
+        folder = self.path / name
+        run = Checkpoints(folder, _locked(folder))
         for leftover in folder.glob("*.tmp"):
             leftover.unlink()
-        self.runs.append(found)
-        return found
+        self.runs.append(run)
+        return run
 
 
 @contextmanager
-def kept(folder: Path) -> Iterator[Scratch]:
-    """A scratch folder whose checkpoints are removed when the block, outputs and all, ends without error."""
-    scratch = Scratch(folder)
+def checkpoint_folder(path: Path) -> Iterator[CheckpointFolder]:
+    """A stage's checkpoints; deleted when the block, which also writes the outputs, ends without an error."""
+    folder = CheckpointFolder(path)
     try:
-        yield scratch
-        for run in scratch.runs:
+        yield folder
+        for run in folder.runs:
             shutil.rmtree(run.folder, ignore_errors=True)
     finally:
-        for run in scratch.runs:
+        for run in folder.runs:
             run.lock.close()
 
 
-def fingerprint(network: Network, store: Store, **settings: Any) -> str:
-    """Sixteen digits for all that decides a run's result.
+def fingerprint(settings: Mapping[str, object], content: Iterable[bytes]) -> str:
+    """Sixteen digits for all that a run's result depends on, with the code and numerics of this process.
 
     Args:
-        network: with the weights that the run starts from.
-        store: its index counts whole, its pixels by shape and by frames that are spread evenly over them.
-        **settings: further plain JSON values: parameters, names, counts.
+        settings: plain JSON values: parameters, names, counts.
+        content: data.
     """
-    weights = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        weights.update(name.encode())
-        weights.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    data = hashlib.sha256()
+    for part in content:
+        data.update(len(part).to_bytes(8, "little") + part)
     parts = {
-        **settings,
-        "weights": weights.hexdigest(),
-        "data": _data(store),
+        "settings": dict(settings),
+        "data": data.hexdigest(),
         "code": _code(),
-        "torch": [torch.__version__, np.__version__, torch.get_num_threads()],
+        "versions": [torch.__version__, np.__version__],
+        "threads": torch.get_num_threads(),
         "processor": torch.backends.cpu.get_cpu_capability(),
-        "device": _device_name(next(network.parameters()).device),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -154,18 +148,26 @@ def pack(state: dict[str, Any]) -> bytes:
 
 
 def unpack(content: bytes) -> dict[str, Any]:
-    """The inverse of :func:`pack`, on the CPU; nothing but tensors and plain values is let in."""
+    """The inverse of :func:`pack`, on the CPU; only tensors and plain values are loaded."""
     state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     return state
 
 
-def tell(message: str) -> None:
-    """A line for whoever watches, below the progress bar's."""
-    print(message, file=sys.stderr, flush=True)
+def seconds_between() -> float:
+    """Seconds between two checkpoints.
+
+    Raises:
+        InputError: the environment variable is not a number.
+    """
+    value = os.environ.get(SECONDS) or "60"
+    try:
+        return float(value)
+    except ValueError as error:
+        raise InputError(f"{SECONDS} must be a number, got {value!r}") from error
 
 
 def _locked(folder: Path) -> IO[str]:
-    """Hold ``folder``'s lock file until it is closed or the process ends, however that happens."""
+    """Lock the file ``lock`` of a folder until it is closed or the process ends in any way."""
     path = folder / "lock"
     while True:
         folder.mkdir(parents=True, exist_ok=True)
@@ -174,30 +176,18 @@ def _locked(folder: Path) -> IO[str]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.close()
-            rule = "one process at a time may train here, another one holds the lock"
-            raise InputError(f"{folder}: {rule}; wait for it, or end it") from error
-        with suppress(FileNotFoundError):  # another run may have finished, and removed all, in between
+            rule = "one process at a time may train here, and another one holds the lock"
+            raise InputError(f"{folder}: {rule}; wait for it, or stop it") from error
+        with suppress(FileNotFoundError):  # another run may have finished in between and deleted the folder
             if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
                 return file
         file.close()
 
 
-def _data(store: Store) -> str:
-    digest = hashlib.sha256(pd.util.hash_pandas_object(store.index).to_numpy().tobytes())
-    digest.update(repr(store.frames.shape).encode())
-    for place in np.unique(np.linspace(0, len(store.frames) - 1, SAMPLED, dtype=np.int64)).tolist():
-        digest.update(store.frames[place].tobytes())
-    return digest.hexdigest()
-
-
 def _code() -> str:
-    """All modules of the project that the process has loaded: whatever a stage trains with."""
+    """SHA-256 of all modules of this project that the process has loaded."""
     digest = hashlib.sha256()
     for name, module in sorted(sys.modules.items()):
         if name.startswith("sttreid.") and getattr(module, "__file__", None):
             digest.update(name.encode() + Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

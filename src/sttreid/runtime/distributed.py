@@ -1,7 +1,7 @@
-"""The processes that train one network together, as torchrun starts them; a process alone is rank 0 of 1.
+"""The process group that trains one network together, as torchrun starts it; a single process is rank 0 of 1.
 
-Every step's P x K clips are one batch of all ranks: each works on the clips of P / ranks identities. Means
-over clips are means over the ranks' means, since shares are equal. Batch-hard mining needs all clips, so
+The P x K clips of a step are one batch of all processes: each works on P / world_size identities. Means over
+clips are means over the processes' means, since all have equally many. Batch-hard mining needs all clips, so
 features are gathered.
 """
 
@@ -18,103 +18,96 @@ from torch.nn.parallel import DistributedDataParallel
 
 from sttreid.runtime.errors import InputError
 
-PATIENCE = timedelta(hours=2)  # the other ranks wait while the first looks at accuracies
+TIMEOUT = timedelta(hours=2)  # the other processes wait while the first one validates
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """This process among the processes of a run."""
+class ProcessGroup:
+    """This process among the processes of a run.
+
+    Attributes:
+        rank: number of this process, from 0.
+        world_size: number of processes.
+    """
 
     rank: int
-    size: int
+    world_size: int
 
     @property
     def first(self) -> bool:
-        """Whether this process writes the files and measures the accuracies."""
+        """Whether this process validates and writes the files."""
         return self.rank == 0
 
-    def share(self, identities: int, clips: int) -> slice:
-        """The places of this rank's clips in a batch of P x K.
-
-        Raises:
-            InputError: P is no multiple of the ranks.
-        """
-        if identities % self.size:
-            rule = f"batch.identities must be a multiple of the {self.size} processes"
-            raise InputError(f"params.yaml: {rule}, got {identities}")
-        own = identities // self.size * clips
-        return slice(self.rank * own, (self.rank + 1) * own)
-
     def gather(self, x: Tensor) -> Tensor:
-        """[b, ...] of each rank -> [B, ...] of all, in the order of the ranks.
+        """[b, ...] of each process -> [B, ...] of all, in the order of the ranks.
 
-        Every rank computes the same loss from the result, and its gradient reaches the rank's own part alone.
-        DistributedDataParallel averages over the ranks, hence the factor: the average is then the gradient of
-        the one loss with respect to all clips.
+        Every process computes the same loss from the result, and its gradient reaches only the process's own
+        part. DistributedDataParallel averages over the processes, hence the factor: the average is then the
+        gradient of the one loss with respect to all clips.
         """
-        if self.size == 1:
+        if self.world_size == 1:
             return x
-        parts = [torch.empty_like(x) for _ in range(self.size)]
+        parts = [torch.empty_like(x) for _ in range(self.world_size)]
         dist.all_gather(parts, x.detach().contiguous())
-        own = x.view_as(x)
-        if own.requires_grad:
-            own.register_hook(lambda gradient: gradient * self.size)  # type: ignore[no-untyped-call]
-        parts[self.rank] = own
+        local = x.view_as(x)
+        if local.requires_grad:
+            local.register_hook(lambda gradient: gradient * self.world_size)  # type: ignore[no-untyped-call]
+        parts[self.rank] = local
         return torch.cat(parts)
 
     def mean(self, x: Tensor) -> Tensor:
-        """The mean over the ranks, the same bits on each."""
-        if self.size == 1:
+        """The mean over the processes, with equal bits on each."""
+        if self.world_size == 1:
             return x
         total = x.clone()
         dist.all_reduce(total)
-        return total / self.size
+        return total / self.world_size
 
-    def hand_out(self, content: bytes | None) -> bytes | None:
-        """What the first rank has, for all: only its machine needs to see the checkpoints."""
-        if self.size == 1:
+    def broadcast(self, content: bytes | None) -> bytes | None:
+        """The first process's content, on every process: only its machine needs to have the checkpoints."""
+        if self.world_size == 1:
             return content
         box = [content]
         dist.broadcast_object_list(box)
         return box[0]
 
-    def join(
-        self, module: nn.Module, synchronise: bool, device: torch.device, partial: bool = False
+    def wrap(
+        self, module: nn.Module, sync_batch_norm: bool, device: torch.device, idle_parameters: bool = False
     ) -> nn.Module:
-        """Wrap a module so that its gradients are averaged over the ranks.
+        """Wrap a module so that its gradients are averaged over the processes.
 
         Args:
-            module: on ``device``; its batch norms are replaced in place if they shall be synchronised.
-            synchronise: batch norms use the statistics of all ranks' clips.
-            device: of this rank.
-            partial: some parameters get no gradient, and must be looked for in every step.
+            module: on ``device``; synchronised batch norms replace its batch norms in place.
+            sync_batch_norm: whether batch norms use the statistics of all processes' clips.
+            device: of this process.
+            idle_parameters: whether some parameters get no gradient, and must be searched for in every step.
 
         Raises:
-            InputError: batch norms shall be synchronised and the device is no CUDA device.
+            InputError: batch norms cannot be synchronised, as the device is not a CUDA device.
         """
-        if self.size == 1:
+        if self.world_size == 1:
             return module
-        if synchronise and device.type != "cuda":
+        if sync_batch_norm and device.type != "cuda":
             rule = "compute.sync_batch_norm needs CUDA devices where several processes train"
             raise InputError(f"params.yaml: {rule}, got {device.type}")
-        if synchronise:
+        if sync_batch_norm:
             module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
-        own = [device.index] if device.type == "cuda" else None
-        return DistributedDataParallel(module, device_ids=own, find_unused_parameters=partial)
+        devices = [device.index] if device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=devices, find_unused_parameters=idle_parameters)
 
 
-ALONE = Ranks(0, 1)
+SINGLE = ProcessGroup(rank=0, world_size=1)
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Ranks]:
-    """The ranks of this run: those that torchrun started, or this process alone.
+def process_group(device: torch.device) -> Iterator[ProcessGroup]:
+    """The process group that torchrun started, or this process alone.
 
-    After an error the group is left as it is: other ranks may be waiting in it, and torchrun ends them.
+    After an error the group stays as it is: other processes may wait in it, and torchrun ends them.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        yield ALONE
+        yield SINGLE
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-    yield Ranks(dist.get_rank(), dist.get_world_size())
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    yield ProcessGroup(dist.get_rank(), dist.get_world_size())
     dist.destroy_process_group()

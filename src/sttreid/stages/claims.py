@@ -13,13 +13,14 @@ import pandas as pd
 
 from sttreid.config import paths
 from sttreid.config.claims import Claims
-from sttreid.config.params import Ablation, Simulate, run
+from sttreid.config.params import Ablation, Simulate
 from sttreid.report import arms, plots, summary
 from sttreid.report import claims as answers
 from sttreid.report.arms import Run
 from sttreid.report.claims_page import page
 from sttreid.report.claims_site import site
 from sttreid.runtime.files import read_json, read_table, write_json, write_text
+from sttreid.stages.command import run
 
 
 def main(

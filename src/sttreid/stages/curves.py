@@ -9,7 +9,7 @@ import torch
 
 from sttreid.config import paths
 from sttreid.config.claims import Claims
-from sttreid.config.params import Ablation, Compute, Simulate, run
+from sttreid.config.params import Ablation, Compute, Simulate
 from sttreid.config.variants import trial_name
 from sttreid.embedding import embed_tracklets
 from sttreid.model.weights import restore
@@ -18,6 +18,7 @@ from sttreid.report.curves import FINETUNE, PRETRAIN, Curve, content, counted, l
 from sttreid.report.curves_page import Told, page, site
 from sttreid.runtime import numerics
 from sttreid.runtime.files import read_json, read_table, write_json, write_text
+from sttreid.stages.command import run
 from sttreid.tracklets.store import Store, open_store
 from sttreid.tracklets.subset import training_subset
 from sttreid.training.validation import rank1

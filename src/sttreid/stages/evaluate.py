@@ -11,15 +11,16 @@ import pandas as pd
 
 from sttreid.config import paths
 from sttreid.config.conversion import parse
-from sttreid.config.params import Compute, Model, ResolvedEvaluate
+from sttreid.config.params import Compute, ResolvedEvaluate
 from sttreid.config.variants import Evaluation, Variant, composition
-from sttreid.model.network import Network, initialise
-from sttreid.model.weights import restore
-from sttreid.retrieval.metrics import Result
+from sttreid.model.network import Network
+from sttreid.model.weights import initialise, restore
+from sttreid.retrieval.result import Result
 from sttreid.retrieval.scoring import query_table, rules, score_histogram, score_network
 from sttreid.runtime import numerics
 from sttreid.runtime.files import read_json, write_json, write_table
 from sttreid.stages.command import run
+from sttreid.stages.training_run import network_for
 from sttreid.tracklets.store import Store, open_store
 
 HISTOGRAMS = {"histogram": False, "equalised": True}
@@ -60,13 +61,8 @@ def _cross_domain(
 def _networks(config: Evaluation, store: Store, seed: int) -> Iterator[tuple[str, Network]]:
     for name in (config.synthetic, *config.targets):
         yield name, restore(paths.model("cross_domain", seed, name))
-    backbone = replace(config.model.backbone, weights=None)
-    classes = int(store.of_split("train")["identity"].nunique())
-    height, width = store.image_size
-    yield (
-        UNTRAINED,
-        initialise(replace(config.model, backbone=backbone), config.clip.frames, height, width, classes, seed),
-    )
+    random = replace(config.model, backbone=replace(config.model.backbone, weights=None))
+    yield UNTRAINED, network_for(store, random, config.clip.frames, seed)
 
 
 def _ablation(

@@ -1,20 +1,16 @@
 """Stage ``finetune``: pre-trained weights + one data set's training tracklets -> weights."""
 
-from functools import partial
-
 from sttreid.config import paths
-from sttreid.config.params import Augment, Batch, Clip, Compute, Finetune, Loss, Model, Simulate, run
-from sttreid.embedding import embed_tracklets
+from sttreid.config.params import Augment, Batch, Clip, Compute, Finetune, Loss, Model, Simulate
 from sttreid.model.weights import save, start_from
 from sttreid.runtime import numerics
-from sttreid.runtime.checkpoints import kept, tell
-from sttreid.runtime.distributed import joined
+from sttreid.runtime.distributed import process_group
 from sttreid.runtime.files import write_text
-from sttreid.tracklets.store import open_store
-from sttreid.tracklets.subset import training_subset
-from sttreid.training.loop import Recipe, fit, history_text
-from sttreid.training.start import initialise
-from sttreid.training.validation import accuracies
+from sttreid.runtime.launch import launch_torchrun
+from sttreid.runtime.progress import history_text, log
+from sttreid.stages.command import run
+from sttreid.stages.training_run import checkpoints, network_for, train, training_store
+from sttreid.training.loop import Recipe
 
 
 def main(
@@ -29,22 +25,20 @@ def main(
     finetune: Finetune,
     compute: Compute,
 ) -> None:
-    """Go on from the synthetic set's weights; classifiers start anew, for the new identities."""
-    numerics.spread(batch.identities)
+    """Fine-tune the synthetic set's weights; the classifiers of the new identities start from random weights."""
+    launch_torchrun(batch.identities)
     device = numerics.prepare(compute.threads)
-    store = training_subset(open_store(paths.tracklets(source)), finetune.identities, seed)
-    network = initialise(model, clip.frames, store, seed)
-    start = paths.model(simulate.domain, seed)
-    anew = start_from(network, start)
-    tell(f"finetune {source} {seed}: starts from {start}; new are {', '.join(anew)}")
-    network.to(device)
-    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.embed_batch))
+    store = training_store(source, finetune.identities, seed)
+    network = network_for(store, model, clip.frames, seed)
+    pretrained = paths.model("cross_domain", seed, simulate.domain)
+    random = start_from(network, pretrained)
+    log(f"finetune {source} {seed}: starts from {pretrained}; random weights: {', '.join(random)}")
     recipe = Recipe(augment, batch, loss, finetune, compute)
-    with joined(device) as ranks, kept(paths.scratch(f"finetune-{source}-{seed}")) as scratch:
-        history = fit(network, store, recipe, seed, look, f"finetune {source} {seed}", scratch, ranks)
-        if ranks.first:
-            save(network, model, paths.model(source, seed))
-            write_text(paths.history(source, seed), history_text(history))
+    with process_group(device) as group, checkpoints("finetune", source, seed) as folder:
+        history = train(f"finetune {source} {seed}", network.to(device), store, recipe, seed, folder, group)
+        if group.first:
+            save(network, model, paths.model("cross_domain", seed, source))
+            write_text(paths.history("cross_domain", seed, source), history_text(history))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,16 @@
 """Stage ``pretrain``: synthetic tracklets -> weights."""
 
-from functools import partial
-
 from sttreid.config import paths
-from sttreid.config.params import Augment, Batch, Clip, Compute, Loss, Model, Pretrain, Simulate, run
-from sttreid.embedding import embed_tracklets
+from sttreid.config.params import Augment, Batch, Clip, Compute, Loss, Model, Pretrain, Simulate
 from sttreid.model.weights import save
 from sttreid.runtime import numerics
-from sttreid.runtime.checkpoints import kept
-from sttreid.runtime.distributed import joined
+from sttreid.runtime.distributed import process_group
 from sttreid.runtime.files import write_text
-from sttreid.tracklets.store import open_store
-from sttreid.tracklets.subset import training_subset
-from sttreid.training.loop import Recipe, fit, history_text
-from sttreid.training.start import initialise
-from sttreid.training.validation import accuracies
+from sttreid.runtime.launch import launch_torchrun
+from sttreid.runtime.progress import history_text
+from sttreid.stages.command import run
+from sttreid.stages.training_run import checkpoints, network_for, train, training_store
+from sttreid.training.loop import Recipe
 
 
 def main(
@@ -28,18 +24,17 @@ def main(
     pretrain: Pretrain,
     compute: Compute,
 ) -> None:
-    """Train from random weights (or the backbone checkpoint that params name) on the synthetic set."""
-    numerics.spread(batch.identities)
+    """Train from random weights, or from the backbone checkpoint of the parameters."""
+    launch_torchrun(batch.identities)
     device = numerics.prepare(compute.threads)
-    store = training_subset(open_store(paths.tracklets(simulate.domain)), pretrain.identities, seed)
-    network = initialise(model, clip.frames, store, seed).to(device)
-    look = partial(accuracies, store=store, embed=partial(embed_tracklets, batch=compute.embed_batch))
+    store = training_store(simulate.domain, pretrain.identities, seed)
+    network = network_for(store, model, clip.frames, seed).to(device)
     recipe = Recipe(augment, batch, loss, pretrain, compute)
-    with joined(device) as ranks, kept(paths.scratch(f"pretrain-{seed}")) as scratch:
-        history = fit(network, store, recipe, seed, look, f"pretrain {seed}", scratch, ranks)
-        if ranks.first:
-            save(network, model, paths.model(simulate.domain, seed))
-            write_text(paths.history(simulate.domain, seed), history_text(history))
+    with process_group(device) as group, checkpoints("pretrain", seed) as folder:
+        history = train(f"pretrain {seed}", network, store, recipe, seed, folder, group)
+        if group.first:
+            save(network, model, paths.model("cross_domain", seed, simulate.domain))
+            write_text(paths.history("cross_domain", seed, simulate.domain), history_text(history))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage ``simulate``: nothing -> camera videos and tracks of the synthetic pre-training set."""
+"""Stage ``simulate``: domains/<name>.yaml -> camera videos and tracks of the synthetic pre-training set."""
 
 from sttreid.config import paths
 from sttreid.config.domain import load_domain

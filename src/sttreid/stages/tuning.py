@@ -3,10 +3,11 @@
 import pandas as pd
 
 from sttreid.config import paths
-from sttreid.config.params import Ablation, run
+from sttreid.config.params import Ablation
 from sttreid.config.variants import trial_name
 from sttreid.report import summary, tuning
 from sttreid.runtime.files import read_json, write_json, write_text
+from sttreid.stages.command import run
 
 
 def main(seeds: list[int], ablation: Ablation) -> None:

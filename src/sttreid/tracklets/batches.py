@@ -1,7 +1,7 @@
 """Clips -> batches of P identities x K clips.
 
-What a step sees is a function of the seed, the step and the tracklets alone, never of what was drawn before:
-a run that is resumed in the middle goes on as if it had not stopped.
+The batch of a step is a function of the seed, the step and the tracklets alone, never of earlier draws: a run
+that resumes sees the batches of an uninterrupted one.
 """
 
 from collections import Counter
@@ -28,12 +28,12 @@ ORDER, CHOICE, CLIP = 1, 2, 3  # random streams: order of identities, choice of 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What the network is trained on in one step.
+    """The training data of one step.
 
     Attributes:
         clips: float32 [B, T, 3, H, W], normalised.
-        classes: int64 [B], identities of the split numbered from 0.
-        tracklets: int64 [B], numbers in the store.
+        classes: int64 [B], identities of the split, numbered from 0.
+        tracklets: int64 [B], their numbers in the store.
         cameras: int64 [B].
     """
 
@@ -44,25 +44,44 @@ class Batch:
 
 
 def steps_per_epoch(tracklets: pd.DataFrame, identities: int) -> int:
-    """How many steps show each identity of a split at most once.
+    """Number of steps that show each identity of a split at most once.
 
     Raises:
         InputError: P is below 2, or the split has fewer than P identities.
     """
-    found = tracklets["identity"].nunique()
+    available = tracklets["identity"].nunique()
     if identities < 2:
         raise InputError(f"a batch must hold at least 2 identities, got {identities}")
-    if found < identities:
-        raise InputError(f"the split must hold at least the batch's {identities} identities, got {found}")
-    return int(found // identities)
+    if available < identities:
+        raise InputError(f"the split must hold at least the batch's {identities} identities, got {available}")
+    return int(available // identities)
+
+
+def shard(identities: int, clips: int, rank: int, world_size: int) -> slice:
+    """The part of a batch of P x K clips that one of several processes works on: P / world_size identities.
+
+    Args:
+        identities: P.
+        clips: K.
+        rank: of the process, from 0.
+        world_size: number of processes.
+
+    Raises:
+        InputError: P is not a multiple of the number of processes.
+    """
+    if identities % world_size:
+        rule = f"batch.identities must be a multiple of the {world_size} processes"
+        raise InputError(f"params.yaml: {rule}, got {identities}")
+    rows = identities // world_size * clips
+    return slice(rank * rows, (rank + 1) * rows)
 
 
 def plan(tracklets: pd.DataFrame, identities: int, clips: int, seed: int, step: int) -> NDArray[np.int64]:
-    """Choose what a step sees: P identities, K tracklets of each.
+    """Choose the tracklets of a step: P identities, K tracklets of each.
 
-    An epoch is a seeded permutation of the identities, cut into groups of P; the last ones that do not fill a
-    group are left out of this epoch. An identity gives tracklets of different cameras first, then further
-    ones, and the same ones again only when it has fewer than K.
+    An epoch is a seeded permutation of the identities in groups of P; a last, smaller group is dropped. An
+    identity contributes tracklets of different cameras first, then further ones, and repeats tracklets only
+    if it has fewer than K.
 
     Args:
         tracklets: of one split.
@@ -72,20 +91,22 @@ def plan(tracklets: pd.DataFrame, identities: int, clips: int, seed: int, step: 
         step: from 0.
 
     Returns:
-        [P * K] rows of ``tracklets``, the K of an identity side by side.
+        [P * K] rows of ``tracklets``, the K rows of an identity adjacent.
 
     Raises:
         InputError: P is below 2, K below 1, or the split has fewer than P identities.
     """
     if clips < 1:
         raise InputError(f"a batch must hold at least 1 clip of an identity, got {clips}")
-    epoch, place = divmod(step, steps_per_epoch(tracklets, identities))
+    epoch, group = divmod(step, steps_per_epoch(tracklets, identities))
     owners = tracklets["identity"].to_numpy()
     order = np.random.default_rng([seed, ORDER, epoch]).permutation(np.unique(owners))
     rng = np.random.default_rng([seed, CHOICE, step])
     cameras = tracklets["camera"].to_numpy()
-    chosen = order[place * identities : (place + 1) * identities]
-    return np.concatenate([_choose(np.flatnonzero(owners == one), cameras, clips, rng) for one in chosen])
+    chosen = order[group * identities : (group + 1) * identities]
+    return np.concatenate(
+        [_choose(np.flatnonzero(owners == identity), cameras, clips, rng) for identity in chosen]
+    )
 
 
 def batch(
@@ -99,57 +120,57 @@ def batch(
     out: Tensor | None = None,
     pool: Executor | None = None,
 ) -> Batch:
-    """Read, draw and augment the clips of one step; each clip has a random stream of its own.
+    """Read and augment the clips of one step; each clip has its own random stream.
 
     Args:
-        store: holds the pixels.
+        store: of the frames.
         tracklets: of one split.
         rows: [B] rows of ``tracklets``, as from :func:`plan`.
         frames: T.
-        augment: settings of the augmentation.
+        augment: the augmentation.
         seed: of the run.
         step: from 0.
-        out: float32 [B, T, 3, H, W], overwritten with the clips; new memory if None.
-        pool: its threads share the clips; the result does not depend on them.
+        out: float32 [B, T, 3, H, W], overwritten with the clips; None: new memory.
+        pool: its threads prepare the clips; the result does not depend on their number.
     """
     columns = tracklets[["tracklet", "camera", "start", "length"]].to_numpy(np.int64)
     numbers, cameras, starts, lengths = columns[rows].T.copy()
     clips = torch.empty((len(rows), frames, 3, *store.frames.shape[1:3])) if out is None else out
-    turns = _turns(numbers.tolist())
+    repeats = _repeats(numbers.tolist())
 
-    def fill(place: int) -> None:
-        rng = np.random.default_rng([seed, CLIP, step, int(numbers[place]), turns[place]])
-        chosen = int(starts[place]) + restricted_random(int(lengths[place]), frames, rng)
-        augment_clip(store.frames[chosen], augment, rng, clips[place].numpy())
+    def fill(row: int) -> None:
+        rng = np.random.default_rng([seed, CLIP, step, int(numbers[row]), repeats[row]])
+        chosen = int(starts[row]) + restricted_random(int(lengths[row]), frames, rng)
+        augment_clip(store.frames[chosen], augment, rng, clips[row].numpy())
 
-    list((pool.map if pool else map)(fill, range(len(rows))))
+    list((pool.map if pool else map)(fill, range(len(rows))))  # list: waits, and raises what a thread raised
     classes = np.unique(tracklets["identity"], return_inverse=True)[1][rows]
     return Batch(clips, *map(torch.from_numpy, (classes, numbers, cameras)))
 
 
 def repeated(tracklets: pd.DataFrame, clips: int) -> int:
-    """How many identities have fewer than K tracklets, so that a batch shows some of theirs several times."""
+    """How many identities have fewer than K tracklets, so that a batch repeats some of them."""
     return int((tracklets["identity"].value_counts() < clips).sum())
 
 
 @dataclass(frozen=True, eq=False)
 class Reader:
-    """What the batches of a run are made of.
+    """Reads the batches of a run.
 
     Attributes:
-        store: holds the pixels.
+        store: of the frames.
         tracklets: of one split.
         batch: P and K.
-        share: places of the P * K clips that are wanted.
+        shard: the rows of the P * K clips that this process reads.
         frames: T.
-        augment: settings of the augmentation.
+        augment: the augmentation.
         seed: of the run.
     """
 
     store: Store
     tracklets: pd.DataFrame
     batch: BatchSize
-    share: slice
+    shard: slice
     frames: int
     augment: Augment
     seed: int
@@ -157,16 +178,16 @@ class Reader:
     def steps(self, first: int, end: int, workers: int, pinned: bool = False) -> Iterator[Batch]:
         """The batches of the steps from ``first`` up to ``end``.
 
-        Clips are written into two buffers in turn: a batch is good until the next one is taken.
+        Two buffers hold the clips in turn: a batch is valid until the next one is taken.
 
         Args:
             first: step, from 0.
-            end: step behind the last.
-            workers: threads that prepare the next batch while the last one is in use; 0: none, and nothing is
-                read ahead.
-            pinned: the buffers can be copied to a CUDA device while both work.
+            end: the step after the last one.
+            workers: threads that prepare the next batch while the current one is in use; 0: nothing is read
+                ahead.
+            pinned: the buffers are page-locked, for asynchronous copies to a CUDA device.
         """
-        rows = len(range(self.batch.identities * self.batch.clips)[self.share])
+        rows = len(range(self.batch.identities * self.batch.clips)[self.shard])
         shape = (rows, self.frames, 3, *self.store.frames.shape[1:3])
         buffers = [torch.empty(shape, pin_memory=pinned) for _ in range(2)]
         with ExitStack() as stack:
@@ -183,24 +204,24 @@ class Reader:
             yield from (future.result() for future in following)
 
     def _read(self, step: int, out: Tensor, pool: Executor | None) -> Batch:
-        rows = plan(self.tracklets, self.batch.identities, self.batch.clips, self.seed, step)[self.share]
+        rows = plan(self.tracklets, self.batch.identities, self.batch.clips, self.seed, step)[self.shard]
         return batch(self.store, self.tracklets, rows, self.frames, self.augment, self.seed, step, out, pool)
 
 
 def _choose(
     rows: NDArray[np.int64], cameras: NDArray[np.int32], clips: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """K of one identity's rows: shuffled, then each camera's first ones before any camera's second."""
+    """K rows of one identity: shuffled, then the first row of every camera before any camera's second."""
     shuffled = rng.permutation(rows)
-    turns = _turns(cameras[shuffled].tolist())
-    return np.resize(shuffled[np.argsort(turns, kind="stable")], clips)
+    repeats = _repeats(cameras[shuffled].tolist())
+    return np.resize(shuffled[np.argsort(repeats, kind="stable")], clips)
 
 
-def _turns(values: list[int]) -> list[int]:
-    """How often each value has come before."""
+def _repeats(values: list[int]) -> list[int]:
+    """For each value, how often it occurs before."""
     seen: Counter[int] = Counter()
-    turns = []
+    repeats = []
     for value in values:
-        turns.append(seen[value])
+        repeats.append(seen[value])
         seen[value] += 1
-    return turns
+    return repeats

@@ -1,8 +1,8 @@
-"""Tracklets -> clips: which T frames to take, and how to turn their pixels into the network's input.
+"""Tracklets -> clips: which T frames a clip takes, and how their pixels become the network's input.
 
-Pixels leave this module normalised with ImageNet's mean and standard deviation, so 0 is the mean colour.
-Augmentation is the same for all frames of a clip: a person does not change its side, its light or its
-occluder from frame to frame, and the temporal transformer must not learn to undo it.
+Pixels are normalised with ImageNet's mean and standard deviation, so 0 is the mean colour. Augmentation is
+the same for all frames of a clip: side, light and occluder do not change from frame to frame, and the
+temporal transformer must not learn to undo such changes.
 """
 
 import math
@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 
 def restricted_random(length: int, frames: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw a training clip: the tracklet is cut into T even segments and gives one random frame of each.
+    """Draw a training clip: one random frame from each of T even segments of the tracklet.
 
     Args:
         length: of the tracklet, in frames.
@@ -38,24 +38,23 @@ def restricted_random(length: int, frames: int, rng: np.random.Generator) -> NDA
 
 
 def consecutive_clips(length: int, frames: int) -> NDArray[np.int64]:
-    """Cut a tracklet into clips of T frames for testing; every frame is used.
+    """Cut a tracklet into clips of T consecutive frames, for testing; every frame is used.
 
     Args:
         length: of the tracklet, in frames.
         frames: T.
 
     Returns:
-        [C, T] with C = ceil(length / T); the last clip repeats its own frames from its start where they are
-        too few.
+        [C, T] with C = ceil(length / T); a last clip with fewer than T frames repeats them from its start.
     """
-    places = np.arange(math.ceil(length / frames) * frames).reshape(-1, frames)
-    start = int(places[-1, 0])
-    places[-1] = start + np.arange(frames) % (length - start)
-    return places
+    clips = np.arange(math.ceil(length / frames) * frames).reshape(-1, frames)
+    start = int(clips[-1, 0])
+    clips[-1] = start + np.arange(frames) % (length - start)
+    return clips
 
 
 def normalise(clip: NDArray[np.uint8], out: Floats) -> None:
-    """Turn pixels into network input.
+    """Normalise pixels.
 
     Args:
         clip: [T, H, W, 3], RGB.
@@ -67,11 +66,11 @@ def normalise(clip: NDArray[np.uint8], out: Floats) -> None:
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one clip: the outcome of all random draws.
+    """The augmentation of one clip: the outcome of all random draws.
 
     Attributes:
         flip: mirrored left to right.
-        down: shift in pixels; what comes in at the edge has the mean colour.
+        down: shift in pixels; uncovered pixels get the mean colour.
         right: shift in pixels.
         brightness: factor of the pixel values (0 to 1).
         contrast: factor of the distance from the clip's mean grey.
@@ -93,11 +92,11 @@ class Change:
 
 
 def augment(clip: NDArray[np.uint8], settings: Augment, rng: np.random.Generator, out: Floats) -> None:
-    """Turn pixels into network input, changed at random but in the same way for all frames of the clip.
+    """Normalise and augment a clip, with the same random change for all its frames.
 
     Args:
         clip: [T, H, W, 3], RGB.
-        settings: probabilities and spreads; with all of them at 0 this is :func:`normalise`.
+        settings: probabilities and ranges; with all of them at 0 this is :func:`normalise`.
         rng: source of the draws; their number does not depend on the settings.
         out: [T, 3, H, W], overwritten.
     """
@@ -105,11 +104,11 @@ def augment(clip: NDArray[np.uint8], settings: Augment, rng: np.random.Generator
 
 
 def draw(settings: Augment, height: int, width: int, rng: np.random.Generator) -> Change:
-    """Draw what happens to one clip of H x W pixels.
+    """Draw the augmentation of one clip of H x W pixels.
 
     Factors are uniform in 1 +- the setting (never below 0), the logarithms of gamma and of the hole's aspect
-    are uniform, those of the gains normal. Always the same number of draws is made in the same order, so that
-    changing one setting leaves the other outcomes alone.
+    are uniform, those of the gains normal. Number and order of the draws are fixed, so that one setting does
+    not change the outcomes of the others.
     """
     flip, down, right, brightness, contrast, saturation, gamma, *hole = rng.random(12).tolist()
     gains = np.exp(settings.white_balance * rng.standard_normal(3)).astype(np.float32)
@@ -127,29 +126,32 @@ def draw(settings: Augment, height: int, width: int, rng: np.random.Generator) -
 
 
 def apply(clip: NDArray[np.uint8], change: Change, out: Floats) -> None:
-    """Carry out a change; same shapes as :func:`augment`.
+    """Apply a change; same shapes as :func:`augment`.
 
     Gamma is a table of 256 values. All further changes of colour are linear and, with the normalisation,
-    become one 3x3 matrix; values that leave the range of a picture are cut off once, after it.
+    form one 3x3 matrix; colours are clipped to the valid range once, after it.
     """
     if change.flip:
         clip = clip[:, :, ::-1]
     levels: Floats = np.power(LEVELS, change.gamma, dtype=np.float32)
-    planes = levels.take(clip.transpose(3, 0, 1, 2)).reshape(3, -1)  # channels first: one product for all
+    planes = levels.take(clip.transpose(3, 0, 1, 2)).reshape(
+        3, -1
+    )  # channels first: one product for all pixels
     matrix, offset = _colours(change, float(LUMA @ planes.mean(axis=1)))
     colours: Floats = matrix @ planes
     colours += offset[:, None]
     np.clip(colours, (-MEAN / STD)[:, None], ((1 - MEAN) / STD)[:, None], out=colours)
-    _place(colours.reshape(3, *clip.shape[:3]).transpose(1, 0, 2, 3), change, out)
+    _shift_and_erase(colours.reshape(3, *clip.shape[:3]).transpose(1, 0, 2, 3), change, out)
 
 
-def _factor(share: float, spread: float) -> float:
-    return max(0.0, 1 + spread * (2 * share - 1))
+def _factor(draw: float, spread: float) -> float:
+    """Uniform in 1 +- spread for a draw in [0, 1), not below 0."""
+    return max(0.0, 1 + spread * (2 * draw - 1))
 
 
-def _hole(settings: Augment, height: int, width: int, shares: list[float]) -> tuple[int, int, int, int]:
-    """A rectangle inside the picture; a shape that would not fit is cut to the picture's height or width."""
-    chance, area, aspect, top, left = shares
+def _hole(settings: Augment, height: int, width: int, draws: list[float]) -> tuple[int, int, int, int]:
+    """A rectangle inside the frame; a shape that does not fit is cut to the height or width of the frame."""
+    chance, area, aspect, top, left = draws
     if chance >= settings.erase:
         return 0, 0, 0, 0
     low, high = settings.erase_area_low, settings.erase_area_high
@@ -162,10 +164,9 @@ def _hole(settings: Augment, height: int, width: int, shares: list[float]) -> tu
 
 
 def _colours(change: Change, grey: float) -> tuple[Floats, Floats]:
-    """Matrix [3, 3] and offset [3] that take a colour (0 to 1) to its changed and normalised value.
+    """Matrix [3, 3] and offset [3] that map a colour (0 to 1) to its changed and normalised value.
 
-    In this order: brightness, contrast around the clip's mean grey (``grey`` before the change), saturation,
-    gains.
+    Order: brightness, contrast around the clip's mean grey (``grey`` before the change), saturation, gains.
     """
     mixing = change.saturation * np.eye(3, dtype=np.float32) + (1 - change.saturation) * LUMA
     scale = change.gains / STD
@@ -174,8 +175,8 @@ def _colours(change: Change, grey: float) -> tuple[Floats, Floats]:
     return matrix.astype(np.float32), offset.astype(np.float32)
 
 
-def _place(colours: Floats, change: Change, out: Floats) -> None:
-    """Shift and erase: [T, 3, H, W] to [T, 3, H, W]; what is not covered gets the mean colour."""
+def _shift_and_erase(colours: Floats, change: Change, out: Floats) -> None:
+    """[T, 3, H, W] -> [T, 3, H, W]; uncovered and erased pixels get the mean colour, 0."""
     height, width = out.shape[2:]
     if change.down or change.right:
         out.fill(0)
@@ -187,7 +188,7 @@ def _place(colours: Floats, change: Change, out: Floats) -> None:
 
 
 def _overlap(shift: int, size: int) -> tuple[slice, slice]:
-    """Where pixels of an axis go when shifted, and where they come from."""
+    """Target and source pixels of a shift along one axis."""
     rest = max(0, size - abs(shift))
     start = min(size, max(0, shift))
     source = min(size, max(0, -shift))

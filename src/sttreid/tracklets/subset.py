@@ -1,4 +1,4 @@
-"""Fewer people to learn from: learning curves, and how much synthetic data pays."""
+"""Fewer training identities: for learning curves, and for how much synthetic data helps."""
 
 from dataclasses import replace
 
@@ -7,31 +7,31 @@ import numpy as np
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import Store
 
-ORDER = 5  # random stream of the draw, beside those of batches and dropout
+ORDER = 5  # random stream of the order of identities; batches and dropout have streams of their own
 
 
 def training_subset(store: Store, identities: int | None, seed: int) -> Store:
-    """The same store with only so many of its training identities; other splits stay whole.
+    """The same store with fewer training identities; the other splits do not change.
 
-    They are the first ones of an order that the seed draws: of one seed, fewer are always among more, and
-    another seed draws others, so that a spread over seeds holds that of the people as well.
+    The seed draws an order of the identities, and the first ones of it are taken: subsets of one seed are
+    nested, and other seeds draw other identities, so that a spread over seeds includes the choice of
+    identities.
 
     Args:
         store: with a split "train".
-        identities: how many train; None for all of them.
+        identities: number of training identities; None: all of them.
         seed: of the run.
 
     Raises:
-        InputError: there are fewer.
+        InputError: the training split has fewer.
     """
     if identities is None:
         return store
-    known = np.unique(store.of_split("train")["identity"].to_numpy())
-    if identities > len(known):
-        raise InputError(
-            f"identities to train on must be at most the {len(known)} of the training split, got {identities}"
-        )
-    chosen = np.random.default_rng([seed, ORDER]).permutation(known)[:identities]
+    available = np.unique(store.of_split("train")["identity"].to_numpy())
+    if identities > len(available):
+        rule = f"training identities must be at most the {len(available)} of the training split"
+        raise InputError(f"params.yaml: {rule}, got {identities}")
+    chosen = np.random.default_rng([seed, ORDER]).permutation(available)[:identities]
     table = store.tracklets
-    kept = (table["split"] != "train") | table["identity"].isin(chosen)
-    return replace(store, tracklets=table[kept].reset_index(drop=True))
+    selected = (table["split"] != "train") | table["identity"].isin(chosen)
+    return replace(store, tracklets=table[selected].reset_index(drop=True))

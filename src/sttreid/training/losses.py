@@ -1,15 +1,18 @@
-"""The losses of the paper's section 3, one function a term; their weights stand in params.yaml (``loss``).
+"""The losses of the paper's section 3, one function per formula; params.yaml (``loss``) has their weights.
 
 L_SpaC = ``spatial`` + ``spatial_part``; L_TemC = ``frame_triplet`` + ``entropy``; ``identity`` is L_tem_xent.
-Margins, mining, smoothing and weights are not known from the paper: our choices.
+The paper gives no margins, mining, smoothing or weights: our choices. :mod:`sttreid.config.branches` declares
+which branch has which terms.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sttreid.config.branches import BRANCHES, Kind
 from sttreid.config.params import Loss
 from sttreid.model.distances import euclidean
 from sttreid.model.network import Output
@@ -20,9 +23,9 @@ def cross_entropy(logits: Tensor, classes: Tensor, smoothing: float) -> Tensor:
     """Identity cross entropy with label smoothing.
 
     Args:
-        logits: [B, classes], or with more axes between: [B, T, classes], where all T have their row's class.
+        logits: [B, classes] or, with further axes, [B, T, classes], where all T have the class of their clip.
         classes: int64 [B].
-        smoothing: share of the target spread evenly over all classes.
+        smoothing: fraction of the target that is spread evenly over all classes.
     """
     per_row = logits[0, ..., 0].numel()
     return F.cross_entropy(
@@ -38,17 +41,17 @@ def part_cross_entropy(logits: Tensor, classes: Tensor, smoothing: float) -> Ten
 def batch_hard(features: Tensor, positive: Tensor, negative: Tensor, margin: float | None) -> Tensor:
     """Batch-hard triplet loss on L2-normalised features.
 
-    Normalising bounds the distances: the unnormalised hinge can be "solved" by shrinking all features to one
-    point, and did so in trials.
+    Without the normalisation the hinge can be minimised by shrinking all features to one point; this happened
+    in trials.
 
     Args:
         features: [M, D].
-        positive: bool [M, M], pairs that belong together (the diagonal is ignored).
-        negative: bool [M, M], pairs that must lie apart.
-        margin: hinge margin; None means the soft margin log(1 + exp(d_pos - d_neg)).
+        positive: bool [M, M], positive pairs (the diagonal is ignored).
+        negative: bool [M, M], negative pairs.
+        margin: of the hinge; None: the soft margin log(1 + exp(d_pos - d_neg)).
 
     Returns:
-        The mean over anchors that have both a positive and a negative; 0 if there is none.
+        The mean over anchors that have a positive and a negative; 0 if there are none.
     """
     features = F.normalize(features, dim=1)
     distances = euclidean(features, features)
@@ -69,9 +72,9 @@ def triplet(features: Tensor, classes: Tensor, margin: float | None) -> Tensor:
 
 
 def frame_triplet(frames: Tensor, classes: Tensor, tracklets: Tensor, margin: float | None) -> Tensor:
-    """L_tem_trip: triplet on frame features; positives of the same tracklet, negatives of other identities.
+    """L_tem_trip: triplet on frames; positives from the same tracklet, negatives from other identities.
 
-    Frames of another tracklet of the same identity are neither.
+    Frames of other tracklets of the same identity are ignored.
 
     Args:
         frames: [B, T, D] frame tokens that enter TT.
@@ -89,17 +92,31 @@ def frame_triplet(frames: Tensor, classes: Tensor, tracklets: Tensor, margin: fl
 def attention_entropy(attention: Tensor, threshold: float) -> Tensor:
     """L_tem_attn = mean over rows of [exp(sum_k a_k log a_k) - alpha]_+ = [exp(-H(a)) - alpha]_+.
 
-    exp(-H) is 1 for a one-hot row and 1/L for a uniform one: minimising it raises the entropy and so
-    penalises attention that collapses on a few frames. The paper sums over rows; the mean keeps the weight
-    independent of batch and heads (our choice).
+    exp(-H) is 1 for a one-hot row and 1/L for a uniform one: the loss penalises attention that collapses on
+    few frames. The paper sums over rows; the mean makes the weight independent of batch and heads (ours).
 
     Args:
-        attention: [..., L] rows that sum to 1; exact zeros are fine. In training these are the temporal
-            token's rows in TT over itself and the T frames, L = 1 + T (our choice).
-        threshold: the paper's alpha; 1/alpha is the number of tokens that may share the attention for free.
+        attention: [..., L] rows that sum to 1; exact zeros are allowed. In training: the rows of TT's class
+            token over itself and the T frames, L = 1 + T (our choice).
+        threshold: the paper's alpha; attention spread over at least 1/alpha tokens costs nothing.
     """
     entropy = -torch.special.xlogy(attention, attention.clamp_min(1e-12)).sum(-1)
     return F.relu(torch.exp(-entropy) - threshold).mean()
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the clips are: of this process, and of all processes that share the batch.
+
+    Attributes:
+        classes: int64 [b].
+        all_classes: int64 [B].
+        all_tracklets: int64 [B].
+    """
+
+    classes: Tensor
+    all_classes: Tensor
+    all_tracklets: Tensor
 
 
 def terms(
@@ -107,47 +124,54 @@ def terms(
     classes: Tensor,
     tracklets: Tensor,
     loss: Loss,
-    gather: Callable[[Tensor], Tensor] = lambda own: own,
+    gather: Callable[[Tensor], Tensor] = lambda x: x,
 ) -> dict[str, Tensor]:
-    """Every term that is switched on (weight above 0) and whose branch exists, unweighted.
+    """Every term with a weight above 0 whose branch exists, unweighted.
 
     Args:
         output: of the network in training mode, for b clips.
         classes: int64 [b].
         tracklets: int64 [b].
         loss: weights and constants.
-        gather: [b, ...] -> [B, ...]: where processes share a batch, triplets are mined in all of it.
+        gather: [b, ...] -> [B, ...]: processes that share a batch mine triplets in all of it.
     """
+    labels = Labels(classes, gather(classes), gather(tracklets))
+    branches = [branch for branch in BRANCHES if branch.name in output.branches]
     named: dict[str, Tensor] = {}
-    every = gather(classes)
-    for branch, xent, hard in (
-        ("stt", "identity", "triplet"),
-        ("cnn", "identity", "triplet"),
-        ("gt", "global_identity", "global_triplet"),
-    ):
-        if branch in output.branches:
-            if getattr(loss, xent):
-                named[xent] = cross_entropy(output.logits[branch], classes, loss.label_smoothing)
-            if getattr(loss, hard):
-                named[hard] = triplet(gather(output.branches[branch]), every, loss.margin)
-    if output.frame_logits is not None and loss.spatial:
-        named["spatial"] = cross_entropy(output.frame_logits, classes, loss.label_smoothing)
-    if output.part_logits is not None and loss.spatial_part:
-        named["spatial_part"] = part_cross_entropy(output.part_logits, classes, loss.label_smoothing)
-    if output.frames is not None and loss.frame_triplet:
-        frames = gather(output.frames)
-        named["frame_triplet"] = frame_triplet(frames, every, gather(tracklets), loss.margin)
-    if output.temporal_attention is not None and loss.entropy:
-        named["entropy"] = attention_entropy(output.temporal_attention, loss.entropy_threshold)
+    for branch in branches:
+        if getattr(loss, branch.identity):
+            logits = output.logits[branch.name]
+            named[branch.identity] = cross_entropy(logits, classes, loss.label_smoothing)
+        if getattr(loss, branch.triplet):
+            embeddings = gather(output.branches[branch.name].embedding)
+            named[branch.triplet] = triplet(embeddings, labels.all_classes, loss.margin)
+    for branch in branches:
+        for term in branch.terms:
+            value = getattr(output.branches[branch.name], term.reads)
+            if getattr(loss, term.name) and value is not None:
+                named[term.name] = _term(term.kind, value, labels, loss, gather)
     return named
 
 
+def _term(kind: Kind, x: Tensor, labels: Labels, loss: Loss, gather: Callable[[Tensor], Tensor]) -> Tensor:
+    """One further term of a branch; ``x`` is the part of the branch's output that the term reads."""
+    match kind:
+        case "cross_entropy":
+            return cross_entropy(x, labels.classes, loss.label_smoothing)
+        case "part_cross_entropy":
+            return part_cross_entropy(x, labels.classes, loss.label_smoothing)
+        case "frame_triplet":
+            return frame_triplet(gather(x), labels.all_classes, labels.all_tracklets, loss.margin)
+        case "attention_entropy":
+            return attention_entropy(x, loss.entropy_threshold)
+
+
 def total(named: dict[str, Tensor], loss: Loss) -> Tensor:
-    """The weighted sum of the terms; each term's weight has the term's name in ``loss``.
+    """The weighted sum of the terms; each weight has its term's name in ``loss``.
 
     Raises:
         InputError: there is no term.
     """
     if not named:
-        raise InputError("params.yaml: loss must have a weight above 0 for a branch that is on, got none")
+        raise InputError("params.yaml: loss must have a weight above 0 for an enabled branch, got none")
     return torch.stack([getattr(loss, name) * value for name, value in named.items()]).sum()

@@ -1,41 +1,45 @@
-"""Looks at a network while it trains: does it fit its training identities, and does it know unseen ones?
+"""Validation during training: cross-camera rank-1 on training identities and on validation identities.
 
-A small rank-1 of its own, apart from ``retrieval``: editing a protocol must not retrain a model. The test
-split is never read here.
+It has an implementation of rank-1 of its own, so that a change of the evaluation protocols retrains no model.
+The test split is never read here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
+from sttreid.embedding import embed_tracklets
 from sttreid.model.distances import cosine
 from sttreid.model.network import Network, Output
 from sttreid.tracklets.store import Store
 
-DIGITS = 9  # of a distance: what differs less is a tie, so that rounding noise never decides
-Embed = Callable[[Network, Store, pd.DataFrame], Tensor]
+DIGITS = 9  # of a distance: smaller differences are ties, so that rounding errors never decide
 
 
-def accuracies(network: Network, store: Store, embed: Embed) -> dict[str, float]:
-    """What one look gives.
+def validate(network: Network, store: Store, embed_batch: int) -> dict[str, float]:
+    """Rank-1 of a network on two splits, and the entropy of its temporal attention.
+
+    Args:
+        network: in evaluation mode.
+        store: with the splits "train" and "validation".
+        embed_batch: clips that are embedded at once.
 
     Returns:
         ``train_rank1`` and ``validation_rank1``: cross-camera rank-1 among the tracklets of a split;
-        ``rank1_gap``: the first minus the second; and, where the network has a temporal transformer,
-        ``attention_entropy``: of its temporal token's rows, in nats, the mean over layers, heads and the
-        validation split's clips (ln(1 + T) where all tokens get the same attention, 0 where one gets all).
+        ``rank1_gap``: their difference; and, where the network has a temporal transformer,
+        ``attention_entropy`` in nats, of its class token: the mean over layers, heads and the clips of the
+        validation split (ln(1 + T) for uniform attention, 0 for attention on a single token).
     """
     results = {}
     entropies: list[Tensor] = []
     for split in ("train", "validation"):
         tracklets = store.of_split(split)
-        with _listening(network, entropies if split == "validation" else []):
-            features = embed(network, store, tracklets)
+        with _collect_entropies(network, entropies if split == "validation" else []):
+            features = embed_tracklets(network, store, tracklets, embed_batch)
         columns = tracklets[["identity", "camera"]].to_numpy(np.int64)
         identities, cameras = torch.tensor(columns).unbind(1)
         results[f"{split}_rank1"] = rank1(features, identities, cameras)
@@ -46,21 +50,22 @@ def accuracies(network: Network, store: Store, embed: Embed) -> dict[str, float]
 
 
 @contextmanager
-def _listening(network: Network, entropies: list[Tensor]) -> Iterator[None]:
-    """While the network embeds, collect the entropy of each clip's temporal attention: float64 [B] a batch.
+def _collect_entropies(network: Network, entropies: list[Tensor]) -> Iterator[None]:
+    """While the network embeds, append the entropy of each clip's temporal attention: float64 [B] per batch.
 
-    The weights are computed beside the fused attention, so features keep their bits.
+    The attention is computed in addition to the fused kernel, so features do not change.
     """
 
-    def ask(_: Any, arguments: tuple[Tensor, ...]) -> tuple[Tensor, str]:
+    def request_rows(_: Any, arguments: tuple[Tensor, ...]) -> tuple[Tensor, str]:
         return arguments[0], "first"
 
-    def note(_: Any, __: Any, output: Output) -> None:
-        if output.temporal_attention is not None:
-            rows = output.temporal_attention.detach().double().cpu()
-            entropies.append(torch.special.entr(rows).sum(-1).mean((1, 2)))
+    def collect(_: Any, __: Any, output: Output) -> None:
+        for branch in output.branches.values():
+            if branch.attention is not None:
+                rows = branch.attention.detach().double().cpu()
+                entropies.append(torch.special.entr(rows).sum(-1).mean((1, 2)))
 
-    hooks = network.register_forward_pre_hook(ask), network.register_forward_hook(note)
+    hooks = network.register_forward_pre_hook(request_rows), network.register_forward_hook(collect)
     try:
         yield
     finally:
@@ -69,10 +74,10 @@ def _listening(network: Network, entropies: list[Tensor]) -> Iterator[None]:
 
 
 def rank1(features: Tensor, identities: Tensor, cameras: Tensor) -> float:
-    """Share of tracklets whose nearest tracklet of another camera or person is the same person.
+    """Cross-camera rank-1, where every tracklet is a query against all others.
 
-    Same identity in the same camera is left out, identities seen by one camera only are no queries, and a tie
-    with a wrong tracklet counts as wrong.
+    Same-identity same-camera pairs are ignored. Identities of a single camera are no queries. A tie between a
+    match and a false positive counts as an error.
 
     Args:
         features: [G, D].
@@ -80,11 +85,11 @@ def rank1(features: Tensor, identities: Tensor, cameras: Tensor) -> float:
         cameras: int64 [G].
 
     Returns:
-        Between 0 and 1; NaN if no tracklet has a match.
+        Between 0 and 1; NaN if no query has a match.
     """
     distances = cosine(features.double(), features.double()).round(decimals=DIGITS)
     same = identities[:, None] == identities[None]
     matches = same & (cameras[:, None] != cameras[None])
-    right = distances.masked_fill(~matches, float("inf")).amin(1)
-    wrong = distances.masked_fill(same, float("inf")).amin(1)
-    return float((right < wrong)[matches.any(1)].double().mean())
+    nearest_match = distances.masked_fill(~matches, float("inf")).amin(1)
+    nearest_other = distances.masked_fill(same, float("inf")).amin(1)
+    return float((nearest_match < nearest_other)[matches.any(1)].double().mean())

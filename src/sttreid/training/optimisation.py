@@ -1,0 +1,50 @@
+"""The optimiser: parameter groups of AdamW, and the learning rate (lr) of each step."""
+
+import math
+
+import torch
+from torch import nn
+
+from sttreid.config.params import Schedule
+from sttreid.model.network import Network
+
+FINAL_LR = 0.01  # the cosine ends at this fraction of the peak lr
+
+
+def lr_factor(step: int, schedule: Schedule) -> float:
+    """Fraction of the peak lr at a step (from 0): linear warm-up, then a cosine down to 1 %."""
+    if step < schedule.warmup:
+        return (step + 1) / schedule.warmup
+    progress = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)
+    return FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def set_lr(optimiser: torch.optim.Optimizer, step: int, schedule: Schedule) -> None:
+    """Set the lr of every parameter group for a step (from 0)."""
+    for group in optimiser.param_groups:
+        group["lr"] = group["peak_lr"] * lr_factor(step, schedule)
+
+
+def build_optimiser(network: Network, schedule: Schedule) -> torch.optim.AdamW:
+    """AdamW; the backbone has its own lr; norms, biases, class tokens and position embeddings do not decay.
+
+    On CUDA one fused kernel updates all parameters.
+    """
+    undecayed = network.no_weight_decay()
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            decays = parameter.ndim > 1 and name not in undecayed
+            groups.setdefault((name.startswith("backbone."), decays), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "peak_lr": schedule.backbone_lr if backbone else schedule.lr,
+                "weight_decay": schedule.weight_decay if decays else 0.0,
+            }
+            for (backbone, decays), parameters in sorted(groups.items(), key=lambda item: item[0])
+        ],
+        lr=schedule.lr,
+        fused=True if next(network.parameters()).is_cuda else None,
+    )
