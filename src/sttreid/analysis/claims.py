@@ -10,7 +10,7 @@ import pandas as pd
 
 from sttreid.analysis import uncertainty
 from sttreid.analysis.effects import Effect, difference, holm, mean_over_datasets, rounded, t_test
-from sttreid.analysis.study import CROSS_DOMAIN, DIRECT_TRANSFER, IN_DOMAIN, Study
+from sttreid.analysis.study import CROSS_DOMAIN, DIRECT_TRANSFER, IN_DOMAIN, Study, Subgroup
 from sttreid.analysis.uncertainty import Interval
 from sttreid.config.claims import Claims, Contrast
 from sttreid.retrieval.metrics import HEADLINE, metric
@@ -221,6 +221,22 @@ def convergence(study: Study, claims: Claims) -> pd.DataFrame:
             measured = pd.concat(study.measurements(variant, "validation_rank1"))
             means[variant] = measured.groupby(level=0).mean()
     return pd.DataFrame(means).rename_axis("step").reset_index()
+
+
+def subgroup_effects(study: Study, claims: Claims) -> list[tuple[Subgroup, Contrast, Effect]]:
+    """Rank-1 effect of each confirmatory contrast in each subgroup of queries; no test is corrected."""
+    contrasts = {
+        (each.ours, each.theirs): each
+        for each in reversed(claims.contrasts.values())  # of questions about the same variants, the first
+        if each.confirmatory and {each.ours, each.theirs} <= set(study.variants)
+    }
+    effects = []
+    for group in study.subgroups():
+        restricted = study.restricted(group)
+        for pair, contrast in reversed(contrasts.items()):
+            ours, theirs = (restricted.accuracy(name, restricted.targets, PRIMARY) for name in pair)
+            effects.append((group, contrast, difference(ours, theirs).effect()))
+    return effects
 
 
 def steps_to(measured: "pd.Series[float]", last: int, level: float) -> tuple[int, bool]:

@@ -18,9 +18,7 @@ THIRDS: Final = ("lowest", "middle", "highest")
 PROPERTIES: Final = ("visibility", "length", "viewpoint_change")  # columns of a query that make subgroups
 MIN_IDENTITIES: Final = 5  # of a target in a subgroup; with fewer the target is left out of it
 
-NAMES: Final = frozenset(each.name for each in METRICS)
 
-Content = Mapping[str, Any]  # of a results file, as read from JSON
 Queries = Mapping[str, pd.DataFrame]  # target -> per-query results
 
 
@@ -238,28 +236,47 @@ def runs_of(
     return runs
 
 
-def protocol_names(results: Sequence[Content]) -> dict[str, str]:
+def protocol_names(results: Sequence[Mapping[str, Any]], targets: Sequence[str]) -> dict[str, str]:
     """Target -> name of the protocol that all results follow.
 
     Args:
         results: contents of ablation and cross-domain results.
+        targets: data sets that they are tested on.
 
     Raises:
-        InputError: protocols, or the numbers of queries or gallery tracklets of a target, differ: results
-            follow other rules or come from other data.
+        InputError: a result follows another protocol, or counts other queries or gallery tracklets.
     """
-    first: dict[str, dict[str, Any]] = {}
+    metrics, first = {each.name for each in METRICS}, dict[str, dict[str, Any]]()
     for result in results:
         models = list(result.get("sources", {}).values())
         models += [m for each in result.get("variants", {}).values() for m in each["moments"].values()]
-        for target, protocol in result["protocol"].items():
-            for numbers in (model[target] for model in models if target in model):
-                got = {"protocol": protocol} | {k: v for k, v in numbers.items() if k not in NAMES}
-                expected = first.setdefault(target, got)
-                for name in (name for name in expected if got[name] != expected[name]):
-                    rule = f"{name} of {target} must be the same in all results, {expected[name]}"
-                    raise InputError(f"results of seed {result['seed']}: {rule}, got {got[name]}")
+        for target, model in ((target, model) for target in targets for model in models):
+            counts = {name: value for name, value in model[target].items() if name not in metrics}
+            got = {"protocol": result["protocol"][target], **counts}
+            expected = first.setdefault(target, got)
+            for name in (name for name in expected if got[name] != expected[name]):
+                rule = f"{name} of {target} must be the same in all results, {expected[name]}"
+                raise InputError(f"results of seed {result['seed']}: {rule}, got {got[name]}")
     return {target: expected["protocol"]["name"] for target, expected in first.items()}
+
+
+def attention_entropy(study: Study) -> pd.DataFrame:
+    """Entropy of the temporal token's attention (nats) in training, of the variants that have one.
+
+    Returns:
+        variant, moment (first, half, last: the evaluation nearest to it), step, entropy (mean over seeds) and
+        seeds (the entropy of each seed).
+    """
+    rows = []
+    for variant in study.trained():
+        measured = study.measurements(variant, "attention_entropy")
+        if not all(map(len, measured)):
+            continue
+        table = pd.concat(measured, axis=1)
+        for moment, share in (("first", 0.0), ("half", 0.5), ("last", 1.0)):
+            step = table.index[np.abs(table.index - share * table.index[-1]).argmin()]
+            rows.append((variant, moment, int(step), float(table.loc[step].mean()), table.loc[step].tolist()))
+    return pd.DataFrame(rows, columns=["variant", "moment", "step", "entropy", "seeds"])
 
 
 def _thirds(values: "pd.Series[float]") -> "pd.Series[str]":
