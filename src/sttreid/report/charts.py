@@ -20,6 +20,9 @@ SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 BAR, NUMBER, HEAD = 20, 11, 5  # pixels of a bar, of a line of numbers and of a head's row of cells
 
 
+Chart = alt.Chart | alt.LayerChart
+
+
 @dataclass(frozen=True)
 class Palette:
     """Colours of text, minor text, grid lines, background, heat map, text on it, and series."""
@@ -33,11 +36,23 @@ class Palette:
     series: tuple[str, ...]
 
 
-_NAMES = ("ink", "soft", "line", "paper", "heat", "heat-ink")
-PAGE = Palette(*(f"var(--{name})" for name in _NAMES), tuple(f"var(--series-{n})" for n in range(1, 9)))
+PAGE = Palette(
+    ink="var(--ink)",
+    soft="var(--soft)",
+    line="var(--line)",
+    paper="var(--paper)",
+    heat="var(--heat)",
+    heat_ink="var(--heat-ink)",
+    series=tuple(f"var(--series-{number})" for number in range(1, 9)),
+)
 STATIC = Palette(
-    *("#1c1e21", "#5d6269", "#d9dce0", "#fff", "#174e86", "#fff"),
-    ("#0072b2", "#c05a00", "#00795a", "#a8417e", "#6b5b00", "#5846b0", "#3d3d3d", "#a02c2c"),
+    ink="#1c1e21",
+    soft="#5d6269",
+    line="#d9dce0",
+    paper="#fff",
+    heat="#174e86",
+    heat_ink="#fff",
+    series=("#0072b2", "#c05a00", "#00795a", "#a8417e", "#6b5b00", "#5846b0", "#3d3d3d", "#a02c2c"),
 )
 
 
@@ -51,7 +66,7 @@ def png(chart: alt.TopLevelMixin, scale: float) -> bytes:
     return bytes(vl_convert.vegalite_to_png(_content(chart, STATIC), vl_version=VEGA_LITE, scale=scale))
 
 
-def heat(table: pd.DataFrame, metric: str, palette: Palette = PAGE) -> alt.TopLevelMixin:
+def heat(table: pd.DataFrame, metric: str, palette: Palette = PAGE) -> Chart:
     """A matrix: columns source (rows), target (columns) and the metric (a fraction), written in its cells."""
     axis = alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False)
     base = alt.Chart(table).encode(
@@ -74,7 +89,7 @@ def forest(
     reference: float | None = None,
     percent: bool = True,
     palette: Palette = PAGE,
-) -> alt.TopLevelMixin:
+) -> Chart:
     """Points with intervals: a row for each name and a mark for each group.
 
     Args:
@@ -113,7 +128,7 @@ def lines(
     percent: bool = False,
     points: bool = False,
     log: bool = False,
-) -> alt.TopLevelMixin:
+) -> Chart:
     """A line for each name.
 
     Args:
@@ -136,7 +151,7 @@ def lines(
         y=alt.Y(f"{y}:Q", title=titles[1], axis=_axis(percent)),
         color=_colour("name", names, PAGE, legend),
     )
-    chart: alt.Chart | alt.LayerChart = base.mark_line(strokeWidth=1.8).encode(
+    chart: Chart = base.mark_line(strokeWidth=1.8).encode(
         strokeDash=alt.StrokeDash(
             f"{field}:N",
             sort=styles,
@@ -152,7 +167,7 @@ def lines(
     return _sized(chart)
 
 
-def scatter(table: pd.DataFrame) -> alt.TopLevelMixin:
+def scatter(table: pd.DataFrame) -> Chart:
     """Points on a plane without axes, by name; columns name, x and y (-1 to 1)."""
     names, plane = _unique(table, "name"), alt.Scale(domain=[-1.03, 1.03])
     chart = alt.Chart(table).mark_point(size=14, strokeWidth=1.1)
@@ -165,9 +180,7 @@ def scatter(table: pd.DataFrame) -> alt.TopLevelMixin:
     return _sized(chart, width=330, height=330)
 
 
-def attention(
-    uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Palette = PAGE
-) -> alt.TopLevelMixin:
+def attention(uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Palette = PAGE) -> Chart:
     """A clip's film strip; below it how visible each frame is, and for each variant its attention.
 
     Attention is a bar that reaches the rule where the frame gets an even share, its weight as a number, and a
@@ -180,37 +193,44 @@ def attention(
             (weight over an even share) and heads (list of weights); frames in order.
         palette: colours.
     """
-    wide, high = size
-    boxes, texts, rules = [], [], []
-    top = high + NUMBER
-    for number, (_, frames) in enumerate(rows.groupby("variant", sort=False)):
-        colour, line = palette.series[number], top + BAR
-        rules.append({"y": top + BAR / 2})
+    wide, bottom = size
+    boxes: list[dict[str, Any]] = []
+    numbers: list[dict[str, Any]] = []
+    rules, heads = [], len(rows["heads"].iloc[0])
+    for series, (_, frames) in enumerate(rows.groupby("variant", sort=False)):
+        if not series:
+            seen = ["?" if pd.isna(share) else f"{100 * share:.0f}" for share in frames["visibility"]]
+            numbers += _row_of_numbers(seen, wide, bottom := bottom + NUMBER, palette.soft)
+        base = bottom + BAR
+        rules.append({"y": base - BAR / 2})
+        weights = [f"{100 * weight:.0f}" for weight in frames["weight"]]
+        numbers += _row_of_numbers(weights, wide, base + NUMBER, palette.series[series])
         for place, frame in enumerate(frames.itertuples()):
-            x, x2, middle = wide * (place + 0.1), wide * (place + 0.9), wide * (place + 0.5)
-            across = {"x": x, "x2": x2, "colour": colour}
-            boxes.append({**across, "y": line - BAR * min(frame.even, 2) / 2, "y2": line, "opacity": 1.0})
+            box = {"x": wide * (place + 0.1), "x2": wide * (place + 0.9), "colour": palette.series[series]}
+            boxes.append({**box, "y": base - BAR * min(frame.even, 2) / 2, "y2": base, "opacity": 1.0})
             for head, weight in enumerate(frame.heads):
-                y = line + NUMBER + HEAD * head
-                boxes.append({**across, "y": y, "y2": y + HEAD - 1, "opacity": min(weight, 1.0)})
-            texts.append(
-                {"x": middle, "y": line + NUMBER - 1, "text": f"{100 * frame.weight:.0f}", "colour": colour}
-            )
-            if number == 0:
-                seen = "?" if pd.isna(frame.visibility) else f"{100 * frame.visibility:.0f}"
-                texts.append({"x": middle, "y": high + NUMBER - 1, "text": seen, "colour": palette.soft})
-        top = line + NUMBER + HEAD * len(rows["heads"].iloc[0]) + 4
-    width = wide * rows.groupby("variant").size().iloc[0]
-    x, y = (alt.Scale(domain=domain, nice=False, zero=False) for domain in ([0, width], [top, 0]))
-    place = {"x": alt.X("x:Q", axis=None, scale=x), "y": alt.Y("y:Q", axis=None, scale=y)}
-    strip = alt.Chart(pd.DataFrame({"uri": [uri], "x": [0], "y": [0]})).encode(url="uri:N", **place)
-    bars = alt.Chart(pd.DataFrame(boxes)).mark_rect().encode(**place, x2="x2:Q", y2="y2:Q")
-    bars = bars.encode(color=alt.Color("colour:N", scale=None), opacity=alt.Opacity("opacity:Q", scale=None))
-    words = alt.Chart(pd.DataFrame(texts)).mark_text(fontSize=9, baseline="alphabetic").encode(**place)
-    words = words.encode(text="text:N", color=alt.Color("colour:N", scale=None))
-    even = alt.Chart(pd.DataFrame(rules)).mark_rule(color=palette.soft, strokeWidth=0.6).encode(y=place["y"])
-    image = strip.mark_image(width=width, height=high, align="left", baseline="top", aria=False)
-    return _sized(image + even + bars + words, width=width, height=top)
+                y = base + NUMBER + 2 + HEAD * head
+                boxes.append({**box, "y": y, "y2": y + HEAD - 1, "opacity": min(weight, 1.0)})
+        bottom = base + NUMBER + HEAD * heads + 4
+    width = wide * len(frames)
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, width], nice=False))
+    down = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[bottom, 0], nice=False))
+    colour = alt.Color("colour:N", scale=None)
+    image = alt.Chart(pd.DataFrame({"uri": [uri], "x": [0], "y": [0]})).encode(x=x, y=down, url="uri:N")
+    bars = alt.Chart(pd.DataFrame(boxes)).mark_rect().encode(x=x, y=down, x2="x2:Q", y2="y2:Q", color=colour)
+    text = alt.Chart(pd.DataFrame(numbers)).mark_text(fontSize=9, baseline="alphabetic")
+    even = alt.Chart(pd.DataFrame(rules)).mark_rule(color=palette.soft, strokeWidth=0.6).encode(y=down)
+    strip = image.mark_image(width=width, height=size[1], align="left", baseline="top")
+    bars = bars.encode(opacity=alt.Opacity("opacity:Q", scale=None))
+    return _sized(strip + even + bars + text.encode(x=x, y=down, text="text:N", color=colour), width, bottom)
+
+
+def _row_of_numbers(texts: Sequence[str], wide: int, y: float, colour: str) -> list[dict[str, Any]]:
+    """A number below each frame."""
+    return [
+        {"x": wide * (place + 0.5), "y": y, "text": text, "colour": colour}
+        for place, text in enumerate(texts)
+    ]
 
 
 def _unique(table: pd.DataFrame, column: str) -> list[str]:
@@ -238,8 +258,8 @@ def _axis(percent: bool) -> alt.Axis:
     return alt.Axis(format=".0%", labelOverlap=True, tickCount=5) if percent else alt.Axis()
 
 
-def _sized(chart: alt.LayerChart | alt.Chart, width: float = WIDTH, height: float = 190) -> alt.TopLevelMixin:
-    sized: alt.TopLevelMixin = chart.properties(width=width, height=height)
+def _sized(chart: Chart, width: float = WIDTH, height: float = 190) -> Chart:
+    sized: Chart = chart.properties(width=width, height=height)
     return sized
 
 

@@ -164,18 +164,18 @@ def _tracklets(
         yield f"{clips['dataset'].iloc[0]}, tracklet {tracklet}", caption, parts
 
 
-def _clip(strip: pd.Series, frames: pd.DataFrame) -> tuple[alt.TopLevelMixin, str]:
+def _clip(strip: pd.Series, frames: pd.DataFrame) -> tuple[charts.Chart, str]:
     """The chart of a clip, and its description."""
-    parts = []
+    first = frames[frames["variant"] == frames["variant"].iloc[0]]
+    seen = ("?" if pd.isna(share) else f"{100 * share:.0f}" for share in first["visibility"])
+    parts = [f"visible {', '.join(seen)} per cent"]
     for name, rows in frames.groupby("variant", sort=False):
-        if not parts:
-            seen = ("?" if pd.isna(share) else f"{100 * share:.0f}" for share in rows["visibility"])
-            parts.append(f"visible {', '.join(seen)} per cent")
         parts.append(f"{name} {', '.join(f'{100 * weight:.0f}' for weight in rows['weight'])} per cent")
-    return _chart(strip, frames, charts.PAGE), f"Clip {int(strip['clip']) + 1}: {'; '.join(parts)}."
+    chart = _chart(strip, frames, charts.PAGE).properties(padding=0)
+    return chart, f"Clip {int(strip['clip']) + 1}: {'; '.join(parts)}."
 
 
-def _chart(strip: pd.Series, frames: pd.DataFrame, palette: charts.Palette) -> alt.TopLevelMixin:
+def _chart(strip: pd.Series, frames: pd.DataFrame, palette: charts.Palette) -> charts.Chart:
     return charts.attention(
         _image(strip, "").uri, (int(strip["width"]), int(strip["height"])), frames, palette
     )

@@ -78,13 +78,16 @@ def report(results: Results) -> Page:
     return Page(TEXT["title"], _lead(results), sections)
 
 
-def summary_chart(results: Results) -> alt.TopLevelMixin:
+def summary_chart(results: Results) -> alt.HConcatChart:
     """Rank-1 of both results for ``metrics/results.svg``: the matrix, and the ablation with intervals."""
-    table = _by_variant(results, "rank1")
-    title = f"Rank-1 of variants trained on {results.source}, 95 % CI; hollow: not comparable"
+    forest = charts.forest(_by_variant(results, "rank1"), "rank-1", palette=charts.STATIC)
     matrix = charts.heat(_trained(results.cross), "rank1", charts.STATIC)
-    forest = charts.forest(table, "rank-1", palette=charts.STATIC)
-    return alt.hconcat(matrix.properties(title="Rank-1"), forest.properties(title=title), spacing=40)
+    matrix = matrix.properties(title="Cross-domain rank-1", height=200)
+    title = ["Ablation on {}, 95 % CI", "hollow: not comparable"]
+    forest = forest.properties(title=[line.format(results.source) for line in title])
+    return alt.hconcat(matrix, forest, spacing=40).resolve_scale(
+        color="independent", shape="independent", fill="independent"
+    )
 
 
 def training_figures(histories: Mapping[str, Sequence[pd.DataFrame]], what: str, scope: str) -> list[Figure]:
@@ -176,10 +179,10 @@ def _claims(results: Results) -> Section:
     for *paper, before, after in TEXT["paper_steps"]:
         if {before, after} <= set(comparable):
             names = (name if comparable[name] else f"{name} (not comparable)" for name in (before, after))
-            cells = (
-                [scores.cells(s, name) for name in (after, before)] for s in ("in_domain", "cross_domain")
-            )
-            gains = [tables.gain(scores.difference(*pair, "rank1")) if pair[0] else NONE for pair in cells]
+            gains: list[str | Cell] = []
+            for setting in ("in_domain", "cross_domain"):
+                better, base = scores.cells(setting, after), scores.cells(setting, before)
+                gains.append(tables.gain(scores.difference(better, base, "rank1")) if better else NONE)
             steps.append([*paper, " → ".join(names), *gains])
     added = ["added", "the paper, on", "rank-1", "read in", "here", "in-domain rank-1", "cross-domain rank-1"]
     blocks = [
@@ -195,7 +198,7 @@ def _claims(results: Results) -> Section:
 def _cross_domain(scores: Scores) -> Section:
     table, said = _trained(scores), scope(scores)
     figures: list[Block] = [
-        Figure(f"{metric.label} of trained models", charts.heat(table, metric.name), TEXT["heat"], said)
+        Figure(f"Trained models: {metric.label}", charts.heat(table, metric.name), TEXT["heat"], said)
         for metric in HEADLINE
     ]
     marks = [
@@ -203,7 +206,9 @@ def _cross_domain(scores: Scores) -> Section:
         for name in scores.settings
         for metric in HEADLINE
     ]
-    figures.append(Figure("Settings", charts.forest(pd.DataFrame(marks), "mean"), TEXT["settings"], said))
+    figures.append(
+        Figure("Settings", charts.forest(pd.DataFrame(marks), "mean over cells"), TEXT["settings"], said)
+    )
     curve = tables.cmc(scores).rename(columns=lambda name: name.replace("_", "-")).set_index("rank")
     rows = [
         [str(rank), *map(percent, values)] for rank, values in zip(curve.index, curve.to_numpy(), strict=True)
@@ -231,19 +236,21 @@ def _ablation(results: Results) -> Section:
     for metric in HEADLINE:
         chart = charts.forest(_by_variant(results, metric.name), metric.label)
         caption = _text("variants", source=source)
-        blocks.append(Figure(f"{metric.label} of the ablation", chart, caption, scope(scores)))
+        blocks.append(Figure(f"Ablation: {metric.label}", chart, caption, scope(scores)))
     return Section("Ablation", blocks)
 
 
 def _attention(results: Results) -> list[Section]:
     visuals, source, protocols = results.visuals, results.source, results.cross.protocol_names
-    frames, names = visuals.with_shares(), " and ".join(visuals.variants)
+    frames, (above, below) = visuals.with_shares(), visuals.variants
+    names = f"{above} (above) and {below} (below)"
     first = frames[frames["variant"] == visuals.variants[0]]
     numbers = {"queries": first["tracklet"].nunique(), "frames": len(first), "seed": visuals.seed}
     said = _text("attention_scope", source=source, protocol=protocols[source], **numbers)
-    blocks = [_text("temporal", source=source, names=names), _attention_table(frames, visuals.variants)]
+    told = _text("temporal", source=source, names=names)
+    blocks: list[Block] = [told, _attention_table(frames, visuals.variants)]
     blocks += [*_by_visibility(frames, said), *filmstrips.temporal(visuals, said)]
-    spatial = [_text("spatial", names=names), *filmstrips.spatial(visuals, said)]
+    spatial: list[Block] = [_text("spatial", names=names), *filmstrips.spatial(visuals, said)]
     return [
         Section("Temporal attention", blocks, visual=True),
         Section("Spatial attention", spatial, visual=True),
@@ -319,7 +326,7 @@ def _protocol(scores: Scores) -> Section:
         unmatched = {"drop": "are not counted", "zero": "score 0"}[rules["unmatched"]]
         items = [
             f"gallery: {rules['gallery']}; junk is removed",
-            f"ignored: gallery tracklets of the query's {rules['excluded']}",
+            f"ignored for a query: gallery tracklets of the {rules['excluded']}",
             f"average precision: {rules['average_precision']}; queries without a match {unmatched}",
             f"ties: {rules['ties']}",
         ]
@@ -354,8 +361,9 @@ def _plain(mean: Interval) -> str:
 def _over_identities(table: pd.DataFrame, column: str) -> Interval:
     """The mean of a column, and its CI over identities."""
     identities, cluster = np.unique(table["identity"].to_numpy(np.int64), return_inverse=True)
-    sums, counts = np.bincount(cluster, table[column].to_numpy(float)), np.bincount(cluster)
-    return interval([Sample("attention", column, sums[None], counts.astype(float), identities)])
+    sums = np.bincount(cluster, table[column].to_numpy(float)).astype(float)
+    counts = np.bincount(cluster).astype(float)
+    return interval([Sample("attention", column, sums[None], counts, identities)])
 
 
 def _curves(table: pd.DataFrame, column: str, title: str, scope: str) -> Figure:

@@ -10,11 +10,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
 
-import altair as alt
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from sttreid.report.charts import svg
+from sttreid.report.charts import Chart, svg
 
 TEMPLATES = Path(__file__).parent / "templates"
 SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_<|"})  # what Markdown would interpret
@@ -62,7 +61,7 @@ class Figure:
 
     kind: ClassVar[str] = "figure"
     title: str
-    chart: alt.TopLevelMixin
+    chart: Chart
     caption: str
     scope: str
     data: Table | None = None
@@ -99,7 +98,7 @@ class Clips:
     title: str
     caption: str
     scope: str
-    charts: Sequence[tuple[alt.TopLevelMixin, str]] = ()
+    charts: Sequence[tuple[Chart, str]] = ()
     stacks: Sequence[Sequence[Image]] = ()
 
 
@@ -183,7 +182,13 @@ def _render(template: str, page: Page) -> str:
     environment.filters |= {
         "cell": lambda cell: Cell(cell) if isinstance(cell, str) else cell,
         "md": lambda text: text.translate(SPECIAL),
-        "runs": lambda blocks: groupby(blocks, lambda block: isinstance(block, Figure)),
+        "runs": _runs,
         "svg": lambda chart: Markup(svg(chart)),
     }
     return environment.get_template(template).render(page=page, style=style)
+
+
+def _runs(blocks: Sequence[Block]) -> list[tuple[bool, list[Block]]]:
+    """Consecutive figures, which the page shows side by side, and what is between them."""
+    groups = groupby(blocks, lambda block: isinstance(block, Figure))
+    return [(are_figures, list(group)) for are_figures, group in groups]

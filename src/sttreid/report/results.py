@@ -86,7 +86,8 @@ class Scores:
 
     def difference(self, ours: Sequence[Cell], theirs: Sequence[Cell], metric: str) -> Difference:
         """The paired difference of two means over the same data sets in the same order."""
-        return difference(*([self.samples[cell, metric] for cell in cells] for cells in (ours, theirs)))
+        first, second = ([self.samples[cell, metric] for cell in cells] for cells in (ours, theirs))
+        return difference(first, second)
 
 
 @dataclass(frozen=True)

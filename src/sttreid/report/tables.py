@@ -171,7 +171,7 @@ def counts_table(scores: Scores) -> Table:
 def cross_domain_table(scores: Scores) -> Table:
     """Models (rows) on targets (columns); in-domain cells are bold."""
     columns = [f"{target} {metric.label}" for target in scores.targets for metric in HEADLINE]
-    rows = []
+    rows: list[list[str | Cell]] = []
     for model in scores.models:
         cells = [(rate, target) for target in scores.targets for rate in rates(scores, [(model, target)])]
         rows.append([model, *(Cell(rate, bold=model == target) for rate, target in cells)])
@@ -220,7 +220,8 @@ def shift_table(scores: Scores, domains: Content) -> Table:
             ranks = [bracket(scores.interval([cell], "rank1")) for cell in cells]
             lost = gain(drop(scores, "rank1", cells[1:]))
             rows.append([source, target, " ± ".join(map(percent, told)), *ranks, lost])
-    columns = ["trained on", "tested on", "separable", "own model rank-1", "rank-1", "drop, points"]
+    columns = ["trained on", "tested on", "separable"]
+    columns += ["own model rank-1", "this model rank-1", "drop, points"]
     return Table(columns, rows, "Domain shift and cross-domain drop, in per cent", left=2)
 
 
@@ -230,7 +231,7 @@ def difficulty_table(scores: Scores) -> Table:
     own = queries[queries["model"] == queries["target"]]
     for column, name in THIRDS.items():
         values = own[column].dropna()
-        edges = np.unique(np.quantile(values, np.linspace(0, 1, 4))) if len(values) else []
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, 4))).tolist() if len(values) else []
         for low, high in pairwise(edges):
             upper = own[column] <= high if high == edges[-1] else own[column] < high
             third = own[(own[column] >= low) & upper]
