@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from sttreid.config.params import Pretrain, Schedule
+from sttreid.config.params import Schedule
 from sttreid.embedding import embed_tracklets
 from sttreid.runtime import progress as watch
 from sttreid.runtime.checkpoints import kept

@@ -1,7 +1,7 @@
 """The ablation's variants: overrides merged over the parameters, reduced to what has an effect.
 
-A variant trains again only when its resolved configuration changes. The configuration therefore leaves out what
-changes no weight: fields of branches that are off, loss terms of weight 0, schedules that are not used.
+A variant trains again only when its resolved configuration changes. The configuration therefore leaves out
+what changes no weight: fields of branches that are off, loss terms of weight 0, schedules that are not used.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,9 @@ from sttreid.config.params import (
     Batch,
     Clip,
     Compute,
-    Finetune,
     Loss,
     Model,
     Params,
-    Pretrain,
     ResolvedEvaluate,
     Schedule,
 )
@@ -39,8 +37,8 @@ class Settings:
     batch: Batch
     model: Model
     loss: Loss
-    pretrain: Pretrain | None
-    finetune: Finetune
+    pretrain: Schedule | None
+    finetune: Schedule
     compute: Compute
 
 
@@ -66,7 +64,7 @@ class Variant:
     batch: Batch
     model: Model
     loss: Loss
-    pretrain: Pretrain | None
+    pretrain: Schedule | None
     train: Schedule
     compute: Compute
 
@@ -116,7 +114,7 @@ def resolve(params: Params, variant: str, seed: int) -> Variant:
 
 
 def content(variant: Variant) -> dict[str, Any]:
-    """The variant as plain JSON content, without what has no effect; ``parse(Variant, content)`` reads it back."""
+    """The variant as plain JSON content without what has no effect; :func:`parse` reads it back."""
     values: dict[str, Any] = dump(variant)
     for field in unread_fields(variant.model):
         del values["model"][field]
