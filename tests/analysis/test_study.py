@@ -72,7 +72,6 @@ def test_a_variant_is_underfit_if_one_seed_is():
     study = of_runs([*fits, *misses, *(replace(run, variant="c", train_rank1=None) for run in fits)])
     assert [study.underfit(name) for name in "abc"] == [False, True, False]
     assert [study.lowest_train_rank1(name) for name in "abc"] == [0.9, 0.8, None]
-    assert study.summary("b") == {"pretrain_steps": 0, "steps": 10, "lowest_train_rank1": 0.8}
 
 
 def test_the_gap_is_training_rank1_minus_that_of_the_source_s_test():

@@ -147,9 +147,9 @@ def findings(study: Study, claims: Claims) -> list[Finding]:
             index: each.effect.p
             for index, each in enumerate(measured)
             if each.measure == measure
-            and each.contrast.confirmatory
             and each.effect
             and each.effect.p is not None
+            and each.contrast.confirmatory
         }
         corrected |= zip(family, holm(list(family.values())), strict=True)
     return [
@@ -163,14 +163,12 @@ def answers(results: Sequence[Finding]) -> dict[str, dict[str, Verdict]]:
 
     A question is supported only if all its contrasts are; one that is not supported makes it "not supported".
     """
-    order = list(Verdict)
     verdicts: dict[str, dict[str, Verdict]] = {}
     for each in results:
         if each.measure == PRIMARY and each.contrast.confirmatory:
             settings = verdicts.setdefault(each.contrast.question, {})
-            settings[each.setting] = min(
-                settings.get(each.setting, each.verdict), each.verdict, key=order.index
-            )
+            both = each.verdict, settings.get(each.setting, each.verdict)
+            settings[each.setting] = min(both, key=list(Verdict).index)
     return verdicts
 
 
@@ -183,6 +181,11 @@ def content(study: Study, results: Sequence[Finding], claims: Claims) -> dict[st
         reasons = {name: value for name, value in asdict(each.reasons).items() if value}
         reasons = {name: value if value is True else sorted(value) for name, value in reasons.items()}
         place[each.measure] = each.numbers() | ({"reasons": reasons} if reasons else {})
+    variants: dict[str, dict[str, float]] = {}
+    for name, runs in study.variants.items():
+        variants[name] = {"pretrain_steps": runs[0].pretrain_steps, "steps": runs[0].steps}
+        if (lowest := study.lowest_train_rank1(name)) is not None:
+            variants[name]["lowest_train_rank1"] = rounded(lowest)
     return {
         "protocol": study.protocols,
         "source": study.source,
@@ -193,7 +196,7 @@ def content(study: Study, results: Sequence[Finding], claims: Claims) -> dict[st
             for name, each in QUESTIONS.items()
         },
         "contrasts": contrasts,
-        "variants": {name: study.summary(name) for name in study.variants},
+        "variants": variants,
     }
 
 

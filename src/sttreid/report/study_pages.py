@@ -1,7 +1,6 @@
 """Statistics of a study -> its pages: claims, learning curves, tuning."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
 import pandas as pd
@@ -37,8 +36,8 @@ def claims_page(study: Study, results: Sequence[Finding], claims: Claims) -> Pag
     }
     told = {name: text.format(**rules) for name, text in TEXT["claims"].items()}
     lead = [_run(study), *([told["few_seeds"]] if len(study.seeds) < claims.min_seeds else [])]
-    columns = ["question", "contrast", "setting", "measure", "first", "second", "effect", "p", "p (Holm)"]
-    effects = Table([*columns, "verdict"], [_finding(each) for each in results], "Every effect", left=4)
+    columns = ["question", "contrast", "setting", "measure", "verdict", "first", "second", "effect", "p"]
+    effects = Table([*columns, "p (Holm)"], [_finding(each) for each in results], "Every effect", left=5)
     sections = [
         Section("Verdicts", [told["verdicts"], claims_table(content(study, results, claims))]),
         Section("Effects", [told["effects"], effects, *_forests(study, results, told["forest"])]),
@@ -128,13 +127,14 @@ def _finding(each: Finding) -> list[str | Cell]:
         interval = f"{effect.value:+.0f} [{effect.low:.0f}, {effect.high:.0f}]" if steps else _signed(effect)
         numbers += [interval, *(NONE if p is None else f"{p:.3g}" for p in (effect.p, each.p_holm))]
     reasons = [
-        TEXT["reasons"][name].format(names="" if value is True else ", ".join(sorted(value)))
-        for name, value in asdict(each.reasons).items()
-        if value
+        text.format(names=", ".join(sorted(getattr(each.reasons, name))))
+        for name, text in TEXT["reasons"].items()  # that there are few seeds is said once, above
+        if getattr(each.reasons, name)
     ]
-    verdict = f"{each.verdict} ({'; '.join(reasons)})" if reasons else str(each.verdict)
+    text = f"{each.verdict} ({'; '.join(reasons)})" if reasons else str(each.verdict)
+    verdict = Cell(text, mark=MARKS.get(each.verdict, ""))
     names = [each.contrast.question, _contrast(each.contrast), TEXT["settings"][each.setting]]
-    return [*names, LABELS[each.measure], *numbers, Cell(verdict, mark=MARKS.get(each.verdict, ""))]
+    return [*names, LABELS[each.measure], verdict, *numbers]
 
 
 def _forests(study: Study, results: Sequence[Finding], caption: str) -> list[Figure]:
