@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 
 from sttreid.analysis import trials
-from sttreid.analysis.claims import Finding, Verdict, content, convergence, subgroup_effects
+from sttreid.analysis.claims import Finding, Verdict, content, subgroup_effects
 from sttreid.analysis.effects import Effect
 from sttreid.analysis.study import Study, Subgroup, attention_entropy
 from sttreid.analysis.trials import Curve
@@ -32,7 +32,6 @@ def claims_page(study: Study, results: Sequence[Finding], claims: Claims) -> Pag
         "fit": percent(study.min_train_rank1),
         "target": percent(claims.target_rank1),
         "interaction": TEXT["settings"]["cross_minus_in_domain"],
-        "source": study.source,
     }
     told = {name: text.format(**rules) for name, text in TEXT["claims"].items()}
     lead = [_run(study), *([told["few_seeds"]] if len(study.seeds) < claims.min_seeds else [])]
@@ -41,8 +40,7 @@ def claims_page(study: Study, results: Sequence[Finding], claims: Claims) -> Pag
     sections = [
         Section("Verdicts", [told["verdicts"], claims_table(content(study, results, claims))]),
         Section("Effects", [told["effects"], effects, *_forests(study, results, told["forest"])]),
-        Section("Variants", [_variants(study), *_convergence(study, claims, told["convergence"])]),
-        Section("Over-fitting", [told["fit"], *_over_fitting(study)]),
+        Section("Variants and over-fitting", [told["fit"], _variants(study), *_training(study)]),
         *_attention(study, told["entropy"]),
         *_subgroups(study, claims, told),
         Section("Rules of the verdicts", [Bullets([told[each] for each in RULES]), told["test"]]),
@@ -51,21 +49,28 @@ def claims_page(study: Study, results: Sequence[Finding], claims: Claims) -> Pag
 
 
 def curves_page(
-    study: Study, curves: Sequence[Curve], contrasts: Mapping[str, Contrast], schedule: str
+    study: Study,
+    curves: Sequence[Curve],
+    effects: Mapping[tuple[str, str, str], Effect],
+    contrasts: Mapping[str, Contrast],
+    schedule: str,
 ) -> Page:
-    """Every point, slopes and differences; ``schedule`` is the one whose identities are varied."""
+    """Every point, slopes and differences, of :func:`sttreid.analysis.trials.curve_effects`.
+
+    Args:
+        study: all variants.
+        curves: their points.
+        effects: of the points, slopes and differences.
+        contrasts: the differences among them.
+        schedule: the one whose identities are varied, pretrain or finetune.
+    """
     rules = {"whose": TEXT["whose"][schedule], "fit": percent(study.min_train_rank1)}
     told = {name: text.format(**rules) for name, text in TEXT["curves"].items()}
-    levels = trials.levels(study, curves)
-    underfit = {
-        (curve.variant, identities)
-        for curve in curves
-        for point, identities in zip(curve.points, curve.identities, strict=True)
-        if study.underfit(point)
-    }
+    levels = trials.levels(effects, curves)
+    names = {(c.variant, n): p for c in curves for p, n in zip(c.points, c.identities, strict=True)}
     points, figures = {}, []
     for variant, identities, setting, value, low, high in levels.itertuples(index=False):
-        mark = "*" if (variant, identities) in underfit else ""
+        mark = "*" if study.underfit(names[variant, identities]) else ""
         ends = "" if pd.isna(low) else f" [{percent(low)}, {percent(high)}]"
         points[variant, f"{identities}{mark}", setting] = f"{percent(value)}{ends}"
     for setting, rows in levels.rename(columns={"variant": "name"}).groupby("setting", sort=False):
@@ -73,11 +78,13 @@ def curves_page(
         chart = charts.lines(rows, "identities", "value", axes, percent=True, points=True, log=True)
         scope = _scope(study, tested=setting not in (trials.TRAINING, trials.VALIDATION))
         figures.append(Figure(f"Rank-1: {TEXT['quantities'][setting]}", chart, told["growth"], scope))
-    slopes = {key: _with_p(effect) for key, effect in trials.slopes(study, curves).items()}
-    differences = {
-        (_contrast(contrasts[name]), number, setting): _with_p(effect)
-        for (name, number, setting), effect in trials.differences(study, curves, contrasts).items()
-    }
+    slopes, differences = {}, {}
+    for (name, key, setting), effect in effects.items():
+        text = f"{_signed(effect)}{'' if effect.p is None else f', p {effect.p:.2g}'}"
+        if name in contrasts:
+            differences[_contrast(contrasts[name]), key, setting] = text
+        elif key == trials.DOUBLING:
+            slopes[name, setting] = text
     sections = [
         Section("Points", [told[schedule], told["underfit"], _pivot(points, "identities"), *figures]),
         Section("Slopes", [told["slopes"], _pivot(slopes)]),
@@ -153,45 +160,33 @@ def _forests(study: Study, results: Sequence[Finding], caption: str) -> list[Fig
 
 
 def _variants(study: Study) -> Table:
+    """Steps, and rank-1 on training, validation and test identities."""
     rows = []
     for name, runs in study.variants.items():
-        lowest, first = study.lowest_train_rank1(name), runs[0]
-        steps = f"{first.pretrain_steps} + {first.steps}" if first.pretrain_steps else str(first.steps)
-        rows.append([name, steps, NONE if lowest is None else percent(lowest)])
+        steps = (
+            f"{runs[0].pretrain_steps} + {runs[0].steps}" if runs[0].pretrain_steps else str(runs[0].steps)
+        )
+        trained = [NONE] * 4
+        if (lowest := study.lowest_train_rank1(name)) is not None:
+            rates = [study.train_rank1(name).mean, lowest, study.validation_rank1(name).mean]
+            trained = [*map(percent, rates), NONE]
+            if study.in_domain:
+                trained[3] = percent(study.train_test_gap(name).mean)
+        rows.append([name, steps, *trained])
         for targets in (study.in_domain, study.cross_domain):
-            rates = study.accuracy(name, targets, "rank1").seeds.tolist() if targets else []
-            rows[-1].append(", ".join(map(percent, rates)) or NONE)
-    rates = [f"{TEXT['settings'][name]} rank-1 of each seed" for name in ("in_domain", "cross_domain")]
-    columns = ["variant", "steps", "lowest rank-1 on training identities", *rates]
-    return Table(columns, rows, "Variants, rank-1 in per cent")
+            tested = study.accuracy(name, targets, "rank1").seeds.tolist() if targets else []
+            rows[-1].append(", ".join(map(percent, tested)) or NONE)
+    columns = ["variant", "steps", "training", "lowest seed", "validation", "gap, training to test"]
+    columns += [f"{TEXT['settings'][name]} test, each seed" for name in ("in_domain", "cross_domain")]
+    return Table(columns, rows, "Rank-1 in per cent")
 
 
-def _convergence(study: Study, claims: Claims, caption: str) -> list[Figure]:
-    table = convergence(study, claims)
-    if len(table.columns) == 1:
-        return []
-    long = table.melt("step", var_name="name", value_name="rank1").dropna()
-    chart = charts.lines(long, "step", "rank1", ("step on the source", "rank-1"), percent=True, points=True)
-    rows = [
-        [str(step), *(NONE if pd.isna(value) else percent(value) for value in values)]
-        for step, *values in table.itertuples(index=False)
-    ]
-    data = Table([str(name) for name in table.columns], rows, "Rank-1 by step")
-    return [Figure("Rank-1 on validation identities", chart, caption, _scope(study, tested=False), data)]
-
-
-def _over_fitting(study: Study) -> list[Block]:
-    """Rank-1 on training, validation and test identities, and training curves."""
-    rows, histories = [], {}
-    for name in study.trained():
-        rates = [study.train_rank1(name), study.validation_rank1(name)]
-        if study.in_domain:
-            rates += [study.accuracy(name, study.in_domain, "rank1"), study.train_test_gap(name)]
-        rows.append([name, *(percent(rate.mean) for rate in rates), *[NONE] * (4 - len(rates))])
-        histories[name] = [run.history for run in study.variants[name] if run.history is not None]
-    columns = ["variant", "training", "validation", f"test of {study.source}", "gap"]
-    figures = training_figures(histories, "means over seeds", _scope(study, tested=False))
-    return [Table(columns, rows, "Rank-1 by split"), *figures]
+def _training(study: Study) -> list[Figure]:
+    histories = {
+        name: [run.history for run in study.variants[name] if run.history is not None]
+        for name in study.trained()
+    }
+    return training_figures(histories, "means over seeds", _scope(study, tested=False))
 
 
 def _attention(study: Study, text: str) -> list[Section]:
@@ -254,10 +249,6 @@ def _pivot(cells: Mapping[Any, str], *columns: str) -> Table:
     header = ["variant", *columns, *(TEXT["quantities"][name] for name in trials.SETTINGS)]
     body = [[*names, *(row.get(name, NONE) for name in trials.SETTINGS)] for names, row in rows.items()]
     return Table(header, body, "Rank-1, in per cent or points", left=1 + len(columns))
-
-
-def _with_p(effect: Effect) -> str:
-    return f"{_signed(effect)}{'' if effect.p is None else f', p {effect.p:.2g}'}"
 
 
 def _signed(effect: Effect) -> str:
