@@ -129,8 +129,8 @@ class Finding:
             values |= {"low": self.effect.low, "high": self.effect.high}
         if self.bootstrap is not None:
             values |= {"bootstrap_low": self.bootstrap.low, "bootstrap_high": self.bootstrap.high}
-        known = {name: rounded(value) for name, value in values.items() if value is not None}
-        return known | {"verdict": str(self.verdict)}
+        numbers = {name: rounded(value) for name, value in values.items() if value is not None}
+        return numbers | {"verdict": str(self.verdict)}
 
 
 def findings(study: Study, claims: Claims) -> list[Finding]:
@@ -177,10 +177,10 @@ def content(study: Study, results: Sequence[Finding], claims: Claims) -> dict[st
     verdicts = answers(results)
     contrasts: dict[str, Any] = {}
     for each in results:
-        place = contrasts.setdefault(each.name, asdict(each.contrast)).setdefault(each.setting, {})
+        measures = contrasts.setdefault(each.name, asdict(each.contrast)).setdefault(each.setting, {})
         reasons = {name: value for name, value in asdict(each.reasons).items() if value}
         reasons = {name: value if value is True else sorted(value) for name, value in reasons.items()}
-        place[each.measure] = each.numbers() | ({"reasons": reasons} if reasons else {})
+        measures[each.measure] = each.numbers() | ({"reasons": reasons} if reasons else {})
     variants: dict[str, dict[str, float]] = {}
     for name, runs in study.variants.items():
         variants[name] = {"pretrain_steps": runs[0].pretrain_steps, "steps": runs[0].steps}

@@ -248,9 +248,9 @@ def protocol_names(results: Sequence[Mapping[str, Any]], targets: Sequence[str])
             counts = {name: value for name, value in model[target].items() if name not in metrics}
             got = {"protocol": result["protocol"][target], **counts}
             expected = first.setdefault(target, got)
-            for name in (name for name in expected if got[name] != expected[name]):
+            for name in (name for name in expected if got.get(name) != expected[name]):
                 rule = f"{name} of {target} must be the same in all results, {expected[name]}"
-                raise InputError(f"results of seed {result['seed']}: {rule}, got {got[name]}")
+                raise InputError(f"results of seed {result['seed']}: {rule}, got {got.get(name)}")
     return {target: expected["protocol"]["name"] for target, expected in first.items()}
 
 

@@ -78,9 +78,9 @@ def curve_effects(
     for (name, key), weighted_points in terms.items():
         for setting in SETTINGS:
             measured = [(weight, quantity(study, point, setting)) for weight, point in weighted_points]
-            known = [(weight, each) for weight, each in measured if each is not None]
-            if len(known) == len(measured):
-                effects[name, key, setting] = weighted_sum(known).effect()
+            summands = [(weight, each) for weight, each in measured if each is not None]
+            if len(summands) == len(measured):
+                effects[name, key, setting] = weighted_sum(summands).effect()
     return effects
 
 
@@ -106,8 +106,8 @@ def curves_content(
     numbers: dict[str, dict[str, dict[str, dict[str, float]]]] = {curve.variant: {} for curve in curves}
     for variant, identities, setting, *values in levels(effects, curves).itertuples(index=False):
         ends = dict(zip(("value", "low", "high"), values, strict=True))
-        known = {name: rounded(value) for name, value in ends.items() if not np.isnan(value)}
-        numbers[variant].setdefault(setting, {})[str(identities)] = known
+        point = {name: rounded(value) for name, value in ends.items() if not np.isnan(value)}
+        numbers[variant].setdefault(setting, {})[str(identities)] = point
     for (variant, key, setting), effect in effects.items():
         if variant in numbers and key == DOUBLING:
             spread = {} if effect.low == effect.high else {"low": effect.low, "high": effect.high}

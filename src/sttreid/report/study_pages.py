@@ -33,17 +33,17 @@ def claims_page(study: Study, results: Sequence[Finding], claims: Claims) -> Pag
         "target": percent(claims.target_rank1),
         "interaction": TEXT["settings"]["cross_minus_in_domain"],
     }
-    told = {name: text.format(**rules) for name, text in TEXT["claims"].items()}
-    lead = [_run(study), *([told["few_seeds"]] if len(study.seeds) < claims.min_seeds else [])]
+    sentences = {name: text.format(**rules) for name, text in TEXT["claims"].items()}
+    lead = [_run(study), *([sentences["few_seeds"]] if len(study.seeds) < claims.min_seeds else [])]
     columns = ["question", "contrast", "setting", "measure", "verdict", "first", "second", "effect", "p"]
     effects = Table([*columns, "p (Holm)"], [_finding(each) for each in results], "Every effect", left=5)
     sections = [
-        Section("Verdicts", [told["verdicts"], claims_table(content(study, results, claims))]),
-        Section("Effects", [told["effects"], effects, *_forests(study, results, told["forest"])]),
-        Section("Variants and over-fitting", [told["fit"], _variants(study), *_training(study)]),
-        *_attention(study, told["entropy"]),
-        *_subgroups(study, claims, told),
-        Section("Rules of the verdicts", [Bullets([told[each] for each in RULES]), told["test"]]),
+        Section("Verdicts", [sentences["verdicts"], claims_table(content(study, results, claims))]),
+        Section("Effects", [sentences["effects"], effects, *_forests(study, results, sentences["forest"])]),
+        Section("Variants and over-fitting", [sentences["fit"], _variants(study), *_training(study)]),
+        *_attention(study, sentences["entropy"]),
+        *_subgroups(study, claims, sentences),
+        Section("Rules of the verdicts", [Bullets([sentences[each] for each in RULES]), sentences["test"]]),
     ]
     return Page(TEXT["title"]["claims"], lead, sections)
 
@@ -65,7 +65,7 @@ def curves_page(
         schedule: the one whose identities are varied, pretrain or finetune.
     """
     rules = {"whose": TEXT["whose"][schedule], "fit": percent(study.min_train_rank1)}
-    told = {name: text.format(**rules) for name, text in TEXT["curves"].items()}
+    sentences = {name: text.format(**rules) for name, text in TEXT["curves"].items()}
     levels = trials.levels(effects, curves)
     names = {(c.variant, n): p for c in curves for p, n in zip(c.points, c.identities, strict=True)}
     points, figures = {}, []
@@ -77,7 +77,7 @@ def curves_page(
         axes = "identities", "rank-1"
         chart = charts.lines(rows, "identities", "value", axes, percent=True, points=True, log=True)
         scope = _scope(study, tested=setting not in (trials.TRAINING, trials.VALIDATION))
-        figures.append(Figure(f"Rank-1: {TEXT['quantities'][setting]}", chart, told["growth"], scope))
+        figures.append(Figure(f"Rank-1: {TEXT['quantities'][setting]}", chart, sentences["growth"], scope))
     slopes, differences = {}, {}
     for (name, key, setting), effect in effects.items():
         text = f"{_signed(effect)}{'' if effect.p is None else f', p {effect.p:.2g}'}"
@@ -86,12 +86,14 @@ def curves_page(
         elif key == trials.DOUBLING:
             slopes[name, setting] = text
     sections = [
-        Section("Points", [told[schedule], told["underfit"], _pivot(points, "identities"), *figures]),
-        Section("Slopes", [told["slopes"], _pivot(slopes)]),
+        Section(
+            "Points", [sentences[schedule], sentences["underfit"], _pivot(points, "identities"), *figures]
+        ),
+        Section("Slopes", [sentences["slopes"], _pivot(slopes)]),
     ]
     if differences:
-        sections.append(Section("Differences", [told["differences"], _pivot(differences, "identities")]))
-    return Page(TEXT["title"]["curves"], [_run(study), told["varied"]], sections)
+        sections.append(Section("Differences", [sentences["differences"], _pivot(differences, "identities")]))
+    return Page(TEXT["title"]["curves"], [_run(study), sentences["varied"]], sections)
 
 
 def tuning_page(table: pd.DataFrame, source: str, seeds: Sequence[int], min_train_rank1: float) -> Page:
@@ -199,7 +201,7 @@ def _attention(study: Study, text: str) -> list[Section]:
     return [Section("Attention entropy in training", [text, table])] if rows else []
 
 
-def _subgroups(study: Study, claims: Claims, told: Mapping[str, str]) -> list[Section]:
+def _subgroups(study: Study, claims: Claims, sentences: Mapping[str, str]) -> list[Section]:
     """Rank-1 and effects by thirds of the queries."""
     names, rates = study.trained(), []
     for group in study.subgroups():
@@ -214,16 +216,16 @@ def _subgroups(study: Study, claims: Claims, told: Mapping[str, str]) -> list[Se
         marks.setdefault(group.column, []).append(_mark(contrast, _group(group), effect))
         contrasts[_contrast(contrast)] = None
     blocks: list[Block] = [
-        told["subgroups"],
+        sentences["subgroups"],
         Table(["queries", "number", *names], rates, "Rank-1 by subgroup"),
     ]
     if effects:
         table = Table(["queries", *contrasts], list(effects.values()), "Effects by subgroup")
-        blocks += [told["subgroup_effects"], table]
+        blocks += [sentences["subgroup_effects"], table]
     for column, each in marks.items():
         chart = charts.forest(pd.DataFrame(each), "effect on rank-1", reference=0.0)
         title = f"Effects by {TEXT['properties'][column]}"
-        blocks.append(Figure(title, chart, told["subgroup_effects"], _scope(study)))
+        blocks.append(Figure(title, chart, sentences["subgroup_effects"], _scope(study)))
     return [Section("Subgroups of queries", blocks)] if rates else []
 
 
