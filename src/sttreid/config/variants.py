@@ -6,6 +6,7 @@ what changes no weight: fields of branches that are off, loss terms of weight 0,
 
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from pydantic.dataclasses import dataclass
@@ -14,6 +15,7 @@ from sttreid.config.branches import parts, unread_fields, unread_loss_fields
 from sttreid.config.conversion import dump, parse
 from sttreid.config.params import (
     CONFIG,
+    PARAMS,
     RENAMED,
     Ablation,
     Augment,
@@ -88,15 +90,16 @@ class Evaluation:
     compute: Compute
 
 
-def resolve(params: Params, variant: str, seed: int) -> Variant:
+def resolve(params: Params, variant: str, seed: int, path: Path = PARAMS) -> Variant:
     """Merge a variant's overrides over the parameters.
 
     Raises:
-        InputError: an override names an unknown key or breaks a field's rule.
+        InputError: an override names an unknown key or breaks a field's rule; the sentence names ``path``.
     """
     ablation = params.ablation
     overrides = ablation.variants[variant]
-    settings = _settings(params, overrides, f"params.yaml: ablation.variants.{variant}")
+    place = f"{path}: ablation.variants.{variant}"
+    settings = _settings(params, overrides, place)
     return Variant(
         variant=variant,
         seed=seed,
@@ -108,7 +111,7 @@ def resolve(params: Params, variant: str, seed: int) -> Variant:
         model=settings.model,
         loss=settings.loss,
         pretrain=settings.pretrain,
-        train=settings.finetune if settings.pretrain else _scratch(ablation, variant),
+        train=settings.finetune if settings.pretrain else _scratch(ablation, variant, place),
         compute=settings.compute,
     )
 
@@ -143,7 +146,7 @@ def _settings(params: Params, overrides: Mapping[str, Any], place: str) -> Setti
     return parse(Settings, merge(defaults, overrides), place, RENAMED)
 
 
-def _scratch(ablation: Ablation, variant: str) -> Schedule:
+def _scratch(ablation: Ablation, variant: str, place: str) -> Schedule:
     """The schedule without pre-training; a variant's overrides of ``finetune`` apply to it."""
     merged = merge(dump(ablation.scratch), ablation.variants[variant].get("finetune") or {})
-    return parse(Schedule, merged, f"params.yaml: ablation.variants.{variant}.finetune", RENAMED)
+    return parse(Schedule, merged, f"{place}.finetune", RENAMED)
