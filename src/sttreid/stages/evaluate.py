@@ -20,7 +20,6 @@ from sttreid.retrieval.scoring import query_table, rules, score_histogram, score
 from sttreid.runtime import numerics
 from sttreid.runtime.files import read_json, write_json, write_table
 from sttreid.stages.command import run
-from sttreid.stages.training_run import network_for
 from sttreid.tracklets.store import Store, open_store
 
 HISTOGRAMS = {"histogram": False, "equalised": True}
@@ -62,7 +61,9 @@ def _networks(config: Evaluation, store: Store, seed: int) -> Iterator[tuple[str
     for name in (config.synthetic, *config.targets):
         yield name, restore(paths.model("cross_domain", seed, name))
     random = replace(config.model, backbone=replace(config.model.backbone, weights=None))
-    yield UNTRAINED, network_for(store, random, config.clip.frames, seed)
+    height, width = store.frames.shape[1:3]
+    classes = int(store.of_split("train")["identity"].nunique())
+    yield UNTRAINED, initialise(random, config.clip.frames, height, width, classes, seed)
 
 
 def _ablation(
