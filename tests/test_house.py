@@ -24,8 +24,9 @@ NO_DEPENDENCY = ("sttreid.config", "sttreid.runtime", "sttreid.stages.command")
 DECIDES = {"sttreid.runtime.numerics", "sttreid.config.branches"}
 # room -> the rooms below it that it may import; a module outside of a folder is a room
 FLOORS: list[set[str]] = [
-    {"cli", "__main__"},
-    {"stages"},
+    {"__main__"},
+    {"cli"},
+    {"stages", "inference"},
     {"report"},
     {"analysis"},
     {"training", "retrieval"},

@@ -146,7 +146,7 @@ def test_the_wheel_holds_types_templates_and_the_command(wheel: Path) -> None:
         if path.is_file() and not {"__pycache__"} & set(path.parts) and "egg-info" not in str(path)
     }
     assert data <= names
-    assert "sttreid = sttreid.cli:main" in entry_points
+    assert "sttreid = sttreid.cli.commands:main" in entry_points
 
 
 def test_the_clean_environment_has_no_package_of_an_extra(python: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from sttreid.retrieval import Protocol, Result, evaluate
 from sttreid.retrieval.scoring import labels_of
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets import store as stores
-from sttreid.tracklets.images import decode_picture
+from sttreid.tracklets.images import decode_image
 from sttreid.tracklets.store import TEST, Store
 
 ImageLike = NDArray[np.uint8] | Image.Image | Path | str
@@ -145,7 +145,7 @@ def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[
     """One image, uint8 [height, width, 3]."""
     if isinstance(image, str | Path):
         try:
-            return decode_picture(Path(image).read_bytes(), height, width)
+            return decode_image(Path(image).read_bytes(), height, width)
         except OSError as error:
             raise InputError(f"{image}: cannot be read ({error.strerror})") from error
         except InputError as error:
