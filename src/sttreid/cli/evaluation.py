@@ -82,12 +82,10 @@ def evaluate_files(files: Files, name: str, rerank: Rerank | None = None) -> Res
         )
     if rerank is None:
         return evaluate(query, gallery, query_labels, gallery_labels, rules)
-    import torch  # which plain features do not need
-
-    from sttreid.retrieval import scoring
+    from sttreid.retrieval import scoring  # loads torch, which plain features do not need
 
     rules = scoring.rules(ResolvedEvaluate(name, rerank))
-    distances = scoring.reranked(torch.tensor(query), torch.tensor(gallery), gallery_labels.junk, rerank)
+    distances = scoring.reranked(query, gallery, gallery_labels.junk, rerank)
     return evaluate_distances(distances, query_labels, gallery_labels, rules, tie=scoring.RERANKED_TIE)
 
 
