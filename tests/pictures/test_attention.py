@@ -49,7 +49,7 @@ def test_frames_have_the_weights_of_the_temporal_token(store, batch):
     for row, start, length in zip(range(3), (0, 7, 8), LENGTHS, strict=True):
         where, clips = clips_of(store, start, length)
         with torch.inference_mode():
-            attention = network(clips, "first").temporal_attention.mean(1)  # [C, heads, 1 + T]
+            attention = network(clips, "first").branches["stt"].attention.mean(1)  # [C, heads, 1 + T]
         for clip, places in enumerate(where):
             rows = table[(table["tracklet"] == row) & (table["clip"] == clip)]
             assert rows["place"].tolist() == sorted(set(places))
@@ -76,8 +76,10 @@ def test_patches_have_the_weights_of_the_spatial_token(store, batch):
     assert len(table) == 7 * rows * columns
     _, clips = clips_of(store, 0, 7)
     seen = []
-    hook = network.spatial.transformer.layers[0].attention.register_forward_pre_hook(
-        lambda module, given: seen.append((module, given[0]))
+    hook = (
+        network.branches["stt"]
+        .spatial.transformer.layers[0]
+        .attention.register_forward_pre_hook(lambda module, given: seen.append((module, given[0])))
     )
     with torch.inference_mode():
         network(clips)
@@ -94,8 +96,8 @@ def test_patches_have_the_weights_of_the_spatial_token(store, batch):
 def test_a_network_keeps_no_hook(store):
     network = small_network()
     temporal(network, store, store.tracklets, 4)
-    assert not network.temporal._forward_hooks
-    assert not network.temporal._forward_pre_hooks
+    assert not network.branches["stt"].temporal._forward_hooks
+    assert not network.branches["stt"].temporal._forward_pre_hooks
 
 
 def test_a_network_without_transformers_is_refused(store):

@@ -239,8 +239,8 @@ class Benchmark(Scale):
 
 
 DEFAULT_SCALE: Final = Scale(  # of the command `sttreid simulate render`
-    identities=100, distractors=0, cameras=4, min_frames=10, max_frames=16, width=640, height=360, fps=12, seed=1,
-    train=0.6, validation=0.1,
+    identities=100, distractors=0, cameras=4, min_frames=10, max_frames=16, width=640, height=360, fps=12,
+    seed=1, train=0.6, validation=0.1,
 )  # fmt: skip
 
 
@@ -274,7 +274,7 @@ def load_benchmark(folder: Path = DOMAINS) -> Benchmark:
     """Reads the scale of the pinned sets from folder/benchmark.yaml.
 
     Raises:
-        InputError: the file cannot be read, a key is unknown or missing, or a value breaks the rule of its field.
+        InputError: the file cannot be read, a key is unknown or missing, or a value breaks a rule.
     """
     path = folder / f"{BENCHMARK}.yaml"
     return parse(Benchmark, read_yaml(path), str(path))

@@ -14,7 +14,7 @@ from sttreid.data.camera_frames import Frame, read_frames
 from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets
 from sttreid.data.crops import crop
 from sttreid.data.published.published_set import PublishedSet
-from sttreid.data.registry import Source
+from sttreid.data.reading import DataSource
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.runtime.files import write_bytes
 from sttreid.tracklets.images import DECODE_ERRORS, describe_error
@@ -38,7 +38,7 @@ class Row:
     cells: Sequence[Cell]
 
 
-def write_sheet(source: Source, path: Path, count: int, seed: int) -> list[str]:
+def write_sheet(source: DataSource, path: Path, count: int, seed: int) -> list[str]:
     """Draw tracklets at random and write their labels and images, from the first to the last.
 
     A video is decoded from its beginning to the last frame of the sheet: decord is reliable only in order.
@@ -86,10 +86,10 @@ def _video_rows(videos: CameraVideos, count: int, seed: int) -> tuple[list[Row],
     boxes = assign_tracklets(videos.boxes, videos.max_frame_gap)
     indices = boxes.groupby("tracklet").indices
     chosen = {
-        tracklet: [int(indices[tracklet][place]) for place in _spread(len(indices[tracklet]))]
+        tracklet: [int(indices[tracklet][position]) for position in _spread(len(indices[tracklet]))]
         for tracklet in _choose(sorted(indices), count, seed)
     }
-    wanted = boxes.loc[[index for own in chosen.values() for index in own]]
+    wanted = boxes.loc[[box for sample in chosen.values() for box in sample]]
     cells: dict[int, Cell] = dict.fromkeys(wanted.index.tolist())
     failures: list[str] = []
     for camera in videos.cameras:
@@ -97,8 +97,8 @@ def _video_rows(videos: CameraVideos, count: int, seed: int) -> tuple[list[Row],
         cells |= cut
         failures += failed
     rows = [
-        Row(_video_label(boxes.iloc[indices[tracklet]]), [cells[index] for index in own])
-        for tracklet, own in chosen.items()
+        Row(_video_label(boxes.iloc[indices[tracklet]]), [cells[box] for box in sample])
+        for tracklet, sample in chosen.items()
     ]
     return rows, failures
 

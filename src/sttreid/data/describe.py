@@ -18,7 +18,8 @@ from sttreid.data.camera_videos import CameraVideos, tracklet_table
 from sttreid.data.contact_sheet import write_sheet
 from sttreid.data.folder_manifest import local_folder
 from sttreid.data.published.published_set import DISTRACTOR, JUNK, PERSON, PublishedSet
-from sttreid.data.registry import Settings, check_datasets, find_reader, parse_options, read_dataset
+from sttreid.data.reading import read_dataset
+from sttreid.data.registry import Settings, check_datasets, find_reader, parse_options
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import SPLITS
 
@@ -121,7 +122,7 @@ def describe_videos(videos: CameraVideos) -> str:
         "",
         *_camera_lines(videos),
         "",
-        _to_text(_counts(str(split), own, "boxes") for split, own in by_split),
+        _to_text(_counts(str(split), tracklets, "boxes") for split, tracklets in by_split),
         "",
         "boxes per tracklet, and number of tracklets",
         histogram(table["length"]),

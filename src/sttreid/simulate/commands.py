@@ -37,7 +37,7 @@ def render(
 
 
 def verify(folders: Sequence[Path], manifest: Path | None = None) -> None:
-    """Compares the files of rendered folders with the checksums of their manifests, or of another ``manifest``.
+    """Compares rendered folders with the checksums of their own manifests, or of another ``manifest``.
 
     Raises:
         InputError: files differ (one line per file), or a manifest cannot be read.

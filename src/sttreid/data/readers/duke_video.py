@@ -67,7 +67,7 @@ def read_duke_video(folder: Path, strict: bool = False, scratch: Path | None = N
     tracklets = {
         side: _read_side(buffer, root, root / f"{side}{suffix}") for side in ("train", "query", "gallery")
     }
-    parts = {side: _rows(own, side) for side, own in tracklets.items()}
+    parts = {side: _rows(folders, side) for side, folders in tracklets.items()}
     query, gallery = parts["query"], parts["gallery"]
     gallery.loc[~gallery["identity"].isin(query["identity"]), "kind"] = DISTRACTOR
     copies = query.merge(gallery[_KEY].drop_duplicates(), on=_KEY, how="left", indicator="copy")
