@@ -1,9 +1,10 @@
 """The arithmetic of training, to the bit: ``golden.json`` holds 20 steps of every variant.
 
-After an intended change of the arithmetic, ``python -m tests.training.test_golden`` rewrites the file. The runs
-use one pinned numeric path (AVX2 kernels, one thread), on which Intel processors with AVX2 give equal bytes.
-Other processors ignore parts of it: there, and with other versions of torch or NumPy, only the losses of the
-first steps are compared, with a tolerance.
+After an intended change of the arithmetic, ``python -m tests.training.test_golden`` rewrites the file.
+
+The runs use one pinned numeric path (AVX2 kernels, one thread), on which Intel processors with AVX2 give equal
+bytes. Other processors ignore parts of it: there, and with other versions of torch or NumPy, only the losses of
+the first steps are compared, with a tolerance.
 """
 
 import json
