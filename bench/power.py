@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+from sttreid.training.start import initialise
 
 from sttreid.analysis.uncertainty import Sample, resampled
 from sttreid.config import paths
@@ -29,11 +30,10 @@ from sttreid.config.params import Loss, Params, Schedule, load
 from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import transfer
-from sttreid.retrieval.accuracy import score_network
+from sttreid.retrieval.scoring import score_network
 from sttreid.runtime import numerics
 from sttreid.tracklets.store import Store, open_store
 from sttreid.training.loop import Recipe, fit
-from sttreid.training.start import initialise
 from sttreid.training.validation import accuracies
 
 FOLDER: Final = Path("artifacts/power")
@@ -60,7 +60,9 @@ def train(params: Params, seed: int, pretrain: int = PRETRAIN, finetune: int = F
             transfer(start, network)
             _fit(params, network, store, params.finetune, finetune, loss, seed)
             rules = params.evaluate.of(params.datasets[target])
-            rows = score_network(network, store, params.compute, rules).per_query
+            rows = score_network(
+                network, store, rules, params.compute.embed_batch, params.compute.precision
+            ).per_query
             hits = rows[rows["matches"] > 0]
             table = hits[["query", "identity"]].assign(hit=(hits["first_hit"] == 1).astype(int))
             tables.append(table.assign(target=target, model=model, seed=seed))

@@ -11,7 +11,7 @@ import scipy.io
 from numpy.typing import NDArray
 from PIL import Image
 
-from sttreid.data.readers.tracklets import Tracklets
+from sttreid.data.published.published_set import PublishedSet
 
 
 def encoded(kind: str) -> bytes:
@@ -78,9 +78,9 @@ PERSONS = (1, 2, 5, 10, 11, 319)  # of iLIDS-VID
 PAIRS = (1, 2, 3, 4, 200, 7, 9, 11)  # of PRID2011; 9 and 11 are in no split
 
 
-def frames(found: Tracklets) -> list[int]:
+def frames(found: PublishedSet) -> list[int]:
     """The numbers of all pictures, tracklet after tracklet."""
-    return [number for row in range(len(found.table)) for number in found.frames(row).tolist()]
+    return [number for row in range(len(found.table)) for number in found.frame_numbers(row).tolist()]
 
 
 def put(path: Path) -> None:

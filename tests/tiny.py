@@ -1,4 +1,4 @@
-"""The repository's params.yaml with a profile's overrides: the whole project, small."""
+"""Parameters of the tests: a complete small file of their own, and the overrides of a profile."""
 
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,30 @@ def override(content: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
         section = content
         for parent in parents:
             section = section[parent]
-        assert last in section, f"{key} is no key of params.yaml"
+        assert last in section, f"{key} is no key of the parameters"
         section[last] = value
     return content
 
 
 def parameters(values: dict[str, Any]) -> dict[str, Any]:
-    """params.yaml with overrides."""
-    content: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+    """The tests' parameters with overrides."""
+    content: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("tiny.yaml").read_text())
     return override(content, values)
+
+
+CLAIMS: dict[str, Any] = {
+    "min_seeds": 5,
+    "alpha": 0.05,
+    "min_effect": 0.02,
+    "target_rank1": 0.4,
+    "contrasts": {
+        "global-cnn": {"question": "RQ1", "ours": "global", "theirs": "cnn", "confirmatory": True},
+        "full-cnn": {"question": "RQ1", "ours": "full", "theirs": "cnn", "confirmatory": False},
+        "transfer-untrained": {
+            "question": "RQ4",
+            "ours": "full-pretrained",
+            "theirs": "full-untrained",
+            "confirmatory": True,
+        },
+    },
+}

@@ -61,7 +61,7 @@ def test_what_lies_outside_the_frame_is_cut_off() -> None:
     "box", [(30, 0, 5, 5), (0, 40, 5, 5), (-5, 0, 5, 5), (0, -6, 5, 5), (90, 90, 1, 1), (3, 3, 0, 5)]
 )
 def test_a_box_without_overlap_is_refused(box: tuple[float, float, float, float]) -> None:
-    with pytest.raises(InputError, match="must overlap the 30x40 picture"):
+    with pytest.raises(InputError, match="must overlap the 30x40 frame"):
         crop(noise(40, 30), box, 8, 4)
 
 

@@ -11,15 +11,15 @@ import pytest
 from PIL import Image
 
 from sttreid.config.datasets import Decode, Validation
-from sttreid.data import index, inspection, packing
-from sttreid.data.arrangement import Arrangement, arrange_published
+from sttreid.data import folder_manifest, packing
 from sttreid.data.crops import crop
-from sttreid.data.index import take
+from sttreid.data.folder_manifest import scan
 from sttreid.data.packing import pack
-from sttreid.data.published import READERS
-from sttreid.data.readers import folders, spool
-from sttreid.data.readers import mars as reader
+from sttreid.data.published import disk_buffer, text_lists
+from sttreid.data.readers.mars import read_mars
+from sttreid.data.store_rows import StoreRows, order_rows
 from sttreid.runtime.errors import InputError
+from sttreid.tracklets import store
 from sttreid.tracklets.store import Skipped, Store, open_store
 from tests import sets
 
@@ -46,12 +46,12 @@ def mars(tmp_path: Path) -> Path:
     return root
 
 
-def arranged(root: Path, decode: Decode = DECODE) -> Arrangement:
-    return arrange_published(READERS["mars"](root), decode.validation, decode.on_error)
+def arranged(root: Path, decode: Decode = DECODE) -> StoreRows:
+    return order_rows(read_mars(root), decode.validation, decode.on_error)
 
 
 def run(root: Path, folder: Path, decode: Decode = DECODE, limit: int = LIMIT) -> Store:
-    pack(arranged(root, decode), root, take(root), decode, folder, limit)
+    pack(arranged(root, decode), root, scan(root), decode, folder, limit)
     return open_store(folder)
 
 
@@ -106,10 +106,10 @@ def test_equal_sets_give_equal_bytes(mars: Path, tmp_path: Path) -> None:
 
 
 def test_many_bytes_make_larger_shards_not_more(mars: Path, tmp_path: Path) -> None:
-    taken = take(mars)
-    total = sum(part["bytes"] for part in taken["parts"].values())
-    taken["parts"]["bbox_train"]["bytes"] += 190 * 5000 - total
-    pack(arranged(mars), mars, taken, DECODE, tmp_path / "store", limit=1)
+    manifest = scan(mars)
+    total = sum(part["bytes"] for part in manifest["parts"].values())
+    manifest["parts"]["bbox_train"]["bytes"] += 190 * 5000 - total
+    pack(arranged(mars), mars, manifest, DECODE, tmp_path / "store", shard_bytes=1)
     sizes = [path.stat().st_size for path in sorted((tmp_path / "store").glob("*.bin"))]
     first = [len(next(iter(stored(tmp_path / "store").values())))]
     assert len(sizes) > 3
@@ -175,7 +175,7 @@ def test_shards_that_were_checked_less_are_not_used(
 ) -> None:
     name = spoil(mars)
     dies(monkeypatch, "to_table", 1, mars, tmp_path / "store")
-    with pytest.raises(InputError, match=f"^{mars / name}: the picture cannot be decoded"):
+    with pytest.raises(InputError, match=f"^{mars / name}: the image cannot be decoded"):
         run(mars, tmp_path / "store", replace(DECODE, check="pixels"))
 
 
@@ -213,23 +213,23 @@ def test_a_damaged_picture_stops_the_run_with_its_path(mars: Path, tmp_path: Pat
     names = damage(mars)
     found = arranged(mars, SKIP)
     with pytest.raises(InputError) as error:
-        pack(found, mars, take(mars), DECODE, tmp_path / "store", LIMIT)
+        pack(found, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
     assert str(error.value) == f"{mars / names[2]}: the file is no JPEG or PNG"
     assert not (tmp_path / "store").exists()
     Image.new("RGB", (16, 32)).save(mars / names[2])
-    with pytest.raises(InputError, match=f"^{mars / names[0]}: the picture is cut short$"):
-        pack(found, mars, take(mars), DECODE, tmp_path / "store", LIMIT)
+    with pytest.raises(InputError, match=f"^{mars / names[0]}: the image is cut short$"):
+        pack(found, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
 
 
 def test_what_is_skipped_is_listed(mars: Path, tmp_path: Path) -> None:
-    assert pack(arranged(mars), mars, take(mars), DECODE, tmp_path / "whole", LIMIT) == Skipped([], [])
+    assert pack(arranged(mars), mars, scan(mars), DECODE, tmp_path / "whole", LIMIT) == Skipped([], [])
     whole = open_store(tmp_path / "whole")
     names = damage(mars)
-    listed = pack(arranged(mars, SKIP), mars, take(mars), SKIP, tmp_path / "store", LIMIT)
+    listed = pack(arranged(mars, SKIP), mars, scan(mars), SKIP, tmp_path / "store", LIMIT)
     store = open_store(tmp_path / "store")
-    assert {entry["path"]: entry["reason"] for entry in listed.pictures} == {
-        names[0]: "the picture is cut short",
-        names[1]: "the picture cannot be read (No such file or directory)",
+    assert {entry["path"]: entry["reason"] for entry in listed.images} == {
+        names[0]: "the image is cut short",
+        names[1]: "the image cannot be read (No such file or directory)",
         names[2]: "the file is no JPEG or PNG",
     }
     assert [(row["identity"], row["camera"], row["missing"]) for row in listed.tracklets] == [(2, 5, 1)]
@@ -245,7 +245,7 @@ def test_a_run_that_raises_does_not_take_over_what_another_skipped(
     names = damage(mars)
     dies(monkeypatch, "to_table", 1, mars, tmp_path / "store", decode=SKIP)
     with pytest.raises(InputError) as error:
-        pack(arranged(mars, SKIP), mars, take(mars), DECODE, tmp_path / "store", LIMIT)
+        pack(arranged(mars, SKIP), mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
     assert str(error.value) == f"{mars / names[2]}: the file is no JPEG or PNG"
 
 
@@ -255,7 +255,7 @@ def test_what_another_run_skipped_is_read_again_once_it_is_mended(
     name = mars / arranged(mars).names()[5].as_py()
     content, times = name.read_bytes(), name.stat()
     name.chmod(0)
-    monkeypatch.setattr(packing, "_bytes", forbidden)
+    monkeypatch.setattr(packing, "_read_bytes", forbidden)
     dies(monkeypatch, "to_table", 1, mars, tmp_path / "store", decode=SKIP)
     monkeypatch.undo()
     name.chmod(0o644)
@@ -274,9 +274,9 @@ def forbidden(path: str) -> bytes:
 def test_damage_that_only_decoding_shows_is_found_where_asked_for(mars: Path, tmp_path: Path) -> None:
     name = spoil(mars)
     assert len(run(mars, tmp_path / "store").frames) == len(arranged(mars))
-    with pytest.raises(InputError, match=f"^{mars / name}: the picture cannot be decoded"):
+    with pytest.raises(InputError, match=f"^{mars / name}: the image cannot be decoded"):
         run(mars, tmp_path / "store", replace(DECODE, check="pixels"))
-    with pytest.raises(InputError, match=f"^{name}: the picture cannot be decoded"):
+    with pytest.raises(InputError, match=f"^{name}: the image cannot be decoded"):
         open_store(tmp_path / "store").frames[:]
 
 
@@ -286,16 +286,16 @@ def test_two_runs_list_what_they_skip_in_the_same_words(mars: Path, tmp_path: Pa
     content[content.find(b"\xff\xc0") + 4] = 7  # bits a sample: Pillow does not know such a JPEG
     (mars / name).write_bytes(content)
     pixels = replace(SKIP, check="pixels")
-    listed = [pack(arranged(mars), mars, take(mars), pixels, tmp_path / "a", LIMIT) for _ in range(2)]
+    listed = [pack(arranged(mars), mars, scan(mars), pixels, tmp_path / "a", LIMIT) for _ in range(2)]
     assert listed[0] == listed[1]
-    reason = "the picture cannot be decoded (its format cannot be told)"
-    assert listed[0].pictures == [{"path": name, "reason": reason}]
+    reason = "the image cannot be decoded (the format is unknown)"
+    assert listed[0].images == [{"path": name, "reason": reason}]
 
 
 def test_a_set_without_any_whole_picture_is_refused(mars: Path, tmp_path: Path) -> None:
     for path in mars.glob("bbox_*/*/*.jpg"):
         path.write_bytes(b"")
-    with pytest.raises(InputError, match="must hold at least one picture, got none"):
+    with pytest.raises(InputError, match="must hold at least one image, got none"):
         run(mars, tmp_path / "store", SKIP)
 
 
@@ -325,13 +325,12 @@ def test_blocks_do_not_change_the_bytes(
     damage(mars)
     run(mars, tmp_path / "one", SKIP)
     for module, name in (
-        (packing, "_BLOCK"),
-        (packing, "_ROWS"),
-        (inspection, "_ROWS"),
-        (index, "_PIECE"),
-        (spool, "BLOCK"),
-        (reader, "BLOCK"),
-        (folders, "_TEXT"),
+        (packing, "NAMES_AT_ONCE"),
+        (packing, "ROWS_AT_ONCE"),
+        (store, "ROWS_AT_ONCE"),
+        (folder_manifest, "FILES_AT_ONCE"),
+        (disk_buffer, "BLOCK"),
+        (text_lists, "CHARACTERS"),
     ):
         monkeypatch.setattr(module, name, rows)
     run(mars, tmp_path / "two", SKIP)

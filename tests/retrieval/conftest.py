@@ -1,4 +1,4 @@
-"""A slow evaluator, written from the definitions: one query after the other, one rank after the other."""
+"""A slow evaluator, written from the definitions: query by query, rank by rank."""
 
 from dataclasses import dataclass
 
@@ -19,16 +19,16 @@ def cosines(a, b):
 
 
 @dataclass
-class Walk:
-    """What walking down one query's ranking gives."""
+class RankedList:
+    """One query's gallery from nearest to farthest, after exclusion."""
 
     hits: list[bool]
     best_wrong: int
 
 
-def walk(distances, i, query: Labels, gallery: Labels, protocol: Protocol) -> Walk:
-    """True and False from nearest to farthest, after exclusion; wrong before right where distances tie."""
-    answers, wrong = [], []
+def ranked_list(distances, i, query: Labels, gallery: Labels, protocol: Protocol) -> RankedList:
+    """Matches are True; of equal distances the negative comes first."""
+    entries, negatives = [], []
     for j, distance in enumerate(distances):
         same = query.identity[i] == gallery.identity[j]
         camera = query.camera[i] == gallery.camera[j]
@@ -39,35 +39,34 @@ def walk(distances, i, query: Labels, gallery: Labels, protocol: Protocol) -> Wa
             or (camera if protocol.excluded == "same camera" else camera and same)
         )
         if not removed:
-            answers.append((distance, bool(same)))
+            entries.append((distance, bool(same)))
             if not same:
-                wrong.append((distance, j))
-    return Walk([right for _, right in sorted(answers)], min(wrong)[1] if wrong else -1)
+                negatives.append((distance, j))
+    return RankedList([hit for _, hit in sorted(entries)], min(negatives)[1] if negatives else -1)
 
 
 def naive(distances, query: Labels, gallery: Labels, protocol: Protocol):
     """mAP, mINP, the CMC, and the number of queries that count; None if no query has a match."""
     rows = []
-    some = False
+    any_match = False
     for i, line in enumerate(distances):
-        hits = walk(line, i, query, gallery, protocol).hits
-        some |= any(hits)
+        hits = ranked_list(line, i, query, gallery, protocol).hits
+        any_match |= any(hits)
         if not any(hits):
             if protocol.unmatched == "zero":
                 rows.append([0.0] * 22)
             continue
-        found, ap, old = 0, 0.0, 1.0
+        count, ap, earlier = 0, 0.0, 1.0
         for rank, hit in enumerate(hits, start=1):
-            found += hit
-            precision = found / rank
+            count += hit
+            precision = count / rank
             if hit:
-                ap += (precision if protocol.average_precision == "step" else (old + precision) / 2) / sum(
-                    hits
-                )
-            old = precision
+                step = protocol.average_precision == "non-interpolated"
+                ap += (precision if step else (earlier + precision) / 2) / sum(hits)
+            earlier = precision
         last = max(rank for rank, hit in enumerate(hits, start=1) if hit)
         rows.append([ap, sum(hits) / last, *(float(any(hits[:k])) for k in range(1, 21))])
-    return (np.mean(rows, axis=0), len(rows)) if some else None
+    return (np.mean(rows, axis=0), len(rows)) if any_match else None
 
 
 @dataclass
@@ -85,25 +84,25 @@ class Problem:
         return np.round(1 - cosines(self.query_features, self.gallery_features), DIGITS)
 
 
-def problem(seed, queries=30, gallery=80, width=6, people=9, cameras=4, levels=1000, junk=0.1):
-    """Random rows with ties (few ``levels``), junk, distractors, queries inside the gallery."""
+def problem(seed, queries=30, gallery=80, width=6, identities=9, cameras=4, levels=1000, junk=0.1):
+    """Random rows with ties (few ``levels``), junk, distractors, and queries in the gallery."""
     rng = np.random.default_rng(seed)
     features = rng.integers(-levels, levels + 1, (queries + gallery, width)) + 0.5
     features = features.astype(rng.choice([np.float32, np.float64]))
     copies = rng.random(gallery) < 0.2  # rows that are equal to others
     features[queries:][copies] = features[rng.integers(0, queries + gallery, copies.sum())]
-    identity = rng.integers(0, people, queries + gallery)
+    identity = rng.integers(0, identities, queries + gallery)
     camera = rng.integers(0, cameras, queries + gallery)
-    there = identity[queries:]
-    known = Labels(
-        there,
+    first_distractor = max(identities - 2, 1)
+    gallery_labels = Labels(
+        identity[queries:],
         camera[queries:],
         query=rng.random(gallery) < 0.2,
-        distractor=there >= max(people - 2, 1),
+        distractor=identity[queries:] >= first_distractor,
         junk=rng.random(gallery) < junk,
     )
-    asked = identity[:queries] % max(people - 2, 1)  # nobody asks for a distractor
-    return Problem(features[:queries], features[queries:], Labels(asked, camera[:queries]), known)
+    query_labels = Labels(identity[:queries] % first_distractor, camera[:queries])
+    return Problem(features[:queries], features[queries:], query_labels, gallery_labels)
 
 
 @pytest.fixture
@@ -113,7 +112,5 @@ def crowd():
     identity, camera = np.repeat(np.arange(40), 12), np.tile(np.arange(4), 120)
     features = rng.standard_normal((40, 32))[identity] + 1.5 * rng.standard_normal((480, 32))
     labels = Labels(identity, camera)
-    asking = np.arange(0, 480, 5)
-    return Problem(
-        features[asking].astype(np.float32), features.astype(np.float32), labels.take(asking), labels
-    )
+    rows = np.arange(0, 480, 5)
+    return Problem(features[rows].astype(np.float32), features.astype(np.float32), labels.take(rows), labels)

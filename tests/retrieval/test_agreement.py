@@ -1,4 +1,4 @@
-"""Average precisions against scikit-learn's, on galleries with everything that protocols take away."""
+"""Average precisions are those of scikit-learn, on galleries with everything that protocols remove."""
 
 import numpy as np
 import pytest
@@ -9,40 +9,41 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 from sttreid.retrieval import PROTOCOLS, Labels, evaluate_distances, protocol
 from sttreid.runtime.errors import InputError
 
-CAMERAS, PEOPLE, CROWD = 3, 5, 90  # identities from CROWD on are distractors
-SHY = 4  # a person whom camera 0 alone has seen
+CAMERAS, IDENTITIES, DISTRACTOR = 3, 5, 90  # identities from DISTRACTOR on are distractors
+SINGLE = 4  # an identity that only camera 0 has seen
 
 
 def camera_of(identity, camera):
-    return 0 if identity == SHY else camera
+    return 0 if identity == SINGLE else camera
 
 
 @st.composite
 def problems(draw):
     """Distances [Q, G] with few levels, so that many tie, and labels of both sides."""
-    person, camera = st.integers(0, PEOPLE - 1), st.integers(0, CAMERAS - 1)
-    answers = st.tuples(person | st.integers(CROWD, CROWD + 2), camera, st.booleans(), st.integers(0, 4))
-    gallery = draw(st.lists(answers, min_size=1, max_size=30))
-    query = draw(st.lists(st.tuples(person, camera), min_size=1, max_size=6))
+    identity, camera = st.integers(0, IDENTITIES - 1), st.integers(0, CAMERAS - 1)
+    gallery_identity = identity | st.integers(DISTRACTOR, DISTRACTOR + 2)
+    entry = st.tuples(gallery_identity, camera, st.booleans(), st.integers(0, 4))
+    gallery = draw(st.lists(entry, min_size=1, max_size=30))
+    query = draw(st.lists(st.tuples(identity, camera), min_size=1, max_size=6))
     levels = draw(st.sampled_from([1, 3, 1000]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     distances = rng.integers(0, levels, (len(query), len(gallery))) / 8
-    identity = np.array([who for who, *_ in gallery])
-    there = Labels(
-        identity,
-        [camera_of(who, where) for who, where, *_ in gallery],
-        query=[asks for _, _, asks, _ in gallery],
-        distractor=identity >= CROWD,
+    identities = np.array([entry[0] for entry in gallery])
+    gallery_labels = Labels(
+        identities,
+        [camera_of(*entry[:2]) for entry in gallery],
+        query=[is_query for _, _, is_query, _ in gallery],
+        distractor=identities >= DISTRACTOR,
         junk=[number == 0 for *_, number in gallery],
     )
-    asking = Labels([who for who, _ in query], [camera_of(*one) for one in query])
-    return distances, asking, there
+    query_labels = Labels([entry[0] for entry in query], [camera_of(*entry) for entry in query])
+    return distances, query_labels, gallery_labels
 
 
 def ranking(distances, identity, camera, gallery, rules):
-    """Right or wrong, from near to far, of all that the query meets; where they tie, wrong ones first."""
-    same, before = gallery.identity == identity, gallery.camera == camera
-    stays = ~gallery.junk & ~(before if rules.excluded == "same camera" else same & before)
+    """Match or not, from near to far, of all that is ranked for the query; negatives first where they tie."""
+    same, same_camera = gallery.identity == identity, gallery.camera == camera
+    stays = ~gallery.junk & ~(same_camera if rules.excluded == "same camera" else same & same_camera)
     if "queries" in rules.gallery:
         stays &= ~gallery.query
     if "distractors" in rules.gallery:
@@ -51,12 +52,12 @@ def ranking(distances, identity, camera, gallery, rules):
     return same[stays][order]
 
 
-def theirs(hits, rule):
-    """scikit-learn's average precision of a ranking without ties; NaN where nothing is right."""
+def scikit_learn_ap(hits, rule):
+    """scikit-learn's average precision of a ranking without ties; NaN without a match."""
     if not hits.any():
         return np.nan
     scores = -np.arange(len(hits))
-    if rule == "step":
+    if rule == "non-interpolated":
         return average_precision_score(hits, scores)
     precision, recall, _ = precision_recall_curve(hits, scores)
     return auc(recall, precision)
@@ -71,11 +72,11 @@ NAMES = ("market", "embedded", "ilids-1", "prid-10", "duke-official", "mars-offi
 def test_average_precisions_are_scikit_learns(name, sides):
     distances, query, gallery = sides
     rules = protocol(name)
-    places = zip(distances, query.identity, query.camera, strict=True)
-    rankings = [ranking(*place, gallery, rules) for place in places]
-    expected = np.array([theirs(hits, rules.average_precision) for hits in rankings])
+    rows = zip(distances, query.identity, query.camera, strict=True)
+    rankings = [ranking(*row, gallery, rules) for row in rows]
+    expected = np.array([scikit_learn_ap(hits, rules.average_precision) for hits in rankings])
     if np.isnan(expected).all():
-        with pytest.raises(InputError, match=r"has a match in another camera|gallery tracklet that answers"):
+        with pytest.raises(InputError, match=r"has a match in another camera|tracklet that is ranked"):
             evaluate_distances(distances, query, gallery, rules)
         return
     if rules.unmatched == "zero":
@@ -91,9 +92,10 @@ def test_average_precisions_are_scikit_learns(name, sides):
 
 
 def test_the_names_cover_every_pair_of_exclusion_and_average_precision_in_use():
-    pairs = {(one.excluded, one.average_precision, one.unmatched) for one in PROTOCOLS}
-    tried = {(one.excluded, one.average_precision, one.unmatched) for one in map(protocol, NAMES)}
-    assert tried == pairs
+    def rules(protocols):
+        return {(each.excluded, each.average_precision, each.unmatched) for each in protocols}
+
+    assert rules(map(protocol, NAMES)) == rules(PROTOCOLS)
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,14 +13,14 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
 from sttreid.retrieval import PROTOCOLS, Labels, evaluate, evaluate_distances, protocol
 from sttreid.runtime.errors import InputError
-from tests.retrieval.conftest import cosines, naive, problem, walk
+from tests.retrieval.conftest import cosines, naive, problem, ranked_list
 
 MARKET, MARS, DUKE = protocol("market"), protocol("mars-official"), protocol("duke-official")
 EXACT = ("first_hit", "matches", "wrong", "identity", "camera", "query")
 
 
 def both(sides, rules):
-    """Scores from features and from the matrix of their distances, which must agree."""
+    """The result from features, which must agree with that from the matrix of their distances."""
     labels = sides.query, sides.gallery, rules
     result = evaluate(sides.query_features, sides.gallery_features, *labels)
     other = evaluate_distances(sides.distances, *labels)
@@ -40,12 +40,12 @@ def both(sides, rules):
     queries=st.integers(1, 12),
     gallery=st.integers(1, 60),
     width=st.integers(1, 5),
-    people=st.integers(1, 8),
+    identities=st.integers(1, 8),
     cameras=st.integers(1, 4),
     levels=st.sampled_from([1, 2, 500]),
     junk=st.sampled_from([0.0, 0.2]),
 )
-def test_every_protocol_equals_the_walk_down_each_ranking(seed, rules, queries, **shape):
+def test_every_protocol_equals_the_slow_evaluator(seed, rules, queries, **shape):
     sides = problem(seed, queries, **shape)
     expected = None
     if (~sides.gallery.junk).any():
@@ -64,15 +64,15 @@ def test_every_protocol_equals_the_walk_down_each_ranking(seed, rules, queries, 
     assert result.unmatched == (table["matches"] == 0).sum()
     assert result.gallery + result.left_out + result.junk == len(sides.gallery)
     for i, line in enumerate(sides.distances):
-        ranking = walk(line, i, sides.query, sides.gallery, rules)
+        expected_wrong = ranked_list(line, i, sides.query, sides.gallery, rules).best_wrong
         wrong = table["best_wrong"][i]
-        assert (wrong == -1) == (ranking.best_wrong == -1)
+        assert (wrong == -1) == (expected_wrong == -1)
         if wrong >= 0:
-            assert line[wrong] == line[ranking.best_wrong]
+            assert line[wrong] == line[expected_wrong]
 
 
 def ranking(sides, i, rules):
-    """What stays of query i's gallery: labels (right or not) and similarities."""
+    """What is ranked for query i: match or not, and similarities."""
     stays = ~sides.gallery.junk & ~(
         (sides.gallery.identity == sides.query.identity[i]) & (sides.gallery.camera == sides.query.camera[i])
     )
@@ -80,14 +80,14 @@ def ranking(sides, i, rules):
     return (sides.gallery.identity == sides.query.identity[i])[stays], similarity[stays]
 
 
-def test_step_average_precision_equals_scikit_learn(crowd):
+def test_non_interpolated_average_precision_is_that_of_scikit_learn(crowd):
     table = both(crowd, MARKET).per_query
     for i, ap in enumerate(table["ap"]):
         assert ap == pytest.approx(average_precision_score(*ranking(crowd, i, MARKET)))
 
 
 def test_trapezoid_average_precision_is_the_area_under_scikit_learns_precision_recall_curve(crowd):
-    # so the three names in use, trapezoid, PR-AUC and MARS's own loop, mean one number
+    # so the three names in use, trapezoid, PR-AUC and the loop of MARS's code, mean the same number
     for rules in (MARS, DUKE):
         table = both(crowd, rules).per_query
         for i, ap in enumerate(table["ap"]):
@@ -96,21 +96,22 @@ def test_trapezoid_average_precision_is_the_area_under_scikit_learns_precision_r
 
 
 def test_a_ranking_worked_out_by_hand():
-    # identity 1 in camera 1 asks; from near to far: itself, wrong, junk, right, same camera, wrong, right
+    # the query is identity 1 in camera 1; from near to far: itself, a negative, junk, a match, the same
+    # camera, a negative, a match
     angles = np.array([0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5])
     features = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     gallery = Labels([1, 2, -1, 1, 1, 3, 1], [1, 1, 1, 2, 1, 1, 3], junk=np.arange(7) == 2)
     sides = (features[:1], features, Labels([1], [1]), gallery)
-    step, trapezoid = evaluate(*sides, MARKET), evaluate(*sides, MARS)
+    plain, trapezoid = evaluate(*sides, MARKET), evaluate(*sides, MARS)
     row = {"query": 0, "identity": 1, "camera": 1, "matches": 2, "wrong": 2, "first_hit": 2}
     row |= {"ap": 0.5, "inp": 0.5, "best_match": 3, "best_wrong": 1}
-    found = step.per_query.to_dict("records")[0]
-    assert {name: found[name] for name in row} == row
-    assert found["best_match_distance"] == pytest.approx(1 - np.cos(0.2))
-    assert found["best_wrong_distance"] == pytest.approx(1 - np.cos(0.1))
-    assert (step.rank1, step.cmc[1], step.mAP) == (0.0, 1.0, 0.5)
+    first = plain.per_query.to_dict("records")[0]
+    assert {name: first[name] for name in row} == row
+    assert first["best_match_distance"] == pytest.approx(1 - np.cos(0.2))
+    assert first["best_wrong_distance"] == pytest.approx(1 - np.cos(0.1))
+    assert (plain.rank1, plain.cmc[1], plain.mAP) == (0.0, 1.0, 0.5)
     assert trapezoid.mAP == pytest.approx(((0 + 1 / 2) / 2 + (1 / 3 + 2 / 4) / 2) / 2)
-    assert (step.gallery, step.junk, step.unmatched) == (6, 1, 0)
+    assert (plain.gallery, plain.junk, plain.unmatched) == (6, 1, 0)
 
 
 def test_a_result_says_what_it_depends_on(crowd):
@@ -132,7 +133,7 @@ def test_a_result_says_what_it_depends_on(crowd):
     assert {type(value) for value in numbers.values()} == {int, float}
 
 
-def test_an_unmatched_query_is_left_out_or_scores_zero_in_every_measure_alike():
+def test_an_unmatched_query_is_left_out_or_scores_zero_in_every_metric_alike():
     # evaluators whose mAP and CMC have different denominators report a pair of numbers of two query sets
     features = np.eye(3)[[0, 0, 1]]
     labels = Labels([1, 1, 2], [1, 2, 1])
@@ -153,7 +154,7 @@ def test_distances_may_have_any_sign(crowd, offset):
 
 
 def test_a_small_gallery_has_a_monotone_curve_whatever_the_order_of_the_queries():
-    sides = problem(3, queries=12, gallery=6, people=3, junk=0.0)
+    sides = problem(3, queries=12, gallery=6, identities=3, junk=0.0)
     result = both(sides, MARS)
     assert len(result.cmc) == 20
     assert list(result.cmc) == sorted(result.cmc)
@@ -168,14 +169,14 @@ def test_distractors_can_only_lower_or_keep_every_query(seed):
     sides = problem(seed, levels=2)
     rng = np.random.default_rng(seed)
     before = both(sides, MARKET)
-    there, more = sides.gallery, 25
+    labels, more = sides.gallery, 25
     sides.gallery_features = np.concatenate([sides.gallery_features, sides.gallery_features[:more]])
     sides.gallery = Labels(
-        np.append(there.identity, rng.integers(100, 103, more)),
-        np.append(there.camera, rng.integers(0, 4, more)),
-        np.append(there.query, np.zeros(more, bool)),
-        np.append(there.distractor, np.ones(more, bool)),
-        np.append(there.junk, np.zeros(more, bool)),
+        np.append(labels.identity, rng.integers(100, 103, more)),
+        np.append(labels.camera, rng.integers(0, 4, more)),
+        np.append(labels.query, np.zeros(more, bool)),
+        np.append(labels.distractor, np.ones(more, bool)),
+        np.append(labels.junk, np.zeros(more, bool)),
     )
     after = both(sides, MARKET)
     assert (after.gallery, after.distractors) == (before.gallery + more, before.distractors + more)
@@ -190,35 +191,34 @@ def test_distractors_can_only_lower_or_keep_every_query(seed):
 
 
 def torchreid_market():
-    """torchreid's evaluator, from its file: the package itself asks for much that is not needed here."""
+    """torchreid's evaluator, from its file: the package imports much that is not needed here."""
     (path,) = [
         file for file in importlib.metadata.files("torchreid") if str(file).endswith("metrics/rank.py")
     ]
     spec = importlib.util.spec_from_file_location("torchreid_rank", path.locate())
     module = importlib.util.module_from_spec(spec)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says that its compiled twin is missing
+        warnings.simplefilter("ignore")  # of the compiled file that is missing
         spec.loader.exec_module(module)
     return module.eval_market1501
 
 
-def theirs(distances, query, gallery, ranks=20):
+def torchreid_scores(distances, query, gallery, ranks=20):
     return torchreid_market()(
         distances, query.identity, gallery.identity, query.camera, gallery.camera, ranks
     )
 
 
 def test_torchreid_agrees_where_nothing_ties(crowd):
-    cmc, mean_ap = theirs(crowd.distances, crowd.query, crowd.gallery)
+    cmc, mean_ap = torchreid_scores(crowd.distances, crowd.query, crowd.gallery)
     result = both(crowd, MARKET)
     assert result.mAP == pytest.approx(mean_ap, abs=1e-12)
     np.testing.assert_allclose(result.cmc, cmc, atol=1e-6)
 
 
 def test_torchreid_drops_queries_without_a_match_as_the_protocol_market_does(crowd):
-    lonely = np.arange(0, 96, 3)
-    crowd.query.identity[lonely] = 900
-    cmc, mean_ap = theirs(crowd.distances, crowd.query, crowd.gallery)
+    crowd.query.identity[::3] = 900  # in no gallery entry
+    cmc, mean_ap = torchreid_scores(crowd.distances, crowd.query, crowd.gallery)
     result = both(crowd, MARKET)
     assert (result.queries, result.unmatched) == (64, 32)
     assert result.mAP == pytest.approx(mean_ap, abs=1e-12)
@@ -229,7 +229,7 @@ def test_torchreid_differs_on_ties_which_it_ranks_by_the_galleries_order(crowd):
     constant = np.zeros_like(crowd.distances)
     order = np.argsort(crowd.gallery.identity != crowd.query.identity[0], kind="stable")
     scores = {
-        theirs(constant[:1], crowd.query.take(np.array([0])), crowd.gallery.take(o))[1]
+        torchreid_scores(constant[:1], crowd.query.take(np.array([0])), crowd.gallery.take(o))[1]
         for o in (order, order[::-1])
     }
     assert max(scores) > 10 * min(scores)
@@ -244,7 +244,7 @@ def test_torchreid_differs_on_ties_which_it_ranks_by_the_galleries_order(crowd):
 def test_torchreid_differs_on_nan_which_it_ranks_last(crowd):
     wrong = crowd.gallery.identity != crowd.query.identity[:, None]
     distances = np.where(wrong, np.nan, crowd.distances)
-    assert theirs(distances, crowd.query, crowd.gallery)[1] == 1.0
+    assert torchreid_scores(distances, crowd.query, crowd.gallery)[1] == 1.0
     with pytest.raises(InputError, match="distances: row 0, column 12 must be finite, got nan"):
         evaluate_distances(distances, crowd.query, crowd.gallery, MARKET)
 
@@ -253,7 +253,7 @@ def test_torchreid_differs_on_galleries_smaller_than_the_curve():
     query, gallery = Labels([1, 2], [1, 1]), Labels([1, 2, 2, 3], [2, 1, 2, 2])
     distances = np.array([[0.3, 0.2, 0.4, 0.1], [0.3, 0.2, 0.1, 0.4]])
     with pytest.raises(ValueError, match="inhomogeneous"):
-        theirs(distances, query, gallery)
+        torchreid_scores(distances, query, gallery)
     result = evaluate_distances(distances, query, gallery, MARKET)
     assert result.cmc == (0.5, 0.5, *([1.0] * 18))
 
@@ -269,7 +269,7 @@ def test_a_matrix_may_have_any_floating_type(crowd, kind):
 def test_the_number_of_rows_ranked_at_once_changes_nothing(crowd, monkeypatch):
     labels = crowd.query, crowd.gallery, MARKET
     whole = evaluate_distances(crowd.distances, *labels)
-    monkeypatch.setattr("sttreid.retrieval.matrix.LINES", 7)
+    monkeypatch.setattr("sttreid.retrieval.ranking.QUERIES", 7)
     parts = evaluate_distances(crowd.distances, *labels)
     assert parts == whole
     assert parts.per_query.equals(whole.per_query)
@@ -294,7 +294,7 @@ def test_a_distance_that_is_not_finite_is_refused_with_its_place(row, value):
         evaluate_distances(distances, *sides, MARKET)
 
 
-def test_distances_to_what_does_not_answer_are_not_read(crowd):
+def test_distances_to_junk_are_not_read(crowd):
     crowd.gallery.junk[::7] = True
     labels = crowd.query, crowd.gallery, MARKET
     expected = evaluate_distances(crowd.distances, *labels)
@@ -313,13 +313,58 @@ def test_a_matrix_of_another_shape_is_refused():
         evaluate_distances(np.ones((2, 1)), *sides, MARKET)
 
 
+def test_sides_that_do_not_fit_are_refused():
+    sides = problem(8)
+    labels = sides.query, sides.gallery, MARKET
+    with pytest.raises(InputError, match="must be equally wide, got 6 and 4 columns"):
+        evaluate(sides.query_features, sides.gallery_features[:, :4], *labels)
+    with pytest.raises(InputError, match="30 query labels need as many features, got 29"):
+        evaluate(sides.query_features[:29], sides.gallery_features, *labels)
+    with pytest.raises(InputError, match="80 gallery labels need as many features, got 81"):
+        evaluate(sides.query_features, np.ones((81, 6)), *labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"threads": 0}, "threads must be at least 1, got 0"),
+        ({"tie": -1.0}, "tie must be at least 0 and finite, got -1.0"),
+        ({"tie": float("inf")}, "tie must be at least 0 and finite, got inf"),
+        ({"tie": float("nan")}, "tie must be at least 0 and finite, got nan"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, words):
+    sides = problem(8)
+    with pytest.raises(InputError, match=words):
+        evaluate(sides.query_features, sides.gallery_features, sides.query, sides.gallery, MARKET, **options)
+
+
+def test_identities_cameras_and_the_name_of_a_protocol_are_enough(crowd):
+    query, gallery = ((side.identity, side.camera) for side in (crowd.query, crowd.gallery))
+    features = crowd.query_features, crowd.gallery_features
+    expected = evaluate(*features, crowd.query, crowd.gallery, MARS)
+    assert evaluate(*features, query, gallery, "mars-official") == expected
+    expected = evaluate_distances(crowd.distances, crowd.query, crowd.gallery, MARKET)
+    assert evaluate_distances(crowd.distances, query, gallery) == expected
+    with pytest.raises(InputError, match=r"the protocol must be one of .*, got 'mars'"):
+        evaluate(*features, query, gallery, "mars")
+
+
+@pytest.mark.parametrize("name", ["ilids-3", "prid-10"])
+def test_two_camera_protocols_rank_the_other_camera_only(name):
+    sides = problem(2, cameras=2)
+    rule = protocol(name)
+    (mean_ap, *_), _ = naive(sides.distances, sides.query, sides.gallery, rule)
+    assert both(sides, rule).mAP == pytest.approx(mean_ap)
+
+
 def test_nothing_to_score_is_refused():
     labels = Labels([1, 2], [1, 1])
     with pytest.raises(InputError, match="market: none of the 2 queries has a match in another camera"):
         evaluate(np.eye(2), np.eye(2), labels, labels, MARKET)
 
 
-def test_a_querys_camera_is_its_own_in_every_part_of_a_matrix():
+def test_cameras_belong_to_their_queries_in_every_part_of_a_matrix():
     sides = problem(5, queries=300, gallery=60, cameras=2)
     both(sides, protocol("ilids-1"))  # more queries than are ranked at once
 

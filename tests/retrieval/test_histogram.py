@@ -1,4 +1,4 @@
-"""Colour histograms against the standard library's colour conversion and naive counts."""
+"""Colour histograms agree with the standard library's colour conversion and naive counts."""
 
 import colorsys
 
@@ -12,7 +12,7 @@ from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import Store
 
 
-def made(frames, lengths):
+def store_of(frames, lengths):
     starts = np.cumsum((0, *lengths[:-1]))
     numbers = np.arange(len(lengths))
     columns = {"tracklet": numbers, "identity": numbers, "camera": 1, "split": "test"}
@@ -34,7 +34,7 @@ def test_bins_agree_with_the_standard_library():
 
 
 def rank(level, levels):
-    """The step of a level by counting the levels below it and half of those equal to it."""
+    """The step of a level: the count of lower levels and half of the equal ones."""
     return int((np.sum(levels < level) + np.sum(levels == level) / 2) * 32 / levels.size)
 
 
@@ -44,7 +44,7 @@ def test_equalised_levels_are_ranks():
     np.testing.assert_array_equal(equalise(pixels).reshape(-1, 3), expected)
 
 
-def test_extreme_pictures_can_be_equalised():
+def test_extreme_images_can_be_equalised():
     assert equalise(np.full((1, 2, 2, 3), 255, np.uint8)).tolist() == np.full((1, 2, 2, 3), 16).tolist()
     ramp = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
     assert equalise(ramp)[..., 0].ravel().tolist() == [level // 8 for level in range(256)]
@@ -52,7 +52,7 @@ def test_extreme_pictures_can_be_equalised():
 
 def test_a_plain_histogram_counts_the_colours_as_they_are():
     frames = np.random.default_rng(2).integers(0, 256, (3, 12, 8, 3), dtype=np.uint8)
-    store = made(frames, (3,))
+    store = store_of(frames, (3,))
     expected = np.zeros(STRIPES * BINS)
     for frame in frames[:, :, 2:6]:
         for y, row in enumerate(frame):
@@ -65,7 +65,7 @@ def test_a_plain_histogram_counts_the_colours_as_they_are():
 
 def test_a_histogram_is_the_naive_count_per_stripe_averaged_over_frames():
     frames = np.random.default_rng(1).integers(0, 256, (7, 16, 9, 3), dtype=np.uint8)
-    store = made(frames, (3, 4))
+    store = store_of(frames, (3, 4))
     result = histograms(store, store.tracklets, equalised=True)
     expected = np.zeros((2, STRIPES * BINS))
     for row, (low, high) in enumerate(((0, 3), (3, 7))):
@@ -81,25 +81,25 @@ def test_a_histogram_is_the_naive_count_per_stripe_averaged_over_frames():
 
 def test_rows_sum_to_one_and_do_not_depend_on_length_or_order():
     frames = np.random.default_rng(2).integers(0, 256, (9, 12, 6, 3), dtype=np.uint8)
-    store = made(np.concatenate([frames, frames[::-1], frames]), (9, 18))
+    store = store_of(np.concatenate([frames, frames[::-1], frames]), (9, 18))
     result = histograms(store, store.tracklets, equalised=True)
     torch.testing.assert_close(result.sum(1), torch.ones(2))
     torch.testing.assert_close(result[0], result[1])
 
 
-def test_the_light_of_a_camera_changes_nothing():
+def test_the_lighting_of_a_camera_changes_nothing():
     frames = np.random.default_rng(4).integers(0, 100, (6, 12, 8, 3), dtype=np.uint8)
-    other_light = (frames * np.array([2, 1, 2]) + np.array([0, 90, 30])).astype(np.uint8)
-    store = made(np.concatenate([frames, other_light]), (6, 6))
+    relit = (frames * np.array([2, 1, 2]) + np.array([0, 90, 30])).astype(np.uint8)
+    store = store_of(np.concatenate([frames, relit]), (6, 6))
     result = histograms(store, store.tracklets, equalised=True)
     torch.testing.assert_close(result[0], result[1])
 
 
-def test_the_sides_of_a_picture_change_nothing():
+def test_the_sides_of_an_image_change_nothing():
     frames = np.random.default_rng(5).integers(0, 256, (4, 12, 8, 3), dtype=np.uint8)
     other_sides = frames.copy()
     other_sides[:, :, [0, 1, 6, 7]] = 7
-    store = made(np.concatenate([frames, other_sides]), (4, 4))
+    store = store_of(np.concatenate([frames, other_sides]), (4, 4))
     result = histograms(store, store.tracklets, equalised=True)
     torch.testing.assert_close(result[0], result[1])
 
@@ -107,13 +107,13 @@ def test_the_sides_of_a_picture_change_nothing():
 def test_the_height_of_a_colour_matters():
     dark, bright = np.zeros((1, 12, 6, 3), np.uint8), np.full((1, 12, 6, 3), 255, np.uint8)
     down = np.concatenate([dark[:, :6], bright[:, 6:]], axis=1)
-    store = made(np.concatenate([down, down[:, ::-1]]), (1, 1))
+    store = store_of(np.concatenate([down, down[:, ::-1]]), (1, 1))
     result = histograms(store, store.tracklets, equalised=True)
     torch.testing.assert_close(result.sqrt() @ result.sqrt().t(), torch.eye(2))
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 4), (6, 1)])
-def test_pictures_that_are_too_small_are_refused(height, width):
-    store = made(np.zeros((1, height, width, 3), np.uint8), (1,))
-    with pytest.raises(InputError, match=f"at least 6 rows high and 2 columns wide, got {height} x {width}"):
+def test_images_that_are_too_small_are_refused(height, width):
+    store = store_of(np.zeros((1, height, width, 3), np.uint8), (1,))
+    with pytest.raises(InputError, match=f"at least 6 pixels high and 2 wide, got {height} x {width}"):
         histograms(store, store.tracklets, equalised=True)

@@ -1,4 +1,4 @@
-"""Protocols are complete, distinct and known by name."""
+"""Protocols are complete, distinct and have unique names."""
 
 from dataclasses import replace
 
@@ -18,11 +18,11 @@ from sttreid.retrieval.protocol import (
 from sttreid.runtime.errors import InputError
 
 
-def rules(one):
-    return one.gallery, one.excluded, one.average_precision, one.unmatched
+def rules(each):
+    return each.gallery, each.excluded, each.average_precision, each.unmatched
 
 
-def test_every_protocol_is_found_by_its_own_name():
+def test_every_protocol_is_found_by_its_name():
     names = [candidate.name for candidate in PROTOCOLS]
     assert len(set(names)) == len(names)
     assert all(protocol(name).name == name for name in names)
@@ -36,7 +36,7 @@ def test_the_official_rules_are_those_of_their_evaluation_codes():
 
 
 def test_what_others_call_mars_differs_from_it_in_what_its_name_says():
-    assert rules(MARKET) == ("all", "same identity and camera", "step", "drop")
+    assert rules(MARKET) == ("all", "same identity and camera", "non-interpolated", "drop")
     assert rules(MINUS_QUERIES) == ("without queries", *rules(MARKET)[1:])
     assert rules(NO_DISTRACTORS) == ("without distractors", *rules(MARS_OFFICIAL)[1:])
 
@@ -44,8 +44,8 @@ def test_what_others_call_mars_differs_from_it_in_what_its_name_says():
 @pytest.mark.parametrize("data", ["ilids", "prid"])
 def test_two_camera_sets_have_ten_splits(data):
     splits = [protocol(f"{data}-{split}") for split in range(1, 11)]
-    assert {one.excluded for one in splits} == {"same camera"}
-    assert [f"split {k} of its 10" in one.source for k, one in enumerate(splits, start=1)] == [True] * 10
+    assert {each.excluded for each in splits} == {"same camera"}
+    assert all(f"split {k} of its 10" in each.source for k, each in enumerate(splits, start=1))
     for wrong in (data, f"{data}-0", f"{data}-11"):
         with pytest.raises(InputError, match=f"'{data}-1' to '{data}-10'"):
             protocol(wrong)
@@ -65,11 +65,11 @@ def test_all_ties_are_pessimistic():
         ("ties", "optimistic"),
     ],
 )
-def test_an_unknown_rule_is_refused_with_the_known_ones(field, value):
+def test_an_unknown_rule_is_refused_with_those_that_exist(field, value):
     with pytest.raises(InputError, match=f"protocol embedded: {field} must be one of .*, got '{value}'"):
         replace(EMBEDDED, **{field: value})
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones():
+def test_an_unknown_name_is_refused_with_those_that_exist():
     with pytest.raises(InputError, match=r"must be one of 'embedded', 'mars-official'.*, got 'mars'"):
         protocol("mars")

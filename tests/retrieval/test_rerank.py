@@ -1,4 +1,4 @@
-"""Re-ranking against the paper's definitions, set by set and pair by pair."""
+"""Re-ranking is that of the paper's definitions, set by set and pair by pair."""
 
 import math
 import tracemalloc
@@ -18,22 +18,22 @@ from sttreid.runtime.errors import InputError
 
 
 def halved_squares(features):
-    """All pairs' distances in exactly rounded sums: copies tie, a row is at 0 from its copies."""
+    """All pairs' distances from exactly rounded sums: copies tie, at distance 0."""
     rows = [[value / math.hypot(*row) for value in row] for row in features.tolist()]
     return [[math.fsum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / 2 for b in rows] for a in rows]
 
 
 def naive(distances, queries, k1, k2, weight):
-    """Sections 3.2 to 3.5 of the paper in sets and dictionaries, with what the module's docstring settles."""
-    everyone = range(len(distances))
-    near = [sorted(everyone, key=lambda j: (i != j, distances[i][j], j)) for i in everyone]
+    """Sections 3.2 to 3.5 of the paper in sets and dictionaries, as the module's docstring says."""
+    rows = range(len(distances))
+    near = [sorted(rows, key=lambda j: (i != j, distances[i][j], j)) for i in rows]
 
     def reciprocal(i, k):
         return {j for j in near[i][: k + 1] if i in near[j][: k + 1]}
 
     scaled = [[d / (max(line) or 1) for d in line] for line in distances]
     encodings = []
-    for i in everyone:
+    for i in rows:
         joined = reciprocal(i, k1)
         for j in sorted(joined):
             more = reciprocal(j, round(k1 / 2))
@@ -42,23 +42,22 @@ def naive(distances, queries, k1, k2, weight):
         raw = {j: math.exp(-scaled[i][j]) for j in joined}
         encodings.append({j: value / math.fsum(raw.values()) for j, value in raw.items()})
     expanded = []
-    for i in everyone:
-        some = [encodings[j] for j in near[i][:k2]]
-        expanded.append([math.fsum(code.get(j, 0) for code in some) / len(some) for j in everyone])
+    for i in rows:
+        nearest = [encodings[j] for j in near[i][:k2]]
+        expanded.append([math.fsum(code.get(j, 0) for code in nearest) / len(nearest) for j in rows])
 
     def jaccard(i, j):
         pairs = list(zip(expanded[i], expanded[j], strict=True))
         return 1 - math.fsum(map(min, pairs)) / math.fsum(map(max, pairs))
 
     return [
-        [(1 - weight) * jaccard(i, j) + weight * scaled[i][j] for j in everyone[queries:]]
-        for i in everyone[:queries]
+        [(1 - weight) * jaccard(i, j) + weight * scaled[i][j] for j in rows[queries:]] for i in rows[:queries]
     ]
 
 
 @st.composite
 def problems(draw):
-    """Few rows, often copies of each other, up to all alike; more neighbours asked for than there are."""
+    """Few rows, often copies of each other, up to all equal; k1 and k2 may exceed their number."""
     queries, gallery = draw(st.integers(1, 6)), draw(st.integers(1, 20))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     distinct = rng.standard_normal((draw(st.integers(1, 30)), draw(st.integers(2, 6)))).astype(np.float32)
@@ -82,7 +81,7 @@ def test_distances_equal_the_definitions(problem, chosen):
 
 @pytest.mark.parametrize("k1", [1, 3, 4, 5, 8, 11])
 def test_many_rows_in_clusters_equal_the_definitions(k1):
-    queries, gallery = clustered(people=9, each=8, seed=k1)[:2]
+    queries, gallery = clustered(identities=9, each=8, seed=k1)[:2]
     expected = naive(halved_squares(np.concatenate([queries, gallery])), len(queries), k1, 3, 0.3)
     np.testing.assert_allclose(rerank(queries, gallery, k1, 3, 0.3), expected, atol=2e-6)
 
@@ -97,25 +96,22 @@ def test_a_case_by_hand():
     query, gallery = np.array([[3.0, 0.0]]), np.array([[0.8, 0.6], [0.0, 2.0], [-1.0, 0.0]])
     np.testing.assert_allclose(rerank(query, gallery, 1, 1, 0.0), [[0.100174, 1, 1]], atol=1e-6)
     np.testing.assert_allclose(rerank(query, gallery, 1, 1, 0.5), [[0.100087, 0.75, 1]], atol=1e-6)
-    # q, a and b now take in their nearest one: q and a become the same, b shares half of itself with them
+    # q, a and b are averaged with their nearest row: q and a become equal, b shares half with them
     np.testing.assert_allclose(rerank(query, gallery, 1, 2, 0.0), [[0, 2 / 3, 1]], atol=1e-6)
 
 
-def clustered(people=40, each=8, seed=0, width=12):
-    """Queries and gallery, then their identities and cameras: a cloud per person, drawn out by the camera."""
+def clustered(identities=40, each=8, seed=0, width=12):
+    """Queries and gallery, then their identities and cameras: a cluster per identity, shifted per camera."""
     rng = np.random.default_rng(seed)
-    identities, cameras = np.repeat(np.arange(people), each), np.tile(np.arange(each) % 4, people)
-    centres, shifts = rng.standard_normal((people, width)), rng.standard_normal((people, width))
-    features = centres[identities] + 0.3 * cameras[:, None] * shifts[identities]
+    identity, camera = np.repeat(np.arange(identities), each), np.tile(np.arange(each) % 4, identities)
+    centres, shifts = rng.standard_normal((identities, width)), rng.standard_normal((identities, width))
+    features = centres[identity] + 0.3 * camera[:, None] * shifts[identity]
     features = (features + 0.35 * rng.standard_normal(features.shape)).astype(np.float32)
-    asking = np.arange(len(features)) % each == 0
-    return (
-        *(features[asking], features),
-        *(identities[asking], cameras[asking], identities, cameras),
-    )
+    query = np.arange(len(features)) % each == 0
+    return features[query], features, identity[query], camera[query], identity, camera
 
 
-def test_accuracy_rises_where_people_form_clusters():
+def test_accuracy_rises_where_identities_form_clusters():
     queries, gallery, *columns = clustered()
     sides = Labels(*columns[:2]), Labels(*columns[2:])
     plain, again = (
@@ -125,7 +121,7 @@ def test_accuracy_rises_where_people_form_clusters():
     assert again > plain + 0.05
 
 
-def test_the_whole_weight_leaves_the_plain_distances_in_shares_of_the_farthest():
+def test_weight_1_gives_the_plain_distances_relative_to_the_farthest():
     queries, gallery = clustered()[:2]
     rows = torch.nn.functional.normalize(torch.from_numpy(np.concatenate([queries, gallery])).double(), dim=1)
     cosine = (1 - rows[: len(queries)] @ rows.t()).numpy()
@@ -136,7 +132,7 @@ def test_the_whole_weight_leaves_the_plain_distances_in_shares_of_the_farthest()
 @pytest.fixture(scope="module")
 def crowd():
     """150 queries that are copies of rows of the gallery, which has copies of its own: 750 rows."""
-    gallery = clustered(people=60, width=40)[1]
+    gallery = clustered(identities=60, width=40)[1]
     gallery = np.concatenate([gallery, gallery[::4]])
     return gallery[::4], gallery
 
@@ -150,14 +146,14 @@ def test_blocks_change_nothing(crowd, monkeypatch, rows, pairs):
 
 
 def test_blocks_of_single_rows_change_nothing(monkeypatch):
-    queries, gallery = clustered(people=6)[:2]
+    queries, gallery = clustered(identities=6)[:2]
     expected = rerank(queries, gallery, 5, 3, 0.3)
     monkeypatch.setattr(module, "ROWS", 1)
     assert np.array_equal(rerank(queries, gallery, 5, 3, 0.3), expected)
 
 
 def test_the_order_of_the_gallery_does_not_matter_where_nothing_ties():
-    queries, gallery = clustered(people=30)[:2]
+    queries, gallery = clustered(identities=30)[:2]
     queries = queries + np.float32(0.01)  # no longer copies of rows of the gallery
     order = np.random.default_rng(0).permutation(len(gallery))
     expected = rerank(queries, gallery, 10, 4, 0.3)[:, order]
@@ -165,7 +161,7 @@ def test_the_order_of_the_gallery_does_not_matter_where_nothing_ties():
 
 
 def test_lengths_types_and_layouts_do_not_matter():
-    queries, gallery = clustered(people=6)[:2]
+    queries, gallery = clustered(identities=6)[:2]
     expected = rerank(queries, gallery, 5, 3, 0.3)
     lengths = (2.0 ** np.arange(-60, len(gallery) - 60)).astype(np.float32)[:, None]
     doubles = queries.astype(np.float64), gallery.astype(np.float64)
@@ -179,7 +175,7 @@ def test_lengths_types_and_layouts_do_not_matter():
 
 
 def test_arguments_are_left_alone():
-    queries, gallery = clustered(people=6)[:2]
+    queries, gallery = clustered(identities=6)[:2]
     before = queries.copy(), gallery.copy()
     rerank(queries, gallery, 5, 3, 0.3)
     assert np.array_equal(queries, before[0])
@@ -209,13 +205,21 @@ ONES = np.ones((3, 4), np.float32)
 @pytest.mark.parametrize(
     ("queries", "gallery", "message"),
     [
-        (ONES, broken(17, [1, np.nan, 2, 3]), r"^gallery feature, row 17: must be finite, got \[nan, 2, 3"),
-        (ONES, broken(4, [1, 2, 3, -np.inf]), r"^gallery feature, row 4: must be finite, got \[-inf ...\]"),
-        (broken(19, np.inf), ONES, r"^query feature, row 19: must be finite, got \[inf, inf, inf ...\]"),
-        (broken(2, 0), ONES, r"^query feature, row 2: must be more than zeros, got \[0, 0, 0 ...\]"),
-        (ONES, broken(0, 0), r"^gallery feature, row 0: must be more than zeros"),
-        (ONES[:0], ONES, r"^query features must have .* at least one row, got the shape \(0, 4\)"),
-        (ONES, ONES[0], r"^gallery features must have two axes, .*, got the shape \(4,\)"),
+        (
+            ONES,
+            broken(17, [1, np.nan, 2, 3]),
+            r"^gallery feature, row 17: must be finite .*, got \[nan, 2.0, 3.0\]",
+        ),
+        (
+            ONES,
+            broken(4, [1, 2, 3, -np.inf]),
+            r"^gallery feature, row 4: must be finite .* got \[-inf\] from",
+        ),
+        (broken(19, np.inf), ONES, r"^query feature, row 19: must be finite .* got \[inf, inf, inf\]"),
+        (broken(2, 0), ONES, r"^query feature, row 2: must be finite and not all 0, got \[0.0, 0.0, 0.0\]"),
+        (ONES, broken(0, 0), r"^gallery feature, row 0: must be .* not all 0"),
+        (ONES[:0], ONES, r"^re-ranking: there must be at least 1 query feature, got 0"),
+        (ONES, ONES[0], r"^gallery features must have the shape \[N, D\] .* got \(4,\)"),
         (ONES, np.ones((5, 3)), "^query and gallery features must be equally wide, got 4 and 3"),
     ],
 )
@@ -245,5 +249,5 @@ def test_parameters_out_of_range_are_refused(k1, k2, weight, message):
 def test_features_may_have_any_floating_type(kind):
     features = torch.randn(12, 5, generator=torch.Generator().manual_seed(0)).bfloat16()
     expected = rerank(features[:4].float(), features[4:].float(), 3, 2, 0.3)
-    found = rerank(features[:4].to(kind), features[4:].to(kind), 3, 2, 0.3)
-    np.testing.assert_allclose(found, expected, atol=2e-3 if kind == torch.float16 else 1e-6)
+    distances = rerank(features[:4].to(kind), features[4:].to(kind), 3, 2, 0.3)
+    np.testing.assert_allclose(distances, expected, atol=2e-3 if kind == torch.float16 else 1e-6)

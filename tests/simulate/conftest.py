@@ -8,6 +8,7 @@ from sttreid.config.domain import (
     Crowd,
     Domain,
     Hair,
+    IntRange,
     Light,
     Range,
     Scale,
@@ -15,7 +16,6 @@ from sttreid.config.domain import (
     Sensor,
     Skin,
     View,
-    Whole,
 )
 from sttreid.simulate.dataset import render
 
@@ -30,16 +30,16 @@ def domain() -> Domain:
         clothing=Clothing(*[0.5] * 15),
         view=View(Range(2.0, 4.0), Range(0.75, 1.2), Range(0.28, 0.5), 1.0),
         light=Light(Range(0.3, 1.0), Range(0.3, 0.7), 0.1, Range(0.8, 1.3), Range(0.7, 1.2), Range(2.0, 2.4)),
-        sensor=Sensor(Range(0.0, 3.0), Range(0.0, 0.5), 0.3, Whole(22, 26), "veryfast", 48),
-        crowd=Crowd(3.0, Whole(2, 2), 0.05, 0.5, 0.0),
+        sensor=Sensor(Range(0.0, 3.0), Range(0.0, 0.5), 0.3, IntRange(22, 26), "veryfast", 48),
+        crowd=Crowd(3.0, IntRange(2, 2), 0.05, 0.5, 0.0),
     )
 
 
 @pytest.fixture(scope="session")
 def scale() -> Scale:
     return Scale(
-        identities=6, distractors=0, cameras=2, shortest=6, longest=7, width=256, height=144, fps=12, seed=3,
-        train=0.34, validation=0.34,
+        identities=6, distractors=0, cameras=2, min_frames=6, max_frames=7, width=256, height=144, fps=12,
+        seed=3, train=0.34, validation=0.34,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import importlib
 import itertools
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,25 +16,28 @@ import yaml
 
 from bench import power
 from sttreid.config import paths
-from sttreid.config.params import load, run
+from sttreid.config.domain import load_domain
+from sttreid.config.params import load
 from sttreid.simulate.dataset import render
+from sttreid.stages.command import run
 from sttreid.tracklets.store import open_store
-from tests.tiny import parameters, profile
+from tests.tiny import CLAIMS, ROOT, parameters
 
 SEED = "0"
 TARGETS = ("campus", "winter", "station")
-VARIANTS = ("vanilla", "full", "cnn")
+VARIANTS = ("vanilla", "constrained", "cnn")
 ORDER = [
     ("simulate",),
     *(("decode", name) for name in ("unreal", *TARGETS)),
     ("compare",),
     ("pretrain", SEED),
     *(("finetune", name, SEED) for name in TARGETS),
-    ("evaluate", SEED),
-    ("cross_domain",),
-    ("configs",),
+    ("resolve",),
     *(("ablate", variant, SEED) for variant in VARIANTS),
-    ("picture",),
+    ("evaluate", "cross_domain", SEED),
+    ("evaluate", "ablation", SEED),
+    ("cross_domain",),
+    ("visualise",),
     ("claims",),
     ("report",),
 ]
@@ -54,23 +58,14 @@ def digests(folder: Path) -> dict[str, str]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tiny parameters and three tiny target sets; no stage has run."""
     folder = tmp_path_factory.mktemp("project")
-    values = profile("smoke") | {
-        "pretrain.steps": 3,
-        "pretrain.warmup": 1,
-        "finetune.steps": 2,
-        "finetune.warmup": 1,
-        "ablation.scratch.steps": 2,
-        "ablation.scratch.warmup": 1,
-        "pretrain.eval_every": 3,
-        "picture.right": "full",  # for which the fine-tuned model stands
-    }
-    content = parameters(values)
+    content = parameters({"visualise.variants": ["vanilla", "full"]})  # full: the default run's model
     content["ablation"]["variants"] = {name: content["ablation"]["variants"][name] for name in VARIANTS}
-    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    (folder / "params.yaml").write_text(yaml.safe_dump(content | {"claims": CLAIMS}))
+    shutil.copytree(ROOT / "domains", folder / "domains")
     params = load(folder / "params.yaml")
     for target in TARGETS:
         scale = replace(params.simulate, distractors=2)
-        render(target, params.domains[target], scale, folder / "data" / target, workers=1)
+        render(target, load_domain(target, folder / "domains"), scale, folder / "data" / target, workers=1)
     return folder
 
 
@@ -126,8 +121,8 @@ def test_metrics_name_protocol_and_counts(finished: Path) -> None:
 
 
 def test_the_queries_of_an_evaluation_are_those_of_its_means(finished: Path) -> None:
-    content = json.loads((finished / paths.cross_result(0)).read_text())
-    queries = pd.read_parquet(finished / paths.cross_queries(0))
+    content = json.loads((finished / paths.result("cross_domain", 0)).read_text())
+    queries = pd.read_parquet(finished / paths.queries("cross_domain", 0))
     cells = {(source, target) for source, targets in content["sources"].items() for target in targets}
     groups = dict(iter(queries.groupby(["source", "target"])))
     assert set(groups) == cells
@@ -153,9 +148,7 @@ def test_the_power_is_measured_on_every_query_of_every_target(workplace: Path) -
     assert set(table["hit"]) <= {0, 1}
 
 
-def test_the_full_arm_is_the_fine_tuned_model(finished: Path) -> None:
-    cell = json.loads((finished / "artifacts/results/ablation/full-0.json").read_text())
-    assert cell["reuses"]
+def test_the_reference_is_the_fine_tuned_model(finished: Path) -> None:
     metrics = json.loads((finished / "metrics" / "cross_domain.json").read_text())
     ablation = json.loads((finished / "metrics" / "ablation.json").read_text())
     assert ablation["full"]["rank1_in_domain"] == metrics["rank1"]["campus"]["campus"]
@@ -177,67 +170,69 @@ def test_one_seed_answers_no_question(finished: Path) -> None:
 
 
 @pytest.fixture
-def asked(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A study of two arms and two seeds beside a finished default run; its stages have run."""
-    folder = workplace / "experiments" / "mine"
-    folder.mkdir(parents=True)
+def study(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a study of two variants and two seeds; its models are trained and tested."""
     content = yaml.safe_load((workplace / "params.yaml").read_text())
-    arms = {name: content["ablation"]["variants"][name] for name in ("full", "cnn")}
-    own = {"ablation": content["ablation"] | {"reuse": False, "variants": arms}, "seeds": [0, 1]}
-    (folder / "params.yaml").write_text(yaml.safe_dump(own))
+    variants = {"full": {}, "cnn": content["ablation"]["variants"]["cnn"]}
+    folder = start_study(
+        workplace, "mine", content, variants, {"analysis": "claims", "variants": [*variants]}
+    )
     monkeypatch.chdir(folder)
     monkeypatch.setenv("STTREID_HOME", "../..")
-    call("configs")
-    for arm, seed in itertools.product(arms, ("0", "1")):
-        call("ablate", arm, seed)
+    train_and_test(variants)
     return folder
 
 
-def test_a_study_lies_apart_and_reads_the_default_run(workplace: Path, asked: Path) -> None:
-    before = {name: digest for name, digest in digests(workplace).items() if "experiments" not in name}
+def start_study(workplace: Path, name: str, content: dict, variants: dict, study: dict) -> Path:
+    """Write complete parameters, as the tool of the studies does."""
+    folder = workplace / "studies" / name
+    folder.mkdir(parents=True)
+    content["ablation"] |= {"reference": None, "variants": variants}
+    content |= {"seeds": [0, 1], "study": {"trials": {}} | study}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    return folder
+
+
+def train_and_test(variants: Iterable[str]) -> None:
+    call("resolve")
+    for variant, seed in itertools.product(variants, ("0", "1")):
+        call("ablate", variant, seed)
+    for seed in ("0", "1"):
+        call("evaluate", "ablation", seed)
+
+
+def test_a_study_leaves_the_default_run_alone(workplace: Path, study: Path) -> None:
+    before = {name: digest for name, digest in digests(workplace).items() if "studies" not in name}
     call("claims")
-    after = {name: digest for name, digest in digests(workplace).items() if "experiments" not in name}
-    new = {"claims.json", "claims.md", "plots/claims.tsv", "plots/convergence.tsv", "report/claims.html"}
-    assert set(after) - set(before) == {f"metrics/mine/{name}" for name in new}
-    assert {name: after[name] for name in before} == before
-    content = json.loads((workplace / "metrics/mine/claims.json").read_text())
+    assert {name: digest for name, digest in digests(workplace).items() if "studies" not in name} == before
+    written = {"claims.json", "claims.md", "plots/claims.tsv", "plots/convergence.tsv", "report/claims.html"}
+    assert set(digests(study / "publication")) == written
+    content = json.loads((study / "publication/claims.json").read_text())
     assert content["seeds"] == 2
-    assert set(content["arms"]) == {"full", "full-pretrained", "full-untrained", "cnn"}
+    assert set(content["variants"]) == {"full", "full-pretrained", "full-untrained", "cnn"}
     assert content["contrasts"]["full-cnn"]["in_domain"]["rank1"]["p"] >= 0
-    assert content["contrasts"]["global-cnn"]["in_domain"]["rank1"]["reason"] == "global not run"
 
 
 def test_a_study_of_fewer_identities_draws_curves(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over synthetic identities; its points differ, and the last one is that of all identities."""
-    folder = workplace / "experiments" / "more"
-    folder.mkdir(parents=True)
     content = yaml.safe_load((workplace / "params.yaml").read_text())
-    trials = {"all": {"pretrain": {"identities": 0}}, "few": {"pretrain": {"identities": 4}}}
-    own = {"reuse": False, "variants": {"full": {}}, "trials": trials}
-    params = {"ablation": content["ablation"] | own, "seeds": [0, 1]}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    trials = {"all": {"pretrain": {"identities": None}}, "few": {"pretrain": {"identities": 4}}}
+    variants = {f"full-{name}": overrides for name, overrides in trials.items()}
+    section = {"analysis": "curves", "variants": ["full"], "trials": trials}
+    folder = start_study(workplace, "more", content, variants, section)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("STTREID_HOME", "../..")
-    call("configs")
-    for trial, seed in itertools.product(trials, ("0", "1")):
-        call("ablate", f"full-{trial}", seed)
+    train_and_test(variants)
     call("curves")
-    results = json.loads((workplace / "metrics/more/curves.json").read_text())
-    known = open_store(paths.tracklets("unreal")).of_split("train")["identity"].nunique()
+    results = json.loads((folder / "publication/curves.json").read_text())
+    identities = open_store(paths.tracklets("unreal")).of_split("train")["identity"].nunique()
     assert results["seeds"] == 2
-    for quantity in ("in_domain", "cross_domain", "direct_transfer", "gap", "training", "validation"):
-        assert list(results["curves"]["full"][quantity]) == ["4", str(known), "a doubling"]
-    whole = json.loads(paths.cell_result("full-all", 0).read_text())
-    few = json.loads(paths.cell_result("full-few", 0).read_text())
-    default = json.loads((workplace / paths.cross_result(0)).read_text())["sources"]
-    assert whole["before"]["pretrained"] == default["unreal"]
-    assert few["before"]["pretrained"] != default["unreal"]
-    assert {path.name for path in (workplace / "metrics/more").iterdir()} == {
-        "curves.json",
-        "curves.md",
-        "plots",
-        "report",
-    }
+    for quantity in ("in_domain", "cross_domain", "direct_transfer"):
+        assert list(results["curves"]["full"][quantity])[:2] == ["4", str(identities)]
+    tested = json.loads(paths.result("ablation", 0).read_text())["variants"]
+    default = json.loads((workplace / paths.result("cross_domain", 0)).read_text())["sources"]
+    assert tested["full-all"]["moments"]["pretrained"] == default["unreal"]
+    assert tested["full-few"]["moments"]["pretrained"] != default["unreal"]
 
 
 def test_fewer_identities_than_a_batch_stop_training(workplace: Path) -> None:
@@ -252,41 +247,40 @@ def test_fewer_identities_than_a_batch_stop_training(workplace: Path) -> None:
         call("pretrain", SEED)
 
 
-def test_a_study_with_fewer_seeds_asks_those(workplace: Path, asked: Path) -> None:
+def test_a_study_with_fewer_seeds_uses_those(study: Path) -> None:
     content = yaml.safe_load(Path("params.yaml").read_text())
     Path("params.yaml").write_text(yaml.safe_dump(content | {"seeds": [1]}))
     call("claims")
-    page = (workplace / "metrics/mine/claims.md").read_text()
-    assert "with 1 of 5 seeds (1): 5 are needed for any verdict (docs/experiments.md)." in page
+    assert json.loads((study / "publication/claims.json").read_text())["seeds"] == 1
 
 
-def test_an_arm_of_a_study_is_the_model_of_the_default_run(workplace: Path, asked: Path) -> None:
-    """The same seed and configuration: what a study trains by itself scores as the three stages do."""
-    cell = json.loads((asked / paths.cell_result("full", 0)).read_text())
-    matrix = json.loads((workplace / paths.cross_result(0)).read_text())["sources"]
-    assert not cell["reuses"]
-    assert cell["targets"] == matrix["campus"]
-    assert cell["before"]["pretrained"] == matrix["unreal"]
-    assert 0 <= cell["start"]["train_rank1"] <= 1
-    moments = (
-        pd.read_parquet(asked / paths.cell_queries("full", 0)).groupby(["moment", "target"])["ap"].mean()
-    )
-    assert moments["pretrained", "winter"] == pytest.approx(matrix["unreal"]["winter"]["mAP"])
+def test_a_variant_of_a_study_is_the_model_of_the_default_run(workplace: Path, study: Path) -> None:
+    """With the same seed and configuration, a study's model scores as that of the default run."""
+    tested = json.loads((study / paths.result("ablation", 0)).read_text())["variants"]["full"]["moments"]
+    matrix = json.loads((workplace / paths.result("cross_domain", 0)).read_text())["sources"]
+    assert tested["trained"] == matrix["campus"]
+    assert tested["pretrained"] == matrix["unreal"]
+    queries = pd.read_parquet(study / paths.queries("ablation", 0))
+    means = queries[queries["variant"] == "full"].groupby(["moment", "target"])["ap"].mean()
+    assert means["pretrained", "winter"] == pytest.approx(matrix["unreal"]["winter"]["mAP"])
 
 
-def test_a_search_does_not_see_the_test(workplace: Path, asked: Path) -> None:
+def test_a_search_does_not_need_the_test(workplace: Path, study: Path) -> None:
     content = yaml.safe_load(Path("params.yaml").read_text())
-    content["ablation"] |= {"tested": False, "trials": {"slow": {"finetune": {"lr": 0.0001}}}}
-    content["ablation"]["variants"].pop("full")
-    content["seeds"] = [0]
+    trials = {"slow": {"finetune": {"lr": 0.0001}}, "fast": {"finetune": {"lr": 0.01}}}
+    cnn = content["ablation"]["variants"]["cnn"]
+    content["ablation"]["variants"] = {f"cnn-{name}": cnn | trial for name, trial in trials.items()}
+    content |= {"seeds": [0], "study": {"analysis": "tuning", "variants": ["cnn"], "trials": trials}}
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    call("configs")
-    call("ablate", "cnn-slow", "0")
-    assert json.loads(paths.cell_result("cnn-slow", 0).read_text())["targets"] == {}
-    assert pd.read_parquet(paths.cell_queries("cnn-slow", 0)).empty
+    shutil.rmtree("artifacts")
+    call("resolve")
+    for trial in trials:
+        call("ablate", f"cnn-{trial}", "0")
+    call("tuning")
+    assert (study / "publication/tuning.json").exists()
 
 
-def test_curves_of_cells_that_are_no_more_go_away(workplace: Path) -> None:
+def test_training_curves_of_former_variants_are_removed(workplace: Path) -> None:
     folder = workplace / "metrics" / "plots" / "training"
     before = digests(folder)
     (folder / "ablation-former-0.tsv").write_text("step\n1\n")
@@ -351,13 +345,13 @@ def test_a_truncated_store_stops_training(workplace: Path) -> None:
 
 
 def test_a_damaged_model_stops_evaluation(workplace: Path) -> None:
-    path = workplace / "artifacts/models/0/winter.pt"
+    path = workplace / "artifacts/models/cross_domain/0/winter.pt"
     path.write_bytes(path.read_bytes()[:5000])
-    assert "winter.pt" in fails("evaluate", "0")
+    assert "winter.pt" in fails("evaluate", "cross_domain", "0")
 
 
 def test_queries_of_another_run_stop_the_average(workplace: Path) -> None:
-    path = paths.cross_queries(0)
+    path = paths.queries("cross_domain", 0)
     queries = pd.read_parquet(path)
     queries["ap"] = queries["ap"].where(queries["source"] != "winter", queries["ap"] / 2)
     queries.to_parquet(path, index=False)
@@ -367,24 +361,24 @@ def test_queries_of_another_run_stop_the_average(workplace: Path) -> None:
 
 
 def test_cut_queries_stop_the_average(workplace: Path) -> None:
-    path = paths.cross_queries(0)
+    path = paths.queries("cross_domain", 0)
     path.write_bytes(path.read_bytes()[:-100])
     assert f"{path}: must be a Parquet table" in fails("cross_domain")
 
 
 def test_the_page_shows_what_the_pictures_hold(finished: Path) -> None:
     page = (finished / "metrics/report/index.html").read_text()
-    lists = pd.read_parquet(finished / paths.picture("lists"))
+    lists = pd.read_parquet(finished / paths.visual("lists"))
     assert page.count('<figure class="ranked">') == lists.groupby(["dataset", "kind", "query"]).ngroups
-    strips = pd.read_parquet(finished / paths.picture("strips"))
+    strips = pd.read_parquet(finished / paths.visual("strips"))
     assert page.count('<svg class="clip"') == (strips["kind"] == "clip").sum()
-    frames = pd.read_parquet(finished / paths.picture("frames"))
+    frames = pd.read_parquet(finished / paths.visual("frames"))
     assert set(frames["variant"]) == {"vanilla", "full"}
 
 
 def test_lists_find_what_the_evaluation_found(finished: Path) -> None:
-    lists = pd.read_parquet(finished / paths.picture("lists"))
-    queries = pd.read_parquet(finished / paths.cross_queries(0))
+    lists = pd.read_parquet(finished / paths.visual("lists"))
+    queries = pd.read_parquet(finished / paths.queries("cross_domain", 0))
     own = queries[queries["source"] == queries["target"]].set_index(["target", "query"])
     for (dataset, _, query), rows in lists.groupby(["dataset", "kind", "query"]):
         first = own.loc[(dataset, query)]
@@ -393,26 +387,20 @@ def test_lists_find_what_the_evaluation_found(finished: Path) -> None:
         assert best["distance"] == pytest.approx(first["best_match_distance"], abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "words"),
-    [
-        ("left", "cnn", "the variant cnn must have model.stt"),
-        ("right", "none", "picture.right must be one of cnn, full, vanilla, got 'none'"),
-    ],
-)
-def test_pictures_need_variants_with_transformers(workplace: Path, key: str, value: str, words: str) -> None:
+def test_attention_needs_variants_with_transformers(workplace: Path) -> None:
     content = yaml.safe_load((workplace / "params.yaml").read_text())
-    content["picture"][key] = value
+    content["visualise"]["variants"] = ["vanilla", "cnn"]
     (workplace / "params.yaml").write_text(yaml.safe_dump(content))
-    assert words in fails("picture")
+    assert "the variant cnn must have model.stt" in fails("visualise")
 
 
-def test_pictures_need_clips_of_one_length(workplace: Path) -> None:
-    content = torch.load(paths.cell_model("vanilla", 0), weights_only=True)
+def test_attention_needs_clips_of_one_length(workplace: Path) -> None:
+    path = paths.model("ablation", 0, "vanilla")
+    content = torch.load(path, weights_only=True)
     content["frames"] = 3
-    content["state"]["temporal.positions"] = torch.zeros(1, 3, content["model"]["width"])
-    torch.save(content, paths.cell_model("vanilla", 0))
-    assert "vanilla and full must have the same clip.frames, got [2, 3]" in fails("picture")
+    content["state"]["temporal.pos_embed"] = torch.zeros(1, 3, content["model"]["width"])
+    torch.save(content, path)
+    assert "vanilla and full must have the same clip.frames, got [2, 3]" in fails("visualise")
 
 
 def test_diverged_training_names_step_and_term(workplace: Path) -> None:
@@ -445,20 +433,20 @@ def test_a_stage_that_cannot_write_its_outputs_does_not_train_again(
     assert digests(workplace) == before
 
 
-def test_a_cell_is_not_pre_trained_again(
+def test_an_interrupted_variant_is_not_pre_trained_again(
     workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = workplace / "artifacts/configs/cnn-0.json"
-    cell = json.loads(path.read_text())
-    cell["pretrain"] = yaml.safe_load((workplace / "params.yaml").read_text())["pretrain"]
-    path.write_text(json.dumps(cell))
+    path = paths.variant_config("cnn", 0)
+    variant = json.loads(path.read_text())
+    variant["pretrain"] = yaml.safe_load((workplace / "params.yaml").read_text())["pretrain"]
+    path.write_text(json.dumps(variant))
     module = importlib.import_module("sttreid.stages.ablate")
     with monkeypatch.context() as patch:
         patch.setattr(module, "transfer", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             call("ablate", "cnn", SEED)
     call("ablate", "cnn", SEED)
-    said = capsys.readouterr().err
-    assert said.count("ablate cnn 0: 3 steps, ") == 1
-    assert said.count("ablate cnn 0: 0 steps after 3 that were kept") == 1
+    messages = capsys.readouterr().err
+    assert messages.count("ablate cnn 0: 3 steps, ") == 1
+    assert messages.count("ablate cnn 0: 0 steps after 3 ") == 1
     assert not list(Path(".scratch/ablate-cnn-0").glob("*/"))

@@ -1,10 +1,10 @@
-"""How far apart two data sets are: how well a small classifier tells which of them a single crop comes from.
+"""How well a small classifier separates the crops of two data sets.
 
-The idea is the proxy distance of Ben-David et al., "A theory of learning from different domains", Machine
-Learning 79, 2010. A share of 0.5 means that the crops cannot be told apart, 1 that one look is enough. The
-classifier is only asked about cameras that it has not seen: otherwise it would recognise each camera by its
-light and its background, and any two sets of cameras would be as far apart as can be. A share below 0.5 is
-possible: an unseen camera then looks more like the other data set than like the other cameras of its own.
+The idea is the proxy A-distance of Ben-David et al., "A theory of learning from different domains", Machine
+Learning 79, 2010. An accuracy of 0.5 means that the crops cannot be separated, 1 that a single crop is
+enough. The classifier is tested on cameras that it has not seen: otherwise it would recognise each camera by
+its light and background, and any two data sets would be separable. An accuracy below 0.5 is possible: an
+unseen camera then resembles the other data set more than the other cameras of its own.
 """
 
 import math
@@ -24,18 +24,18 @@ from sttreid.tracklets.clips import LUMA
 from sttreid.tracklets.store import Store
 
 STRIPES: Final = 6  # from head to foot
-_CROPS, _PARTS = 1, 2  # random streams: crops of a camera, order of the cameras
+_CROPS, _FOLDS = 1, 2  # random streams: crops of a camera, order of the cameras
 _PENALTY: Final = 1.0  # scikit-learn's C; the features are standardised
-_TOLERANCE: Final = 1e-10  # the optimum itself, so that no order of sums and no number of threads is seen
-_DECISION_DIGITS: Final = 6  # what lies nearer to the border than this lies on it
-_DIGITS: Final = 4  # of a share in a metrics file
+_TOLERANCE: Final = 1e-10  # the optimum itself, independent of the order of sums and the number of threads
+_DECISION_DIGITS: Final = 6  # a decision value that rounds to 0 is on the boundary
+_DIGITS: Final = 4  # of a number in a metrics file
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class CropSample:
     """Some crops of a data set.
 
     Attributes:
@@ -48,13 +48,13 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Shift:
-    """How far apart two data sets are.
+class Separability:
+    """How well two data sets are separated.
 
     Attributes:
         accuracy: balanced accuracy on unseen cameras, 0 to 1: the mean over both data sets of the share of
-            crops that are told right, each camera counting the same.
-        error: standard error of the accuracy, from the spread of the cameras' own shares.
+            crops that are classified correctly, with equal weight for each camera.
+        error: standard error of the accuracy, from the spread over the cameras.
     """
 
     accuracy: float
@@ -62,7 +62,7 @@ class Shift:
 
 
 def features(crops: NDArray[np.uint8]) -> Floats:
-    """Colour, contrast and sharpness of single crops, in grey levels of 255.
+    """Colour, contrast and sharpness of single crops, in grey levels from 0 to 255.
 
     Args:
         crops: [N, H, W, 3] RGB, at least 6 rows high and 3 columns wide.
@@ -70,97 +70,108 @@ def features(crops: NDArray[np.uint8]) -> Floats:
     Returns:
         [N, 40]: for each of 6 horizontal stripes, background included, mean and standard deviation of red,
         green and blue (36); standard deviation of the luminance; mean absolute difference of the luminance
-        to the pixel below and to the pixel on the right; mean absolute Laplacian of the luminance.
+        from the pixel below and from the pixel on the right; mean absolute Laplacian of the luminance.
 
     Raises:
-        InputError: the crops are smaller than that.
+        InputError: the crops are smaller.
     """
     height, width = crops.shape[1:3]
     if height < STRIPES or width < 3:
         rule = f"at least {STRIPES} rows high and 3 columns wide"
-        raise InputError(f"the store's pictures must be {rule}, got {height} x {width}")
+        raise InputError(f"the crops of a store must be {rule}, got {height} x {width}")
     columns = []
     for stripe in np.array_split(crops, STRIPES, axis=1):
         columns += [stripe.mean(axis=(1, 2)), stripe.std(axis=(1, 2))]
     grey = np.einsum("nhwc,c->nhw", crops.astype(np.float64), LUMA.astype(np.float64))
     middle, down, across = grey[:, 1:-1, 1:-1], np.diff(grey, axis=1), np.diff(grey, axis=2)
-    beside = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
-    details = [np.abs(part).mean(axis=(1, 2)) for part in (down, across, beside - 4 * middle)]
+    neighbours = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
+    details = [np.abs(part).mean(axis=(1, 2)) for part in (down, across, neighbours - 4 * middle)]
     return np.concatenate([*columns, np.stack([grey.std(axis=(1, 2)), *details], axis=1)], axis=1)
 
 
-def sample(store: Store, crops: int, seed: int) -> Sample:
+def sample_crops(store: Store, crops: int, seed: int) -> CropSample:
     """Draw crops of all splits: the same number from each camera, all of a camera that has fewer."""
     cameras = store.index["camera"].to_numpy(np.int64)
-    drawn, owners = [], []
+    sampled, owners = [], []
     for camera in np.unique(cameras).tolist():
-        own = np.flatnonzero(cameras == camera)
+        rows = np.flatnonzero(cameras == camera)
         rng = np.random.default_rng([seed, _CROPS, camera])
-        chosen = np.sort(rng.choice(own, min(crops, len(own)), replace=False))
-        drawn.append(features(store.frames[chosen]))
+        chosen = np.sort(rng.choice(rows, min(crops, len(rows)), replace=False))
+        sampled.append(features(store.frames[chosen]))
         owners.append(np.full(len(chosen), camera))
-    return Sample(np.concatenate(drawn), np.concatenate(owners))
+    return CropSample(np.concatenate(sampled), np.concatenate(owners))
 
 
-def shift(one: Sample, other: Sample, folds: int, seed: int) -> Shift:
-    """Tell the crops of two data sets apart.
+def separate(first: CropSample, second: CropSample, folds: int, seed: int) -> Separability:
+    """Classify the crops of two data sets, cross-validated over cameras.
 
-    The cameras of each data set are dealt into parts at random, and the crops of a part are classified by a
-    logistic regression that was fitted to all other parts, in which both data sets weigh the same.
+    The cameras of each data set are split into folds at random. The crops of a fold are classified by a
+    logistic regression that is fitted to all other folds, with equal weight for both data sets.
 
     Args:
-        one: crops of a data set.
-        other: crops of another.
-        folds: the number of parts; as many as the smaller data set has cameras if these are fewer.
-        seed: of the parts.
+        first: crops of a data set.
+        second: crops of another.
+        folds: their number; at most as many as the smaller data set has cameras.
+        seed: of the folds.
 
     Raises:
         InputError: a data set has only one camera.
     """
-    fewest = min(len(np.unique(part.cameras)) for part in (one, other))
+    fewest = min(len(np.unique(sample.cameras)) for sample in (first, second))
     if fewest < 2:
         raise InputError(f"data sets are compared on unseen cameras and must have at least 2, got {fewest}")
-    every = np.concatenate([one.features, other.features])
-    truth = np.repeat([False, True], [len(one.features), len(other.features)])
-    part = np.concatenate([parts(data.cameras, min(folds, fewest), seed) for data in (one, other)])
-    right = np.empty(len(truth), bool)
+    values = np.concatenate([first.features, second.features])
+    truth = np.repeat([False, True], [len(first.features), len(second.features)])
+    fold = np.concatenate([assign_folds(s.cameras, min(folds, fewest), seed) for s in (first, second)])
+    correct = np.empty(len(truth), bool)
     for number in range(min(folds, fewest)):
-        held = part == number
+        test = fold == number
         model = make_pipeline(
             StandardScaler(),
             LogisticRegression(C=_PENALTY, class_weight="balanced", solver="newton-cholesky", tol=_TOLERANCE),
         )
-        decision = model.fit(every[~held], truth[~held]).decision_function(every[held])
-        right[held] = (decision.round(_DECISION_DIGITS) > 0) == truth[held]
-    shares = [_shares(right[truth == side], data.cameras) for side, data in ((False, one), (True, other))]
+        decision = model.fit(values[~test], truth[~test]).decision_function(values[test])
+        correct[test] = (decision.round(_DECISION_DIGITS) > 0) == truth[test]
+    shares = [
+        _correct_per_camera(correct[truth == label], sample.cameras)
+        for label, sample in ((False, first), (True, second))
+    ]
     accuracy = float(np.mean([share.mean() for share in shares]))
     variance = sum(float(share.var(ddof=1)) / len(share) for share in shares)
-    return Shift(accuracy, math.sqrt(variance) / 2)
+    return Separability(accuracy, math.sqrt(variance) / 2)
 
 
-def parts(cameras: Integers, folds: int, seed: int) -> Integers:
-    """[N] the part, from 0, of each crop: a camera lies in one part, parts differ by one camera at most."""
+def assign_folds(cameras: Integers, folds: int, seed: int) -> Integers:
+    """The fold, from 0, of each crop, [N]: a camera is in one fold, folds differ by at most one camera.
+
+    Args:
+        cameras: [N].
+        folds: their number.
+        seed: of the order of the cameras.
+    """
     numbers, rows = np.unique(cameras, return_inverse=True)
-    order: Integers = np.random.default_rng([seed, _PARTS]).permutation(len(numbers))
+    order: Integers = np.random.default_rng([seed, _FOLDS]).permutation(len(numbers))
     return order[rows] % folds
 
 
-def between(samples: Mapping[str, Sample], folds: int, seed: int) -> dict[str, dict[str, dict[str, float]]]:
+def separate_all(
+    samples: Mapping[str, CropSample], folds: int, seed: int
+) -> dict[str, dict[str, dict[str, float]]]:
     """Content of ``metrics/domains.json``: accuracy and standard error of every pair of data sets, 4 digits.
 
-    A pair stands once, under the name that comes first in ``samples``. (A key "error" would make DVC report
-    that it cannot load the file.)
+    A pair is listed once, under the name that comes first in ``samples``. (With a key "error" DVC would
+    report that it cannot load the file.)
     """
     content: dict[str, dict[str, dict[str, float]]] = {"accuracy": {}, "standard_error": {}}
-    for one, other in combinations(samples, 2):
-        found = shift(samples[one], samples[other], folds, seed)
-        content["accuracy"].setdefault(one, {})[other] = round(found.accuracy, _DIGITS)
-        content["standard_error"].setdefault(one, {})[other] = round(found.error, _DIGITS)
+    for first, second in combinations(samples, 2):
+        result = separate(samples[first], samples[second], folds, seed)
+        content["accuracy"].setdefault(first, {})[second] = round(result.accuracy, _DIGITS)
+        content["standard_error"].setdefault(first, {})[second] = round(result.error, _DIGITS)
     return content
 
 
-def _shares(right: NDArray[np.bool_], cameras: Integers) -> Floats:
-    """The share of right answers of each camera."""
+def _correct_per_camera(correct: NDArray[np.bool_], cameras: Integers) -> Floats:
+    """The share of correct decisions of each camera."""
     rows = np.unique(cameras, return_inverse=True)[1]
-    shares: Floats = np.bincount(rows, weights=right) / np.bincount(rows)
+    shares: Floats = np.bincount(rows, weights=correct) / np.bincount(rows)
     return shares

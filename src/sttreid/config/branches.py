@@ -4,8 +4,8 @@ Network, losses, optimiser and the variants iterate over :data:`BRANCHES`. This 
 no torch; :mod:`sttreid.model.branches` has one ``nn.Module`` for each name.
 """
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from sttreid.config.params import Loss, Model
 
@@ -99,21 +99,18 @@ def enabled(model: Model) -> tuple[Branch, ...]:
     return tuple(branch for branch in OPTIONAL if getattr(model, branch.name)) or (CNN,)
 
 
-def effective_model(model: Model) -> Model:
-    """The same network with neutral values (1; no dropout) in all fields that no enabled branch reads."""
+def unread_fields(model: Model) -> set[str]:
+    """The fields of ``model`` that no enabled branch reads."""
     read = {field for branch in enabled(model) for field in branch.fields}
-    unread = {field for branch in BRANCHES for field in branch.fields} - read
-    neutral: dict[str, Any] = {field: 0.0 if field == "dropout" else 1 for field in unread}
-    return replace(model, **neutral)
+    return {field for branch in BRANCHES for field in branch.fields} - read
 
 
-def effective_loss(loss: Loss, model: Model) -> Loss:
-    """The same loss with 0 for weights of disabled branches' terms and for constants that no term reads."""
-    read = {name for branch in enabled(model) for name in branch.weights}
-    unread = {name for branch in BRANCHES for name in branch.weights} - read
-    loss = replace(loss, **dict.fromkeys(unread, 0.0))
-    terms = [term for branch in BRANCHES for term in branch.terms if not getattr(loss, term.name)]
-    return replace(loss, **{constant: 0.0 for term in terms for constant in term.constants})
+def unread_loss_fields(loss: Loss, model: Model) -> set[str]:
+    """The fields of ``loss`` without effect: terms that are off, and their constants."""
+    read = {weight for branch in enabled(model) for weight in branch.weights if getattr(loss, weight)}
+    unread = {weight for branch in BRANCHES for weight in branch.weights} - read
+    terms = [term for branch in BRANCHES for term in branch.terms if term.name in unread]
+    return unread | {constant for term in terms for constant in term.constants}
 
 
 def parts(model: Model, loss: Loss) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the paper's questions compare, and when an answer counts: sections of params.yaml."""
+"""Section ``claims``: which variants are compared, and when a claim counts as supported."""
 
 from typing import Annotated, Literal
 
@@ -13,36 +13,38 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
 @dataclass(frozen=True, config=CONFIG)
 class Contrast:
-    """Two arms of the ablation that one of the paper's questions compares.
+    """Two variants of the ablation that are compared for one of the paper's claims.
 
     Attributes:
-        question: of the paper.
-        ours: variant that the claim favours; ``NAME-pretrained`` and ``NAME-untrained`` are a pre-trained
-            variant's network before its training on the source.
-        theirs: the other one.
-        judged: the two differ in what the question asks about and in nothing else, so a verdict is due.
+        question: the paper's research question that the contrast belongs to.
+        ours: variant that the claim favours; ``NAME-pretrained`` and ``NAME-untrained`` are the network of a
+            pre-trained variant before its training on the source.
+        theirs: the other variant.
+        confirmatory: the variants differ in nothing but what the question is about, so the contrast gets a
+            verdict. An exploratory contrast is reported without one.
     """
 
     question: Literal["RQ1", "RQ2", "RQ3", "RQ4"]
     ours: Name
     theirs: Name
-    judged: bool
+    confirmatory: bool
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Claims:
-    """When a claim of the paper counts as supported.
+    """Rules of the verdicts.
 
     Attributes:
-        seeds_needed: with fewer every verdict is "inconclusive".
-        alpha: level of the tests, after Holm's correction.
-        relevant: a gain that surely stays below this (a fraction) does not support a claim.
-        reached: rank-1 on validation identities (0 to 1) to which steps are counted.
+        min_seeds: with fewer seeds every verdict is "inconclusive".
+        alpha: level of the tests after Holm's correction.
+        min_effect: smallest gain of interest, a fraction; a claim is not supported if the whole confidence
+            interval lies below it.
+        target_rank1: rank-1 on validation identities (0 to 1) up to which training steps are counted.
         contrasts: name -> what is compared.
     """
 
-    seeds_needed: Annotated[int, Field(ge=2)]
+    min_seeds: Annotated[int, Field(ge=2)]
     alpha: Annotated[float, Field(gt=0, lt=1)]
-    relevant: Share
-    reached: Share
+    min_effect: Share
+    target_rank1: Share
     contrasts: dict[Name, Contrast]

@@ -1,9 +1,12 @@
-"""Plain YAML or JSON content <-> typed sections: what does not fit is told in sentences that name the key."""
+"""Plain YAML or JSON content <-> typed sections; errors are sentences that name the key."""
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from sttreid.runtime.errors import InputError
@@ -11,12 +14,36 @@ from sttreid.runtime.errors import InputError
 T = TypeVar("T")
 
 
-def parse(section: type[T], content: object, where: str) -> T:
-    """Convert plain YAML or JSON content to a section; ``where`` names its file in errors."""
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        InputError: the file cannot be read, or is not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_bytes())  # bytes, so that a wrong encoding is a YAML error too
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from error
+
+
+def parse(section: type[T], content: object, where: str, renamed: Mapping[str, str] | None = None) -> T:
+    """Convert plain YAML or JSON content to a section.
+
+    Args:
+        section: a dataclass, or another type that pydantic can validate.
+        content: plain values.
+        where: names the content's file in errors.
+        renamed: former dotted key -> the present name, for the error about an unknown key.
+
+    Raises:
+        InputError: a key is unknown or missing, or a value breaks its field's rule.
+    """
     try:
         return TypeAdapter(section).validate_python(content)
     except ValidationError as error:
-        raise InputError(f"{where}: {'; '.join(_sentences(section, error))}") from error
+        raise InputError(f"{where}: {'; '.join(_sentences(section, error, renamed or {}))}") from error
 
 
 def dump(section: object) -> Any:
@@ -24,30 +51,35 @@ def dump(section: object) -> Any:
     return TypeAdapter(type(section)).dump_python(section, mode="json")
 
 
-def hint(word: str, known: list[str]) -> str:
-    """The known name that was probably meant, for the end of a sentence; empty if none is close."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+def hint(word: str, names: list[str]) -> str:
+    """The name that was probably meant, for the end of a sentence; empty if none is close."""
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _sentences(section: Any, error: ValidationError) -> list[str]:
-    out = []
+def _sentences(section: Any, error: ValidationError, renamed: Mapping[str, str]) -> list[str]:
+    sentences = []
     for detail in error.errors():
         key = ".".join(str(part) for part in detail["loc"] if part != "[key]") or "the value"
         if detail["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            known = _known_keys(section, detail["loc"][:-1])
-            out.append(f"unknown key {key}{hint(str(detail['loc'][-1]), known)}")
+            suggestion = hint(str(detail["loc"][-1]), _keys(section, detail["loc"][:-1]))
+            if key in renamed:
+                suggestion = f" (it is now {renamed[key]})"
+            sentences.append(f"unknown key {key}{suggestion}")
         elif detail["type"] in ("missing", "missing_argument"):
-            out.append(f"the key {key} is missing")
+            sentences.append(f"the key {key} is missing")
         elif detail["type"] == "value_error":
-            out.append(f"{key}: {detail['ctx']['error']}")
+            sentences.append(f"{key}: {detail['ctx']['error']}")
+        elif detail["type"] == "dataclass_type":
+            names = ", ".join(_keys(section, detail["loc"]))
+            sentences.append(f"{key} must be a section with the keys {names}, got {detail['input']!r}")
         else:
             reason = detail["msg"].removeprefix("Input ")
-            out.append(f"{key} {reason}, got {detail['input']!r}")
-    return out
+            sentences.append(f"{key} {reason}, got {detail['input']!r}")
+    return sentences
 
 
-def _known_keys(section: Any, location: tuple[int | str, ...]) -> list[str]:
+def _keys(section: Any, location: tuple[int | str, ...]) -> list[str]:
     """The field names of the dataclass at a location inside ``section``."""
     for part in location:
         types = {field.name: field.type for field in fields(section)} if is_dataclass(section) else {}

@@ -1,29 +1,38 @@
-"""What a simulated domain is (people, scenes, cameras, light) and how large a data set is, in plain numbers.
+"""Simulated domains and the scale of a rendered data set, as typed dataclasses.
 
-Every value comes from params.yaml: nothing here has a default.
+Values come from domains/<name>.yaml and domains/benchmark.yaml; units are explained in domains/unreal.yaml.
 """
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+from sttreid.config.conversion import hint, parse, read_yaml
+from sttreid.runtime.errors import InputError
 
-FIRST_DISTRACTOR: Final = 10_001  # identities count from 1, distractors from here on
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+DOMAINS: Final = Path("domains")  # folder of the domain files
+BENCHMARK: Final = "benchmark"  # file in that folder: the scale of the pinned sets
+
+FIRST_DISTRACTOR: Final = 10_001  # identities count from 1, distractors from here
 
 Count = Annotated[int, Field(ge=1)]
 Even = Annotated[int, Field(ge=16, multiple_of=2)]
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Preset = Annotated[
-    str, Field(pattern=r"^(ultrafast|superfast|veryfast|faster|fast|medium|slow|slower|veryslow|placebo)$")
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+Preset = Literal[
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
 ]
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Range:
-    """A number is drawn evenly between the two ends."""
+    """Bounds of a uniformly distributed number."""
 
     low: float
     high: float
@@ -34,8 +43,8 @@ class Range:
 
 
 @dataclass(frozen=True, config=CONFIG)
-class Whole:
-    """A whole number is drawn evenly from low to high, both included."""
+class IntRange:
+    """Bounds of a uniformly distributed integer, both included."""
 
     low: int
     high: int
@@ -47,7 +56,7 @@ class Whole:
 
 @dataclass(frozen=True, config=CONFIG)
 class Skin:
-    """How common each skin tone is, as weights."""
+    """Relative frequency of each skin tone."""
 
     fair: Weight
     pale: Weight
@@ -60,7 +69,7 @@ class Skin:
 
 @dataclass(frozen=True, config=CONFIG)
 class Hair:
-    """How common each hair colour is, as weights."""
+    """Relative frequency of each hair colour."""
 
     black: Weight
     espresso: Weight
@@ -74,7 +83,7 @@ class Hair:
 
 @dataclass(frozen=True, config=CONFIG)
 class Scenes:
-    """How common each kind of scene is, as weights."""
+    """Relative frequency of each kind of scene."""
 
     street: Weight
     campus: Weight
@@ -84,13 +93,13 @@ class Scenes:
 
 @dataclass(frozen=True, config=CONFIG)
 class Clothing:
-    """How the people of a domain dress: probabilities."""
+    """How the identities of a domain dress: probabilities."""
 
     vivid: Share  # a garment has a saturated colour
-    pattern: Share  # the top is patterned
+    pattern: Share  # the top has a pattern
     coat: Share  # the top is a coat or jacket
-    long_coat: Share  # a coat reaches below the hip
-    long_sleeves: Share  # a top that is no coat has long sleeves
+    long_coat: Share  # a coat ends below the hip
+    long_sleeves: Share  # a top other than a coat has long sleeves
     skirt: Share  # a woman wears a skirt or dress
     shorts: Share  # trousers are short
     backpack: Share
@@ -100,17 +109,17 @@ class Clothing:
     scarf: Share
     hat: Share  # a cap, a cap with a peak or a hat with a brim
     mask: Share  # a face mask
-    twins: Share  # an identity of even number wears the top of the identity before it
+    look_alikes: Share  # an identity with an even number wears the top of the identity before it
 
 
 @dataclass(frozen=True, config=CONFIG)
 class View:
-    """Where the cameras hang and what stands before them."""
+    """Position of the cameras, and what may hide a pedestrian."""
 
     height: Range  # of the camera above the ground, metres
-    focal: Range  # focal length, as a multiple of the picture's width
-    person: Range  # height of a person in the walking area, as a share of the picture's height
-    occluders: Weight  # mean number of poles, walls and bushes among the walkers
+    focal: Range  # focal length, as a multiple of the image width
+    person: Range  # height of a person in the walking area, as a share of the image height
+    occluders: Weight  # mean number of poles, walls and bushes among the pedestrians
 
     def __post_init__(self) -> None:
         _check("height", self.height, 0.5, 30)
@@ -120,13 +129,13 @@ class View:
 
 @dataclass(frozen=True, config=CONFIG)
 class Light:
-    """Light and colour response, drawn once a camera."""
+    """Light and colour response, drawn per camera."""
 
-    sun: Range  # direct light, 1 = a white sheet facing it is white
-    ambient: Range  # light from the sky, same unit
-    white_balance: Weight  # standard deviation of the logarithm of a channel's gain
+    sun: Range  # direct light; at 1 a white sheet that faces the sun is rendered white
+    ambient: Range  # light from the sky, in the unit of sun
+    white_balance: Weight  # standard deviation of the logarithm of each channel's gain
     exposure: Range  # factor
-    saturation: Range  # factor, 1 = as it is
+    saturation: Range  # factor; 1 leaves the colours unchanged
     gamma: Range  # display gamma, about 2.2
 
     def __post_init__(self) -> None:
@@ -138,14 +147,14 @@ class Light:
 
 @dataclass(frozen=True, config=CONFIG)
 class Sensor:
-    """What the camera does to the picture, and how it is encoded."""
+    """Degradation of the image in the camera, and encoding of the video."""
 
     noise: Range  # standard deviation of a pixel's brightness, grey levels of 255
     soft: Range  # share of the four neighbours mixed into a pixel
     blur: Share  # exposure time as a share of the time between two frames
-    crf: Whole  # x264 constant rate factor: higher is smaller and coarser
-    preset: Preset  # x264 preset: slower is smaller
-    keyframes: Count  # frames from one key frame to the next at most
+    crf: IntRange  # x264 constant rate factor; higher means smaller files
+    preset: Preset  # x264 preset; slower means smaller files
+    keyframes: Count  # maximum distance of two key frames, frames
 
     def __post_init__(self) -> None:
         _check("noise", self.noise, 0, 255)
@@ -155,13 +164,15 @@ class Sensor:
 
 @dataclass(frozen=True, config=CONFIG)
 class Crowd:
-    """Who walks when, and the mistakes of the detector and the tracker."""
+    """Identities per camera, and errors of the detector and the tracker."""
 
-    present: Annotated[float, Field(gt=0)]  # people in the picture at a time, mean
-    cameras: Whole  # cameras that see an identity; a distractor is seen by one
-    jitter: Annotated[float, Field(ge=0, le=0.2)]  # standard deviation of a box edge as a share of the box
-    fragments: Share  # of the walks on which the tracker loses the person for a while
-    switches: Share  # of the crossings after which two people go on under each other's number
+    present: Annotated[float, Field(gt=0)]  # mean number of identities in the image at a time
+    cameras: IntRange  # number of cameras that see an identity; a distractor is seen by one
+    jitter: Annotated[
+        float, Field(ge=0, le=0.2)
+    ]  # standard deviation of a box edge, as a share of the box side
+    fragments: Share  # of the tracks that the tracker splits by losing the identity for a few frames
+    switches: Share  # of the crossings after which the tracker exchanges two identities
 
     def __post_init__(self) -> None:
         if self.cameras.low < 2:
@@ -170,7 +181,7 @@ class Crowd:
 
 @dataclass(frozen=True, config=CONFIG)
 class Domain:
-    """One look of the world."""
+    """Distribution of identities, scenes, cameras and tracker errors from which a data set is rendered."""
 
     skin: Skin
     hair: Hair
@@ -189,29 +200,96 @@ class Domain:
 
 @dataclass(frozen=True, config=CONFIG)
 class Scale:
-    """How large a data set is."""
+    """Size of a data set."""
 
     identities: Annotated[int, Field(ge=6, lt=FIRST_DISTRACTOR)]
-    distractors: Annotated[int, Field(ge=0)]  # people seen by one camera only, for the gallery of the test
+    distractors: Annotated[int, Field(ge=0)]  # identities seen by one camera only, for the test gallery
     cameras: Annotated[int, Field(ge=2)]
-    shortest: Annotated[int, Field(ge=6)]  # tracklet, frames
-    longest: Count  # tracklet, frames
+    min_frames: Annotated[int, Field(ge=6)]  # of a tracklet
+    max_frames: Count  # of a tracklet
     width: Even  # of the videos, pixels
-    height: Even  # of the videos, pixels; people grow with it
-    fps: Count  # frames a second
+    height: Even  # of the videos, pixels; the size of persons is proportional to it
+    fps: Count  # frames per second
     seed: Annotated[int, Field(ge=0)]
     train: Share  # of the identities
     validation: Share  # of the identities; the rest is the test split
 
     def __post_init__(self) -> None:
-        if self.shortest > self.longest:
-            raise ValueError(f"shortest must not be above longest, got {self.shortest} and {self.longest}")
+        if self.min_frames > self.max_frames:
+            raise ValueError(
+                f"min_frames must not be above max_frames, got {self.min_frames} and {self.max_frames}"
+            )
         if not 0 < self.train < self.train + self.validation < 1:
             raise ValueError(
                 f"train and validation must leave a test share, got {self.train}, {self.validation}"
             )
 
 
-def _check(name: str, limits: Range | Whole, least: float, most: float) -> None:
+@dataclass(frozen=True, config=CONFIG)
+class Benchmark(Scale):
+    """Scale of the pinned target sets.
+
+    Attributes:
+        version: the name under which the bytes of the sets never change.
+        domains: the domains that are pinned.
+    """
+
+    version: Name
+    domains: tuple[Name, ...]
+
+
+DEFAULT_SCALE: Final = Scale(  # of the command `sttreid simulate render`
+    identities=100, distractors=0, cameras=4, min_frames=10, max_frames=16, width=640, height=360, fps=12,
+    seed=1, train=0.6, validation=0.1,
+)  # fmt: skip
+
+
+def load_domain(name: str, folder: Path = DOMAINS) -> Domain:
+    """Reads the domain ``name`` from folder/<name>.yaml.
+
+    Numbers given as text are converted by field type, because DVC writes 0.00001 as ``1e-05``, which YAML 1.1
+    reads as text.
+
+    Raises:
+        InputError: the domain does not exist, the file is not YAML, a key is unknown or missing, or a value
+            breaks the rule of its field.
+    """
+    names = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != BENCHMARK)
+    if name not in names:
+        choice = f"one of {', '.join(names)}" if names else "a file of this folder, which holds no domain"
+        raise InputError(f"{folder}: the domain must be {choice}, got {name!r}{hint(name, names)}")
+    return read_domain(folder / f"{name}.yaml")
+
+
+def read_domain(path: Path) -> Domain:
+    """Reads a domain file.
+
+    Raises:
+        InputError: as for :func:`load_domain`.
+    """
+    return parse(Domain, read_yaml(path), str(path))
+
+
+def load_benchmark(folder: Path = DOMAINS) -> Benchmark:
+    """Reads the scale of the pinned sets from folder/benchmark.yaml.
+
+    Raises:
+        InputError: the file cannot be read, a key is unknown or missing, or a value breaks a rule.
+    """
+    path = folder / f"{BENCHMARK}.yaml"
+    return parse(Benchmark, read_yaml(path), str(path))
+
+
+def scaled(changes: Mapping[str, int | float], where: str) -> Scale:
+    """DEFAULT_SCALE with other values; ``where`` names their origin in errors.
+
+    Raises:
+        InputError: a key is no field of Scale, or a value breaks the rule of its field.
+    """
+    content: dict[str, Any] = {field.name: getattr(DEFAULT_SCALE, field.name) for field in fields(Scale)}
+    return parse(Scale, content | dict(changes), where)
+
+
+def _check(name: str, limits: Range | IntRange, least: float, most: float) -> None:
     if not least <= limits.low <= limits.high <= most:
         raise ValueError(f"{name} must lie between {least} and {most}, got {limits.low} to {limits.high}")

@@ -1,31 +1,25 @@
-"""params.yaml as frozen, typed dataclasses: values live there and nowhere else, so no field has a default.
+"""params.yaml as frozen, typed dataclasses.
 
-Every stage declares the sections that it reads in the signature of its ``main`` (a parameter's name is the
-section's name); :func:`run` loads, checks and hands over exactly those. Values are converted by field type,
-because ``dvc exp run -S finetune.lr=0.00001`` writes ``1e-05``, which YAML 1.1 reads as text.
+Values are converted by field type, because ``dvc exp run -S finetune.lr=0.00001`` writes ``1e-05``, which
+YAML 1.1 reads as text. A field with a default may be left out of params.yaml or of a resolved variant
+(:mod:`sttreid.config.variants`); all other values live in params.yaml alone.
 """
 
-import inspect
-import os
-import sys
-import time
-from collections.abc import Callable
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-import yaml
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from sttreid.config import paths
 from sttreid.config.claims import Claims
-from sttreid.config.conversion import hint, parse
-from sttreid.config.datasets import Compare, Dataset, Decode, check_variables
-from sttreid.config.domain import Domain, Scale
-from sttreid.runtime.errors import DivergedError, InputError
+from sttreid.config.conversion import hint, parse, read_yaml
+from sttreid.config.datasets import Compare, Dataset, Decode, check_root_variables
+from sttreid.config.domain import Scale
+from sttreid.config.study import Study
+from sttreid.runtime.errors import InputError
 
 PARAMS = Path("params.yaml")
+CLAIMS = Path("experiments/claims/params.yaml")
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Count = Annotated[int, Field(ge=1)]
@@ -34,6 +28,34 @@ Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+
+RENAMED: Final = {  # former name -> the name, for the message about an unknown key
+    **{
+        f"{schedule}.{former}": f"{schedule}.{name}"
+        for schedule in ("pretrain", "finetune", "ablation.scratch")
+        for former, name in (
+            ("rate", "lr"),
+            ("backbone_rate", "backbone_lr"),
+            ("gradient_norm", "max_grad_norm"),
+            ("looks", "eval_every, a number of steps"),
+        )
+    },
+    "compute.clips": "compute.embed_batch",
+    "compute.synchronise": "compute.sync_batch_norm",
+    "evaluate.rerank.use": "evaluate.rerank.enabled",
+    "ablation.fitted": "ablation.min_train_rank1",
+    "ablation.reuse": "ablation.reference",
+    "ablation.tested": "study.analysis of a study",
+    "ablation.trials": "study.trials of a study",
+    "simulate.shortest": "simulate.min_frames",
+    "simulate.longest": "simulate.max_frames",
+    "picture": "visualise",
+    "domains": "the files domains/NAME.yaml",
+    "benchmark": "the file domains/benchmark.yaml",
+    "claims.seeds_needed": "claims.min_seeds",
+    "claims.relevant": "claims.min_effect",
+    "claims.reached": "claims.target_rank1",
+}
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -44,22 +66,15 @@ class Simulate(Scale):
 
 
 @dataclass(frozen=True, config=CONFIG)
-class Benchmark(Scale):
-    """The pinned target sets: their size, and the name under which their bytes never change."""
-
-    version: Name
-
-
-@dataclass(frozen=True, config=CONFIG)
 class Clip:
-    """How many frames of a tracklet the network sees at once (T)."""
+    """Number of frames that the network sees at once (T)."""
 
     frames: Count
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Augment:
-    """Clip-consistent augmentation; probabilities, pixels and spreads."""
+    """Augmentation, the same for all frames of a clip; probabilities, pixels and spreads."""
 
     flip: Share
     pad: Whole
@@ -76,7 +91,7 @@ class Augment:
 
 @dataclass(frozen=True, config=CONFIG)
 class Batch:
-    """P identities x K clips a step."""
+    """P identities x K clips per step."""
 
     identities: Annotated[int, Field(ge=2)]
     clips: Annotated[int, Field(ge=2)]
@@ -84,7 +99,7 @@ class Batch:
 
 @dataclass(frozen=True, config=CONFIG)
 class Backbone:
-    """ResNet up to its third stage; ResNet-50 is width 64 with 3, 4 and 6 blocks."""
+    """ResNet up to its third stage; ResNet-50 has width 64 and 3, 4 and 6 blocks."""
 
     width: Count
     layer1: Count
@@ -96,42 +111,53 @@ class Backbone:
 
 @dataclass(frozen=True, config=CONFIG)
 class Model:
-    """The network; every branch can be switched off."""
+    """The network. Fields with a default belong to branches, which can be switched off."""
 
     standardise: bool
     stt: bool
     gt: bool
-    width: Count
-    heads: Count
-    spatial_layers: Count
-    temporal_layers: Count
-    global_layers: Count
-    mlp_ratio: Positive
-    dropout: Share
-    parts: Count
     backbone: Backbone
+    width: Count = 128
+    heads: Count = 4
+    spatial_layers: Count = 1
+    temporal_layers: Count = 1
+    global_layers: Count = 1
+    mlp_ratio: Positive = 2.0
+    dropout: Share = 0.0
+    parts: Count = 4
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Loss:
-    """Weights of the loss terms, and their constants."""
+    """Weights of the loss terms (a term that is left out is off), and their constants."""
 
-    identity: Weight
-    triplet: Weight
-    spatial: Weight
-    spatial_part: Weight
-    frame_triplet: Weight
-    entropy: Weight
-    global_identity: Weight
-    global_triplet: Weight
     label_smoothing: Share
     margin: Positive | None
-    entropy_threshold: Share
+    identity: Weight = 0.0
+    triplet: Weight = 0.0
+    spatial: Weight = 0.0
+    spatial_part: Weight = 0.0
+    frame_triplet: Weight = 0.0
+    entropy: Weight = 0.0
+    global_identity: Weight = 0.0
+    global_triplet: Weight = 0.0
+    entropy_threshold: Share = 0.0
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Schedule:
-    """One training run's optimiser and length, and how many of the training identities it learns (None: all)."""
+    """Optimiser and length of one training run: ``pretrain`` on the synthetic set, ``finetune`` on a target.
+
+    Attributes:
+        steps: number of updates.
+        identities: number of training identities; None: all.
+        lr: peak learning rate.
+        backbone_lr: peak learning rate of the backbone.
+        warmup: steps of the linear warm-up.
+        weight_decay: of AdamW.
+        max_grad_norm: gradients are clipped to this norm.
+        eval_every: steps between two measurements of rank-1 on training and validation identities.
+    """
 
     steps: Count
     identities: Count | None
@@ -144,20 +170,8 @@ class Schedule:
 
 
 @dataclass(frozen=True, config=CONFIG)
-class Pretrain(Schedule):
-    """Training on the synthetic set; 0 steps leave it out."""
-
-    steps: Whole
-
-
-@dataclass(frozen=True, config=CONFIG)
-class Finetune(Schedule):
-    """Training on a target set."""
-
-
-@dataclass(frozen=True, config=CONFIG)
 class Rerank:
-    """Re-ranking by k-reciprocal encoding; the numbers then go by another protocol's name."""
+    """Re-ranking by k-reciprocal encoding; it changes the protocol's name."""
 
     enabled: bool
     k1: Count
@@ -177,14 +191,22 @@ class Evaluate:
     protocol: Name | None
     rerank: Rerank
 
-    def of(self, target: Dataset) -> "Evaluate":
-        """The same for one target, with its protocol by name."""
-        return replace(self, protocol=target.rules) if self.protocol is None else self
+    def of(self, protocol: str) -> "ResolvedEvaluate":
+        """The same for one target, whose own protocol is ``protocol``."""
+        return ResolvedEvaluate(self.protocol or protocol, self.rerank)
+
+
+@dataclass(frozen=True, config=CONFIG)
+class ResolvedEvaluate:
+    """How features are compared on one target: the protocol is always named."""
+
+    protocol: Name
+    rerank: Rerank
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Compute:
-    """Settings that belong to the machine but change the last bits of results, and are therefore tracked."""
+    """Settings of the machine that change the last bits of results, and are therefore tracked."""
 
     threads: Count
     embed_batch: Count
@@ -194,37 +216,46 @@ class Compute:
 
 @dataclass(frozen=True, config=CONFIG)
 class Ablation:
-    """The ablation: its training set, its cells (name -> overrides of the other sections).
+    """The ablation: variants of the network, trained on one data set.
 
     Attributes:
-        source: trained on this.
-        fitted: rank-1 on its training identities (0 to 1) below which an arm is not comparable.
-        reuse: the fine-tuned model stands for the cell that equals the defaults.
-        tested: cells are tested; a search for rates must not see the test.
-        scratch: schedule of the cells without synthetic pre-training.
-        trials: name -> overrides that are laid over every variant in turn; none: the variants as they are.
-        variants: name -> overrides.
+        source: data set that every variant trains on.
+        min_train_rank1: a variant with a lower rank-1 on its own training identities (0 to 1) is not comparable.
+        reference: name of the default run's fine-tuned model among the variants; None: it is none of them.
+        scratch: schedule of the variants without synthetic pre-training.
+        variants: name -> overrides of the sections clip ... finetune and compute; a ``pretrain`` of None
+            switches the synthetic pre-training off.
     """
 
     source: Name
-    fitted: Share
-    reuse: bool
-    tested: bool
+    min_train_rank1: Share
+    reference: Name | None
     scratch: Schedule
-    trials: dict[Name, dict[str, Any]]
     variants: dict[Name, dict[str, Any]]
 
 
 @dataclass(frozen=True, config=CONFIG)
-class Picture:
-    """What the report shows of the networks: whose attention, how many tracklets, lists and points."""
+class Visualise:
+    """What the report shows of the networks of the first seed.
 
-    left: Name
-    right: Name
+    Attributes:
+        variants: the two ablation variants whose attention is compared.
+        tracklets: number of tracklets whose attention is shown.
+        failures: ranked lists per target of the queries with the lowest average precision.
+        samples: further ranked lists per target, at even steps of average precision.
+        top_k: gallery tracklets in a ranked list.
+        frames: frames of a film strip in a ranked list.
+        height: of a film strip, in pixels.
+        points: tracklets of each data set in the feature map.
+        perplexity: of the feature map's t-SNE.
+        seed: of the drawn points and of t-SNE.
+    """
+
+    variants: Annotated[list[Name], Field(min_length=2, max_length=2)]
     tracklets: Count
     failures: Count
     samples: Whole
-    answers: Count
+    top_k: Count
     frames: Count
     height: Count
     points: Annotated[int, Field(ge=4)]
@@ -234,7 +265,7 @@ class Picture:
 
 @dataclass(frozen=True, config=CONFIG)
 class Params:
-    """The whole of params.yaml."""
+    """The whole of params.yaml; only a study has ``study``, and ``claims`` comes from the study that tests them."""
 
     datasets: dict[Name, Dataset]
     simulate: Simulate
@@ -245,103 +276,65 @@ class Params:
     batch: Batch
     model: Model
     loss: Loss
-    pretrain: Pretrain
-    finetune: Finetune
+    pretrain: Schedule
+    finetune: Schedule
     evaluate: Evaluate
     compute: Compute
     ablation: Ablation
-    picture: Picture
-    claims: Claims
-    benchmark: Benchmark
-    domains: dict[Name, Domain]
+    visualise: Visualise
     seeds: list[Whole]
     targets: list[Name]
+    claims: Claims | None = None
+    study: Study | None = None
 
 
 def load(path: Path = PARAMS) -> Params:
     """Read and check a parameter file.
 
-    That of a study (:func:`sttreid.config.paths.home`) holds the sections of which it has its own; the others are
-    those of the default run.
+    Where it has no section ``claims``, the contrasts are those of experiments/claims.
 
     Raises:
         InputError: the file is missing or is no YAML, a key is unknown or missing, or a value breaks its
             field's rule.
     """
-    content = _content(path)
-    if paths.home() != Path() and isinstance(content, dict):
-        content = _content(paths.home() / PARAMS) | content
-    params = parse(Params, content, str(path))
-    _check_names(params, path)
-    check_variables(path, params.datasets)
-    return params
+    content, claims = read_yaml(path), path.parent / CLAIMS
+    if isinstance(content, dict) and "claims" not in content and claims.exists():
+        content = {**content, "claims": read_yaml(claims)["claims"]}
+    return build(content, path)
 
 
-def _content(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_bytes())  # bytes, so that a wrong encoding is a YAML error too
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from error
+def build(content: object, path: Path) -> Params:
+    """Check the content of a parameter file.
 
-
-def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
-    """Call a stage's ``main``: sections come from params.yaml by name, the rest from the command line.
-
-    Input errors end the process with status 1 and one sentence on stderr, before any output is replaced.
-    At the end stderr says what the stage has cost.
+    Raises:
+        InputError: as :func:`load`; the sentence names ``path``.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    start = time.monotonic()
-    try:
-        params = load()
-        main(**bind(main, params, list(words)))
-    except (InputError, DivergedError) as error:
-        sys.exit(f"error: {error}")
-    name = " ".join((Path(inspect.getfile(main)).stem, *words))
-    seconds = sum(os.times()[:4])  # of this process, its imports and its workers
-    print(f"{name}: {seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds", file=sys.stderr)
-
-
-def bind(main: Callable[..., None], params: Params, words: list[str]) -> dict[str, object]:
-    """The keyword arguments of a stage's ``main``."""
-    sections = {field.name for field in fields(Params)}
-    stage = f"stage {Path(inspect.getfile(main)).stem}"  # main's __module__ is only "__main__"
-    given: dict[str, object] = {}
-    for name, parameter in inspect.signature(main).parameters.items():
-        if name in sections:
-            given[name] = getattr(params, name)
-        elif words:
-            given[name] = parse(parameter.annotation, words.pop(0), f"{stage}: the argument {name}")
-        else:
-            raise InputError(f"{stage}: the argument {name!r} is missing on the command line")
-    if words:
-        raise InputError(f"{stage}: unexpected arguments {' '.join(words)!r}")
-    return given
+    params = parse(Params, content, str(path), RENAMED)
+    _check_names(params, path)
+    check_root_variables(path, params.datasets)
+    return params
 
 
 def _check_names(params: Params, path: Path) -> None:
     """Names that refer to other names must exist."""
-    datasets, domains = list(params.datasets), list(params.domains)
-    variants, picture = list(params.ablation.variants), params.picture
-    pictured = (("picture.left", picture.left, variants), ("picture.right", picture.right, variants))
-    for key, name, known in (
-        *((f"targets.{i}", target, datasets) for i, target in enumerate(params.targets)),
-        ("ablation.source", params.ablation.source, params.targets),
-        *(() if paths.home() != Path() else pictured),  # a study makes no pictures
-        ("simulate.domain", params.simulate.domain, domains),
-        ("simulate.domain", params.simulate.domain, datasets),
-    ):
-        if name not in known:
-            rule = f"{key} must be one of {', '.join(known)}"
-            raise InputError(f"{path}: {rule}, got {name!r}{hint(name, known)}")
+    datasets, ablation = list(params.datasets), params.ablation
+    references = [(f"targets.{i}", target, datasets) for i, target in enumerate(params.targets)]
+    references.append(("ablation.source", ablation.source, params.targets))
+    references.append(("simulate.domain", params.simulate.domain, datasets))
+    if params.study is None:  # a study visualises nothing
+        variants = [*ablation.variants, *filter(None, [ablation.reference])]
+        shown = enumerate(params.visualise.variants)
+        references += [(f"visualise.variants.{i}", variant, variants) for i, variant in shown]
+    for key, name, names in references:
+        if name not in names:
+            rule = f"{key} must be one of {', '.join(names)}"
+            raise InputError(f"{path}: {rule}, got {name!r}{hint(name, names)}")
     for key, values in (("seeds", params.seeds), ("targets", params.targets)):
         if not values or len(set(values)) < len(values):
             raise InputError(f"{path}: {key} must be a non-empty list without repetition, got {values}")
-    if params.pretrain.steps == 0:
-        raise InputError(f"{path}: pretrain.steps must be at least 1 outside ablation.variants, got 0")
     if params.simulate.domain in params.targets:
-        raise InputError(
-            f"{path}: simulate.domain must not be one of the targets, got {params.simulate.domain!r}"
-        )
+        rule = "simulate.domain must not be one of the targets"
+        raise InputError(f"{path}: {rule}, got {params.simulate.domain!r}")
+    if ablation.reference in ablation.variants:
+        rule = "ablation.reference must not be one of ablation.variants"
+        raise InputError(f"{path}: {rule}, got {ablation.reference!r}")

@@ -1,29 +1,34 @@
-"""Where each artifact lies; only stages use these, library code is handed its paths.
+"""Where each artifact lies; only stages use these, library code receives its paths.
 
-``data/`` belongs to data.dvc, so everything that a stage writes lies under ``artifacts/`` (cached by DVC,
-ignored by git) or ``metrics/`` (small, in git). A folder is what a later stage waits for: all models of a
-seed, all results.
+``data/`` belongs to data.dvc, so every stage writes below ``artifacts/`` (cached by DVC, ignored by git) or
+``metrics/`` (small, in git). A stage that needs all models of a seed depends on their folder.
+
+Models are of two groups: ``cross_domain``, the default run's model of each data set, and ``ablation``, the
+variants.
 """
 
 import os
 from pathlib import Path
+from typing import Literal
 
 ARTIFACTS = Path("artifacts")
 METRICS = Path("metrics")
+PUBLICATION = Path("publication")
+
+Group = Literal["cross_domain", "ablation"]
 
 
 def home() -> Path:
-    """The folder of the default run: the working directory, or what ``STTREID_HOME`` names.
+    """The folder of the default run: the working directory, or the one that ``STTREID_HOME`` names.
 
-    A study, ``experiments/NAME``, works in its own folder, so that all it trains lies apart; its dvc.yaml
-    sets the variable, through which it finds the decoded tracklets and ``metrics/``.
+    A study runs in a folder of its own. It shares the tracklet stores of the default run.
     """
     return Path(os.environ.get("STTREID_HOME") or ".")
 
 
-def metrics() -> Path:
-    """Small results, in git: ``metrics``, or ``metrics/NAME`` for the study of that name."""
-    return METRICS if home() == Path() else home() / METRICS / Path.cwd().name
+def publication() -> Path:
+    """Folder of small results: ``metrics`` of the default run, ``publication`` of a study."""
+    return METRICS if home() == Path() else PUBLICATION
 
 
 def videos(domain: str) -> Path:
@@ -32,12 +37,12 @@ def videos(domain: str) -> Path:
 
 
 def tracklets(dataset: str) -> Path:
-    """Folder of a tracklet store (:mod:`sttreid.tracklets.store`); studies share those of the default run."""
+    """Folder of a tracklet store (:mod:`sttreid.tracklets.store`)."""
     return home() / ARTIFACTS / "tracklets" / dataset
 
 
 def views(dataset: str) -> Path:
-    """From which side the tracklets of a rendered set are seen (:mod:`sttreid.data.views`)."""
+    """Viewing angles of the tracklets of a rendered set (:mod:`sttreid.data.views`)."""
     return home() / ARTIFACTS / "views" / f"{dataset}.parquet"
 
 
@@ -46,60 +51,60 @@ def skipped(dataset: str) -> Path:
     return METRICS / "skipped" / f"{dataset}.json"
 
 
-def model(source: str, seed: int) -> Path:
-    """Weights after training on ``source``."""
-    return ARTIFACTS / "models" / str(seed) / f"{source}.pt"
+def variant_config(variant: str, seed: int) -> Path:
+    """The resolved configuration of an ablation variant."""
+    return ARTIFACTS / "configs" / "variants" / f"{variant}-{seed}.json"
 
 
-def history(source: str, seed: int) -> Path:
-    """One row a training step: rate, loss terms, gradient norm, accuracy where it was looked at."""
-    return ARTIFACTS / "history" / str(seed) / f"{source}.tsv"
+def evaluation_config() -> Path:
+    """How every model is tested on every target."""
+    return ARTIFACTS / "configs" / "evaluation.json"
 
 
-def cross_result(seed: int) -> Path:
-    """The cross-domain matrix of one seed."""
-    return ARTIFACTS / "results" / "cross_domain" / f"{seed}.json"
+def model(group: Group, seed: int, name: str) -> Path:
+    """Weights of a model after its training."""
+    return ARTIFACTS / "models" / group / str(seed) / _trained(group, name, ".pt")
 
 
-def cross_queries(seed: int) -> Path:
-    """The same, one row a query."""
-    return ARTIFACTS / "results" / "cross_domain" / f"{seed}.parquet"
+def pretrained(variant: str, seed: int) -> Path:
+    """Weights of an ablation variant after its synthetic pre-training, where it has one."""
+    return model("ablation", seed, variant).with_name("pretrained.pt")
 
 
-def cell_config(variant: str, seed: int) -> Path:
-    """The resolved configuration of one ablation cell."""
-    return ARTIFACTS / "configs" / f"{variant}-{seed}.json"
+def history(group: Group, seed: int, name: str) -> Path:
+    """One row per training step: lr, loss terms, gradient norm, and rank-1 where it was measured."""
+    return ARTIFACTS / "history" / group / str(seed) / _trained(group, name, ".tsv")
 
 
-def cell_result(variant: str, seed: int) -> Path:
-    """The accuracies of one ablation cell."""
-    return ARTIFACTS / "results" / "ablation" / f"{variant}-{seed}.json"
+def pretraining_history(variant: str, seed: int) -> Path:
+    """The same of an ablation variant's synthetic pre-training, where it has one."""
+    return history("ablation", seed, variant).with_name("pretrained.tsv")
 
 
-def cell_queries(variant: str, seed: int) -> Path:
-    """The same, one row a query and moment; without a row where the fine-tuned model stands for the cell."""
-    return ARTIFACTS / "results" / "ablation" / f"{variant}-{seed}.parquet"
+def _trained(group: Group, name: str, suffix: str) -> Path:
+    """A variant has a folder, because DVC's outputs are fixed and only some variants are pre-trained."""
+    return Path(f"{name}{suffix}") if group == "cross_domain" else Path(name, f"trained{suffix}")
 
 
-def cell_model(variant: str, seed: int) -> Path:
-    """Weights of one ablation cell; empty where the fine-tuned model stands for the cell."""
-    return ARTIFACTS / "models" / "ablation" / f"{variant}-{seed}.pt"
+def result(group: Group, seed: int) -> Path:
+    """Metrics of every model of a group and seed on every target."""
+    return ARTIFACTS / "results" / group / f"{seed}.json"
 
 
-def cell_history(variant: str, seed: int) -> Path:
-    """The history of one ablation cell."""
-    return ARTIFACTS / "history" / "ablation" / f"{variant}-{seed}.tsv"
+def queries(group: Group, seed: int) -> Path:
+    """The same, one row per query."""
+    return ARTIFACTS / "results" / group / f"{seed}.parquet"
 
 
-def picture(table: str) -> Path:
-    """One table of what the report shows of the networks: frames, patches, lists, maps or strips."""
-    return ARTIFACTS / "pictures" / f"{table}.parquet"
+def visual(table: str) -> Path:
+    """One table of what the report shows of the networks."""
+    return ARTIFACTS / "visuals" / f"{table}.parquet"
 
 
 def scratch(stage: str) -> Path:
     """Checkpoints, log and post-mortems of a training stage: unknown to DVC and to git.
 
-    ``STTREID_SCRATCH`` names another folder than ``.scratch``: one with an absolute path lives on where DVC
-    runs experiments in temporary folders.
+    ``STTREID_SCRATCH`` replaces ``.scratch``: an absolute path outlives the temporary folders in which DVC
+    runs experiments.
     """
     return Path(os.environ.get("STTREID_SCRATCH") or ".scratch") / stage

@@ -1,4 +1,4 @@
-"""From which side people are seen: what a rendered set knows of its tracklets, and a filmed one does not."""
+"""From which side identities are seen: known for rendered tracklets, unknown for filmed ones."""
 
 from pathlib import Path
 from typing import Final
@@ -10,63 +10,64 @@ from numpy.typing import NDArray
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import Store
 
-TRACKS: Final = "tracks.csv"  # beside the videos: one row a track, with its mean orientation
 KEY: Final = ["camera", "identity", "first"]
 ORIENTATION: Final = "orientation"
-UNKNOWN: Final = pd.DataFrame({"tracklet": [], "orientation": [], "turn": []})  # of sets without truth
+# of sets without a table of tracks
+UNKNOWN: Final = pd.DataFrame({"tracklet": [], "orientation": [], "turn": []})
 
 
-def views(store: Store, folder: Path) -> pd.DataFrame:
-    """What is known of every tracklet: its number, ``orientation`` and ``turn``, as below, in degrees."""
-    sides = orientations(store, folder)
+def tracklet_views(store: Store, track_table: Path) -> pd.DataFrame:
+    """Orientation and ``turn``, the viewpoint change, of every tracklet, in degrees."""
+    orientation = read_orientations(store, track_table)
     numbers = store.tracklets["tracklet"]
-    return pd.DataFrame({"tracklet": numbers, "orientation": sides, "turn": numbers.map(turns(store, sides))})
+    turn = numbers.map(viewpoint_changes(store, orientation))
+    return pd.DataFrame({"tracklet": numbers, "orientation": orientation, "turn": turn})
 
 
-def orientations(store: Store, folder: Path) -> NDArray[np.float64]:
-    """The side that a tracklet shows, in degrees: 0 faces the camera, 90 looks to the right, 180 away.
+def read_orientations(store: Store, track_table: Path) -> NDArray[np.float64]:
+    """The orientation of the identity in each tracklet: 0 faces the camera, 90 looks to the right, 180 away.
 
     Args:
         store: of the set.
-        folder: of its videos, with the simulator's table of tracks.
+        track_table: the simulator's table of tracks, with the mean orientation of each; it need not exist.
 
     Returns:
-        [T], one a tracklet, -180 to 180; NaN where no track begins at the tracklet's first frame, and for all
-        of a set that has no such table.
+        Degrees, [T], -180 to 180; NaN where no track begins at the tracklet's first frame, and for all
+        tracklets if there is no such table.
 
     Raises:
         InputError: the table cannot be read, or lacks a column.
     """
-    path, numbers = folder / TRACKS, store.tracklets
-    if not path.exists():
-        return np.full(len(numbers), np.nan)
+    table = store.tracklets
+    if not track_table.exists():
+        return np.full(len(table), np.nan)
     try:
-        tracks = pd.read_csv(path)
+        tracks = pd.read_csv(track_table)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: the table of tracks cannot be read ({error})") from error
+        raise InputError(f"{track_table}: the table of tracks cannot be read ({error})") from error
     if missing := [name for name in (*KEY, ORIENTATION) if name not in tracks]:
-        raise InputError(f"{path}: the table of tracks must have the column {missing[0]!r}, got none")
-    first = store.index["frame"].to_numpy()[numbers["start"].to_numpy()]
-    wanted = pd.MultiIndex.from_arrays([numbers["camera"], numbers["identity"], first])
-    known = tracks.drop_duplicates(KEY).set_index(KEY)[ORIENTATION].astype(float)
-    found: NDArray[np.float64] = known.reindex(wanted).to_numpy()
-    return found
+        raise InputError(f"{track_table}: the table of tracks must have the column {missing[0]!r}, got none")
+    first = store.index["frame"].to_numpy()[table["start"].to_numpy()]
+    keys = pd.MultiIndex.from_arrays([table["camera"], table["identity"], first])
+    by_key = tracks.drop_duplicates(KEY).set_index(KEY)[ORIENTATION].astype(float)
+    orientation: NDArray[np.float64] = by_key.reindex(keys).to_numpy()
+    return orientation
 
 
-def turns(store: Store, orientation: NDArray[np.float64]) -> "pd.Series[float]":
-    """By how much a person has turned, at least, between a query and a right answer of another camera.
+def viewpoint_changes(store: Store, orientation: NDArray[np.float64]) -> "pd.Series[float]":
+    """The smallest change of orientation between a query and a match in another camera.
 
     Args:
         store: of the set.
         orientation: degrees, [T].
 
     Returns:
-        Number of the query's tracklet -> degrees, 0 to 180; NaN where nothing is known or nothing matches.
+        The query's tracklet -> degrees, 0 to 180; NaN where no orientation is known or there is no match.
     """
-    numbers = store.tracklets.assign(orientation=orientation)
-    asked, there = numbers[numbers["query"]], numbers[numbers["gallery"]]
-    pairs = asked.merge(there, on="identity", suffixes=("", "_there"))
-    pairs = pairs[pairs["camera"] != pairs["camera_there"]]
-    apart = (pairs["orientation"] - pairs["orientation_there"]).abs() % 360
-    smallest = apart.where(apart <= 180, 360 - apart).groupby(pairs["tracklet"]).min()
-    return smallest.reindex(asked["tracklet"])
+    table = store.tracklets.assign(orientation=orientation)
+    queries, gallery = table[table["query"]], table[table["gallery"]]
+    pairs = queries.merge(gallery, on="identity", suffixes=("", "_gallery"))
+    pairs = pairs[pairs["camera"] != pairs["camera_gallery"]]
+    angle = (pairs["orientation"] - pairs["orientation_gallery"]).abs() % 360
+    smallest = angle.where(angle <= 180, 360 - angle).groupby(pairs["tracklet"]).min()
+    return smallest.reindex(queries["tracklet"])

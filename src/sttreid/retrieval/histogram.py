@@ -1,11 +1,11 @@
-"""Two baselines without learning: the colours of a person in horizontal stripes, as they are and equalised.
+"""Two baselines without learning: colour histograms of horizontal stripes, plain and equalised.
 
-Cameras see the same clothes in other light, so the nearest tracklet by plain colours is nearly always another
-person in front of the same camera. Equalising replaces a channel's levels by their ranks among the tracklet's
-own pixels, which no monotone change of a channel alters (Finlayson et al., "Illuminant and device invariant
-colour using histogram equalisation", Pattern Recognition 38, 2005).
+Cameras differ in lighting, so the nearest tracklet by plain colours is nearly always another identity in the
+same camera. Equalisation replaces a channel's levels by their ranks among the pixels of the tracklet, which
+are invariant to a monotone change of the channel (Finlayson et al., "Illuminant and device invariant colour
+using histogram equalisation", Pattern Recognition 38, 2005).
 
-A trained network that does not beat this has learnt nothing that a count of colours does not say.
+A trained network must beat these baselines to show that it has learnt more than colour counts.
 """
 
 import numpy as np
@@ -27,28 +27,28 @@ Codes = NDArray[np.int64]
 
 
 def histograms(store: Store, tracklets: pd.DataFrame, equalised: bool) -> Tensor:
-    """The mean over a tracklet's frames of their striped colour histograms.
+    """Striped colour histograms, averaged over the frames of a tracklet.
 
-    The left and the right quarter of a picture are left out: they mostly show the background.
+    The left and the right quarter of an image are left out: they mostly show background.
 
     Args:
-        store: where the frames lie; pictures must be at least 6 rows high and 2 columns wide.
+        store: of the frames; images must be at least 6 pixels high and 2 wide.
         tracklets: G rows of ``store.tracklets``.
-        equalised: make each channel's levels independent of the camera's light first.
+        equalised: equalise each channel first, so that it does not depend on the camera's lighting.
 
     Returns:
         [G, 768] float32, rows that sum to 1: 6 stripes x 8 hues x 4 saturations x 4 values.
 
     Raises:
-        InputError: the pictures are smaller than that.
+        InputError: the images are smaller than that.
     """
     height, width = store.frames.shape[1:3]
     if height < STRIPES or width < 2:
-        rule = f"at least {STRIPES} rows high and 2 columns wide"
-        raise InputError(f"the store's pictures must be {rule}, got {height} x {width}")
+        rule = f"at least {STRIPES} pixels high and 2 wide"
+        raise InputError(f"the store's images must be {rule}, got {height} x {width}")
     middle = slice(width // 4, width - width // 4)
     table = _table()
-    offset = (np.arange(height) * STRIPES // height * BINS)[:, None]  # [H, 1] the stripe of a row
+    offset = (np.arange(height) * STRIPES // height * BINS)[:, None]  # [H, 1] first bin of a row's stripe
     out = np.empty((len(tracklets), STRIPES * BINS), np.float32)
     spans = zip(tracklets["start"].to_numpy(np.int64), tracklets["length"].to_numpy(np.int64), strict=True)
     for row, (start, length) in enumerate(spans):
@@ -61,19 +61,19 @@ def histograms(store: Store, tracklets: pd.DataFrame, equalised: bool) -> Tensor
 
 
 def equalise(pixels: Pixels) -> Pixels:
-    """Replace each level of a channel by its rank among all pixels of the channel, in 32 even steps.
+    """Replace each level of a channel by its rank among all pixels of the channel, in 32 equal steps.
 
     Args:
         pixels: [..., 3].
 
     Returns:
-        [..., 3] between 0 and 31; pixels of one level share the middle of their ranks.
+        [..., 3] between 0 and 31; pixels of the same level get their middle rank.
     """
     out = np.empty_like(pixels)
     for channel in range(3):
         levels = pixels[..., channel]
         counts = np.bincount(levels.ravel(), minlength=256)
-        ranks = np.cumsum(counts) * 2 - counts  # twice the middle rank, to stay in whole numbers
+        ranks = np.cumsum(counts) * 2 - counts  # twice the middle rank, to stay in integers
         out[..., channel] = (ranks * LEVELS // (2 * levels.size)).astype(np.uint8)[levels]
     return out
 
@@ -89,23 +89,23 @@ def bins(colours: NDArray[np.floating]) -> Codes:
     """
     red, green, blue = np.moveaxis(colours, -1, 0)
     value = colours.max(axis=-1)
-    spread = value - colours.min(axis=-1)
-    safe = np.where(spread > 0, spread, 1.0)
-    turn = np.select(
-        [spread == 0, value == red, value == green],
+    chroma = value - colours.min(axis=-1)
+    safe = np.where(chroma > 0, chroma, 1.0)
+    hue = np.select(
+        [chroma == 0, value == red, value == green],
         [0.0, (green - blue) / safe % 6, (blue - red) / safe + 2],
         (red - green) / safe + 4,
     )
-    saturation = spread / np.where(value > 0, value, 1.0)
+    saturation = chroma / np.where(value > 0, value, 1.0)
     h, s, v = (
         np.minimum((part * count).astype(np.int64), count - 1)
-        for part, count in ((turn / 6, HUES), (saturation, SATURATIONS), (value, VALUES))
+        for part, count in ((hue / 6, HUES), (saturation, SATURATIONS), (value, VALUES))
     )
     codes: Codes = (h * SATURATIONS + s) * VALUES + v
     return codes
 
 
 def _table() -> Codes:
-    """[32, 32, 32] the bin at the middle of every step of red, green and blue."""
+    """[32, 32, 32] the bin of the middle of each step of red, green and blue."""
     middles = (np.arange(LEVELS) + 0.5) / LEVELS
     return bins(np.stack(np.meshgrid(middles, middles, middles, indexing="ij"), axis=-1))

@@ -1,10 +1,11 @@
-"""Who a tracklet shows, and who may be matched with whom: the exclusion, apart from any score.
+"""Identities and cameras of both sides -> which gallery entries a protocol ranks for a query.
 
-For every query the gallery falls into matches (the same person before another camera), what the protocol
-takes away, and wrong answers (all the rest). Matches are few and are listed; wrong answers are only counted.
+For each query the gallery falls into matches (same identity, other camera), entries that the protocol
+excludes, and negatives (all others). Matches are few and are listed; negatives are only counted.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sttreid.retrieval.protocol import Protocol
 from sttreid.runtime.errors import InputError
 
-LARGEST = np.iinfo(np.int64).max
+LARGEST: Final = np.iinfo(np.int64).max
 
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -20,16 +21,16 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """What is known about the tracklets of one side, one entry a tracklet (never one a frame).
+    """The labels of the queries or of the gallery, one entry per tracklet (not per frame).
 
     Attributes:
         identity: int64 [N].
         camera: int64 [N].
-        query: bool [N], of a gallery: these tracklets also ask. Only protocols that take queries out of the
-            gallery look at it.
-        distractor: bool [N]: people whom no query asks for. A number such as 0 does not tell: it is a
-            distractor in MARS and a real person in LS-VID.
-        junk: bool [N], of a gallery: bad tracklets, which no protocol ranks. Whatever asks, asks.
+        query: bool [N], of a gallery: this entry is also a query. Only protocols whose gallery is without
+            queries use it.
+        distractor: bool [N]: an identity that is never a query. It is a flag because a number such as 0 is
+            ambiguous: a distractor in MARS, an identity in LS-VID.
+        junk: bool [N], of a gallery: never ranked by any protocol. The flag is ignored for queries.
     """
 
     identity: Integers
@@ -46,30 +47,30 @@ class Labels:
         distractor: ArrayLike | None = None,
         junk: ArrayLike | None = None,
     ) -> None:
-        """Everything is copied: later changes of the given arrays change no label.
+        """Copy the arrays: later changes of them change no label.
 
         Args:
-            identity: [N] whole numbers that fit 64 bits with a sign.
-            camera: [N] the same.
-            query: [N] bool, as all flags; None: false everywhere.
+            identity: [N] integers that fit 64 bits with a sign.
+            camera: [N] likewise.
+            query: [N] bool, as all flags; None: False for all.
             distractor: [N].
             junk: [N].
 
         Raises:
-            InputError: identities or cameras are no such numbers (the sentence names the row), flags are not
+            InputError: identities or cameras are not such integers (the message names the row), flags are not
                 bool, or a length differs.
         """
-        numbers = {"identity": _numbers("identity", identity), "camera": _numbers("camera", camera)}
-        count = len(numbers["identity"])
+        columns = {"identity": _integers("identity", identity), "camera": _integers("camera", camera)}
+        count = len(columns["identity"])
         flags = {
-            name: np.zeros(count, bool) if mask is None else _flags(name, mask)
-            for name, mask in (("query", query), ("distractor", distractor), ("junk", junk))
+            name: np.zeros(count, bool) if values is None else _flags(name, values)
+            for name, values in (("query", query), ("distractor", distractor), ("junk", junk))
         }
-        for name, values in {**numbers, **flags}.items():
+        for name, values in {**columns, **flags}.items():
             if values.shape != (count,):
                 raise InputError(
-                    f"{name} must have one entry a tracklet, as the {count} identities have, got the shape "
-                    f"{values.shape}"
+                    f"{name} must have one entry per tracklet, as the {count} identities have, "
+                    f"got the shape {values.shape}"
                 )
             object.__setattr__(self, name, values)
 
@@ -78,118 +79,129 @@ class Labels:
         return len(self.identity)
 
     def take(self, rows: NDArray[np.integer]) -> "Labels":
-        """The labels of some tracklets, in this order."""
-        names = ("identity", "camera", "query", "distractor", "junk")
-        return Labels(*(getattr(self, name)[rows] for name in names))
+        """The labels of these rows, in this order."""
+        return Labels(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
-def _numbers(name: str, values: ArrayLike) -> Integers:
+def _integers(name: str, values: ArrayLike) -> Integers:
     array = np.asarray(values)
     if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise InputError(f"{name} must be whole numbers, got {array.dtype}")
-    if array.dtype == np.uint64 and (large := array > LARGEST).any():  # they would come out negative
+        raise InputError(f"{name} must be integers, got {array.dtype}")
+    if array.dtype == np.uint64 and (large := array > LARGEST).any():  # they would become negative
         row = int(large.argmax())
         raise InputError(f"{name}: row {row} must be at most {LARGEST}, got {array.flat[row]}")
     return np.array(array, np.int64)
 
 
 def _flags(name: str, values: ArrayLike) -> Mask:
-    """Numbers are refused: a list of rows (5, 9) would read as true everywhere."""
+    """Integers are refused: a list of rows (5, 9) would become True for all."""
     array = np.asarray(values)
     if array.size and array.dtype != np.bool_:
-        raise InputError(f"{name} must be bool, one entry a tracklet, got {array.dtype}")
+        raise InputError(f"{name} must be bool, one entry per tracklet, got {array.dtype}")
     return np.array(array, np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
-    """Which tracklets a protocol lets a query meet. Lists run query by query.
+class Candidates:
+    """What a protocol ranks for each query. Lists of pairs run query by query.
 
     Attributes:
-        answers: [A] rows of the gallery that answer at all, ascending; all other numbers here count these.
-        left_out: how many rows of the gallery the protocol takes away from everybody, junk apart.
-        junk: how many rows are junk.
-        distractors: how many answers are distractors.
-        kin: [K] answers of the query's identity, in any camera: never wrong answers.
-        kin_query: [K] the query that each belongs to, ascending.
-        matching: bool [K]: the pair is a match; a pair of kin that is none is excluded.
-        same_camera: the protocol also excludes strangers before the query's own camera.
+        rows: [R] gallery rows that are ranked at all, ascending; a column is an index into these.
+        left_out: number of gallery rows that the protocol removes for all queries, junk not counted.
+        junk: number of junk rows of the gallery.
+        distractors: number of ranked rows that are distractors.
+        same_column: [K] columns of the query's identity, in any camera: never negatives.
+        same_query: [K] the query of each, ascending.
+        is_match: bool [K]: the pair is a match; otherwise it is excluded.
+        excludes_camera: the protocol also excludes other identities in the query's camera.
         query_camera: [Q].
-        answer_camera: [A].
-        wrong: [Q] number of wrong answers.
+        gallery_camera: [R].
+        negatives: [Q] number of negatives.
     """
 
-    answers: Integers
+    rows: Integers
     left_out: int
     junk: int
     distractors: int
-    kin: Integers
-    kin_query: Integers
-    matching: Mask
-    same_camera: bool
+    same_column: Integers
+    same_query: Integers
+    is_match: Mask
+    excludes_camera: bool
     query_camera: Integers
-    answer_camera: Integers
-    wrong: Integers
+    gallery_camera: Integers
+    negatives: Integers
 
     @property
     def matches(self) -> Integers:
         """[Q] number of matches."""
-        return np.bincount(self.kin_query[self.matching], minlength=len(self.query_camera))
+        return np.bincount(self.same_query[self.is_match], minlength=len(self.query_camera))
+
+    def of_query(self, query: int) -> tuple[Integers, Mask]:
+        """The gallery rows that are ranked for one query, ascending, and which of them are matches."""
+        first, last = np.searchsorted(self.same_query, [query, query + 1])
+        same, is_match = self.same_column[first:last], self.is_match[first:last]
+        ranked = np.ones(len(self.rows), np.bool_)
+        if self.excludes_camera:
+            ranked = self.gallery_camera != self.query_camera[query]
+        ranked[same] = is_match
+        matches = np.zeros(len(self.rows), np.bool_)
+        matches[same] = is_match
+        return self.rows[ranked], matches[ranked]
 
 
-def pair(query: Labels, gallery: Labels, protocol: Protocol) -> Pairs:
-    """Apply a protocol's gallery and exclusion; memory is O(Q + G + pairs of one identity).
+def candidates(query: Labels, gallery: Labels, protocol: Protocol) -> Candidates:
+    """Apply a protocol's gallery and exclusion; memory is O(Q + G + pairs of the same identity).
 
     Raises:
-        InputError: nobody asks, nobody answers, or a query asks for a distractor.
+        InputError: there is no query, no gallery entry is ranked, or a query's identity is a distractor.
     """
-    asked = np.isin(query.identity, gallery.identity[gallery.distractor])
-    if asked.any():
-        row = int(asked.argmax())
+    wrong = np.isin(query.identity, gallery.identity[gallery.distractor])
+    if wrong.any():
+        row = int(wrong.argmax())
         raise InputError(f"query {row}: its identity {query.identity[row]} must not be that of a distractor")
-    kept = ~gallery.junk
+    ranked = ~gallery.junk
     if "queries" in protocol.gallery:
-        kept &= ~gallery.query
+        ranked &= ~gallery.query
     if "distractors" in protocol.gallery:
-        kept &= ~gallery.distractor
-    answers = np.flatnonzero(kept)
-    if not len(query) or not len(answers):
-        rule = "must have at least 1 query and 1 gallery tracklet that answers"
-        raise InputError(f"protocol {protocol.name}: {rule}, got {len(query)} and {len(answers)}")
-    identity, camera = gallery.identity[answers], gallery.camera[answers]
-    kin, kin_query = _kin(query.identity, identity)
-    other = query.camera[kin_query] != camera[kin]
-    same_camera = protocol.excluded == "same camera"
-    wrong = len(answers) - np.bincount(kin_query, minlength=len(query))
-    if same_camera:
-        wrong -= _count(camera, query.camera) - np.bincount(kin_query[~other], minlength=len(query))
-    return Pairs(
-        answers=answers,
-        left_out=int((~kept & ~gallery.junk).sum()),
+        ranked &= ~gallery.distractor
+    rows = np.flatnonzero(ranked)
+    if not len(query) or not len(rows):
+        rule = "must have at least 1 query and 1 gallery tracklet that is ranked"
+        raise InputError(f"protocol {protocol.name}: {rule}, got {len(query)} and {len(rows)}")
+    camera = gallery.camera[rows]
+    column, owner = _same_identity(query.identity, gallery.identity[rows])
+    is_match = query.camera[owner] != camera[column]
+    excludes_camera = protocol.excluded == "same camera"
+    negatives = len(rows) - np.bincount(owner, minlength=len(query))
+    if excludes_camera:
+        negatives -= _count(camera, query.camera) - np.bincount(owner[~is_match], minlength=len(query))
+    return Candidates(
+        rows=rows,
+        left_out=int((~ranked & ~gallery.junk).sum()),
         junk=int(gallery.junk.sum()),
-        distractors=int(gallery.distractor[answers].sum()),
-        kin=kin,
-        kin_query=kin_query,
-        matching=other,
-        same_camera=same_camera,
+        distractors=int(gallery.distractor[rows].sum()),
+        same_column=column,
+        same_query=owner,
+        is_match=is_match,
+        excludes_camera=excludes_camera,
         query_camera=query.camera,
-        answer_camera=camera,
-        wrong=wrong,
+        gallery_camera=camera,
+        negatives=negatives,
     )
 
 
-def _kin(asked: Integers, there: Integers) -> tuple[Integers, Integers]:
-    """For each query the places in ``there`` that hold its identity, ascending; and the query of each."""
-    order = np.argsort(there, kind="stable")
-    ordered = there[order]
-    start, end = (np.searchsorted(ordered, asked, side=side) for side in ("left", "right"))
+def _same_identity(query: Integers, gallery: Integers) -> tuple[Integers, Integers]:
+    """Pairs of equal identity, query by query: the gallery column of each, ascending, and its query."""
+    order = np.argsort(gallery, kind="stable")
+    ordered = gallery[order]
+    start, end = (np.searchsorted(ordered, query, side=side) for side in ("left", "right"))
     lengths = end - start
-    owner = np.repeat(np.arange(len(asked)), lengths)
+    owner = np.repeat(np.arange(len(query)), lengths)
     within = np.arange(len(owner)) - (np.cumsum(lengths) - lengths)[owner]
     return order[start[owner] + within], owner
 
 
 def _count(values: Integers, wanted: Integers) -> Integers:
-    """How often each wanted number stands among the values."""
+    """How often each wanted number is among the values."""
     ordered = np.sort(values)
     return np.searchsorted(ordered, wanted, side="right") - np.searchsorted(ordered, wanted, side="left")

@@ -1,143 +1,91 @@
-"""Ranks -> cumulative matching characteristic, mean average precision, mean inverse negative penalty."""
+"""The metrics: each is registered here once, with its name, label, direction and format.
 
-from dataclasses import dataclass, field
+A metric is the mean of one value per query, over the queries that count. Evaluation, confidence intervals,
+reports and charts read :data:`METRICS`; to add a metric, write a function from the per-query table to one
+value per query and add an entry.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from sttreid.retrieval.labels import Labels, Pairs
-from sttreid.retrieval.protocol import Protocol
-from sttreid.retrieval.ranks import Ranks
 from sttreid.runtime.errors import InputError
-
-CMC = 20  # ranks of the curve
-TOLD = {"drop": "left out of all means", "zero": "scored 0"}
 
 
 @dataclass(frozen=True)
-class Result:
-    """One evaluation. Rates are fractions between 0 and 1, all means over the same queries.
+class Metric:
+    """One metric.
 
     Attributes:
-        protocol: what was followed.
-        cmc: share of the queries with a match at rank 1, 2, ... 20 or before; a rank past the end of a small
-            gallery asks about the whole gallery.
-        mAP: mean of the average precisions.
-        mINP: mean of matches / rank of the last match (Ye et al., 2022, arXiv 2001.04193, section 4.1).
-        queries: how many queries count: the one denominator.
-        unmatched: how many queries nothing in the gallery matches; the protocol says what becomes of them.
-        gallery: how many tracklets answer, before anything is excluded for a single query.
-        distractors: how many of these belong to people whom no query asks for.
-        left_out: how many tracklets of the gallery the protocol takes away from everybody.
-        junk: how many junk tracklets were removed.
-        tie: distances that differ by no more than this were a tie.
-        per_query: one row a query, unmatched ones included: query (its row), identity, camera, matches, wrong
-            (wrong answers it meets), first_hit (rank of the first match, 0 without one), ap and inp (NaN
-            where the query is left out), best_match and best_wrong (rows of the gallery, -1 for none), and
-            the distances of both.
+        name: its key in results, tables and params.yaml.
+        label: its name in a sentence, a table header or a chart.
+        of_queries: per-query table of Q queries that count (:func:`counted`) -> finite values [Q].
+        higher_is_better: its direction.
+        percent: whether it is a fraction that is shown in per cent.
+        headline: whether the report's main tables and charts show it, with a confidence interval.
     """
 
-    protocol: Protocol
-    cmc: tuple[float, ...]
-    mAP: float  # noqa: N815 - the measure's own name
-    mINP: float  # noqa: N815
-    queries: int
-    unmatched: int
-    gallery: int
-    distractors: int
-    left_out: int
-    junk: int
-    tie: float
-    per_query: pd.DataFrame = field(repr=False, compare=False)
+    name: str
+    label: str
+    of_queries: Callable[[pd.DataFrame], NDArray[np.float64]]
+    higher_is_better: bool = True
+    percent: bool = True
+    headline: bool = False
+
+    def mean(self, queries: pd.DataFrame) -> float:
+        """The metric: the mean over the queries that count, of a per-query table that may hold others."""
+        return float(self.of_queries(counted(queries)).mean())
+
+    def text(self, value: float, decimals: int = 1) -> str:
+        """A value as it is shown, in per cent (without the sign) if the metric is: 0.523 -> "52.3"."""
+        return f"{100 * value if self.percent else value:.{decimals}f}"
 
     @property
-    def rank1(self) -> float:
-        """Share of the queries whose nearest answer is right."""
-        return self.cmc[0]
-
-    def numbers(self) -> dict[str, float | int]:
-        """The measures and counts, for a results file."""
-        rates = {f"rank{k}": self.cmc[k - 1] for k in (1, 5, 10, 20)}
-        counts = ("queries", "unmatched", "gallery", "distractors", "left_out", "junk")
-        return rates | {name: getattr(self, name) for name in ("mAP", "mINP", *counts)}
-
-    def __str__(self) -> str:
-        """Measures in per cent, and everything that they depend on."""
-        rates = ", ".join(f"rank-{k} {100 * self.cmc[k - 1]:.2f}" for k in (1, 5, 10, 20))
-        rule = self.protocol
-        counted = f"{self.unmatched} without a match {TOLD[rule.unmatched]}"
-        return (
-            f"mAP {100 * self.mAP:.2f}, {rates}, mINP {100 * self.mINP:.2f}\n"
-            f"protocol {rule.name}: {self.queries} queries counted, {counted}; gallery {self.gallery}"
-            f" ({rule.gallery}), of these {self.distractors} distractors; {self.left_out} left out by the"
-            f" protocol, {self.junk} junk removed; {rule.average_precision} average precision; excluded:"
-            f" {rule.excluded}; ties within {self.tie:g}: {rule.ties}"
-        )
+    def unit(self) -> str:
+        """The unit of :meth:`text`: "%" or ""."""
+        return "%" if self.percent else ""
 
 
-def score(ranks: Ranks, pairs: Pairs, query: Labels, protocol: Protocol, tie: float) -> Result:
-    """Turn ranks into measures.
+def counted(queries: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a per-query table that count: a query that the protocol leaves out has no AP (NaN)."""
+    return queries[queries["ap"].notna()]
+
+
+def _hits(queries: pd.DataFrame, rank: int) -> NDArray[np.float64]:
+    """[Q] 1 where a match is among the first ``rank`` gallery entries, otherwise 0."""
+    first = queries["first_hit"].to_numpy()
+    return np.asarray((first > 0) & (first <= rank), np.float64)
+
+
+def _column(queries: pd.DataFrame, name: str) -> NDArray[np.float64]:
+    return np.asarray(queries[name], np.float64)
+
+
+METRICS: Final[tuple[Metric, ...]] = (
+    Metric("rank1", "rank-1", partial(_hits, rank=1), headline=True),
+    Metric("rank5", "rank-5", partial(_hits, rank=5)),
+    Metric("rank10", "rank-10", partial(_hits, rank=10)),
+    Metric("rank20", "rank-20", partial(_hits, rank=20)),
+    Metric("mAP", "mAP", partial(_column, name="ap"), headline=True),
+    # mean inverse negative penalty: Ye et al., 2022, arXiv 2001.04193, section 4.1
+    Metric("mINP", "mINP", partial(_column, name="inp")),
+)
+HEADLINE: Final = tuple(metric for metric in METRICS if metric.headline)
+
+
+def metric(name: str) -> Metric:
+    """The metric of that name.
 
     Raises:
-        InputError: no query has a match.
+        InputError: there is none; the message lists the names.
     """
-    table = _per_query(ranks, pairs, query, protocol)
-    matched = table["matches"] > 0
-    if not matched.any():
-        raise InputError(
-            f"protocol {protocol.name}: none of the {len(table)} queries has a match in another camera"
-        )
-    counted = table[matched] if protocol.unmatched == "drop" else table
-    first = counted["first_hit"].to_numpy()
-    curve = np.bincount(first[first > 0].clip(max=CMC + 1), minlength=CMC + 2)[1 : CMC + 1].cumsum()
-    return Result(
-        protocol=protocol,
-        cmc=tuple((curve / len(counted)).tolist()),
-        mAP=float(counted["ap"].mean()),
-        mINP=float(counted["inp"].mean()),
-        queries=len(counted),
-        unmatched=int((~matched).sum()),
-        gallery=len(pairs.answers),
-        distractors=pairs.distractors,
-        left_out=pairs.left_out,
-        junk=pairs.junk,
-        tie=tie,
-        per_query=table,
-    )
-
-
-def _per_query(ranks: Ranks, pairs: Pairs, query: Labels, protocol: Protocol) -> pd.DataFrame:
-    matches = pairs.matches
-    ends = np.cumsum(matches)
-    hit = np.arange(len(ranks.ahead)) - (ends - matches)[ranks.match_query] + 1  # 1, 2, ... within each query
-    place = ranks.ahead + hit
-    precision = hit / place
-    if protocol.average_precision == "trapezoid":
-        before = np.where(place > 1, (hit - 1) / np.maximum(place - 1, 1), 1.0)  # precision one rank earlier
-        precision = (before + precision) / 2
-    some = matches > 0
-    head, tail = (ends - matches)[some], ends[some] - 1
-    none = np.nan if protocol.unmatched == "drop" else 0.0
-    ap = _filled(some, np.bincount(ranks.match_query, precision, len(matches))[some] / matches[some], none)
-    columns = {
-        "query": np.arange(len(matches)),
-        "identity": query.identity,
-        "camera": query.camera,
-        "matches": matches,
-        "wrong": pairs.wrong,
-        "first_hit": _filled(some, place[head], 0),
-        "ap": ap,
-        "inp": _filled(some, matches[some] / place[tail], none),
-        "best_match": _filled(some, ranks.match[head], -1),
-        "best_match_distance": _filled(some, ranks.match_distance[head], np.nan),
-        "best_wrong": ranks.best_wrong,
-        "best_wrong_distance": ranks.best_wrong_distance,
-    }
-    return pd.DataFrame(columns)
-
-
-def _filled(where: np.ndarray, values: np.ndarray, otherwise: float) -> np.ndarray:
-    """An array with values where there are some."""
-    out = np.full(len(where), otherwise, dtype=values.dtype)
-    out[where] = values
-    return out
+    for candidate in METRICS:
+        if candidate.name == name:
+            return candidate
+    names = ", ".join(candidate.name for candidate in METRICS)
+    raise InputError(f"the metric must be one of {names}, got {name!r}")

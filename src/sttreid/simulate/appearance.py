@@ -1,17 +1,17 @@
-"""What an identity looks like: physique, head, garments, things carried and way of walking.
+"""The appearance of an identity: physique, head, garments, carried objects and gait.
 
-Colours are linear RGB reflectances from 0 to 1, lengths are metres; heights of garments are given on the
-canonical body (sttreid.simulate.body), so that a hem sits at the same place of every person.
+Colours are linear RGB reflectances [3] from 0 to 1, lengths are metres. Heights of garments refer to the
+canonical body (sttreid.simulate.body), so that a hem lies at the same part of every body.
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sttreid.simulate.body import Floats
+from sttreid.simulate.geometry import Floats
 
 
-class Arm(IntEnum):
-    """What an arm does while its owner walks."""
+class ArmPose(IntEnum):
+    """What an arm does during the walk."""
 
     SWING = 0
     PHONE_IN_FRONT = 1
@@ -39,12 +39,12 @@ class Physique:
 
 
 @dataclass(frozen=True)
-class Head:
-    """Hair, face and what is worn on the head."""
+class HeadStyle:
+    """Hair, face and headwear."""
 
     hair: Floats
-    volume: float  # of the hair over the scalp
-    hairline: float  # how far it has moved back
+    volume: float  # of the hair above the scalp
+    hairline: float  # by how much the hairline recedes
     length: float  # of loose hair below the head, 0 = short
     bun: int  # 0 none, 1 a knot, 2 a pony tail
     beard: bool
@@ -61,15 +61,15 @@ class Top:
     """Shirt, pullover, jacket or coat."""
 
     colour: Floats
-    second: Floats
-    inner: Floats  # seen where the garment stands open
+    second: Floats  # second colour of the pattern
+    inner: Floats  # visible where the garment is open
     pattern: int
-    frequency: float  # of the pattern, periods a metre
+    frequency: float  # of the pattern, periods per metre
     phase: float
     thickness: float
-    sleeve: float  # limb coordinate of the end: 0 shoulder, 1 elbow, 2 wrist
+    sleeve: float  # limb coordinate of its end: 0 shoulder, 1 elbow, 2 wrist
     hem: float
-    coat: float  # height of a coat's hem, 9 without a coat
+    coat: float  # height of a coat's hem; 9 without a coat
     opening: float  # half width, 0 = closed
     neckline: float  # depth
     logo: int  # 0 none
@@ -81,13 +81,13 @@ class Top:
 
 @dataclass(frozen=True)
 class Bottom:
-    """Trousers or skirt, shoes and socks."""
+    """Trousers or skirt."""
 
     skirt: bool
     colour: Floats
-    second: Floats
+    second: Floats  # second colour of the pattern
     pattern: int
-    frequency: float
+    frequency: float  # of the pattern, periods per metre
     thickness: float
     length: float  # height of the end of the trouser legs or stockings
     skirt_hem: float
@@ -96,7 +96,7 @@ class Bottom:
 
 
 @dataclass(frozen=True)
-class Feet:
+class Footwear:
     """Shoes and socks."""
 
     shoe: Floats
@@ -109,7 +109,7 @@ class Feet:
 class Carried:
     """Bags and suitcases."""
 
-    backpack: float  # size, 1 is common, 0 none
+    backpack: float  # size; 1 is average, 0 none
     backpack_colour: Floats
     bag: Bag
     bag_left: bool
@@ -118,21 +118,21 @@ class Carried:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """The way of walking; angles in radians."""
+class Gait:
+    """Parameters of the walk; angles in radians."""
 
-    stride: float  # double step, in lengths of the leg
-    cadence: float  # double steps a second
-    stance: float  # share of the double step for which a foot is on the ground
-    reach: float  # how far before the hips the heel strikes, in double steps
-    strike: float  # how far the toe is raised when the heel strikes
-    push: float  # how far the heel is raised when the toe leaves
-    lift: float  # height at which a foot swings past, metres
-    circle: float  # how far it swings out, metres
-    base: float  # of an ankle's line from the middle, metres
+    stride: float  # double step, in leg lengths
+    cadence: float  # double steps per second
+    stance: float  # share of the double step in which a foot is on the ground
+    reach: float  # distance of the heel strike before the hips, in double steps
+    strike: float  # angle of the raised toe at heel strike
+    push: float  # angle of the raised heel when the toe leaves the ground
+    lift: float  # height of the swinging foot, metres
+    circle: float  # sideways deviation of the swinging foot, metres
+    base: float  # distance of the ankle's line from the middle, metres
     toe_out: float
-    bounce: float  # of the pelvis, 1 = as far as straight legs push it
-    sway: float  # of the pelvis from side to side, metres
+    bounce: float  # of the pelvis; 1 = as much as straight legs cause
+    sway: float  # of the pelvis to the sides, metres
     hip_yaw: float
     hip_drop: float  # of the pelvis on the side of the swinging leg
     twist: float  # of the shoulders against the hips
@@ -144,32 +144,32 @@ class Walk:
     tilt: float  # of the trunk to the left
     nod: float
     bob: float  # of the head in every step
-    uneven_step: float  # by which the left foot stands further forward, metres
-    uneven_toes: float  # by which the left foot points further out
+    uneven_step: float  # by which the left foot is set further forward, metres
+    uneven_toes: float  # by which the left foot points further outward
     uneven_arms: float  # by which the left arm swings more, as a share
-    left: Arm
-    right: Arm
+    left: ArmPose
+    right: ArmPose
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """One identity."""
 
     seed: int  # of its textures
     physique: Physique
-    head: Head
+    head: HeadStyle
     top: Top
     bottom: Bottom
-    feet: Feet
+    feet: Footwear
     carried: Carried
-    walk: Walk
+    gait: Gait
 
     @property
     def coated(self) -> bool:
-        """Whether the top reaches further down than a jacket."""
+        """Whether the top is a coat that reaches further down than a jacket."""
         return self.top.coat < self.top.hem - 0.03
 
     @property
     def lowest_hem(self) -> float:
-        """Height of the hem of a skirt or coat; of a shirt without them."""
+        """Height of the hem of a skirt or coat; without them, of the shirt."""
         return min(self.top.coat, self.bottom.skirt_hem if self.bottom.skirt else self.top.hem)

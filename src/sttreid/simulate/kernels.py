@@ -1,8 +1,8 @@
-"""The compiler of the simulator's inner loops, and where its machine code is kept.
+"""The compiler of the simulator's inner loops, and the cache of its machine code.
 
-Numba notices a change of a compiled function's own file, but not of a function or constant that it takes from
-another file, so an edit could leave stale machine code behind and with it other bytes than the source says.
-The cache folder is therefore named by the contents of the whole package.
+Numba notices changes in the file of a compiled function, but not in functions or constants that it takes from
+another file. An edit could therefore leave stale machine code and render other bytes than the source
+describes. So the cache folder is named by the contents of the whole package.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def source_digest() -> str:
-    """Twelve hexadecimal digits that change with any source file or asset of this package."""
+    """Twelve hexadecimal digits that change with any source file or asset of this package, and with numba."""
     digest = hashlib.sha256(numba.__version__.encode())
     for path in sorted([*_PACKAGE.glob("*.py"), *_PACKAGE.glob("*.npz")]):
         digest.update(path.name.encode() + path.read_bytes())
@@ -28,12 +28,12 @@ def source_digest() -> str:
 
 
 def _cache_folder() -> Path:
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    return (Path(chosen) if chosen else _PACKAGE / "__pycache__") / f"kernels-{source_digest()}"
+    folder = os.environ.get("NUMBA_CACHE_DIR")
+    return (Path(folder) if folder else _PACKAGE / "__pycache__") / f"kernels-{source_digest()}"
 
 
 def kernel(function: Function) -> Function:
-    """Compiles `function` at its first call; no fast maths, so that equal inputs give equal bytes."""
+    """Compiles ``function`` at its first call, without fast maths, so that equal inputs give equal bytes."""
     before = _SETTINGS.CACHE_DIR
     _SETTINGS.CACHE_DIR = str(_CACHE)
     try:

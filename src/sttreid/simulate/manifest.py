@@ -1,4 +1,8 @@
-"""manifest.json: what a folder of camera videos holds, how it was made, and the checksum of every file."""
+"""manifest.json: the contents of a folder of camera videos, its recipe, and the checksum of every file.
+
+The keys on disk belong to FORMAT and never change, because the pinned sets hold them. Where a field has
+another name in this version, _ON_DISK translates it.
+"""
 
 import hashlib
 from dataclasses import asdict, fields
@@ -15,30 +19,47 @@ from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, write_json
 from sttreid.simulate.kernels import source_digest
 from sttreid.simulate.plan import splits
-from sttreid.simulate.tracks import GAP
+from sttreid.simulate.tracks import MAX_FRAME_GAP
 
 FORMAT: Final = "sttreid-cameras/1"
 MANIFEST: Final = "manifest.json"
 TRUTH: Final = "truth.parquet"
 TRACKS: Final = "tracks.csv"
 CODE: Final = "simulator"  # key of a recipe
+_ON_DISK: Final = {"min_frames": "shortest", "max_frames": "longest", "look_alikes": "twins"}  # field -> key
 
 
 def recipe(name: str, domain: Domain, scale: Scale, version: str | None) -> dict[str, Any]:
-    """All that decides a rendering's bytes, as JSON content: two equal recipes give equal files.
+    """Everything that determines the bytes of a rendering, as JSON content: equal recipes give equal files.
 
-    CODE changes with any source file of this package and with the packages that write the files, also where
-    that changes no byte of a rendering, so it does not stand in the manifest; `version` names a frozen
+    CODE changes with every source file of this package and with the packages that write the files, even where
+    the rendered bytes stay equal. Therefore the manifest does not hold it. ``version`` names a frozen
     benchmark.
     """
-    size = {field.name: getattr(scale, field.name) for field in fields(Scale)}
     code = [source_digest(), *(package.__version__ for package in (av, np, pd, pa))]
-    content = {"name": name, "scale": size, "domain": asdict(domain), CODE: code}
+    content = {"name": name, "scale": scale_on_disk(scale), "domain": domain_on_disk(domain), CODE: code}
     return content if version is None else content | {"version": version}
 
 
-def write_manifest(folder: Path, made_by: dict[str, Any], scale: Scale, frames: dict[int, int]) -> None:
-    """Describes the finished files of a folder; `frames` counts each camera's frames."""
+def scale_on_disk(scale: Scale) -> dict[str, Any]:
+    """A scale as the manifest holds it; fields of subclasses are left out."""
+    return {_key(field.name): getattr(scale, field.name) for field in fields(Scale)}
+
+
+def domain_on_disk(domain: Domain) -> dict[str, Any]:
+    """A domain as the manifest holds it."""
+    content = asdict(domain)
+    return content | {"clothing": {_key(name): value for name, value in content["clothing"].items()}}
+
+
+def _key(field: str) -> str:
+    return _ON_DISK.get(field, field)
+
+
+def write_manifest(
+    folder: Path, recipe_content: dict[str, Any], scale: Scale, frames: dict[int, int]
+) -> None:
+    """Describes the finished files of a folder; ``frames`` holds the number of frames of each camera."""
     cameras = {
         f"c{camera}": {
             "frames": count,
@@ -47,9 +68,9 @@ def write_manifest(folder: Path, made_by: dict[str, Any], scale: Scale, frames: 
         }
         for camera, count in frames.items()
     }
-    content = {key: value for key, value in made_by.items() if key != CODE} | {
+    content = {key: value for key, value in recipe_content.items() if key != CODE} | {
         "format": FORMAT,
-        "gap": GAP,
+        "gap": MAX_FRAME_GAP,
         "cameras": cameras,
         "tables": {name: _sha256(folder / name) for name in (TRUTH, TRACKS)},
         "splits": splits(scale),
@@ -58,36 +79,47 @@ def write_manifest(folder: Path, made_by: dict[str, Any], scale: Scale, frames: 
 
 
 def differences(folder: Path, manifest: Path) -> list[str]:
-    """Sentences about the files of a folder that are not those of a manifest; none if all are equal.
+    """One sentence per file of a folder that differs from a manifest; empty if all are equal.
 
-    The manifest may be the folder's own, or that of another rendering of the same data set.
+    The manifest is the folder's own, or that of another rendering of the same data set.
 
     Raises:
-        InputError: the manifest is missing or is none of this simulator.
+        InputError: the manifest is missing, or is not a manifest of the simulator.
     """
     expected = checksums(manifest)
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    sentences = [f"{folder / name}: is missing" for name in sorted(set(expected) - found)]
-    for name in sorted(set(expected) & found):
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    sentences = [f"{folder / name}: is missing" for name in sorted(set(expected) - names)]
+    for name in sorted(set(expected) & names):
         checksum = _sha256(folder / name)
         if checksum != expected[name]:
             sentences.append(f"{folder / name}: the checksum must be {expected[name]}, got {checksum}")
-    surplus = sorted(found - set(expected) - {MANIFEST})
+    surplus = sorted(names - set(expected) - {MANIFEST})
     sentences += [f"{folder / name}: is not in the manifest" for name in surplus]
-    return sentences + ([] if manifest == folder / MANIFEST else _unlike(folder / MANIFEST, manifest))
+    return sentences + ([] if manifest == folder / MANIFEST else _differing_keys(folder / MANIFEST, manifest))
 
 
-def _unlike(own: Path, other: Path) -> list[str]:
-    """Which members of two manifests differ; cameras and tables only repeat what the files' checksums say."""
-    if not own.exists():
-        return [f"{own}: is missing"]
-    mine, theirs = read_json(own), read_json(other)
-    keys = sorted({*mine, *theirs} - {"cameras", "tables"})
-    return [f"{own}: {key!r} must be that of {other}" for key in keys if mine.get(key) != theirs.get(key)]
+def _differing_keys(path: Path, other: Path) -> list[str]:
+    """One sentence per key that differs between two manifests.
+
+    Cameras and tables are left out: they repeat the checksums of the files.
+    """
+    if not path.exists():
+        return [f"{path}: is missing"]
+    content, expected = read_json(path), read_json(other)
+    keys = sorted({*content, *expected} - {"cameras", "tables"})
+    return [
+        f"{path}: the value of {key!r} must equal that in {other}"
+        for key in keys
+        if content.get(key) != expected.get(key)
+    ]
 
 
 def checksums(manifest: Path) -> dict[str, str]:
-    """File name -> SHA-256, of all files that a manifest describes."""
+    """File name -> SHA-256 of every file that a manifest describes.
+
+    Raises:
+        InputError: the manifest cannot be read, or lacks a checksum.
+    """
     content = read_json(manifest)
     try:
         files: dict[str, str] = dict(content["tables"])

@@ -1,7 +1,8 @@
-"""A camera's place and its response to light, as records that the compiled drawing reads.
+"""Position of a camera and its response to light, as records that the compiled code reads.
 
-World: z up, metres. A camera hangs above the origin and looks along +y, down by its pitch. Pixel columns
-run to the right, rows down; `turn` has the camera's right, down and forward axes as its rows.
+World coordinates: z up, metres. A camera is above the origin and looks along +y, down by its pitch. Pixel
+columns increase to the right, rows downward; the rows of ``turn`` are the camera's right, down and forward
+axes.
 """
 
 from typing import Any, Final
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sttreid.config.domain import Light
+from sttreid.simulate.draws import Generator, uniform
 from sttreid.simulate.kernels import kernel
 
 CAMERA: Final = np.dtype(
@@ -17,19 +19,19 @@ CAMERA: Final = np.dtype(
 )
 LIGHT: Final = np.dtype(
     [
-        ("direction", "f4", 3),  # towards the sun
-        ("sun", "f4"), ("sky", "f4"), ("ground", "f4"),  # light from the sun, from above and from below
+        ("direction", "f4", 3),  # toward the sun
+        ("sun", "f4"), ("sky", "f4"), ("ground", "f4"),  # light from the sun, from above, from below
         ("gains", "f4", 3), ("exposure", "f4"), ("saturation", "f4"),
-        ("curve", "f4", 1025),  # display value 0 to 255 over the linear value 0 to 1
+        ("curve", "f4", 1025),  # linear value 0 to 1 -> display value 0 to 255
     ],
     align=True,
 )  # fmt: skip
-_STEPS: Final = 1024
+_CURVE_STEPS: Final = 1024
 
 
 @kernel
 def display(red: float, green: float, blue: float, light: Any) -> tuple[float, float, float]:
-    """Turns linear light into display values 0 to 255: gains, exposure, saturation, gamma."""
+    """Converts linear light to display values 0 to 255: gains, exposure, saturation, gamma."""
     gains, exposure, saturation = light["gains"], light["exposure"], light["saturation"]
     red, green, blue = red * gains[0] * exposure, green * gains[1] * exposure, blue * gains[2] * exposure
     mean = (red + green + blue) * (1 / 3)
@@ -42,11 +44,14 @@ def display(red: float, green: float, blue: float, light: Any) -> tuple[float, f
 
 @kernel
 def _shown(value: float, light: Any) -> float:
-    return float(light["curve"][int(_STEPS * min(1.0, max(0.0, value)) + 0.5)])
+    return float(light["curve"][int(_CURVE_STEPS * min(1.0, max(0.0, value)) + 0.5)])
 
 
 def camera_record(height: float, pitch: float, focal: float, width: int, rows: int) -> NDArray[np.void]:
-    """One CAMERA record [1] at `height` metres, looking down by `pitch` radians; pictures of width x rows."""
+    """One CAMERA record [1] at ``height`` metres, pitched down by ``pitch`` radians.
+
+    ``focal`` is in pixels; images have width x rows pixels.
+    """
     record = np.zeros(1, CAMERA)
     forward = np.array([0, np.cos(pitch), -np.sin(pitch)])
     right = np.array([1.0, 0.0, 0.0])
@@ -58,17 +63,16 @@ def camera_record(height: float, pitch: float, focal: float, width: int, rows: i
 
 
 def pixels(camera: NDArray[np.void], points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """World points [..., 3] to pixel column, row and depth in metres, [..., 3]."""
+    """Projects world points [..., 3] to pixel column, pixel row and depth in metres, [..., 3]."""
     view = camera[0]
-    seen = np.einsum("ab,...b->...a", view["turn"].astype(np.float64), points - view["position"])
-    depth = seen[..., 2:]
-    return np.concatenate([view["centre"] + float(view["focal"]) * seen[..., :2] / depth, depth], -1)
+    projected = np.einsum("ab,...b->...a", view["turn"].astype(np.float64), points - view["position"])
+    depth = projected[..., 2:]
+    return np.concatenate([view["centre"] + float(view["focal"]) * projected[..., :2] / depth, depth], -1)
 
 
-def light_record(rng: np.random.Generator, light: Light, indoor: bool) -> NDArray[np.void]:
-    """One LIGHT record [1] drawn from a domain's light; indoors the sun is weak and the ceiling bright."""
-    sun = rng.uniform(light.sun.low, light.sun.high)
-    sky = rng.uniform(light.ambient.low, light.ambient.high)
+def light_record(rng: Generator, light: Light, indoor: bool) -> NDArray[np.void]:
+    """One LIGHT record [1] drawn for a domain; indoors the sun is weak and the ceiling bright."""
+    sun, sky = uniform(rng, light.sun), uniform(rng, light.ambient)
     sun, sky = (0.25 * sun, sky + 0.35) if indoor else (sun, sky)
     azimuth, elevation = rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 1.2)
     level = np.cos(elevation)
@@ -77,8 +81,8 @@ def light_record(rng: np.random.Generator, light: Light, indoor: bool) -> NDArra
     record["direction"] = (np.cos(azimuth) * level, np.sin(azimuth) * level, np.sin(elevation))
     record["sun"], record["sky"], record["ground"] = sun, sky, sky * rng.uniform(0.3, 0.7)
     record["gains"] = gains / gains.mean()
-    record["exposure"] = rng.uniform(light.exposure.low, light.exposure.high)
-    record["saturation"] = rng.uniform(light.saturation.low, light.saturation.high)
-    gamma = rng.uniform(light.gamma.low, light.gamma.high)
-    record["curve"] = 255 * np.linspace(0, 1, _STEPS + 1) ** (1 / gamma)
+    record["exposure"] = uniform(rng, light.exposure)
+    record["saturation"] = uniform(rng, light.saturation)
+    gamma = uniform(rng, light.gamma)
+    record["curve"] = 255 * np.linspace(0, 1, _CURVE_STEPS + 1) ** (1 / gamma)
     return record

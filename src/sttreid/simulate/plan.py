@@ -1,18 +1,36 @@
-"""Which cameras see an identity, and which split it belongs to."""
+"""The plan of a data set: which cameras see an identity and when, and which split it belongs to."""
+
+from dataclasses import dataclass
 
 from sttreid.config.domain import FIRST_DISTRACTOR, Domain, Scale
 from sttreid.runtime.errors import InputError
-from sttreid.simulate.streams import stream
+from sttreid.simulate.draws import stream
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One identity's walk through the view of one camera."""
+
+    identity: int
+    start: int  # frame, from 0
+    length: int  # frames
+    attempt: int  # 0; higher after walks on which the identity was mostly hidden
+
+    @property
+    def end(self) -> int:
+        """The first frame after the visit."""
+        return self.start + self.length
 
 
 def sightings(name: str, domain: Domain, scale: Scale) -> dict[int, list[int]]:
-    """Identities of every camera, both counted from 1, and then its distractors.
+    """Camera -> its identities and then its distractors; cameras and identities count from 1.
 
-    Each identity takes the cameras with the fewest people so far, ties broken at random: every camera gets
-    its share, and a further identity changes nothing for those before it. A distractor takes any one camera.
+    Each identity takes the cameras with the fewest identities so far, ties broken at random. So cameras are
+    balanced, and a further identity changes nothing for those before it. A distractor takes one random
+    camera.
 
     Raises:
-        InputError: an identity shall be seen by more cameras than there are, or a camera would see nobody.
+        InputError: an identity needs more cameras than exist, or a camera sees no identity.
     """
     cameras: dict[int, list[int]] = {camera: [] for camera in range(1, scale.cameras + 1)}
     low, high = domain.crowd.cameras.low, min(domain.crowd.cameras.high, scale.cameras)
@@ -23,40 +41,52 @@ def sightings(name: str, domain: Domain, scale: Scale) -> dict[int, list[int]]:
     for identity in range(1, scale.identities + 1):
         rng = stream(scale.seed, "cameras", name, identity)
         count = int(rng.integers(low, high + 1))
-        lots = dict(zip(cameras, rng.permutation(scale.cameras), strict=True))
-        for camera in sorted(cameras, key=lambda number: (len(cameras[number]), lots[number]))[:count]:
+        tie_breaks = dict(zip(cameras, rng.permutation(scale.cameras), strict=True))
+        for camera in sorted(cameras, key=lambda number: (len(cameras[number]), tie_breaks[number]))[:count]:
             cameras[camera].append(identity)
     for distractor in distractors(scale):
         rng = stream(scale.seed, "cameras", name, distractor)
         cameras[int(rng.integers(1, scale.cameras + 1))].append(distractor)
-    idle = [camera for camera, who in cameras.items() if not who]
+    idle = [camera for camera, identities in cameras.items() if not identities]
     if idle:
         raise InputError(
-            f"domain {name}: {scale.identities} identities must reach every one of {scale.cameras} cameras, "
-            f"but camera {idle[0]} would see nobody"
+            f"domain {name}: {scale.identities} identities are too few for {scale.cameras} cameras: "
+            f"camera {idle[0]} sees none"
         )
     return cameras
 
 
+def schedule(name: str, domain: Domain, scale: Scale, camera: int, identities: list[int]) -> list[Visit]:
+    """The visits of a camera by start; on average ``crowd.present`` identities are in the image at a time."""
+    order = stream(scale.seed, "schedule", name, camera)
+    visits, clock = [], 0.0
+    for identity in order.permutation(identities).tolist():
+        rng = stream(scale.seed, "visit", name, identity, camera)  # a length depends on no other identity
+        length = int(rng.integers(scale.min_frames, scale.max_frames + 1))
+        visits.append(Visit(identity, int(clock), length, 0))
+        clock += length / domain.crowd.present * rng.uniform(0.6, 1.4)
+    return visits
+
+
 def distractors(scale: Scale) -> list[int]:
-    """The people who are seen by one camera only."""
+    """The identities that one camera alone sees."""
     return list(range(FIRST_DISTRACTOR, FIRST_DISTRACTOR + scale.distractors))
 
 
 def splits(scale: Scale) -> dict[str, list[int]]:
     """Identities of train, validation and test: blocks of even size, so that look-alikes stay together.
 
-    The distractors are a split of their own: they join the gallery of the test and nobody asks for them.
+    The distractors are a split of their own: they join the gallery of the test and are never queries.
     """
     train = max(2, 2 * round(scale.identities * scale.train / 2))
     validation = max(2, 2 * round(scale.identities * scale.validation / 2))
     validation = min(validation, (scale.identities - 4) // 2 * 2)  # two for training, two for the test
     train = min(train, scale.identities - validation - 2)
     train -= train % 2
-    everyone = list(range(1, scale.identities + 1))
+    identities = list(range(1, scale.identities + 1))
     return {
-        "train": everyone[:train],
-        "validation": everyone[train : train + validation],
-        "test": everyone[train + validation :],
+        "train": identities[:train],
+        "validation": identities[train : train + validation],
+        "test": identities[train + validation :],
         "distractors": distractors(scale),
     }

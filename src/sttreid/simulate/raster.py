@@ -1,8 +1,7 @@
-"""Drawing people: skinning, projection, exact depth buffer, deferred shading and compositing (compiled).
+"""Rasterisation of persons: skinning, projection, depth buffer, deferred shading, compositing (compiled).
 
-Pictures are float32 [H, W, 3] in display space, 0 to 255. A person is drawn into a tile of its own with
-SAMPLES x SAMPLES samples a pixel, tested against the depth of the scene, and laid over the picture from far
-to near.
+Images are float32 [H, W, 3] in display space, 0 to 255. Each person is drawn into a tile with SAMPLES x
+SAMPLES samples per pixel, tested against the depth of the scene; the tiles are composited from far to near.
 """
 
 from typing import Any, Final
@@ -10,23 +9,24 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sttreid.simulate.body import Floats, Ints, Part
+from sttreid.simulate.body import MeshPart
 from sttreid.simulate.cloth import albedo, folds
+from sttreid.simulate.geometry import Floats, Ints
 from sttreid.simulate.kernels import kernel
 from sttreid.simulate.optics import display
 
 Bytes = NDArray[np.uint8]
 Longs = NDArray[np.int64]
 
-SAMPLES: Final = 2
-NOTHING: Final = -1
-FAR: Final = np.float32(1e9)
-HIDDEN: Final = 2  # place in the counts of `shade` where the kinds of solids begin
-_THIN: Final = 1e-6  # twice the area in samples below which a triangle is seen from its edge
-_TOUCH: Final = 1e-9  # steps; a sample on the edge of two triangles must not fall between them
-_NEAR: Final = 0.05  # metres between samples of a pixel that one surface can explain
+SAMPLES: Final = 2  # per pixel, in each direction
+NOTHING: Final = -1  # in place of a triangle or person
+FAR: Final = np.float32(1e9)  # metres
+HIDDEN: Final = 2  # index in the counts of ``shade`` at which the kinds of solids begin
+_THIN: Final = 1e-6  # twice the area, in samples, below which a triangle is skipped
+_TOUCH: Final = 1e-9  # samples; so that a sample on a common edge belongs to a triangle
+_NEAR: Final = 0.05  # metres; samples of a pixel closer than this belong to one surface
 _TINY: Final = 1e-6
-_WRAP: Final = 0.25  # light reaches a little round the edge, as it does on cloth
+_WRAP: Final = 0.25  # wrap lighting: cloth is lit slightly beyond the terminator
 
 
 @kernel
@@ -39,7 +39,7 @@ def skin(
     out: Floats,
     turned: Floats,
 ) -> None:
-    """Moves vertices and normals [V, 3] by their joints' matrices [J, 3, 4] into `out` and `turned`."""
+    """Moves vertices and normals [V, 3] by the joints' matrices [J, 3, 4]; writes ``out`` and ``turned``."""
     blend = np.zeros((3, 4), np.float32)
     for v in range(vertices.shape[0]):
         blend[:] = 0
@@ -59,11 +59,11 @@ def skin(
 
 @kernel
 def project(points: Floats, cameras: Any, out: Floats) -> None:
-    """World points [V, 3] to pixel column, pixel row and depth in metres, `out` [V, 3]."""
+    """Projects world points [V, 3] to pixel column, pixel row and depth in metres, ``out`` [V, 3]."""
     camera = cameras[0]
-    turn, place, focal = camera["turn"], camera["position"], camera["focal"]
+    turn, origin, focal = camera["turn"], camera["position"], camera["focal"]
     for v in range(points.shape[0]):
-        x, y, z = points[v, 0] - place[0], points[v, 1] - place[1], points[v, 2] - place[2]
+        x, y, z = points[v, 0] - origin[0], points[v, 1] - origin[1], points[v, 2] - origin[2]
         depth = turn[2, 0] * x + turn[2, 1] * y + turn[2, 2] * z
         out[v, 0] = camera["centre"][0] + focal * (turn[0, 0] * x + turn[0, 1] * y + turn[0, 2] * z) / depth
         out[v, 1] = camera["centre"][1] + focal * (turn[1, 0] * x + turn[1, 1] * y + turn[1, 2] * z) / depth
@@ -72,7 +72,7 @@ def project(points: Floats, cameras: Any, out: Floats) -> None:
 
 @kernel
 def extent(points: Floats) -> tuple[float, float, float, float]:
-    """Least and greatest column and row, (left, top, right, bottom), of the points [V, 2 or more]."""
+    """Bounding box (left, top, right, bottom) of the points [V, 2 or more]."""
     left, top, right, bottom = np.inf, np.inf, -np.inf, -np.inf
     for v in range(points.shape[0]):
         left, right = min(left, points[v, 0]), max(right, points[v, 0])
@@ -84,11 +84,11 @@ def extent(points: Floats) -> tuple[float, float, float, float]:
 def rasterise(
     screen: Floats, faces: Ints, parts: Bytes, left: int, top: int, depth: Floats, hit: Ints, bary: Floats
 ) -> None:
-    """Nearest triangle of every sample of a tile whose first pixel is (left, top).
+    """Finds the nearest triangle of every sample of a tile whose first pixel is (left, top).
 
-    Fills `depth` [h, w], `hit` [h, w] (triangle or NOTHING) and `bary` [h, w, 2] (weights of its second and
-    third corner); h and w count samples. Solids are seen from outside only, sheets (skirt, coat, hair) from
-    both sides.
+    Writes ``depth`` [h, w], ``hit`` [h, w] (triangle or NOTHING) and ``bary`` [h, w, 2] (weights of its
+    second and third corner); h and w count samples. Solids are visible from outside only, sheets (skirt,
+    coat, hair) from both sides.
     """
     height, width = depth.shape
     for t in range(faces.shape[0]):
@@ -99,7 +99,7 @@ def rasterise(
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if area > -_THIN:
             part = parts[t]
-            if area < _THIN or not (part == Part.SKIRT or part == Part.COAT or part == Part.HAIR):
+            if area < _THIN or not (part == MeshPart.SKIRT or part == MeshPart.COAT or part == MeshPart.HAIR):
                 continue
         x_low = max(0, int(np.ceil(min(ax, bx, cx) - 0.5)))
         x_high = min(width - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
@@ -132,9 +132,9 @@ def rasterise(
 
 @kernel
 def span(value: float, slope: float, cross: float, first: float, last: float) -> tuple[float, float]:
-    """Narrows the steps first to last of a row to those at which `value` + step * `slope` is not negative.
+    """Narrows the steps first..last of a row to those at which ``value`` + step * ``slope`` is not negative.
 
-    `cross` is -1 / `slope`.
+    ``cross`` is -1 / ``slope``.
     """
     if slope > 0:
         return max(first, np.ceil(value * cross - _TOUCH)), last
@@ -149,15 +149,16 @@ def shade(
     sunlit: float, view: Floats, depth: Floats, hit: Ints, bary: Floats, scene: Floats, kinds: Bytes,
     left: int, top: int, tile: Floats, counts: Longs,
 ) -> None:  # fmt: skip
-    """Colours the samples of a tile that the scene does not hide.
+    """Shades the samples of a tile that the scene does not hide.
 
-    `view` [3] points from the person to the camera; `sunlit` is 0 in the shadow of the scene; `scene` [H,
-    W] is its depth and `kinds` [H, W] the Kind of solid there. Writes `tile` [h, w, 4], display colour times
-    coverage and coverage. `counts` [HIDDEN + kinds] receives the number of samples of the person inside the
-    picture or not, of those that the scene leaves to be seen, and from HIDDEN on of those behind each Kind.
+    ``view`` [3] points from the person to the camera; ``sunlit`` is 0 in the shadow of the scene; ``scene``
+    [H, W] is its depth and ``kinds`` [H, W] its SolidKind. Writes ``tile`` [h, w, 4]: display colour times
+    coverage, and coverage. Adds to ``counts`` [HIDDEN + kinds] the number of samples of the person (inside
+    the image or not), of those that the scene does not hide, and from HIDDEN on of those hidden by each
+    SolidKind.
 
-    Patterns are looked up for every sample; light and folds change slowly and are reckoned once for the
-    samples of a pixel that lie on the same part near each other.
+    Patterns are evaluated per sample. Light and folds vary slowly: they are evaluated once for the samples of
+    a pixel that lie close together on the same part.
     """
     light, material = lights[0], materials[0]
     view_x, view_y, view_z = view[0], view[1], view[2]
@@ -227,16 +228,16 @@ def shade(
 def _energy(
     x: float, y: float, z: float, view_x: float, view_y: float, view_z: float, light: Any, sunlit: float
 ) -> float:
-    """The light that falls on a surface with a normal along (x, y, z) and is seen from `view`."""
+    """Light reflected by a surface with a normal along (x, y, z), as visible from ``view``."""
     facing = x * view_x + y * view_y + z * view_z
     turn = 1 / (np.sqrt(x * x + y * y + z * z) + _TINY)
-    if facing < 0:  # the far side of a sheet
+    if facing < 0:  # the rear side of a sheet
         turn = -turn
     towards, up = light["direction"], z * turn
     to_sun = (x * towards[0] + y * towards[1] + z * towards[2]) * turn
     energy = light["sun"] * sunlit * max(0.0, (to_sun + _WRAP) / (1 + _WRAP))
     energy += light["sky"] * (0.5 + 0.5 * up) + light["ground"] * (0.5 - 0.5 * up)
-    return float(energy * (0.72 + 0.28 * facing * turn))  # a little darker towards the outline
+    return float(energy * (0.72 + 0.28 * facing * turn))  # slightly darker at the outline
 
 
 @kernel
@@ -246,21 +247,21 @@ def composite(
     top: int,
     dx: float,
     dy: float,
-    picture: Floats,
+    image: Floats,
     owner: Ints,
-    me: int,
+    number: int,
     lost: Longs,
 ) -> None:
-    """Lays a tile over the picture, blurred along (dx, dy) pixels of motion during the exposure.
+    """Composites a tile over the image, blurred along (dx, dy) pixels of motion during the exposure.
 
-    `owner` [H, W] holds who is seen in each pixel; covering another person's pixel adds one to `lost` of
-    that person.
+    ``owner`` [H, W] holds the number of the person visible in each pixel, and receives ``number``; a pixel
+    taken from another person adds one to ``lost`` of that person.
     """
     height, width = tile.shape[0], tile.shape[1]
     steps = int(np.ceil(np.sqrt(dx * dx + dy * dy))) + 1
     margin_x, margin_y = int(np.ceil(abs(dx) / 2)), int(np.ceil(abs(dy) / 2))
-    for row in range(max(-margin_y, -top), min(height + margin_y, picture.shape[0] - top)):
-        for column in range(max(-margin_x, -left), min(width + margin_x, picture.shape[1] - left)):
+    for row in range(max(-margin_y, -top), min(height + margin_y, image.shape[0] - top)):
+        for column in range(max(-margin_x, -left), min(width + margin_x, image.shape[1] - left)):
             red, green, blue, cover = 0.0, 0.0, 0.0, 0.0
             for step in range(steps):
                 shift = (step + 0.5) / steps - 0.5
@@ -270,12 +271,12 @@ def composite(
                     blue, cover = blue + tile[y, x, 2], cover + tile[y, x, 3]
             if cover == 0:
                 continue
-            place, part = picture[top + row, left + column], 1 / steps
+            pixel, part = image[top + row, left + column], 1 / steps
             rest = 1 - cover * part
-            place[0] = place[0] * rest + red * part
-            place[1] = place[1] * rest + green * part
-            place[2] = place[2] * rest + blue * part
+            pixel[0] = pixel[0] * rest + red * part
+            pixel[1] = pixel[1] * rest + green * part
+            pixel[2] = pixel[2] * rest + blue * part
             if cover * part > 0.5:
                 if owner[top + row, left + column] != NOTHING:
                     lost[owner[top + row, left + column]] += 1
-                owner[top + row, left + column] = me
+                owner[top + row, left + column] = number

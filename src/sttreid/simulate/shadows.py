@@ -1,25 +1,25 @@
-"""Shadows of people on the ground (compiled): the figure flattened along the sun, and a spot at the feet."""
+"""Shadows of persons on the ground (compiled): the mesh projected along the light, and a spot at the feet."""
 
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sttreid.simulate.body import Floats, Ints
+from sttreid.simulate.geometry import Floats, Ints
 from sttreid.simulate.kernels import kernel
 from sttreid.simulate.raster import span
 from sttreid.simulate.rays import OPEN_AIR
 
-_SPOT: Final = 0.35  # darkness under the feet
+_SPOT: Final = 0.35  # share of the light lost under the feet
 _SPOT_AREA: Final = 0.12  # square metres
-_SPOT_END: Final = 10 * _SPOT_AREA  # square metres; less than a hundredth of a grey level there
-_THIN: Final = 1e-6  # twice the area in pixels below which a triangle is seen from its edge
-_NEAREST: Final = 0.3  # metres, nearer triangles are not drawn
+_SPOT_END: Final = 10 * _SPOT_AREA  # square metres; there the spot is below a hundredth of a grey level
+_THIN: Final = 1e-6  # twice the area, in pixels, below which a triangle is skipped
+_NEAREST: Final = 0.3  # metres; nearer triangles are skipped
 
 
 @kernel
 def flatten(points: Floats, direction: Floats, out: Floats) -> None:
-    """Where the shadow of each point [V, 3] falls on the ground for light from `direction` [3]."""
+    """Writes to ``out`` [V, 3] the shadows on the ground of points [V, 3] in light from ``direction`` [3]."""
     for v in range(points.shape[0]):
         out[v, 0] = points[v, 0] - direction[0] / direction[2] * points[v, 2]
         out[v, 1] = points[v, 1] - direction[1] / direction[2] * points[v, 2]
@@ -28,7 +28,7 @@ def flatten(points: Floats, direction: Floats, out: Floats) -> None:
 
 @kernel
 def stencil(screen: Floats, faces: Ints, mask: NDArray[np.uint8], box: NDArray[np.int64]) -> None:
-    """Sets `mask` [H, W] to 1 under projected triangles; widens `box` (left, top, right, bottom) to them."""
+    """Sets ``mask`` [H, W] to 1 in projected triangles; extends ``box`` (left, top, right, bottom)."""
     height, width = mask.shape
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
@@ -53,7 +53,7 @@ def stencil(screen: Floats, faces: Ints, mask: NDArray[np.uint8], box: NDArray[n
             first, last = span(u, u_x, u_cross, 0.0, float(right - left))
             first, last = span(v, v_x, v_cross, first, last)
             first, last = span(1 - u - v, w_x, w_cross, first, last)
-            if first > last:  # perhaps by more than an integer holds
+            if first > last:  # possibly outside of the range of integers
                 continue
             for x in range(left + int(first), left + int(last) + 1):
                 mask[y, x] = 1
@@ -61,25 +61,25 @@ def stencil(screen: Floats, faces: Ints, mask: NDArray[np.uint8], box: NDArray[n
 
 @kernel
 def darken(
-    picture: Floats,
+    image: Floats,
     ground: Floats,
     mask: NDArray[np.uint8],
     box: NDArray[np.int64],
-    place: Any,
-    left_over: float,
+    position: Any,
+    factor: float,
 ) -> None:
-    """Darkens the ground in `box`, to `left_over` under the mask and around `place` [2]; clears the mask."""
-    for y in range(max(0, box[1]), min(picture.shape[0] - 1, box[3]) + 1):
-        for x in range(max(0, box[0]), min(picture.shape[1] - 1, box[2]) + 1):
+    """Darkens the ground in ``box``, by ``factor`` in the mask, and at ``position`` [2]; clears the mask."""
+    for y in range(max(0, box[1]), min(image.shape[0] - 1, box[3]) + 1):
+        for x in range(max(0, box[0]), min(image.shape[1] - 1, box[2]) + 1):
             shaded = mask[y, x]
             mask[y, x] = 0
             if ground[y, x, 0] >= OPEN_AIR:
                 continue
-            square = (ground[y, x, 0] - place[0]) ** 2 + (ground[y, x, 1] - place[1]) ** 2
+            square = (ground[y, x, 0] - position[0]) ** 2 + (ground[y, x, 1] - position[1]) ** 2
             if square > _SPOT_END and not shaded:
                 continue
-            share = left_over if shaded else 1.0
+            share = factor if shaded else 1.0
             if square <= _SPOT_END:
                 share *= 1.0 - _SPOT * np.exp(-square / _SPOT_AREA)
             for c in range(3):
-                picture[y, x, c] *= share
+                image[y, x, c] *= share

@@ -1,18 +1,21 @@
-"""Procedural surfaces of the still scene (compiled)."""
+"""Colours, noise and procedural textures of the still scene (compiled).
+
+Colours are linear RGB reflectances from 0 to 1.
+"""
 
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
 
+from sttreid.simulate.geometry import Floats
 from sttreid.simulate.kernels import kernel
-from sttreid.simulate.noise import frac, lattice, smooth
 
 Colour = tuple[float, float, float]
 
 
 class Texture(IntEnum):
-    """Surfaces."""
+    """Kinds of surface."""
 
     PLASTER = 0
     TILES = 1
@@ -25,9 +28,45 @@ class Texture(IntEnum):
     LEAVES = 8
 
 
+def rgb_of_hsv(hue: float, saturation: float, value: float) -> Floats:
+    """Linear RGB [3] of a hue (0 red, 1/3 green, 2/3 blue), saturation and value, all from 0 to 1."""
+    wheel = (np.array([5.0, 3.0, 1.0]) + hue * 6) % 6
+    colour: Floats = (value - value * saturation * np.clip(np.minimum(wheel, 4 - wheel), 0, 1)).astype(
+        np.float32
+    )
+    return colour
+
+
+@kernel
+def frac(x: float) -> float:
+    """The fractional part of ``x``, 0 <= result < 1, also for negative numbers."""
+    return x - float(np.floor(x))
+
+
+@kernel
+def lattice(i: int, j: int, seed: int) -> float:
+    """A pseudo-random number, 0 <= result < 1, for the cell (i, j); equal on every machine."""
+    h = np.uint32(i) * np.uint32(374761393) + np.uint32(j) * np.uint32(668265263)
+    h = h + np.uint32(seed) * np.uint32(974634541)
+    h = (h ^ (h >> np.uint32(13))) * np.uint32(1274126177)
+    return float(np.float32((h ^ (h >> np.uint32(16))) & np.uint32(0xFFFF)) * np.float32(1 / 65536.0))
+
+
+@kernel
+def smooth(x: float, y: float, seed: int) -> float:
+    """Smooth noise, 0 <= result < 1, that changes over a distance of about 1."""
+    i, j = int(np.floor(x)), int(np.floor(y))
+    fx, fy = x - i, y - j
+    fx = fx * fx * (3 - 2 * fx)
+    fy = fy * fy * (3 - 2 * fy)
+    low = lattice(i, j, seed) * (1 - fx) + lattice(i + 1, j, seed) * fx
+    high = lattice(i, j + 1, seed) * (1 - fx) + lattice(i + 1, j + 1, seed) * fx
+    return low * (1 - fy) + high * fy
+
+
 @kernel
 def paint(solid: Any, u: float, v: float) -> Colour:
-    """The reflectance of a solid's texture at `u`, `v` metres."""
+    """Reflectance of a solid's texture at ``u``, ``v`` metres on its surface."""
     seed, second, bright, texture = solid["seed"], 0.0, 1.0, solid["texture"]
     u, v = u / solid["unit"], v / solid["unit"]
     i, j, a, b = int(np.floor(u)), int(np.floor(v)), frac(u), frac(v)
@@ -61,9 +100,9 @@ def paint(solid: Any, u: float, v: float) -> Colour:
     elif texture == Texture.LEAVES:
         second = smooth(u * 9, v * 9, seed)
         bright = 0.35 + 1.3 * smooth(u * 22, v * 22, seed + 1)
-    one, other, s = solid["first"], solid["second"], 1 - second
+    base, accent, s = solid["first"], solid["second"], 1 - second
     return (
-        (one[0] * s + other[0] * second) * bright,
-        (one[1] * s + other[1] * second) * bright,
-        (one[2] * s + other[2] * second) * bright,
+        (base[0] * s + accent[0] * second) * bright,
+        (base[1] * s + accent[1] * second) * bright,
+        (base[2] * s + accent[2] * second) * bright,
     )

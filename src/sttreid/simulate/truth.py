@@ -1,15 +1,15 @@
-"""What is true about every box of a camera's tracks, and about every track, as tables.
+"""The truth about every box of a camera's tracks, and about every track, as tables.
 
-`truth.parquet` has one row a box: camera, frame (from 1), identity (as the tracks say), person (who it is:
-another number after an identity switch), the exact box in pixels (left, top, width, height: all of the
-person without bags, hidden parts and parts outside the picture included), visibility (share of the person
-and all that is carried that is seen, 0 to 1), orientation (degrees from -180 to 180: 0 faces the camera, 90
-looks to the right of the picture, 180 away) and occluder (what hides most: a kind of solid, "person", "edge"
-of the picture, or "none").
+truth.parquet has one row per box: camera, frame (from 1), identity (according to the tracks), person (the
+true identity; it differs after an identity switch), the exact box in pixels (left, top, width, height; of the
+whole person without bags, including parts that are hidden or outside of the image), visibility (visible share
+of the person and all carried objects, 0 to 1), orientation (degrees from -180 to 180: 0 faces the camera, 90
+looks to the right of the image, 180 away) and occluder (what hides the largest part: a kind of solid,
+"person", "edge" of the image, or "none").
 
-`tracks.csv` has one row a track: camera, identity, track (from 1 for each identity in a camera), first and
-last frame, boxes, visibility (mean), orientation (circular mean), occluder (what hides most over all frames)
-and mistaken (boxes that show somebody else).
+tracks.csv has one row per track: camera, identity, track (from 1 for each identity in a camera), first and
+last frame, boxes, visibility (mean), orientation (circular mean), occluder (what hides the largest part over
+all frames) and mistaken (number of boxes that show another identity).
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-NOBODY: Final = "none"
+NO_OCCLUDER: Final = "none"
 SCHEMA: Final = pa.schema(
     [
         *((name, pa.int32()) for name in ("camera", "frame", "identity", "person")),
@@ -35,7 +35,7 @@ _DIGITS: Final = 4
 
 @dataclass(frozen=True)
 class Truth:
-    """One person in one frame; the fields are columns of `truth.parquet`."""
+    """One person in one frame; the fields are columns of ``truth.parquet``."""
 
     frame: int
     person: int
@@ -48,17 +48,17 @@ class Truth:
     occluder: str
 
 
-def facing(place: NDArray[np.float64], yaw: float) -> float:
-    """Orientation in degrees of a person at `place` [2] on the ground who walks towards `yaw` (radians).
+def facing(position: NDArray[np.float64], yaw: float) -> float:
+    """Orientation in degrees of a person at ``position`` [2] on the ground with heading ``yaw`` (radians).
 
     The camera hangs above the origin and looks along +y.
     """
-    back = float(np.arctan2(-place[1], -place[0]))  # the direction to the camera
+    back = float(np.arctan2(-position[1], -position[0]))  # the direction to the camera
     return float(np.rad2deg(np.angle(np.exp(1j * (yaw - back)))))
 
 
 def read_truth(path: Path) -> pd.DataFrame:
-    """The table of boxes."""
+    """Reads a table of boxes."""
     table: pd.DataFrame = pd.read_parquet(path)
     return table
 
@@ -70,7 +70,7 @@ def write_truth(path: Path, table: pd.DataFrame) -> None:
 
 
 def by_track(table: pd.DataFrame, numbers: "pd.Series[int]") -> pd.DataFrame:
-    """The table of tracks; `numbers` are the tracks' numbers, one a row of the table of boxes."""
+    """The table of tracks; ``numbers`` holds the track number of each row of the table of boxes."""
     rows = table.assign(
         track=numbers,
         hidden=1 - table["visibility"],
@@ -90,12 +90,12 @@ def by_track(table: pd.DataFrame, numbers: "pd.Series[int]") -> pd.DataFrame:
     )
     tracks["visibility"] = tracks["visibility"].astype(float).round(_DIGITS)
     tracks["orientation"] = np.rad2deg(np.arctan2(tracks["north"], tracks["east"])).astype(float).round(1)
-    tracks["occluder"] = groups.apply(_worst)
+    tracks["occluder"] = groups.apply(_main_occluder)
     order = ["first", "last", "boxes", "visibility", "orientation", "occluder", "mistaken"]
     return tracks[order].reset_index()
 
 
-def _worst(rows: pd.DataFrame) -> str:
-    """What hides most of a track; ties by name."""
-    hidden = rows[rows["occluder"] != NOBODY].groupby("occluder")["hidden"].sum()
-    return NOBODY if hidden.empty else str(hidden.idxmax())
+def _main_occluder(rows: pd.DataFrame) -> str:
+    """What hides the largest part of a track; ties by name."""
+    hidden = rows[rows["occluder"] != NO_OCCLUDER].groupby("occluder")["hidden"].sum()
+    return NO_OCCLUDER if hidden.empty else str(hidden.idxmax())

@@ -1,85 +1,64 @@
-"""Who walks through a camera's picture when, and along which path."""
+"""The path of a pedestrian through the view of a camera."""
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sttreid.config.domain import Domain, Scale
-from sttreid.simulate.body import Floats
-from sttreid.simulate.clothing import Figure
-from sttreid.simulate.gait import joint_matrices, progress
+from sttreid.simulate.gait import distance_walked, joint_matrices
+from sttreid.simulate.geometry import Doubles, Floats
 from sttreid.simulate.optics import pixels
+from sttreid.simulate.pedestrian import Pedestrian
+from sttreid.simulate.plan import Visit
 from sttreid.simulate.scene import Scene
-from sttreid.simulate.solids import Doubles
-from sttreid.simulate.streams import stream
 
-_TRIALS: Final = 60  # paths tried before the least bad one is taken
-_BERTH: Final = 0.5  # metres kept from an obstacle
-_HIDDEN: Final = 0.35  # share of the frames in which the scene may hide a walker
-_TURNING: Final = 0.10  # radians a second, standard deviation
-
-
-@dataclass(frozen=True)
-class Visit:
-    """One identity's walk through one camera's picture."""
-
-    identity: int
-    start: int  # frame, from 0
-    length: int  # frames
-    trial: int  # 0; above after walks on which the identity was hardly seen
-
-    @property
-    def end(self) -> int:
-        """The frame after the last."""
-        return self.start + self.length
+_ATTEMPTS: Final = 60  # random paths, of which the best is taken
+_CLEARANCE: Final = 0.5  # metres between a path and an obstacle
+_HIDDEN: Final = 0.35  # share of the frames in which the scene may hide a pedestrian
+_TURNING: Final = 0.10  # standard deviation of the turning rate, radians per second
 
 
 @dataclass(frozen=True)
 class Walk:
-    """A visit with its figure in motion. T frames, J joints."""
+    """A visit with its moving pedestrian. T frames, J joints."""
 
     visit: Visit
-    figure: Figure
+    pedestrian: Pedestrian
     matrices: Floats  # [T, J, 3, 4]
     position: Doubles  # [T, 2] metres
     yaw: Doubles  # [T] heading in radians from the x axis
-    velocity: Doubles  # [T, 2] metres a frame
+    velocity: Doubles  # [T, 2] metres per frame
 
 
-def schedule(name: str, domain: Domain, scale: Scale, camera: int, identities: list[int]) -> list[Visit]:
-    """The visits of a camera in order of their start; about `crowd.present` people are there at a time."""
-    order = stream(scale.seed, "schedule", name, camera)
-    visits, clock = [], 0.0
-    for identity in order.permutation(identities).tolist():
-        own = stream(scale.seed, "visit", name, identity, camera)  # nobody else decides how long one is seen
-        length = int(own.integers(scale.shortest, scale.longest + 1))
-        visits.append(Visit(identity, int(clock), length, 0))
-        clock += length / domain.crowd.present * own.uniform(0.6, 1.4)
-    return visits
-
-
-def walk(
-    rng: np.random.Generator, visit: Visit, person: Figure, scene: Scene, depth: Floats, fps: int
+def random_walk(
+    rng: np.random.Generator, visit: Visit, pedestrian: Pedestrian, scene: Scene, depth: Floats, fps: int
 ) -> Walk:
-    """The best of several random walks: inside the picture, not too near or far, seldom behind the scene."""
-    phase = rng.random() + np.arange(visit.length) * person.look.walk.cadence / fps
-    after = phase[-1:] + person.look.walk.cadence / fps
-    steps = np.diff(progress(person, np.concatenate([phase, after])))
+    """The best of several random walks: inside the image, neither too near nor too far, rarely hidden.
+
+    Args:
+        rng: draws phase, path and the turn of the head.
+        visit: its length sets the number of frames.
+        pedestrian: walks.
+        scene: of the camera.
+        depth: [H, W] metres, of the empty scene.
+        fps: frames per second.
+    """
+    phase = rng.random() + np.arange(visit.length) * pedestrian.appearance.gait.cadence / fps
+    after = phase[-1:] + pedestrian.appearance.gait.cadence / fps
+    steps = np.diff(distance_walked(pedestrian, np.concatenate([phase, after])))
     best, least = None, np.inf
-    for _ in range(_TRIALS):
+    for _ in range(_ATTEMPTS):
         position, yaw = _path(rng, steps, scene, depth.shape[1], fps)
-        fault = _fault(position, person.look.physique.height, scene, depth)
+        fault = _fault(position, pedestrian.appearance.physique.height, scene, depth)
         if fault < least:
             best, least = (position, yaw), fault
         if fault == 0:
             break
-    assert best is not None  # a fault is finite, so the first trial is better than none
+    assert best is not None  # faults are finite, so the first path has been taken
     position, yaw = best
-    matrices = joint_matrices(person, phase, position, yaw, glance=float(rng.normal(0, 0.25)))
+    matrices = joint_matrices(pedestrian, phase, position, yaw, glance=float(rng.normal(0, 0.25)))
     moves = steps[:, None] * np.stack([np.cos(yaw), np.sin(yaw)], 1)
-    return Walk(visit, person, matrices, position, yaw, moves)
+    return Walk(visit, pedestrian, matrices, position, yaw, moves)
 
 
 def _path(
@@ -96,7 +75,7 @@ def _path(
 
 
 def _fault(position: Doubles, stature: float, scene: Scene, depth: Floats) -> float:
-    """0 for a good path, else a sum of shares of frames in which something is wrong."""
+    """0 for a good path; otherwise a sum of shares of frames, one per broken rule."""
     height, width = depth.shape
     feet, head = _at(scene, position, 0.0), _at(scene, position, stature)
     tall = feet[:, 1] - head[:, 1]
@@ -104,18 +83,18 @@ def _fault(position: Doubles, stature: float, scene: Scene, depth: Floats) -> fl
     outside |= (feet[:, 1] > height - 2) | (head[:, 1] < 2)
     fault = float((outside | (tall < scene.heights[0]) | (tall > scene.heights[1])).mean())
     for x, y in scene.obstacles:
-        fault += float((np.hypot(position[:, 0] - x, position[:, 1] - y) < _BERTH).mean())
+        fault += float((np.hypot(position[:, 0] - x, position[:, 1] - y) < _CLEARANCE).mean())
     for share in (0.35, 0.75):
         fault += max(0.0, _hidden(_at(scene, position, share * stature), depth) - _HIDDEN)
     return fault
 
 
 def _hidden(points: Doubles, depth: Floats) -> float:
-    """Share of the points (pixel column, row, depth) that lie behind the scene."""
+    """Share of the points [N, 3] (pixel column, row, depth) that the scene hides."""
     column = np.clip(points[:, 0], 0, depth.shape[1] - 1).astype(int)
     row = np.clip(points[:, 1], 0, depth.shape[0] - 1).astype(int)
     return float((depth[row, column] < points[:, 2]).mean())
 
 
-def _at(scene: Scene, position: Doubles, height: float) -> NDArray[np.float64]:
+def _at(scene: Scene, position: Doubles, height: float) -> Doubles:
     return pixels(scene.camera, np.concatenate([position, np.full((len(position), 1), height)], 1))

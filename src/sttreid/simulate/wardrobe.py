@@ -1,46 +1,82 @@
-"""Drawing the looks of a domain's people at random, look-alikes included."""
+"""Random appearances of a domain's identities, look-alikes included."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sttreid.config.domain import Clothing, Domain, Hair, Skin
-from sttreid.simulate.appearance import Arm, Bag, Bottom, Carried, Feet, Head, Look, Physique, Top, Walk
-from sttreid.simulate.body import Z_ANKLE, Z_HIP, Z_KNEE, Floats, body
+from sttreid.simulate.appearance import (
+    Appearance,
+    ArmPose,
+    Bag,
+    Bottom,
+    Carried,
+    Footwear,
+    Gait,
+    HeadStyle,
+    Physique,
+    Top,
+)
+from sttreid.simulate.body import Z_ANKLE, Z_HIP, Z_KNEE, body
 from sttreid.simulate.cloth import PATTERNS, SIDE_STRIPE
-from sttreid.simulate.colours import HAIR_TONES, SKIN_TONES, beside_skin, grey, of_hue
-from sttreid.simulate.streams import stream
+from sttreid.simulate.draws import Generator, stream, weighted
+from sttreid.simulate.geometry import Floats
+from sttreid.simulate.textures import rgb_of_hsv
 
-Generator = np.random.Generator
-_NO_COAT: Final = 9.0  # a coat hem above every head: no coat is drawn
-_MIXTURES: Final = (0.25, 0.5, 0.75)
-_VARIETY: Final = 1.5  # of shapes against the examples, which lie closer together than people do
+_NO_COAT: Final = 9.0  # height of a coat hem above every head: no coat is drawn
+_MIXTURES: Final = (0.25, 0.5, 0.75)  # shares of the second colour at which a pattern is compared with skin
+_VARIETY: Final = 1.5  # factor on the shapes: mixed examples vary less than people do
 _FULL_SLEEVE: Final = 1.95  # limb coordinate just above the wrist
+_NEAR_CHROMATICITY: Final = 0.07  # distance of (r, g) shares below which cloth and skin have a similar hue
+_NEAR_BRIGHTNESS: Final = 1.2  # and difference of the logarithms of their brightness
 
 
-def look(identity: int, name: str, domain: Domain, seed: int) -> Look:
-    """The look of an identity (counted from 1) of the domain `name`; no other identity's number plays a part.
+def _table(**colours: tuple[float, float, float]) -> dict[str, Floats]:
+    return {name: np.array(colour, np.float32) for name, colour in colours.items()}
 
-    An even number may be the look-alike of the odd number before it: another person of the same skin tone
-    in the same top, half the time in the same trousers too.
+
+SKIN_TONES: Final = _table(
+    fair=(0.87, 0.67, 0.56),
+    pale=(0.84, 0.64, 0.50),
+    light=(0.80, 0.58, 0.46),
+    olive=(0.72, 0.50, 0.38),
+    brown=(0.55, 0.36, 0.26),
+    dark=(0.40, 0.26, 0.19),
+    deep=(0.28, 0.18, 0.13),
+)
+
+HAIR_TONES: Final = _table(
+    black=(0.04, 0.035, 0.03),
+    espresso=(0.10, 0.065, 0.045),
+    brown=(0.20, 0.12, 0.07),
+    chestnut=(0.34, 0.22, 0.12),
+    blond=(0.62, 0.48, 0.27),
+    grey=(0.45, 0.44, 0.43),
+    white=(0.70, 0.69, 0.68),
+    red=(0.36, 0.13, 0.06),
+)
+
+
+def draw_appearance(identity: int, name: str, domain: Domain, seed: int) -> Appearance:
+    """The appearance of an identity (from 1) of the domain ``name``; it does not depend on the scale.
+
+    An identity with an even number may be the look-alike of the one before it: another person of the same
+    skin tone in the same top, in half of the cases in the same trousers as well.
     """
     rng = stream(seed, "twin", name, identity)
-    if identity % 2 or rng.random() >= domain.clothing.twins:
+    if identity % 2 or rng.random() >= domain.clothing.look_alikes:
         return _sample(stream(seed, "look", name, identity), domain)
-    twin = _sample(stream(seed, "look", name, identity - 1), domain)
-    own = _sample(stream(seed, "look", name, identity), domain, twin.physique.skin)
-    top = replace(own, top=twin.top)
-    return (
-        replace(top, bottom=twin.bottom)
-        if rng.random() < 0.5 and own.bottom.skirt == twin.bottom.skirt
-        else top
-    )
+    model = _sample(stream(seed, "look", name, identity - 1), domain)
+    drawn = _sample(stream(seed, "look", name, identity), domain, model.physique.skin)
+    look_alike = replace(drawn, top=model.top)
+    if rng.random() < 0.5 and drawn.bottom.skirt == model.bottom.skirt:
+        return replace(look_alike, bottom=model.bottom)
+    return look_alike
 
 
-def _sample(rng: Generator, domain: Domain, skin: Floats | None = None) -> Look:
-    """A look, if `skin` is given with that tone: then clothes that stand out from it may be lent."""
+def _sample(rng: Generator, domain: Domain, skin: Floats | None = None) -> Appearance:
+    """An appearance; ``skin`` [3] sets the skin tone, with which the colours of the clothes then contrast."""
     clothing = domain.clothing
     physique = _physique(rng, domain.skin)
     if skin is not None:
@@ -52,7 +88,7 @@ def _sample(rng: Generator, domain: Domain, skin: Floats | None = None) -> Look:
     if bottom.skirt and rng.random() < 0.35 and not coat:  # a dress
         top = replace(top, colour=bottom.colour, second=bottom.second, pattern=bottom.pattern)
     carried = _carried(rng, clothing, physique.skin)
-    return Look(
+    return Appearance(
         seed=int(rng.integers(0, 10000)),
         physique=physique,
         head=head,
@@ -60,16 +96,16 @@ def _sample(rng: Generator, domain: Domain, skin: Floats | None = None) -> Look:
         bottom=bottom,
         feet=_feet(rng, clothing, physique.skin),
         carried=carried,
-        walk=_walk(rng, bottom, carried),
+        gait=_gait(rng, bottom, carried),
     )
 
 
 def _physique(rng: Generator, skin: Skin) -> Physique:
-    person = body()
-    first, second = rng.integers(0, len(person.examples), 2)
+    model = body()
+    first, second = rng.integers(0, len(model.examples), 2)
     share = rng.uniform(0, 0.4)
-    mixed = (1 - share) * person.examples[first] + share * person.examples[second]
-    male = bool(person.male[first])
+    mixed = (1 - share) * model.examples[first] + share * model.examples[second]
+    male = bool(model.male[first])
     height = rng.normal(1.76, 0.075) if male else rng.normal(1.65, 0.07)
     tone = SKIN_TONES[weighted(rng, skin)] * rng.uniform(0.92, 1.06)
     return Physique(
@@ -80,13 +116,13 @@ def _physique(rng: Generator, skin: Skin) -> Physique:
     )
 
 
-def _head(rng: Generator, clothing: Clothing, hair: Hair, physique: Physique) -> Head:
+def _head(rng: Generator, clothing: Clothing, hair: Hair, physique: Physique) -> HeadStyle:
     male, skin = physique.male, physique.skin
     style = rng.choice(
         ["short", "long", "knot", "tail"], p=[0.94, 0.06, 0, 0] if male else [0.15, 0.5, 0.15, 0.2]
     )
     masks = np.array([(0.85, 0.87, 0.90), (0.35, 0.55, 0.75), (0.05, 0.05, 0.05)], np.float32)
-    return Head(
+    return HeadStyle(
         hair=HAIR_TONES[weighted(rng, hair)],
         volume=rng.uniform(0.004, 0.03),
         hairline=rng.uniform(-0.02, 0.03),
@@ -160,9 +196,9 @@ def _bottom(rng: Generator, clothing: Clothing, physique: Physique) -> Bottom:
     )
 
 
-def _feet(rng: Generator, clothing: Clothing, skin: Floats) -> Feet:
+def _feet(rng: Generator, clothing: Clothing, skin: Floats) -> Footwear:
     top = Z_ANKLE + float(rng.choice([-0.035, 0.02, 0.12, 0.25], p=[0.5, 0.3, 0.12, 0.08]))
-    return Feet(
+    return Footwear(
         shoe=_dye(rng, clothing.vivid, skin),
         shoe_top=top,
         sole=np.full(3, rng.choice([0.04, 0.85]), np.float32),
@@ -181,12 +217,12 @@ def _carried(rng: Generator, clothing: Clothing, skin: Floats) -> Carried:
     )
 
 
-def _walk(rng: Generator, bottom: Bottom, carried: Carried) -> Walk:
+def _gait(rng: Generator, bottom: Bottom, carried: Carried) -> Gait:
     narrow = 0.8 if bottom.skirt and bottom.skirt_hem < Z_KNEE else 1.0
-    arms = [Arm(int(rng.choice([0, 1, 2, 4], p=[0.82, 0.06, 0.09, 0.03]))) for _ in range(2)]
+    arms = [ArmPose(int(rng.choice([0, 1, 2, 4], p=[0.82, 0.06, 0.09, 0.03]))) for _ in range(2)]
     if carried.bag == Bag.IN_HAND or carried.trolley:
-        arms[0 if carried.bag_left else 1] = Arm.CARRIES
-    return Walk(
+        arms[0 if carried.bag_left else 1] = ArmPose.CARRIES
+    return Gait(
         stride=rng.uniform(1.1, 1.65) * narrow,
         cadence=rng.uniform(0.75, 1.12),
         stance=rng.uniform(0.58, 0.66),
@@ -218,39 +254,46 @@ def _walk(rng: Generator, bottom: Bottom, carried: Carried) -> Walk:
     )
 
 
-def weighted(rng: Generator, weights: object) -> str:
-    """The name of one field of a dataclass of weights, drawn in proportion to them."""
-    names = [field.name for field in fields(weights)]  # type: ignore[arg-type]
-    values: NDArray[np.float64] = np.array([getattr(weights, name) for name in names], np.float64)
-    return names[int(rng.choice(len(names), p=values / values.sum()))]
-
-
 def _dye(rng: Generator, vivid: float, skin: Floats) -> Floats:
-    """A colour of cloth; one that could be taken for the wearer's skin is drawn again."""
+    """A colour of cloth; a colour that could be taken for the skin is drawn again."""
     while True:
         colour = _any_dye(rng, vivid)
-        if not beside_skin(colour, skin):
+        if not resembles_skin(colour, skin):
             return colour
 
 
 def _dyes(rng: Generator, vivid: float, second_vivid: float, skin: Floats) -> tuple[Floats, Floats]:
-    """Two colours of one cloth; from afar a pattern is their mixture, which must not look like skin."""
+    """Two colours of a pattern; their mixture, visible from a distance, must not resemble skin."""
     while True:
         first, second = _dye(rng, vivid, skin), _dye(rng, second_vivid, skin)
-        if not any(beside_skin((1 - share) * first + share * second, skin) for share in _MIXTURES):
+        if not any(resembles_skin((1 - share) * first + share * second, skin) for share in _MIXTURES):
             return first, second
 
 
 def _any_dye(rng: Generator, vivid: float) -> Floats:
     if rng.random() < vivid:
-        return of_hue(rng.random(), rng.uniform(0.45, 0.95), rng.uniform(0.35, 0.95))
+        return rgb_of_hsv(rng.random(), rng.uniform(0.45, 0.95), rng.uniform(0.35, 0.95))
     kind = rng.choice(["black", "grey", "white", "denim", "beige"], p=[0.34, 0.21, 0.17, 0.14, 0.14])
     if kind == "black":
-        return grey(rng, 0.02, 0.09, 0.10)
+        return _grey(rng, 0.02, 0.09, 0.10)
     if kind == "grey":
-        return grey(rng, 0.15, 0.55, 0.07)
+        return _grey(rng, 0.15, 0.55, 0.07)
     if kind == "white":
-        return grey(rng, 0.70, 0.95, 0.03)
+        return _grey(rng, 0.70, 0.95, 0.03)
     if kind == "denim":
-        return of_hue(rng.uniform(0.57, 0.66), rng.uniform(0.35, 0.7), rng.uniform(0.12, 0.5))
-    return of_hue(rng.uniform(0.06, 0.12), rng.uniform(0.2, 0.5), rng.uniform(0.3, 0.75))
+        return rgb_of_hsv(rng.uniform(0.57, 0.66), rng.uniform(0.35, 0.7), rng.uniform(0.12, 0.5))
+    return rgb_of_hsv(rng.uniform(0.06, 0.12), rng.uniform(0.2, 0.5), rng.uniform(0.3, 0.75))
+
+
+def _grey(rng: np.random.Generator, low: float, high: float, tint: float) -> Floats:
+    """A grey from ``low`` to ``high`` whose channels differ by up to the share ``tint``, at most 1."""
+    colour: Floats = np.minimum(rng.uniform(low, high) * rng.uniform(1 - tint, 1 + tint, 3), 1).astype(
+        np.float32
+    )
+    return colour
+
+
+def resembles_skin(colour: Floats, skin: Floats) -> bool:
+    """Whether cloth of a colour [3] could be taken for bare skin of a tone [3] in a small image."""
+    hue = np.abs(colour / colour.sum() - skin / skin.sum())[:2].max()
+    return bool(hue < _NEAR_CHROMATICITY and abs(np.log(colour.sum() / skin.sum())) < _NEAR_BRIGHTNESS)

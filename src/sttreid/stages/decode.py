@@ -1,48 +1,51 @@
-"""Stage ``decode``: one data set, camera videos or published pictures -> its tracklet store, and its views.
+"""Stage ``decode``: one data set, camera videos or published images -> its tracklet store, and its views.
 
-What was left out (``decode.on_error: skip``) is listed in ``metrics/skipped/``.
+What is skipped (``decode.on_error: skip``) is listed in ``metrics/skipped/``.
 """
 
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from sttreid.config import paths
-from sttreid.config.datasets import CAMERAS, FOOTAGE, Dataset, Decode
-from sttreid.config.params import run
-from sttreid.data.arrangement import arrange_published
-from sttreid.data.decoding import decode_cameras
-from sttreid.data.footage import read_videos
-from sttreid.data.index import source, state
+from sttreid.config.datasets import Dataset, Decode
+from sttreid.data.decoding import decode_videos
+from sttreid.data.folder_manifest import dataset_folder, dataset_manifest
 from sttreid.data.packing import pack
-from sttreid.data.published import read_published
-from sttreid.data.views import UNKNOWN, views
+from sttreid.data.published.published_set import PublishedSet
+from sttreid.data.reading import read_dataset
+from sttreid.data.registry import Settings
+from sttreid.data.store_rows import order_rows
+from sttreid.data.views import UNKNOWN, tracklet_views
 from sttreid.runtime.files import write_json, write_table
+from sttreid.stages.command import run
 from sttreid.tracklets.store import Skipped, open_store
 
 
 def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
-    """Check the set, then decode every video once and store its crops, or pack its pictures."""
-    dataset = datasets[name]
-    folder, store = source(name, dataset), paths.tracklets(name)
-    if dataset.reader in (CAMERAS, FOOTAGE):
-        found = read_videos(folder, dataset, decode.validation)
-        skipped = decode_cameras(found, decode.height, decode.width, store, decode.on_error)
+    """Check the set, then decode every video once and store its crops, or pack its images."""
+    folder, store = dataset_folder(name, datasets[name]), paths.tracklets(name)
+    store.parent.mkdir(parents=True, exist_ok=True)
+    settings = Settings(decode.validation, decode.strict, scratch=store.parent)  # on the disk of the store
+    source = read_dataset(datasets[name], folder, settings)
+    views = UNKNOWN
+    if isinstance(source, PublishedSet):
+        skipped = _pack(source, name, datasets[name], folder, decode, store)
     else:
-        skipped = _pack(dataset, folder, state(name, dataset, folder), decode, store)
-    known = views(open_store(store), folder) if dataset.reader == CAMERAS else UNKNOWN
-    write_table(paths.views(name), known)
+        skipped = decode_videos(source, decode.height, decode.width, store, decode.on_error)
+        if source.track_table:
+            views = tracklet_views(open_store(store), source.track_table)
+    write_table(paths.views(name), views)
     write_json(paths.skipped(name), asdict(skipped))
 
 
-def _pack(dataset: Dataset, folder: Path, taken: dict[str, Any], decode: Decode, store: Path) -> Skipped:
-    store.parent.mkdir(parents=True, exist_ok=True)
-    found = read_published(dataset, folder, decode.strict, scratch=store.parent)  # beside the shards
-    for sentence in (*found.mismatches, *found.remarks):
-        print(f"{found.name}: {sentence}", file=sys.stderr)
-    made = arrange_published(found, decode.validation, decode.on_error)
-    return pack(made, found.root, taken, decode, store)
+def _pack(
+    published: PublishedSet, name: str, dataset: Dataset, folder: Path, decode: Decode, store: Path
+) -> Skipped:
+    for sentence in (*published.mismatches, *published.remarks):
+        print(f"{published.name}: {sentence}", file=sys.stderr)
+    rows = order_rows(published, decode.validation, decode.on_error)
+    return pack(rows, published.root, dataset_manifest(name, dataset, folder), decode, store)
 
 
 if __name__ == "__main__":

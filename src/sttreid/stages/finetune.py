@@ -1,18 +1,16 @@
 """Stage ``finetune``: pre-trained weights + one data set's training tracklets -> weights."""
 
 from sttreid.config import paths
-from sttreid.config.params import Augment, Batch, Clip, Compute, Finetune, Loss, Model, Simulate, run
-from sttreid.model.weights import initialise, save, start_from
+from sttreid.config.params import Augment, Batch, Clip, Compute, Loss, Model, Schedule, Simulate
+from sttreid.model.weights import save, start_from
 from sttreid.runtime import numerics
-from sttreid.runtime.checkpoints import checkpoint_folder
 from sttreid.runtime.distributed import process_group
 from sttreid.runtime.files import write_text
 from sttreid.runtime.launch import launch_torchrun
 from sttreid.runtime.progress import history_text, log
-from sttreid.runtime.supervisor import supervise
-from sttreid.tracklets.store import open_store
-from sttreid.tracklets.subset import training_subset
-from sttreid.training.loop import Recipe, fit
+from sttreid.stages.command import run
+from sttreid.stages.training_run import checkpoints, network_for, train, training_store
+from sttreid.training.loop import Recipe
 
 
 def main(
@@ -24,28 +22,23 @@ def main(
     batch: Batch,
     model: Model,
     loss: Loss,
-    finetune: Finetune,
+    finetune: Schedule,
     compute: Compute,
 ) -> None:
-    """Go on from the synthetic set's weights; classifiers start anew, for the new identities."""
+    """Fine-tune the synthetic set's weights; the classifiers start from random weights."""
     launch_torchrun(batch.identities)
     device = numerics.prepare(compute.threads)
-    store = training_subset(open_store(paths.tracklets(source)), finetune.identities, seed)
-    height, width = store.frames.shape[1:3]
-    classes = int(store.of_split("train")["identity"].nunique())
-    network = initialise(model, clip.frames, height, width, classes, seed)
-    start = paths.model(simulate.domain, seed)
-    random = start_from(network, start)
-    log(f"finetune {source} {seed}: starts from {start}; random weights: {', '.join(random)}")
-    network.to(device)
+    store = training_store(source, finetune.identities, seed)
+    network = network_for(store, model, clip.frames, seed)
+    pretrained = paths.model("cross_domain", seed, simulate.domain)
+    random = start_from(network, pretrained)
+    log(f"finetune {source} {seed}: starts from {pretrained}; random weights: {', '.join(random)}")
     recipe = Recipe(augment, batch, loss, finetune, compute)
-    scratch = paths.scratch(f"finetune-{source}-{seed}")
-    with process_group(device) as group, checkpoint_folder(scratch) as folder:
-        with supervise(f"finetune {source} {seed}", folder, group) as observer:
-            history = fit(network, store, recipe, seed, group, observer)
+    with process_group(device) as group, checkpoints("finetune", source, seed) as folder:
+        history = train(f"finetune {source} {seed}", network.to(device), store, recipe, seed, folder, group)
         if group.first:
-            save(network, model, paths.model(source, seed))
-            write_text(paths.history(source, seed), history_text(history))
+            save(network, model, paths.model("cross_domain", seed, source))
+            write_text(paths.history("cross_domain", seed, source), history_text(history))
 
 
 if __name__ == "__main__":

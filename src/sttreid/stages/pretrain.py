@@ -1,18 +1,16 @@
 """Stage ``pretrain``: synthetic tracklets -> weights."""
 
 from sttreid.config import paths
-from sttreid.config.params import Augment, Batch, Clip, Compute, Loss, Model, Pretrain, Simulate, run
-from sttreid.model.weights import initialise, save
+from sttreid.config.params import Augment, Batch, Clip, Compute, Loss, Model, Schedule, Simulate
+from sttreid.model.weights import save
 from sttreid.runtime import numerics
-from sttreid.runtime.checkpoints import checkpoint_folder
 from sttreid.runtime.distributed import process_group
 from sttreid.runtime.files import write_text
 from sttreid.runtime.launch import launch_torchrun
 from sttreid.runtime.progress import history_text
-from sttreid.runtime.supervisor import supervise
-from sttreid.tracklets.store import open_store
-from sttreid.tracklets.subset import training_subset
-from sttreid.training.loop import Recipe, fit
+from sttreid.stages.command import run
+from sttreid.stages.training_run import checkpoints, network_for, train, training_store
+from sttreid.training.loop import Recipe
 
 
 def main(
@@ -23,23 +21,20 @@ def main(
     batch: Batch,
     model: Model,
     loss: Loss,
-    pretrain: Pretrain,
+    pretrain: Schedule,
     compute: Compute,
 ) -> None:
-    """Train from random weights (or the backbone checkpoint that params name) on the synthetic set."""
+    """Train from random weights, or from the backbone checkpoint of the parameters."""
     launch_torchrun(batch.identities)
     device = numerics.prepare(compute.threads)
-    store = training_subset(open_store(paths.tracklets(simulate.domain)), pretrain.identities, seed)
-    height, width = store.frames.shape[1:3]
-    classes = int(store.of_split("train")["identity"].nunique())
-    network = initialise(model, clip.frames, height, width, classes, seed).to(device)
+    store = training_store(simulate.domain, pretrain.identities, seed)
+    network = network_for(store, model, clip.frames, seed).to(device)
     recipe = Recipe(augment, batch, loss, pretrain, compute)
-    with process_group(device) as group, checkpoint_folder(paths.scratch(f"pretrain-{seed}")) as folder:
-        with supervise(f"pretrain {seed}", folder, group) as observer:
-            history = fit(network, store, recipe, seed, group, observer)
+    with process_group(device) as group, checkpoints("pretrain", seed) as folder:
+        history = train(f"pretrain {seed}", network, store, recipe, seed, folder, group)
         if group.first:
-            save(network, model, paths.model(simulate.domain, seed))
-            write_text(paths.history(simulate.domain, seed), history_text(history))
+            save(network, model, paths.model("cross_domain", seed, simulate.domain))
+            write_text(paths.history("cross_domain", seed, simulate.domain), history_text(history))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""Stage ``simulate``: nothing -> camera videos and tracks of the synthetic pre-training domain."""
+"""Stage ``simulate``: domains/<name>.yaml -> camera videos and tracks of the synthetic pre-training set."""
 
 from sttreid.config import paths
-from sttreid.config.domain import Domain
-from sttreid.config.params import Simulate, run
+from sttreid.config.domain import load_domain
+from sttreid.config.params import Simulate
 from sttreid.simulate.dataset import render
+from sttreid.stages.command import run
 
 
-def main(simulate: Simulate, domains: dict[str, Domain]) -> None:
+def main(simulate: Simulate) -> None:
     """Render the synthetic domain; the number of worker processes does not change a byte."""
-    render(simulate.domain, domains[simulate.domain], simulate, paths.videos(simulate.domain))
+    render(simulate.domain, load_domain(simulate.domain), simulate, paths.videos(simulate.domain))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 import scipy.io
 
+from sttreid.data.published.published_set import COLUMNS
 from sttreid.data.readers import mars
 from sttreid.data.readers.mars import read_mars
-from sttreid.data.readers.tracklets import COLUMNS
 from sttreid.runtime.errors import InputError
 from tests import sets
 
@@ -19,24 +19,24 @@ COUNTS = {  # of the tiny copy, by hand
     "training tracklets of camera 4": 0,
     "training tracklets of camera 5": 0,
     "training tracklets of camera 6": 1,
-    "training pictures": 14,
-    "training pictures of the shortest tracklet": 1,
-    "training pictures of the longest tracklet": 4,
-    "training pictures of the median tracklet": 3,
-    "training identities seen by one camera": 1,
+    "training images": 14,
+    "training images of the shortest tracklet": 1,
+    "training images of the longest tracklet": 4,
+    "training images of the median tracklet": 3,
+    "training identities of a single camera": 1,
     "training identities with fewer than 4 tracklets": 3,
     "test tracklets": 10,
-    "test pictures": 31,
+    "test images": 31,
     "test tracklets of junk": 2,
     "test tracklets of distractors": 2,
     "test tracklets of persons": 6,
     "test persons": 3,
-    "test tracklets shorter than 4 pictures": 8,
-    "test tracklets shorter than 8 pictures": 8,
+    "test tracklets shorter than 4 images": 8,
+    "test tracklets shorter than 8 images": 8,
     "queries": 4,
-    "identities asked for": 2,
+    "query identities": 2,
     "queries without a match": 0,
-    "queries without a match if queries did not answer": 3,
+    "queries without a match in a gallery without queries": 3,
 }
 
 
@@ -62,7 +62,7 @@ def test_every_tracklet_has_its_official_row_and_its_pictures_in_numeric_order(
 ) -> None:
     found = read_mars(sets.mars(tmp_path, end))
     wanted = expected("train", sets.MARS_TRAIN) + expected("test", sets.MARS_TEST)
-    assert [found.pictures(row) for row in range(len(found.table))] == wanted
+    assert [found.image_paths(row) for row in range(len(found.table))] == wanted
     assert all((found.root / path).is_file() for row in wanted for path in row)
     assert found.table["row"].tolist() == [1, 2, 3, 4, 5, *range(1, 11)]
     plan = sets.MARS_TRAIN + sets.MARS_TEST
@@ -110,9 +110,9 @@ def test_missing_pictures_are_counted_and_never_shorten_a_tracklet(
     assert found.table["missing"].tolist() == [0, 0, 1, 0, 0] + [0] * 9 + [2]
     assert found.table["length"].sum() == 45
     assert found.mismatches == (
-        "lines of train_name.txt without a picture: must be 0, got 1 (1 too many;"
+        "lines of train_name.txt without an image: must be 0, got 1 (1 too many;"
         " the first is 0007C1T0001F003.jpg)",
-        "lines of test_name.txt without a picture: must be 0, got 2 (2 too many;"
+        "lines of test_name.txt without an image: must be 0, got 2 (2 too many;"
         " the first is 0006C2T0001F001.jpg)",
     )
     assert "1 too many" in refusal(root, strict=True)
@@ -159,7 +159,7 @@ def test_a_line_that_is_no_picture_of_the_set_is_refused(tmp_path: Path, line: s
     lines = path.read_text().splitlines()
     lines[3] = line
     path.write_text("\n".join(lines))
-    assert refusal(root) == f"{path}:4: a picture must be named like 0001C1T0001F001.jpg, got {line!r}"
+    assert refusal(root) == f"{path}:4: an image must be named like 0001C1T0001F001.jpg, got {line!r}"
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_a_line_that_is_no_picture_of_the_set_is_refused(tmp_path: Path, line: s
         ("train", 4, [11, 15, 12, 3], "row 5: start and end must be lines of {names}, 1 to 14, got 11 to 15"),
         ("train", 0, [0, 3, 3, 1], "row 1: start and end must be lines"),
         ("train", 0, [3, 2, 3, 1], "row 1: start and end must be lines"),
-        ("train", 0, [1, 3, 7, 1], "row 1: every picture must be of identity 7, got 0003C1T0001F001.jpg"),
-        ("test", 9, [30, 31, 6, 1], "row 10: every picture must be of camera 1, got 0006C2T0001F001.jpg"),
+        ("train", 0, [1, 3, 7, 1], "row 1: every image must be of identity 7, got 0003C1T0001F001.jpg"),
+        ("test", 9, [30, 31, 6, 1], "row 10: every image must be of camera 1, got 0006C2T0001F001.jpg"),
     ],
 )
 def test_an_index_that_does_not_fit_the_list_is_refused(
@@ -206,7 +206,7 @@ def test_tracklets_that_share_pictures_or_span_tracks_are_told(tmp_path: Path) -
     [
         ([0, 5], "a query must be a row from 1 to 10, got 0"),
         ([5, 11], "a query must be a row from 1 to 10, got 11"),
-        ([5, 6, 5], "a query must stand in 'query_IDX' once, got 5 again"),
+        ([5, 6, 5], "'query_IDX' must list a query once, got 5 twice"),
     ],
 )
 def test_queries_that_do_not_exist_are_refused(tmp_path: Path, rows: list[int], words: str) -> None:

@@ -2,14 +2,14 @@
 
 ::
 
-    {train,query,gallery}/0001/0099/0001_C6_F0099_X30823.jpg     identity, tracklet; camera, place, frame
-    {train,query,gallery}_split/...                              so named in the older archive
-    .../0001C6F0099X30823.jpg                                    the older names
+    {train,query,gallery}/0001/0099/0001_C6_F0099_X30823.jpg     identity, tracklet; camera, index, frame
+    {train,query,gallery}_split/...                              folder names of the older archive
+    .../0001C6F0099X30823.jpg                                    file names of the older archive
 
-D stands for X in the pictures of distractors. F counts the pictures of the tracklet, X the video's frames; a
-hole in F is told, as it may show an incomplete copy, and no error.
-Every query stands in the gallery too, as a folder of its own: the rule that leaves out the same identity in
-the same camera removes it.
+D replaces X in the images of distractors. F counts the images of the tracklet, X the frames of the video; a
+gap in F is reported, as the copy may be incomplete, but is no error.
+Every query is in the gallery too, in a folder of its own: the evaluation ignores pairs of the same identity
+and camera, and thus a query's copy.
 """
 
 from collections.abc import Sequence
@@ -20,87 +20,100 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from sttreid.data.readers.checks import absent
-from sttreid.data.readers.folders import locate, numbered, subfolders
-from sttreid.data.readers.names import groups
-from sttreid.data.readers.spool import Spool
-from sttreid.data.readers.tracklets import DISTRACTOR, FRAME, PERSON, Tracklets, assemble
-from sttreid.data.readers.trees import Tree, read_tree
+from sttreid.data.folder_listing import folder_numbers, locate, subfolders
+from sttreid.data.published.disk_buffer import DiskBuffer
+from sttreid.data.published.file_names import pattern_groups
+from sttreid.data.published.official_counts import expect_none
+from sttreid.data.published.published_set import DISTRACTOR, FRAME, PERSON, PublishedSet, assemble
+from sttreid.data.published.tracklet_folders import TrackletFolders, read_tracklet_folders
+from sttreid.data.registry import NoOptions, Reader, Settings
 
-PICTURE: Final = (
-    r"^(?P<identity>\d{4})_?C(?P<camera>[1-8])_?F(?P<place>\d{1,18})_?[XD](?P<frame>\d{1,18})(?i:\.jpg)$"
+LANDMARKS: Final = (("train", "query", "gallery"), ("train_split", "query_split", "gallery_split"))
+IMAGE: Final = (
+    r"^(?P<identity>\d{4})_?C(?P<camera>[1-8])_?F(?P<index>\d{1,18})_?[XD](?P<frame>\d{1,18})(?i:\.jpg)$"
 )
 EXAMPLE: Final = "0001_C6_F0099_X30823.jpg"
 OFFICIAL: Final = {
     "training identities": 702,
     "training tracklets": 2_196,
     "queries": 702,
-    "identities asked for": 702,
+    "query identities": 702,
     "gallery tracklets": 2_636,
-    "gallery tracklets of the identities asked for": 2_228,
+    "gallery tracklets of query identities": 2_228,
     "gallery tracklets of distractors": 408,
     "distractors": 408,
     "cameras": 8,
-    "pictures of the shortest tracklet": 1,
-    "pictures of the longest tracklet": 9_324,
+    "images of the shortest tracklet": 1,
+    "images of the longest tracklet": 9_324,
 }
-_KEY: Final = ["identity", "camera", "first", "length"]  # a tracklet and its copy agree in these
+_KEY: Final = ["identity", "camera", "first", "length"]  # equal for a query and its copy in the gallery
 
 
-def read_duke_video(folder: Path, strict: bool = False, scratch: Path | None = None) -> Tracklets:
-    """Read DukeMTMC-VideoReID; ``folder`` holds ``train``, ``query`` and ``gallery``, or is the one above it.
+def read_duke_video(folder: Path, strict: bool = False, scratch: Path | None = None) -> PublishedSet:
+    """Read DukeMTMC-VideoReID.
 
     Args:
-        folder: of the data set.
-        strict: whether a count that is off is an error.
-        scratch: the folder on whose disk the pictures' names and numbers lie meanwhile, as in :class:`Spool`.
+        folder: holds ``train``, ``query`` and ``gallery``, or is its parent.
+        strict: whether a count that differs from the official one is an error.
+        scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is no DukeMTMC-VideoReID; a name does not parse; a tracklet's pictures are not all of
-            its folder's identity and of one camera; ``strict``, and a count is off.
+        InputError: it is no DukeMTMC-VideoReID; a name does not parse; the images of a tracklet are not all
+            of its folder's identity and of one camera; ``strict``, and a count differs.
     """
-    root = locate(folder, "duke_video")
+    root = locate(folder, "duke_video", LANDMARKS)
     suffix = "" if (root / "train").is_dir() else "_split"
-    spool = Spool(groups(PICTURE), scratch)
-    trees = {side: _tree(spool, root, root / f"{side}{suffix}") for side in ("train", "query", "gallery")}
-    parts = {side: _rows(tree, side) for side, tree in trees.items()}
+    buffer = DiskBuffer(pattern_groups(IMAGE), scratch)
+    tracklets = {
+        side: _read_side(buffer, root, root / f"{side}{suffix}") for side in ("train", "query", "gallery")
+    }
+    parts = {side: _rows(folders, side) for side, folders in tracklets.items()}
     query, gallery = parts["query"], parts["gallery"]
     gallery.loc[~gallery["identity"].isin(query["identity"]), "kind"] = DISTRACTOR
-    alone = query.merge(gallery[_KEY].drop_duplicates(), on=_KEY, how="left", indicator="found")
-    found = (
-        absent(
-            "folders of tracklets without a picture", [name for tree in trees.values() for name in tree.empty]
-        ),
-        absent("queries that do not stand in the gallery", alone["folder"][alone["found"] == "left_only"]),
+    copies = query.merge(gallery[_KEY].drop_duplicates(), on=_KEY, how="left", indicator="copy")
+    empty = [name for side in tracklets.values() for name in side.empty]
+    checks = (
+        expect_none("folders of tracklets without an image", empty),
+        expect_none("queries that are not in the gallery", copies["folder"][copies["copy"] == "left_only"]),
     )
-    made = assemble("DukeMTMC-VideoReID", root, list(parts.values()), spool, OFFICIAL, _counts, found, strict)
-    return replace(made, remarks=_remarks(list(trees.values())))
+    name = "DukeMTMC-VideoReID"
+    published = assemble(name, root, list(parts.values()), buffer, OFFICIAL, _counts, checks, strict)
+    return replace(published, remarks=_remarks(list(tracklets.values())))
 
 
-def _remarks(trees: Sequence[Tree]) -> tuple[str, ...]:
-    """Nothing official says that F counts without a hole, so one is no picture that is missing."""
-    holes = np.concatenate([tree.skipped("place") for tree in trees])
-    if not holes.any():
+def _read(folder: Path, options: NoOptions, settings: Settings) -> PublishedSet:  # noqa: ARG001
+    return read_duke_video(folder, settings.strict, settings.scratch)
+
+
+READER = Reader(
+    name="duke_video", read=_read, protocol="duke-official", options=NoOptions, landmarks=LANDMARKS
+)
+
+
+def _remarks(sides: Sequence[TrackletFolders]) -> tuple[str, ...]:
+    """Gaps in F: no official source says that there are none, so a gap is not a missing image."""
+    skipped = np.concatenate([side.count_skipped("index") for side in sides])
+    if not skipped.any():
         return ()
-    folder = [name for tree in trees for name in tree.folders][int(np.argmax(holes > 0))]
-    tracklets = f"{np.count_nonzero(holes):,} tracklets (the first is {folder})"
-    return (f"the numbering leaves out {int(holes.sum()):,} pictures in {tracklets}",)
+    folder = [name for side in sides for name in side.folders][int(np.argmax(skipped > 0))]
+    tracklets = f"{np.count_nonzero(skipped):,} tracklets (the first is {folder})"
+    return (f"the numbering skips {int(skipped.sum()):,} images in {tracklets}",)
 
 
-def _tree(spool: Spool, root: Path, top: Path) -> Tree:
+def _read_side(buffer: DiskBuffer, root: Path, top: Path) -> TrackletFolders:
     folders = [tracklet for identity in subfolders(top) for tracklet in subfolders(identity)]
-    return read_tree(spool, root, folders, PICTURE, EXAMPLE, "place")
+    return read_tracklet_folders(buffer, root, folders, IMAGE, EXAMPLE, "index")
 
 
-def _rows(tree: Tree, side: str) -> pd.DataFrame:
-    identity = numbered(tree.root, tree.folders, -2)
-    tree.must("identity", identity)
-    rows = pd.DataFrame({"identity": identity, "camera": tree.one("camera")})
-    rows["start"], rows["length"] = tree.starts, tree.lengths
+def _rows(tracklets: TrackletFolders, side: str) -> pd.DataFrame:
+    identity = folder_numbers(tracklets.root, tracklets.folders, -2)
+    tracklets.check_number("identity", identity)
+    rows = pd.DataFrame({"identity": identity, "camera": tracklets.shared_number("camera")})
+    rows["start"], rows["length"] = tracklets.starts, tracklets.lengths
     rows["split"], rows["kind"] = "train" if side == "train" else "test", PERSON
     rows["query"], rows["gallery"] = side == "query", side == "gallery"
-    rows["folder"], rows["missing"] = tree.folders, 0
-    rows["first"] = tree.first(FRAME)
+    rows["folder"], rows["missing"] = tracklets.folders, 0
+    rows["first"] = tracklets.first_number(FRAME)
     return rows
 
 
@@ -112,12 +125,12 @@ def _counts(table: pd.DataFrame) -> dict[str, int]:
         "training identities": train["identity"].nunique(),
         "training tracklets": len(train),
         "queries": len(query),
-        "identities asked for": query["identity"].nunique(),
+        "query identities": query["identity"].nunique(),
         "gallery tracklets": len(gallery),
-        "gallery tracklets of the identities asked for": len(gallery) - len(distractors),
+        "gallery tracklets of query identities": len(gallery) - len(distractors),
         "gallery tracklets of distractors": len(distractors),
         "distractors": distractors["identity"].nunique(),
         "cameras": table["camera"].nunique(),
-        "pictures of the shortest tracklet": table["length"].min(),
-        "pictures of the longest tracklet": table["length"].max(),
+        "images of the shortest tracklet": table["length"].min(),
+        "images of the longest tracklet": table["length"].max(),
     }

@@ -5,8 +5,8 @@
     i-LIDS-VID/sequences/cam1/person001/cam1_person001_00317.png
     train-test people splits/train_test_splits_ilidsvid.mat      ls_set [10, 300]
 
-A row of ``ls_set`` is one official split: places, from 1, in the sorted list of persons; the first half
-tests, the second trains.
+A row of ``ls_set`` is one official split: indices, from 1, into the sorted list of identities; the first half
+is the test, the second half trains.
 """
 
 from pathlib import Path
@@ -14,16 +14,18 @@ from typing import Final
 
 import numpy as np
 
-from sttreid.data.readers.checks import Check
-from sttreid.data.readers.folders import first_of, locate, subfolders
-from sttreid.data.readers.matlab import read_table
-from sttreid.data.readers.names import Ints, groups
-from sttreid.data.readers.pairs import check_index, read_pairs, split_counts
-from sttreid.data.readers.spool import Spool
-from sttreid.data.readers.tracklets import Tracklets, assemble
+from sttreid.data.folder_listing import first_existing, locate, subfolders
+from sttreid.data.published.disk_buffer import DiskBuffer
+from sttreid.data.published.file_names import Ints, pattern_groups
+from sttreid.data.published.matlab import read_table
+from sttreid.data.published.official_counts import CountCheck
+from sttreid.data.published.published_set import PublishedSet, assemble
+from sttreid.data.published.two_cameras import SplitOption, check_split, count_halves, read_halves
+from sttreid.data.registry import Reader, Settings
 from sttreid.runtime.errors import InputError
 
-PICTURE: Final = r"^cam(?P<camera>[12])_person(?P<identity>\d{1,9})_(?P<frame>\d{1,18})(?i:\.png)$"
+LANDMARKS: Final = (("i-LIDS-VID/sequences/cam1",), ("sequences/cam1",))
+IMAGE: Final = r"^cam(?P<camera>[12])_person(?P<identity>\d{1,9})_(?P<frame>\d{1,18})(?i:\.png)$"
 EXAMPLE: Final = "cam1_person001_00317.png"
 SEQUENCES: Final = ("i-LIDS-VID/sequences", "sequences")
 SPLITS: Final = (
@@ -43,38 +45,54 @@ OFFICIAL: Final = {
 
 def read_ilids_vid(
     folder: Path, split: int = 1, strict: bool = False, scratch: Path | None = None
-) -> Tracklets:
-    """Read iLIDS-VID; ``folder`` holds ``i-LIDS-VID`` and the splits, or is the one above or ``i-LIDS-VID``.
+) -> PublishedSet:
+    """Read iLIDS-VID.
 
     Args:
-        folder: of the data set.
+        folder: holds ``i-LIDS-VID`` and the splits, or is its parent, or is ``i-LIDS-VID``.
         split: the official split, 1 to 10.
-        strict: whether a count that is off is an error.
-        scratch: the folder on whose disk the pictures' names and numbers lie meanwhile, as in :class:`Spool`.
+        strict: whether a count that differs from the official one is an error.
+        scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is no iLIDS-VID; the splits are missing, cannot be read or are of other persons; there
-            is no such split; a picture is misnamed or lies in the wrong folder; a person has one camera only;
-            ``strict``, and a count is off.
+        InputError: it is no iLIDS-VID; the splits are missing, cannot be read or do not fit the identities;
+            there is no such split; an image is misnamed or in the wrong folder; an identity has one camera
+            only; ``strict``, and a count differs.
     """
-    root = locate(folder, "ilids_vid")
-    sequences = first_of(root, SEQUENCES, "the pictures")
-    path = first_of(root, SPLITS, "the splits")
-    persons = sorted({path.name for camera in ("cam1", "cam2") for path in subfolders(sequences / camera)})
-    rows = _splits(path, len(persons))
-    check_index(path, split, len(rows))
-    chosen = [persons[place - 1] for place in rows[split - 1].tolist()]
-    half = len(persons) // 2
+    root = locate(folder, "ilids_vid", LANDMARKS)
+    sequences = first_existing(root, SEQUENCES, "the images")
+    path = first_existing(root, SPLITS, "the splits")
     cameras = [sequences / "cam1", sequences / "cam2"]
-    spool = Spool(groups(PICTURE), scratch)
-    parts, found = read_pairs(spool, root, cameras, chosen[half:], chosen[:half], PICTURE, EXAMPLE)
-    found = (*found, Check("official splits", 10, len(rows)))
-    return assemble(f"iLIDS-VID, split {split}", root, parts, spool, OFFICIAL, split_counts, found, strict)
+    identities = sorted({folder.name for camera in cameras for folder in subfolders(camera)})
+    splits = _read_splits(path, len(identities))
+    check_split(path, split, len(splits))
+    names = [identities[index - 1] for index in splits[split - 1].tolist()]
+    half = len(identities) // 2
+    buffer = DiskBuffer(pattern_groups(IMAGE), scratch)
+    parts, empty = read_halves(buffer, root, cameras, names[half:], names[:half], IMAGE, EXAMPLE)
+    checks = (empty, CountCheck("official splits", 10, len(splits)))
+    title = f"iLIDS-VID, split {split}"
+    return assemble(title, root, parts, buffer, OFFICIAL, count_halves, checks, strict)
 
 
-def _splits(path: Path, persons: int) -> Ints:
-    """[splits, persons], every row a permutation."""
-    table = read_table(path, "ls_set", persons)
-    if (np.sort(table, axis=1) != np.arange(1, persons + 1)).any():
-        raise InputError(f"{path}: every split must name each of {persons} persons once, got other numbers")
+def _read(folder: Path, options: SplitOption, settings: Settings) -> PublishedSet:
+    return read_ilids_vid(folder, options.split, settings.strict, settings.scratch)
+
+
+READER = Reader(
+    name="ilids_vid",
+    read=_read,
+    protocol="ilids-{split}",
+    options=SplitOption,
+    usual={"split": 1},
+    landmarks=LANDMARKS,
+)
+
+
+def _read_splits(path: Path, identities: int) -> Ints:
+    """[splits, identities], every row a permutation."""
+    table = read_table(path, "ls_set", identities)
+    if (np.sort(table, axis=1) != np.arange(1, identities + 1)).any():
+        rule = f"every split must list each of {identities} identities once"
+        raise InputError(f"{path}: {rule}, got other numbers")
     return table

@@ -1,0 +1,77 @@
+"""Section ``study`` of an experiment: which analysis it ends in, and the trials of its variants."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from sttreid.runtime.errors import InputError
+
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+Counted = Literal["pretrain", "finetune"]  # the training whose identities a learning curve varies
+SCHEDULES: tuple[Counted, ...] = ("pretrain", "finetune")
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Study:
+    """One experiment of several variants and seeds.
+
+    Attributes:
+        analysis: the stage that turns its results into statistics.
+        trials: name -> overrides that are applied to every variant in turn; empty: the variants as they are.
+        variants: names of the variants before the trials are applied, in order. With trials,
+            ``ablation.variants`` holds each variant with each trial, named by :func:`trial_name`.
+    """
+
+    analysis: Literal["claims", "curves", "tuning"]
+    trials: dict[Name, dict[str, Any]]
+    variants: list[Name]
+
+
+def trial_name(variant: str, trial: str) -> str:
+    """Name of a variant with a trial's overrides applied, in ``ablation.variants``."""
+    return f"{variant}-{trial}"
+
+
+def counted_schedule(
+    study: Study, variants: Mapping[str, Mapping[str, Any]], path: Path = Path("params.yaml")
+) -> Counted:
+    """The schedule whose number of identities the trials of a learning curve vary.
+
+    Args:
+        study: its trials, each ``{schedule: {"identities": number or None}}``.
+        variants: of the ablation, with the trials applied.
+        path: file that errors name.
+
+    Raises:
+        InputError: there are fewer than two trials; a trial overrides anything but the identities of one
+            schedule, the same for all; two trials have as many identities; or pre-training identities are
+            varied for a variant without pre-training.
+    """
+    if len(study.trials) < 2:
+        raise InputError(f"{path}: study.trials: a curve needs at least 2 points, got {len(study.trials)}")
+    first: Counted = next(
+        (name for name in SCHEDULES if name in next(iter(study.trials.values()))), "finetune"
+    )
+    identities: dict[int | None, str] = {}
+    for name, trial in study.trials.items():
+        place, schedule = f"{path}: study.trials.{name}", trial.get(first)
+        if set(trial) != {first} or not isinstance(schedule, Mapping) or set(schedule) != {"identities"}:
+            rule = "a trial must set the identities of one schedule, pretrain or finetune, the same for all"
+            raise InputError(f"{place}: {rule}, got {trial}")
+        number = schedule["identities"]
+        if number in identities:
+            other = identities[number]
+            raise InputError(f"{place}: identities must differ from those of {other}, got {number}")
+        identities[number] = name
+    for variant in study.variants:
+        for full_name in (trial_name(variant, name) for name in study.trials):
+            overrides = variants.get(full_name, {})
+            if first == "pretrain" and "pretrain" in overrides and overrides["pretrain"] is None:
+                place = f"{path}: ablation.variants.{full_name}"
+                raise InputError(f"{place}: must be pre-trained where its identities are varied, got null")
+    return first

@@ -1,0 +1,88 @@
+"""Camera videos with their tracks, checked and not yet decoded."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from sttreid.tracklets.store import SPLITS
+
+COLUMNS: Final = [
+    "camera", "frame", "identity", "left", "top", "width", "height", "visibility", "split", "line"
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One camera.
+
+    Attributes:
+        number: from its name.
+        video: its video file, or the folder of its images.
+        tracks: its tracks file.
+        frames: number of frames.
+    """
+
+    number: int
+    video: Path
+    tracks: Path
+    frames: int
+
+
+@dataclass(frozen=True, eq=False)
+class CameraVideos:
+    """A checked data set of camera videos.
+
+    Attributes:
+        folder: of the data set.
+        name: of the data set, as it is printed.
+        cameras: by ascending number.
+        boxes: one row per box, sorted by camera, then in the order of the tracks file, with the columns
+            ``COLUMNS``: frame from 1 in its video, box in pixels, visibility 0 to 1, line from 1 in its
+            tracks file.
+        max_frame_gap: from one box of a tracklet to the next, in frames, at most; None: no limit.
+        track_table: table of the tracks' orientations, if the set may have one; it need not exist.
+    """
+
+    folder: Path
+    name: str
+    cameras: tuple[Camera, ...]
+    boxes: pd.DataFrame
+    max_frame_gap: int | None
+    track_table: Path | None = None
+
+
+def assign_tracklets(boxes: pd.DataFrame, max_frame_gap: int | None) -> pd.DataFrame:
+    """Sort boxes into the store's order and number their tracklets.
+
+    A tracklet is what one camera sees of one identity until the identity is lost for more than
+    ``max_frame_gap`` frames. The order is split (train, validation, test, distractors), identity, camera,
+    frame.
+
+    Args:
+        boxes: as :attr:`CameraVideos.boxes`.
+        max_frame_gap: as :attr:`CameraVideos.max_frame_gap`.
+
+    Returns:
+        The same rows with a column ``tracklet``; a row's label is its row in the store.
+    """
+    rows = boxes.assign(rank=boxes["split"].map(SPLITS.index))
+    rows = rows.sort_values(["rank", "identity", "camera", "frame"], ignore_index=True)
+    steps = rows.groupby(["rank", "identity", "camera"])["frame"].diff()  # NaN at the first box of a camera
+    same = steps <= (math.inf if max_frame_gap is None else max_frame_gap)
+    rows["tracklet"] = (~same).cumsum() - 1
+    return rows.drop(columns="rank")
+
+
+def tracklet_table(videos: CameraVideos) -> pd.DataFrame:
+    """One row per tracklet: split, identity, camera, first (frame), length (boxes)."""
+    tracklets = assign_tracklets(videos.boxes, videos.max_frame_gap).groupby("tracklet")
+    return tracklets.agg(
+        split=("split", "first"),
+        identity=("identity", "first"),
+        camera=("camera", "first"),
+        first=("frame", "min"),
+        length=("frame", "size"),
+    )

@@ -1,0 +1,173 @@
+"""Camera videos with a manifest that declares cameras and splits, such as the simulator renders.
+
+The folder holds, next to the manifest, a video and a tracks file per camera::
+
+    manifest.json   {"format": "sttreid-cameras/1", "name": "campus",
+                     "gap": 3,
+                     "cameras": {"c1": {"frames": 812, "sha256_video": "...", "sha256_tracks": "..."}, ...},
+                     "splits": {"train": [1, 2], "validation": [3], "test": [4, 5], "distractors": [6]}}
+    c1.mp4 c1.txt   the camera's number is the digits at the end of its name; tracks: sttreid.data.track_files
+
+Optional members: the checksums; ``gap``, the most frames from one box of a tracklet to the next; and
+``distractors``, identities of the test's gallery that are never queries. Other members are ignored.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
+from sttreid.data.registry import NoOptions, Reader, Settings
+from sttreid.data.track_files import read_tracks
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets.store import DISTRACTORS, SPLITS
+
+FORMAT: Final = "sttreid-cameras/1"
+MANIFEST: Final = "manifest.json"
+TRACK_TABLE: Final = "tracks.csv"  # the simulator's table of tracks, with the orientation of each
+
+
+def read_cameras(folder: Path) -> CameraVideos:
+    """Read and check such a folder; no video is decoded.
+
+    Raises:
+        InputError: a file is missing, differs from the manifest's checksum or breaks a rule of its format; an
+            identity is in no split, in two, or in no line; a non-distractor identity appears in a single
+            camera; a split other than the distractors is empty; the gap is below 1.
+    """
+    path = folder / MANIFEST
+    manifest = _read_manifest(path)
+    splits = _splits(path, _member(path, manifest, "splits", dict))
+    cameras = _cameras(folder, path, _member(path, manifest, "cameras", dict))
+    tables = [read_tracks(camera.tracks, camera.frames).assign(camera=camera.number) for camera in cameras]
+    boxes = pd.concat(tables, ignore_index=True)
+    boxes["split"] = boxes["identity"].map(splits)
+    _check_unlisted(path, cameras, boxes)
+    _check_cameras(path, splits, boxes)
+    name, gap = _member(path, manifest, "name", str), _gap(path, manifest)
+    return CameraVideos(folder, name, cameras, boxes[COLUMNS], gap, folder / TRACK_TABLE)
+
+
+def _read(folder: Path, options: NoOptions, settings: Settings) -> CameraVideos:  # noqa: ARG001
+    return read_cameras(folder)
+
+
+READER = Reader(name="cameras", read=_read, protocol="embedded", options=NoOptions)
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: the manifest of the data set is missing") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: the manifest cannot be read as JSON ({error})") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        value = content.get("format") if isinstance(content, dict) else content
+        raise InputError(f"{path}: format must be {FORMAT!r}, got {value!r}")
+    return content
+
+
+def _member(path: Path, content: dict[str, Any], key: str, kind: type) -> Any:
+    """A member of a given JSON type; true and false are not numbers here."""
+    if key not in content:
+        raise InputError(f"{path}: the key {key!r} is missing")
+    value = content[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InputError(f"{path}: {key!r} must be of type {kind.__name__}, got {value!r}")
+    return value
+
+
+def _gap(path: Path, manifest: dict[str, Any]) -> int | None:
+    if "gap" not in manifest:
+        return None
+    gap: int = _member(path, manifest, "gap", int)
+    if gap < 1:
+        raise InputError(f"{path}: 'gap' must be at least 1, got {gap}")
+    return gap
+
+
+def _splits(path: Path, content: dict[str, Any]) -> dict[int, str]:
+    """Identity -> its split."""
+    splits: dict[int, str] = {}
+    unknown = sorted(set(content) - set(SPLITS))
+    if unknown:
+        raise InputError(f"{path}: splits must be {', '.join(SPLITS)}, got {', '.join(unknown)}")
+    for split in SPLITS:
+        if split == DISTRACTORS and split not in content:
+            continue
+        identities = _member(path, content, split, list)
+        if not identities and split != DISTRACTORS:
+            raise InputError(f"{path}: the split {split!r} must hold at least one identity, got none")
+        for identity in identities:
+            if type(identity) is not int:
+                raise InputError(f"{path}: identities of {split!r} must be integers, got {identity!r}")
+            if identity in splits:
+                rule = "an identity must be in one split"
+                raise InputError(f"{path}: {rule}, got {identity} in {splits[identity]!r} and in {split!r}")
+            splits[identity] = split
+    return splits
+
+
+def _cameras(folder: Path, path: Path, content: dict[str, Any]) -> tuple[Camera, ...]:
+    """The cameras by ascending number, their files checked."""
+    cameras: dict[int, Camera] = {}
+    for stem in content:
+        digits = re.search(r"\d+$", stem)
+        if digits is None or Path(stem).name != stem:
+            raise InputError(f"{path}: a camera must be named as its files and end in digits, got {stem!r}")
+        number = int(digits.group())
+        if number in cameras:
+            earlier = cameras[number].video.stem
+            raise InputError(f"{path}: camera numbers must differ, got {earlier!r} and {stem!r}")
+        cameras[number] = _camera(folder / stem, number, path, _member(path, content, stem, dict))
+    if not cameras:
+        raise InputError(f"{path}: 'cameras' must name at least one camera, got none")
+    return tuple(cameras[number] for number in sorted(cameras))
+
+
+def _camera(base: Path, number: int, path: Path, entry: dict[str, Any]) -> Camera:
+    frames = _member(path, entry, "frames", int)
+    if frames < 1:
+        raise InputError(f"{path}: 'frames' of camera {base.name!r} must be at least 1, got {frames}")
+    camera = Camera(number, base.with_name(f"{base.name}.mp4"), base.with_name(f"{base.name}.txt"), frames)
+    for file, key in ((camera.video, "sha256_video"), (camera.tracks, "sha256_tracks")):
+        if not file.is_file():
+            raise InputError(f"{file}: the manifest names this file, but it is missing")
+        if key in entry:
+            _check_sum(file, key, _member(path, entry, key, str))
+    return camera
+
+
+def _check_sum(file: Path, key: str, expected: str) -> None:
+    """A damaged video may decode without an error, into concealed pixels: only its checksum shows it."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != expected:
+        raise InputError(f"{file}: the checksum must be the manifest's {key} {expected}, got {digest}")
+
+
+def _check_unlisted(path: Path, cameras: tuple[Camera, ...], boxes: pd.DataFrame) -> None:
+    unlisted = boxes[boxes["split"].isna()]
+    if len(unlisted):
+        number, line, identity = unlisted[["camera", "line", "identity"]].iloc[0].tolist()
+        tracks = next(camera.tracks for camera in cameras if camera.number == number)
+        raise InputError(f"{tracks}:{line}: every identity must be in a split of {path}, got {identity}")
+
+
+def _check_cameras(path: Path, splits: dict[int, str], boxes: pd.DataFrame) -> None:
+    """A query needs a second camera: with one, no gallery tracklet could match it."""
+    cameras = boxes.groupby("identity")["camera"].unique()
+    for identity, split in splits.items():
+        seen = cameras.get(identity, ())
+        if len(seen) == 0:
+            raise InputError(f"{path}: identity {identity} of the split {split!r} must have a line, got none")
+        if len(seen) == 1 and split != DISTRACTORS:
+            raise InputError(
+                f"{path}: identity {identity} of the split {split!r} must be seen by at least two cameras, "
+                f"got only camera {seen[0]}"
+            )

@@ -1,0 +1,35 @@
+"""Random splits of identities, for data sets that have no official one."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sttreid.config.datasets import Validation
+from sttreid.runtime.errors import InputError
+
+
+def validation_identities(table: pd.DataFrame, validation: Validation) -> NDArray[np.int64]:
+    """The training identities that become the validation split (our choice: the share and the seed).
+
+    Identities that several cameras see are taken first.
+
+    Args:
+        table: columns identity, camera, split, length; one row per tracklet or per box.
+        validation: how many identities are taken, at least one, and the seed of the draw.
+
+    Returns:
+        Identities, ascending.
+
+    Raises:
+        InputError: fewer than two identities train.
+    """
+    train = table[(table["split"] == "train") & (table["length"] > 0)]
+    cameras = train.groupby("identity")["camera"].nunique()
+    if len(cameras) < 2:
+        rule = "a training split that also validates must hold at least 2 identities"
+        raise InputError(f"{rule}, got {len(cameras)}")
+    order = np.random.default_rng(validation.seed).permutation(len(cameras))
+    order = order[np.argsort(cameras.to_numpy()[order] < 2, kind="stable")]
+    count = min(max(1, round(validation.share * len(cameras))), len(cameras) - 1)
+    identities: NDArray[np.int64] = np.sort(cameras.index.to_numpy(np.int64)[order[:count]])
+    return identities

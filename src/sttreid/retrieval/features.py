@@ -1,0 +1,134 @@
+"""Feature rows, read from where they are (array, memory map, tensor on any device) in two precisions."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sttreid.retrieval.labels import Integers
+from sttreid.runtime.errors import InputError
+
+if TYPE_CHECKING:  # the evaluator works without torch
+    import torch
+    from torch import Tensor
+
+CHUNK: Final = 32  # rows or pairs at once: few enough to stay in the processor's cache
+
+Doubles = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Features: TypeAlias = "NDArray[np.floating] | Tensor"
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureRows:
+    """The rows of a feature matrix that take part.
+
+    Attributes:
+        side: "query" or "gallery", for errors.
+        features: [N, D], any floating type, rows of any length but 0.
+        rows: [n] the rows that take part; an index below is an index into these.
+    """
+
+    side: str
+    features: Features
+    rows: Integers
+
+    def __post_init__(self) -> None:
+        """Raises InputError: the features do not have two axes, or no column."""
+        shape = tuple(self.features.shape)
+        if len(shape) != 2 or shape[1] < 1:
+            raise InputError(
+                f"{self.side} features must have the shape [N, D] with D at least 1, got {shape}"
+            )
+
+    @property
+    def width(self) -> int:
+        """D."""
+        return int(self.features.shape[1])
+
+    @property
+    def device(self) -> "torch.device | None":
+        """The CUDA device of the features; None for any other."""
+        device = getattr(self.features, "device", None)
+        return device if getattr(device, "type", "") == "cuda" else None
+
+    def unit32(self, index: Integers) -> Singles:
+        """Rows [n, D] of length 1 in single precision; the length is computed in double precision.
+
+        Raises:
+            InputError: a row is not finite, or all zero.
+        """
+        out = np.empty((len(index), self.width), np.float32)
+        self._write_unit(index, out)
+        return out
+
+    def unit64(self, index: Integers) -> Doubles:
+        """Rows [n, D] of length 1 in double precision.
+
+        Raises:
+            InputError: as :meth:`unit32`.
+        """
+        out = np.empty((len(index), self.width))
+        self._write_unit(index, out)
+        return out
+
+    def _write_unit(self, index: Integers, out: NDArray[np.floating]) -> None:
+        for start in range(0, len(index), CHUNK):
+            part = slice(start, start + CHUNK)
+            rows, lengths = self.read(index[part])
+            np.divide(rows, lengths[:, None], out=out[part], casting="same_kind")
+
+    def read(self, index: Integers) -> tuple[NDArray[np.floating], Doubles]:
+        """A few rows [n, D], each up to a factor, in single or double precision; and their lengths [n].
+
+        Raises:
+            InputError: as :meth:`unit32`.
+        """
+        given = as_array(self.features[self.rows[index]])
+        kind = np.float32 if given.dtype in (np.float16, np.float32) else np.float64
+        rows = given = np.asarray(given, kind, order="C")  # sums do not depend on the memory layout
+        if rows.dtype == np.float64:  # squares of float32 values stay in double precision's range
+            largest = np.abs(rows).max(axis=1, keepdims=True)
+            rows = rows / np.where(np.isfinite(largest) & (largest > 0), largest, 1.0)
+        with np.errstate(invalid="ignore", over="ignore"):
+            lengths = np.sqrt(_dots(rows, rows))
+        broken = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
+        if len(broken):
+            row, values = self.rows[index[broken[0]]], given[broken[0]]
+            first = int(np.argmax(~np.isfinite(values)))  # 0 where all are finite
+            shown = f"{values[first : first + 3].tolist()} from column {first} on"
+            raise InputError(f"{self.side} feature, row {row}: must be finite and not all 0, got {shown}")
+        return rows, lengths
+
+
+def as_array(values: Features) -> NDArray[np.floating]:
+    """An array, or a tensor of any floating type as an array; types that NumPy lacks become float32."""
+    if isinstance(values, np.ndarray):
+        return values
+    if not hasattr(values, "detach"):
+        return np.asarray(values)
+    import torch
+
+    in_numpy = (torch.float16, torch.float32, torch.float64)
+    if values.dtype.is_floating_point and values.dtype not in in_numpy:
+        values = values.float()
+    array: NDArray[np.floating] = values.detach().cpu().numpy()
+    return array
+
+
+def cosines(queries: FeatureRows, gallery: FeatureRows, query: Integers, column: Integers) -> Doubles:
+    """[n] cosine similarities of single pairs, given by their indices, in double precision."""
+    out = np.empty(len(query))
+    for start in range(0, len(out), CHUNK):
+        part = slice(start, start + CHUNK)
+        left, left_length = queries.read(query[part])
+        right, right_length = gallery.read(column[part])
+        out[part] = _dots(left, right) / (left_length * right_length)
+    return out
+
+
+def _dots(left: NDArray[np.floating], right: NDArray[np.floating]) -> Doubles:
+    """[n] dot products of rows, summed in double precision without a copy in double precision."""
+    dots: Doubles = np.einsum("nd,nd->n", left, right, dtype=np.float64)
+    return dots

@@ -1,0 +1,58 @@
+"""A stage as a command: its sections by name from params.yaml, its errors as one sentence."""
+
+import inspect
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+
+from sttreid.config.conversion import parse
+from sttreid.config.params import Params, load
+from sttreid.data.registry import check_datasets
+from sttreid.runtime.errors import DivergedError, InputError
+
+
+def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
+    """Call a stage's ``main``: it names the sections that it reads; all other parameters are command line words.
+
+    A parameter called ``params`` receives the whole of :class:`Params`. An input error ends the process with
+    status 1 and one sentence on stderr, before any output is replaced. The last line on stderr is the cost.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    start = time.monotonic()
+    try:
+        params = load()
+        check_datasets(params.datasets)
+        main(**bind(main, params, list(words)))
+    except (InputError, DivergedError) as error:
+        sys.exit(f"error: {error}")
+    name = " ".join((Path(inspect.getfile(main)).stem, *words))
+    seconds = sum(os.times()[:4])  # of this process, its imports and its workers
+    print(f"{name}: {seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds", file=sys.stderr)
+
+
+def bind(main: Callable[..., None], params: Params, words: list[str]) -> dict[str, object]:
+    """The keyword arguments of a stage's ``main``.
+
+    Raises:
+        InputError: an argument is missing, superfluous or of the wrong type, or params.yaml lacks a section.
+    """
+    sections = {field.name for field in fields(Params)}
+    stage = f"stage {Path(inspect.getfile(main)).stem}"  # main's __module__ is only "__main__"
+    arguments: dict[str, object] = {}
+    for name, parameter in inspect.signature(main).parameters.items():
+        if name == "params":
+            arguments[name] = params
+        elif name in sections:
+            arguments[name] = getattr(params, name)
+            if arguments[name] is None:
+                raise InputError(f"{stage}: params.yaml must have the section {name}, got none")
+        elif words:
+            arguments[name] = parse(parameter.annotation, words.pop(0), f"{stage}: the argument {name}")
+        else:
+            raise InputError(f"{stage}: the argument {name!r} is missing on the command line")
+    if words:
+        raise InputError(f"{stage}: unexpected arguments {' '.join(words)!r}")
+    return arguments

@@ -1,0 +1,40 @@
+"""README and docs: links lead to files, tables of published numbers agree with the publication."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+LINK = re.compile(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)")
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    for target, _ in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_parses_and_imports_names_that_exist(page: Path) -> None:
+    for code in CODE.findall(page.read_text(encoding="utf-8")):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sttreid"):
+                exec(compile(ast.Module([node], []), page.name, "exec"), {})
+
+
+def test_tables_of_the_readme_are_those_of_the_publications() -> None:
+    command = [sys.executable, ROOT / "tools/readme_tables.py", "--check"]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_paths_that_the_readme_names_exist() -> None:
+    for path in re.findall(
+        r"`((?:src|docs|tests|experiments|domains|profiles)/[\w./]*)`", (ROOT / "README.md").read_text()
+    ):
+        assert (ROOT / path).exists(), path
