@@ -20,7 +20,6 @@ from sttreid.config.params import ResolvedEvaluate
 from sttreid.model.network import Network
 from sttreid.retrieval.labels import candidates
 from sttreid.retrieval.scoring import labels_of, reranked, rules
-from sttreid.runtime.errors import InputError
 from sttreid.tracklets.clips import consecutive_clips, normalise
 from sttreid.tracklets.store import Store
 
@@ -35,7 +34,7 @@ def temporal_attention(network: Network, store: Store, tracklets: pd.DataFrame, 
     """Attention of the temporal token on every frame of the test's clips, mean over layers.
 
     Args:
-        network: on any device.
+        network: with the branch stt, on any device.
         store: of the frames.
         tracklets: rows of ``store.tracklets``.
         batch: clips at once.
@@ -46,9 +45,6 @@ def temporal_attention(network: Network, store: Store, tracklets: pd.DataFrame, 
         together), weight (their mean; the weights of a clip and ``token`` sum to 1), token (weight on the
         token itself), entropy (nats, of the 1 + T weights, mean over layers and heads) and visibility (0 to
         1, NaN where unknown).
-
-    Raises:
-        InputError: the network has no branch stt.
     """
     visibility, rows = store.index["visibility"].to_numpy(), []
     for tracklet, clip, places, weights in _rows(network, "temporal", store, tracklets, batch):
@@ -74,7 +70,7 @@ def temporal_attention(network: Network, store: Store, tracklets: pd.DataFrame, 
 
 
 def spatial_attention(network: Network, store: Store, tracklets: pd.DataFrame, batch: int) -> pd.DataFrame:
-    """Attention of the spatial token on every patch; arguments and errors as :func:`temporal_attention`.
+    """Attention of the spatial token on every patch; arguments as :func:`temporal_attention`.
 
     Returns:
         A row for each frame and patch: tracklet, place (in the tracklet, from 0), row and column (of the map,
@@ -133,7 +129,10 @@ def ranked_lists(
     query_labels, gallery_labels = labels_of(roles)
     is_query, gallery = roles["query"].to_numpy(), roles[roles["gallery"]].reset_index(drop=True)
     numbers = roles["tracklet"].to_numpy()[is_query].tolist()
-    query_features, gallery_features = features[is_query], features[roles["gallery"].to_numpy()]
+    query_features, gallery_features = (
+        features[np.flatnonzero(is_query)],
+        features[np.flatnonzero(roles["gallery"])],
+    )
     if settings.rerank.enabled:
         distances = reranked(query_features, gallery_features, gallery_labels.junk, settings.rerank)
     else:
@@ -227,7 +226,7 @@ def _rows(
 
     Rows are float64, [layers, heads, 1 + T] of "temporal" and [T, layers, heads, 1 + N] of "spatial".
     """
-    transformer = _transformer(network, part)
+    transformer: nn.Module = getattr(network.branches["stt"], part)
     network.eval()
     device, seen = next(network.parameters()).device, []
     hooks = (
@@ -250,11 +249,3 @@ def _rows(
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _transformer(network: Network, part: str) -> nn.Module:
-    """The spatial or the temporal transformer."""
-    if "stt" not in network.branches:
-        raise InputError("attention needs a network with model.stt, got one without")
-    module: nn.Module = getattr(network.branches["stt"], part)
-    return module

@@ -63,6 +63,10 @@ def _attention(
     networks: Mapping[str, Network], store: Store, source: str, config: Evaluation, visualise: Visualise
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Attention on all frames of the queries, on the patches of a few tracklets, and the strips of these."""
+    for name, network in networks.items():
+        if "stt" not in network.branches:
+            rule = f"the variant {name} must have model.stt"
+            raise InputError(f"params.yaml: visualise.variants: {rule}, got it without")
     lengths = {network.frames for network in networks.values()}
     if len(lengths) > 1:
         rule = f"{' and '.join(networks)} must have the same clip.frames"
