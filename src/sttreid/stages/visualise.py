@@ -13,6 +13,7 @@ from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import restore
 from sttreid.report import visuals
+from sttreid.retrieval.ranked_lists import ranked_lists
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, read_table, write_table
@@ -103,7 +104,7 @@ def _lists(
     columns = ["identity", "camera", "ap", "first_hit", "length", "visibility"]
     facts = queries.set_index("query")[columns].add_prefix("query_")
     tables = [
-        visuals.ranked_lists(features, gallery, config.targets[target], numbers, visualise.top_k)
+        ranked_lists(features, gallery, config.targets[target], numbers, visualise.top_k)
         .join(facts, on="query")
         .assign(kind=kind, dataset=target)
         for kind, numbers in chosen.items()
