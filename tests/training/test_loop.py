@@ -1,13 +1,12 @@
 """Training runs: repeatable, downhill, with a full history, and stopped before they spoil the weights."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from sttreid.config.params import Pretrain, Schedule
 from sttreid.runtime.distributed import SINGLE
 from sttreid.runtime.errors import DivergedError, InputError
 from sttreid.tracklets.batches import plan
@@ -311,11 +310,3 @@ def test_too_few_identities_for_a_batch_are_refused(store):
     with pytest.raises(InputError, match="at least the batch's 5 identities, got 4"):
         train(store, replace(RECIPE, batch=replace(BATCH, identities=5)), validate=lambda *_: calls.append(1))
     assert not calls
-
-
-def test_a_run_without_steps_does_not_change_the_network(store):
-    values = {field.name: getattr(SCHEDULE, field.name) for field in fields(Schedule)}
-    schedule = Pretrain(**values | {"steps": 0})
-    network, history = train(store, replace(RECIPE, schedule=schedule))
-    assert history.empty
-    assert equal(network, small_network())
