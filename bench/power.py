@@ -1,8 +1,8 @@
 """The smallest rank-1 difference that the target sets can show: `python -m bench.power SEED ...`.
 
-Two models, fine-tuned with and without the spatial constraint, are trained with every seed: a short pre-
-training on the synthetic set, then a short fine-tuning on each target. artifacts/power/ keeps the rank-1
-hit of every query, so seeds can be trained one after the other or at the same time.
+Two models, fine-tuned with and without the spatial constraint, are trained with every seed: a short
+pre-training on the synthetic set, then a short fine-tuning on each target. artifacts/power/ keeps the
+rank-1 hit of every query, so seeds can be trained one after the other or at the same time.
 
 The hierarchical bootstrap resamples seeds and, in each set, identities (with all their queries), and takes
 the mean over the sets of the difference between the two models. With few seeds its interval is too narrow

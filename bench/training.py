@@ -79,7 +79,7 @@ def random_images(folder: Path, height: int, width: int) -> Store:
 
 
 class Files(Dataset[tuple[Tensor, int, int]]):
-    """Clips as other repositories read them: one file per frame, each frame augmented independently."""
+    """Clips as the usual step reads them: one file per frame, each frame augmented independently."""
 
     def __init__(self, folder: Path, tracklets: pd.DataFrame, params: Params, rows: list[int]) -> None:
         self.folder, self.tracklets, self.params, self.rows = folder, tracklets, params, rows
@@ -147,10 +147,8 @@ def ours(
         return timed(train, batches, steps, params, network, device, precision)
 
 
-def others(
-    params: Params, folder: Path, store: Store, device: torch.device, steps: int, workers: int
-) -> Cost:
-    """The same network and losses in the loop of other repositories."""
+def usual(params: Params, folder: Path, store: Store, device: torch.device, steps: int, workers: int) -> Cost:
+    """The same network and losses in the usual loop of this field."""
     network = network_of(params, device)
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     network.backbone.register_forward_pre_hook(lambda _, given: given[0].contiguous())
@@ -319,8 +317,8 @@ def report(params: Params, device: torch.device, steps: int, workers: int, compi
     cases += [("bf16, compiled", "bf16", True)] if compiled else []
     with tempfile.TemporaryDirectory() as folder:
         store = random_images(Path(folder), decode.height, decode.width)
-        base = others(params, Path(folder), store, device, steps, workers)
-        costs = {"other repositories": base}
+        base = usual(params, Path(folder), store, device, steps, workers)
+        costs = {"usual": base}
         for title, precision, compile_it in cases:
             costs[title] = ours(params, store, device, steps, precision, compile_it)
         shares = {kind: parts(params, store, device, steps, kind) for kind in ("fp32", "bf16")}
@@ -343,7 +341,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--identities", type=int, help="P")
     parser.add_argument("--clips", type=int, help="K")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--workers", type=int, default=0, help="DataLoader processes of the other case")
+    parser.add_argument("--workers", type=int, default=0, help="DataLoader processes of the usual step")
     parser.add_argument("--compile", action="store_true", help="also on a CPU")
     given = parser.parse_args(arguments)
     params = parameters(given.profile, given.identities, given.clips)

@@ -23,7 +23,7 @@ def test_the_report_compares_all_cases(params):
     lines = report(params, CPU, steps=1, workers=0, compiled=False).splitlines()
     assert lines[0].startswith("CPU, torch ")
     rows = {line.split(" | ")[0].strip("| "): line for line in lines if line.startswith("| ")}
-    assert list(rows) == ["step", "other repositories", "fp32", "bf16", "share of the step"]
+    assert list(rows) == ["step", "usual", "fp32", "bf16", "share of the step"]
     ratios = [float(line.split("|")[3]) for line in lines[4:7]]
     assert ratios[0] == 1.0
     assert min(ratios) > 0
