@@ -211,5 +211,7 @@ def test_results_of_one_protocol_and_the_same_queries_belong_together():
         InputError, match=r"results of seed 1: protocol of home must be the same .* got .*'mars'"
     ):
         protocol_names([result(), result(1, name="mars")], TARGETS)
-    with pytest.raises(InputError, match=r"results of seed 1: queries of home must be the same .* 86, got 85"):
+    with pytest.raises(
+        InputError, match=r"results of seed 1: queries of home must be the same .* 86, got 85"
+    ):
         protocol_names([result(), result(1, queries=85)], TARGETS)

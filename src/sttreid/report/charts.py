@@ -18,8 +18,6 @@ VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3], [10, 2], [3, 3, 1, 3]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left"]
 BAR, NUMBER, HEAD = 20, 11, 5  # pixels of a bar, of a line of numbers and of a head's row of cells
-
-
 Chart = alt.Chart | alt.LayerChart
 
 
@@ -37,21 +35,11 @@ class Palette:
 
 
 PAGE = Palette(
-    ink="var(--ink)",
-    soft="var(--soft)",
-    line="var(--line)",
-    paper="var(--paper)",
-    heat="var(--heat)",
-    heat_ink="var(--heat-ink)",
+    *("var(--ink)", "var(--soft)", "var(--line)", "var(--paper)", "var(--heat)", "var(--heat-ink)"),
     series=tuple(f"var(--series-{number})" for number in range(1, 9)),
 )
 STATIC = Palette(
-    ink="#1c1e21",
-    soft="#5d6269",
-    line="#d9dce0",
-    paper="#fff",
-    heat="#174e86",
-    heat_ink="#fff",
+    *("#1c1e21", "#5d6269", "#d9dce0", "#fff", "#174e86", "#fff"),
     series=("#0072b2", "#c05a00", "#00795a", "#a8417e", "#6b5b00", "#5846b0", "#3d3d3d", "#a02c2c"),
 )
 
