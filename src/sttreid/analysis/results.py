@@ -32,30 +32,21 @@ class Scores:
 
     Attributes:
         protocols: target -> its protocol, as in the results files.
+        models: in the order of the tables.
+        targets: in the order of the tables.
+        seeds: every model has all of them.
         table: a row for each model, target and seed: model, target, seed, setting, metrics and counts.
         queries: per-query results with the columns model, target and seed.
         samples: of each cell and headline metric, ready for resampling.
     """
 
     protocols: Mapping[str, Content]
+    models: Sequence[str]
+    targets: Sequence[str]
+    seeds: Sequence[int]
     table: pd.DataFrame
     queries: pd.DataFrame
     samples: Mapping[tuple[Cell, str], Sample]
-
-    @property
-    def models(self) -> list[str]:
-        """In the order of the tables."""
-        return [str(model) for model in self.table["model"].unique()]
-
-    @property
-    def targets(self) -> list[str]:
-        """In the order of the tables."""
-        return [str(target) for target in self.table["target"].unique()]
-
-    @property
-    def seeds(self) -> list[int]:
-        """Every model has all of them."""
-        return [int(seed) for seed in self.table["seed"].unique()]
 
     @property
     def settings(self) -> list[str]:
@@ -102,11 +93,10 @@ class Variant:
         composition: what its network is made of.
         pretrain_steps: 0 without pre-training.
         steps: of the training on the source.
-        train_rank1: at its end, on training identities (0 to 1), the mean over seeds ...
-        validation_rank1: ... and on validation identities.
+        train_rank1: at its end, on training identities (0 to 1), the mean over seeds.
+        validation_rank1: the same on validation identities.
         lowest_train_rank1: on training identities, with the worst seed.
-        comparable: whether that is enough: a variant that does not fit its training identities says nothing
-            about generalisation.
+        comparable: whether it fits them; otherwise it says nothing about generalisation.
     """
 
     name: str
@@ -162,15 +152,8 @@ def ablation(
     Raises:
         InputError: results are missing or do not belong together.
     """
-    what, targets = "ablation results", cross_domain.targets
-    table = _table(
-        what,
-        contents,
-        dict.fromkeys(variants, source),
-        targets,
-        {},
-        lambda content, name: content["variants"][name]["moments"]["trained"],
-    )
+    what, sources = "ablation results", dict.fromkeys(variants, source)
+    table = _table(what, contents, sources, cross_domain.targets, {}, _trained_numbers)
     trained = queries[queries["moment"] == "trained"].rename(columns={"variant": "model"})
     if reference is not None:
         model, rows = cross_domain.table, cross_domain.queries
@@ -196,16 +179,9 @@ def variant(name: str, made: Content, histories: Sequence[pd.DataFrame], min_tra
         raise InputError(f"training history of {name}: must have a row with validation_rank1, got none")
     rank1 = pd.concat(ends)[["train_rank1", "validation_rank1"]]
     lowest = float(rank1["train_rank1"].min())
-    return Variant(
-        name=name,
-        composition=made["composition"],
-        pretrain_steps=int(made["pretrain_steps"]),
-        steps=int(made["steps"]),
-        train_rank1=float(rank1["train_rank1"].mean()),
-        validation_rank1=float(rank1["validation_rank1"].mean()),
-        lowest_train_rank1=lowest,
-        comparable=lowest >= min_train_rank1,
-    )
+    steps = int(made["pretrain_steps"]), int(made["steps"])
+    means = float(rank1["train_rank1"].mean()), float(rank1["validation_rank1"].mean())
+    return Variant(name, made["composition"], *steps, *means, lowest, lowest >= min_train_rank1)
 
 
 def cross_domain_metrics(scores: Scores) -> dict[str, Any]:
@@ -296,6 +272,11 @@ def tsv(table: pd.DataFrame) -> str:
     return str(table.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n"))
 
 
+def _trained_numbers(content: Content, variant: str) -> Content:
+    numbers: Content = content["variants"][variant]["moments"]["trained"]
+    return numbers
+
+
 def _table(
     what: str,
     contents: Sequence[Content],
@@ -353,7 +334,8 @@ def _scores(
                 rule = f"{metric} of {model} on {target} must be that of its queries, {reduced.value}"
                 raise InputError(f"{what}: {rule}, got {rows[metric].mean()}")
             samples[(str(model), str(target)), metric] = reduced
-    return Scores(protocols, table, queries, samples)
+    models, targets = ([str(name) for name in table[key].unique()] for key in ("model", "target"))
+    return Scores(protocols, models, targets, seeds, table, queries, samples)
 
 
 def _header(scores: Scores) -> dict[str, Any]:

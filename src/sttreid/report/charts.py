@@ -215,10 +215,8 @@ def attention(uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Pale
 
 def _row_of_numbers(texts: Sequence[str], wide: int, y: float, colour: str) -> list[dict[str, Any]]:
     """A number below each frame."""
-    return [
-        {"x": wide * (place + 0.5), "y": y, "text": text, "colour": colour}
-        for place, text in enumerate(texts)
-    ]
+    row = {"y": y, "colour": colour}
+    return [{"x": wide * (place + 0.5), "text": text, **row} for place, text in enumerate(texts)]
 
 
 def _unique(table: pd.DataFrame, column: str) -> list[str]:
@@ -254,13 +252,7 @@ def _sized(chart: Chart, width: float = WIDTH, height: float = 190) -> Chart:
 def _content(chart: alt.TopLevelMixin, palette: Palette) -> dict[str, Any]:
     content: dict[str, Any] = chart.to_dict()
     text = {"labelColor": palette.ink, "titleColor": palette.ink, "titleFontWeight": "normal"}
-    columns = {
-        "orient": "bottom",
-        "columns": 2,
-        "columnPadding": 22,
-        "labelLimit": 150,
-        "symbolStrokeWidth": 2,
-    }
+    legend = {"orient": "bottom", "columns": 2, "columnPadding": 22, "labelLimit": 150}
     content["autosize"] = {"type": "pad", "contains": "padding"}
     content["config"] = {
         "aria": False,  # the page describes a chart as one image
@@ -269,7 +261,7 @@ def _content(chart: alt.TopLevelMixin, palette: Palette) -> dict[str, Any]:
         "view": {"stroke": None},
         "axis": {**text, "gridColor": palette.line, "domainColor": palette.soft, "tickColor": palette.soft},
         "padding": {"left": 14, "right": 6, "top": 5, "bottom": 5},  # the reader's font may be wider
-        "legend": {**text, **columns},
+        "legend": {**text, **legend, "symbolStrokeWidth": 2},
         "text": {"color": palette.ink},
         "title": {"color": palette.ink, "fontWeight": "normal"},
     }

@@ -21,6 +21,8 @@ BINS = ("< -20", "-20 to -5", "-5 to 5", "5 to 20", "> 20")  # the same in point
 SHOWN = 3  # tracklets of the static image
 SCALE, QUALITY = 2.0, 75  # of the static image
 
+Clip = tuple[pd.Series, pd.DataFrame]  # its strip, and its frames of all variants
+
 
 @dataclass(frozen=True, eq=False)
 class Visuals:
@@ -188,16 +190,14 @@ def overlay(jpeg: bytes, weights: NDArray[np.floating], top: float) -> bytes:
     return _jpeg(Pillow.fromarray(mixed.round().astype(np.uint8)), 85)
 
 
-def _tracklets(
-    visuals: Visuals,
-) -> Iterator[tuple[str, str, Sequence[tuple[pd.Series, pd.DataFrame]]]]:
+def _tracklets(visuals: Visuals) -> Iterator[tuple[str, str, Sequence[Clip]]]:
     """Title and caption of each chosen tracklet, and its clips: the strip and the frames of all variants."""
     strips, frames = visuals.strips[visuals.strips["kind"] == "clip"], visuals.with_shares()
     for tracklet, clips in strips.groupby("tracklet", sort=False):
         rows = frames[frames["tracklet"] == tracklet]
         seen = rows["visibility"]
         visible = "" if seen.isna().all() else f", {percent(seen.min())} to {percent(seen.max())} % visible"
-        caption = f"identity {rows['identity'].iloc[0]}, {rows['place'].nunique()} frames{visible}"
+        caption = f"Identity {rows['identity'].iloc[0]}, {rows['place'].nunique()} frames{visible}."
         parts = [(strip, rows[rows["clip"] == strip["clip"]]) for _, strip in clips.iterrows()]
         yield f"{clips['dataset'].iloc[0]}, tracklet {tracklet}", caption, parts
 

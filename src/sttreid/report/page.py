@@ -76,14 +76,15 @@ def report(results: Results) -> Page:
 
 def summary_chart(results: Results) -> alt.HConcatChart:
     """Rank-1 of both results for ``metrics/results.svg``: the matrix, and the ablation with intervals."""
+    title = [f"Ablation on {results.source}, 95 % CI", "hollow: not comparable"]
     forest = charts.forest(_by_variant(results, "rank1"), "rank-1", palette=charts.STATIC)
-    matrix = charts.heat(_trained(results.cross), "rank1", charts.STATIC)
-    matrix = matrix.properties(title="Cross-domain rank-1", height=200)
-    title = ["Ablation on {}, 95 % CI", "hollow: not comparable"]
-    forest = forest.properties(title=[line.format(results.source) for line in title])
-    return alt.hconcat(matrix, forest, spacing=40).resolve_scale(
+    heat = charts.heat(_trained(results.cross), "rank1", charts.STATIC)
+    heat = heat.properties(title="Cross-domain rank-1", height=200)
+    sides = alt.hconcat(heat, forest.properties(title=title), spacing=40)
+    whole: alt.HConcatChart = sides.resolve_scale(
         color="independent", shape="independent", fill="independent"
     )
+    return whole
 
 
 def training_figures(histories: Mapping[str, Sequence[pd.DataFrame]], what: str, scope: str) -> list[Figure]:
