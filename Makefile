@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # stages and tests pin their own threads; several processes of many threads each would slow each other down
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: repro study test lint format install plots data verify sheets clean
+.PHONY: repro study unchanged test lint format install plots data verify sheets clean
 
 repro: install
 ifeq ($(PROFILE),)
@@ -17,10 +17,15 @@ else
 	tools/repro_profile.sh $(PROFILE)
 endif
 
-# Several seeds for the paper's questions, or a search for rates: make study STUDY=claims. Hours; goes on where it was ended.
+# Runs the study experiments/STUDY and publishes it in metrics/STUDY/COMMIT: make study STUDY=claims. Takes hours; an
+# interrupted study resumes.
 study: install
 	dvc pull -q data.dvc
-	tools/study.sh $(STUDY)
+	python tools/study.py $(STUDY)
+
+# After edits that change no behaviour (comments, docstrings): brings dvc.lock up to date without a run.
+unchanged: install
+	python tools/unchanged.py
 
 test: install
 	pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -57,4 +62,4 @@ sheets: install
 	tools/render_sheets.sh
 
 clean:
-	rm -rf artifacts .scratch experiments/*/artifacts experiments/*/.scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf artifacts .scratch experiments/*/run .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,13 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.readers import READERS, _memory, write
-from sttreid.config.datasets import Dataset, Decode
+from bench.readers import READERS, peak_memory, write
+from sttreid.config.datasets import Decode
 from sttreid.config.params import load
-from sttreid.data.arrangement import arrange_published
-from sttreid.data.index import take
-from sttreid.data.packing import LIMIT, pack
-from sttreid.data.published import read_published
+from sttreid.data.folder_manifest import scan
+from sttreid.data.packing import SHARD_BYTES, pack
+from sttreid.data.store_rows import order_rows
 from sttreid.tracklets.store import open_store
 
 Figures = dict[str, float]
@@ -36,16 +35,16 @@ def settings() -> Decode:
 
 
 def plain(name: str, root: Path, out: Path) -> Figures:
-    """Reads every picture and writes it; nothing else."""
+    """Reads every image and writes it; nothing else."""
     found = READERS[name](root)
-    made = arrange_published(found, settings().validation, "raise")
-    paths = [f"{found.root}/{picture}" for picture in made.names().to_pylist()]
+    made = order_rows(found, settings().validation, "raise")
+    paths = [f"{found.root}/{image}" for image in made.names().to_pylist()]
     start, cpu = time.monotonic(), time.process_time()
     number, length, shard = 0, 0, (out / "0").open("wb")
     for path in paths:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123
             content = file.read()
-        if length + len(content) > LIMIT:
+        if length + len(content) > SHARD_BYTES:
             shard.close()
             number, length = number + 1, 0
             shard = (out / str(number)).open("wb")
@@ -57,19 +56,19 @@ def plain(name: str, root: Path, out: Path) -> Figures:
 
 def packed(name: str, root: Path, out: Path) -> Figures:
     """The work of the stage ``decode``, part by part."""
-    decode, dataset = settings(), Dataset(name, Path("sets/bench.json"))
+    decode = settings()
     marks = [time.monotonic()]
-    taken = take(root)
+    manifest = scan(root)
     marks.append(time.monotonic())
-    found = read_published(dataset, root, strict=True, scratch=out)
-    made = arrange_published(found, decode.validation, decode.on_error)
+    found = READERS[name](root, strict=True, scratch=out)
+    made = order_rows(found, decode.validation, decode.on_error)
     marks.append(time.monotonic())
-    before, cpu = _memory(), time.process_time()
-    pack(made, found.root, taken, decode, out / "store")
+    before, cpu = peak_memory(), time.process_time()
+    pack(made, found.root, manifest, decode, out / "store")
     marks.append(time.monotonic())
     cpu = time.process_time() - cpu
     parts = dict(zip(("manifest", "reader", "pack"), np.diff(marks).tolist(), strict=True))
-    return {**parts, "cpu": cpu, "before": before, "memory": _memory()}
+    return {**parts, "cpu": cpu, "before": before, "memory": peak_memory()}
 
 
 def opened(out: Path) -> Figures:
@@ -84,7 +83,7 @@ def opened(out: Path) -> Figures:
     start = time.monotonic()
     for clip in clips:
         store.frames[clip]
-    return {"open": seconds, "clips": len(clips) / (time.monotonic() - start), "memory": _memory()}
+    return {"open": seconds, "clips": len(clips) / (time.monotonic() - start), "memory": peak_memory()}
 
 
 def apart(work: Callable[..., Figures], *arguments: Any) -> Figures:

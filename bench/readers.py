@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from bench import trees
+from sttreid.data.published.published_set import PublishedSet
 from sttreid.data.readers.ls_vid import read_ls_vid
 from sttreid.data.readers.mars import read_mars
-from sttreid.data.readers.tracklets import Tracklets
 
-READERS: Final[dict[str, Callable[..., Tracklets]]] = {"mars": read_mars, "ls_vid": read_ls_vid}
+READERS: Final[dict[str, Callable[..., PublishedSet]]] = {"mars": read_mars, "ls_vid": read_ls_vid}
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class Cost:
     start: float  # MB of memory before, imports included
     peak: float  # MB at most
     tracklets: int
-    pictures: int
+    images: int
 
 
 def write(name: str, folder: Path) -> int:
-    """Writes a tree of the official size; the number of its pictures."""
+    """Writes a tree of the official size; the number of its images."""
     if name == "mars":
         return trees.write_mars(folder, {"train": trees.mars_train(), "test": trees.mars_test()})
     return trees.write_ls_vid(folder, {split: trees.ls_vid(split) for split in ("train", "val", "test")})
@@ -47,13 +47,13 @@ def read(name: str, folder: Path) -> Cost:
 
 
 def _read(name: str, folder: Path) -> Cost:
-    start, cpu, wall = _memory(), time.process_time(), time.monotonic()
+    start, cpu, wall = peak_memory(), time.process_time(), time.monotonic()
     found = READERS[name](folder, strict=True)
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    return Cost(cpu, wall, start, _memory(), len(found.table), len(found))
+    return Cost(cpu, wall, start, peak_memory(), len(found.table), len(found))
 
 
-def _memory() -> float:
+def peak_memory() -> float:
     """MB at most so far, of this process alone: getrusage's figure would start with its parent's (Linux)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         for _ in range(2):
             cost = read(given.name, Path(folder))
             print(
-                f"{given.name}: {cost.tracklets:,} tracklets, {cost.pictures:,} pictures:"
+                f"{given.name}: {cost.tracklets:,} tracklets, {cost.images:,} images:"
                 f" {cost.cpu:.1f} CPU-s, {cost.wall:.1f} s, at most {cost.peak:.0f} MB"
                 f" ({cost.start:.0f} MB before)",
                 flush=True,

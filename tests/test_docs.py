@@ -1,4 +1,4 @@
-"""README and docs: links lead somewhere, and tables that tell published numbers are those of the publication."""
+"""README and docs: links lead to files, tables of published numbers agree with the publication."""
 
 import ast
 import re

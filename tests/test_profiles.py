@@ -6,19 +6,20 @@ import pytest
 import yaml
 
 from sttreid.config.params import load
-from tests.tiny import ROOT, parameters, profile
+from tests.tiny import ROOT, override, profile
 
 NAMES = sorted(path.stem for path in (ROOT / "profiles").glob("*.txt"))
 
 
-def test_the_promised_profiles_exist() -> None:
+def test_the_profiles_paper_and_smoke_exist() -> None:
     assert {"paper", "smoke"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_profile_overrides_existing_keys_with_valid_values(name: str, tmp_path: Path) -> None:
+    content = override(yaml.safe_load((ROOT / "params.yaml").read_text()), profile(name))
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(parameters(profile(name))))
+    path.write_text(yaml.safe_dump(content))
     load(path)
 
 

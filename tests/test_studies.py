@@ -1,360 +1,335 @@
-"""The studies' folders: what holds for dvc.yaml holds for each of theirs, and one runs through DVC itself."""
+"""The studies in experiments/ and their publications; one runs through the tool, in a clone."""
 
+import hashlib
 import importlib
 import inspect
 import json
-import math
+import os
 import re
-import shutil
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
-import torch
 import yaml
-from ruamel.yaml import YAML
 
-from sttreid.config.params import Params, load
-from sttreid.config.variants import variants
-from sttreid.model.backbone import Backbone
-from sttreid.simulate.dataset import render
-from tests.test_house import MODULES, STAGES, covers, is_package, keys, needed
-from tests.test_pipeline import ENVIRONMENT, call, copy_of_the_tree, ran
-from tests.tiny import ROOT, override, profile
+from sttreid.config.conversion import read_yaml
+from sttreid.config.experiments import check_study, merged, study_names
+from sttreid.config.params import Params, build
+from sttreid.runtime.provenance import Machine, Provenance
+from sttreid.tracklets.store import write_store
+from tests.test_house import MODULES, PIPELINE, covers, is_package, keys, needed
+from tests.tiny import CLAIMS, ROOT
 
-STUDIES = sorted(path.parent.name for path in ROOT.glob("experiments/*/dvc.yaml"))
-PIPELINES = {name: yaml.safe_load((ROOT / "experiments" / name / "dvc.yaml").read_text()) for name in STUDIES}
-PLACES = [(study, stage) for study in STUDIES for stage in PIPELINES[study]["stages"]]
-SECTIONS = {field.name for field in fields(Params)}
-BASE = "../../params.yaml"
-
-
-def stage_of(study: str, name: str) -> dict[str, Any]:
-    stage: dict[str, Any] = PIPELINES[study]["stages"][name]
-    return stage
+NAMES = study_names(ROOT)
+STAGES: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / "pipeline.yaml").read_text())["stages"]
+SHARED = ("resolve", "ablate", "evaluate", "claims")  # stages of the default run as well
+ANALYSES = ("claims", "curves", "tuning")
+PUBLICATIONS = sorted(ROOT.glob("metrics/**/provenance.json"))
 
 
-def own(study: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / study / "params.yaml").read_text())
-    return content
+def params_of(name: str) -> dict[str, Any]:
+    path = ROOT / "experiments" / name / "params.yaml"
+    return merged(ROOT, read_yaml(path), path)
 
 
-def params_of(study: str, monkeypatch: pytest.MonkeyPatch) -> Params:
-    monkeypatch.chdir(ROOT / "experiments" / study)
-    monkeypatch.setenv("STTREID_HOME", "../..")
-    return load()
+def code(stage: dict[str, Any]) -> list[str]:
+    return [dep for dep in stage["deps"] if dep.startswith("src/")]
 
 
-def test_the_promised_studies_exist() -> None:
-    assert {"claims", "tuning", "scaling", "curves"} <= set(STUDIES)
+def test_the_studies_are_overrides_of_at_most_200_lines_together() -> None:
+    assert {"claims", "curves", "scaling", "tuning"} <= set(NAMES)
+    texts = [(ROOT / "experiments" / name / "params.yaml").read_text() for name in NAMES]
+    assert sum(len(text.splitlines()) for text in texts) <= 200
 
 
-def test_every_stage_module_is_a_stage_somewhere() -> None:
-    found = {name.rsplit(".", 1)[1] for name in MODULES if name.startswith("sttreid.stages.")}
-    assert found == set(STAGES) | {stage for _, stage in PLACES}
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_passes_its_check(name: str) -> None:
+    assert not check_study(ROOT, name)
+    params = build(params_of(name), Path(name))
+    assert params.ablation.reference is None
+    assert not {"size", "nfiles"} & set(keys(params_of(name)))
 
 
-@pytest.mark.parametrize(("study", "name"), PLACES)
-def test_a_stage_runs_its_own_module_in_the_study_s_folder(study: str, name: str) -> None:
-    stage = stage_of(study, name)
-    assert stage["cmd"].split()[:4] == ["STTREID_HOME=../..", "python", "-m", f"sttreid.stages.{name}"]
-    assert "wdir" not in stage
-    assert len(stage["desc"]) > 20
+@pytest.mark.parametrize("name", NAMES)
+def test_a_study_has_at_most_60_stages(name: str) -> None:
+    params = params_of(name)
+    assert len(params["ablation"]["variants"]) * len(params["seeds"]) + len(params["seeds"]) + 2 <= 60
 
 
-@pytest.mark.parametrize(("study", "name"), PLACES)
-def test_a_stage_declares_each_section_in_the_file_that_it_is_read_from(study: str, name: str) -> None:
+def test_the_search_trains_the_variants_of_the_claims_on_other_seeds() -> None:
+    search, claims = params_of("tuning"), params_of("claims")
+    assert set(search["study"]["variants"]) < set(claims["study"]["variants"])
+    assert not set(search["seeds"]) & set(claims["seeds"])
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_a_stage_of_the_default_run_is_the_same_in_studies(name: str) -> None:
+    default, stage = PIPELINE["stages"][name], STAGES[name]
+    assert stage["cmd"] == default["cmd"]
+    assert code(stage) == code(default)
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_an_analysis_declares_the_code_and_the_sections_that_it_reads(name: str) -> None:
+    paths = {MODULES[module] for module in needed(f"sttreid.stages.{name}") if not is_package(module)}
+    assert not [path for path in paths if not any(covers(dep, path) for dep in code(STAGES[name]))]
+    assert not [dep for dep in code(STAGES[name]) if not any(covers(dep, path) for path in paths)]
     main = importlib.import_module(f"sttreid.stages.{name}").main
-    declared: dict[str, str] = {}
-    for entry in stage_of(study, name).get("params", []):
-        for file, names in entry.items() if isinstance(entry, dict) else [("params.yaml", [entry])]:
-            declared |= {key.split(".")[0]: file for key in names}
-    signature = set(inspect.signature(main).parameters) & SECTIONS
-    assert declared == {key: "params.yaml" if key in own(study) else BASE for key in signature}
+    sections = set(inspect.signature(main).parameters) & {field.name for field in fields(Params)}
+    assert {key.split(".")[0] for key in STAGES[name]["params"]} == sections
 
 
-@pytest.mark.parametrize(("study", "name"), PLACES)
-def test_a_stage_depends_on_all_code_that_it_imports_and_on_no_other(study: str, name: str) -> None:
-    code = {MODULES[module] for module in needed(f"sttreid.stages.{name}") if not is_package(module)}
-    deps = stage_of(study, name)["deps"]
-    declared = [dep.removeprefix("../../") for dep in deps if dep.startswith("../../src/")]
-    assert not [path for path in code if not any(covers(dep, path) for dep in declared)]
-    assert not [dep for dep in declared if not any(covers(dep, path) for path in code)]
+def test_a_search_depends_on_no_test() -> None:
+    upstream, queue = set(), ["tuning"]
+    outputs = {out: name for name, stage in STAGES.items() for out in stage["outs"]}
+    while queue:
+        name = queue.pop()
+        upstream.add(name)
+        deps = [dep.split("$")[0].rstrip("/") for dep in STAGES[name]["deps"]]
+        queue += [stage for out, stage in outputs.items() if any(out.startswith(dep) for dep in deps)]
+    assert upstream == {"resolve", "ablate", "tuning"}
 
 
-@pytest.mark.parametrize(("study", "name"), PLACES)
-def test_a_study_writes_in_its_folder_and_below_its_metrics(study: str, name: str) -> None:
-    outs = [next(iter(out)) if isinstance(out, dict) else out for out in stage_of(study, name)["outs"]]
-    assert all(out.startswith(("artifacts/", "../../metrics/${study}/")) for out in outs)
-    assert PIPELINES[study]["vars"] == [{"study": study}]
+def test_every_study_of_today_has_a_publication() -> None:
+    assert {path.parent.relative_to(ROOT / "metrics").parts[0] for path in PUBLICATIONS} >= set(NAMES)
 
 
-@pytest.mark.parametrize("study", STUDIES)
-def test_a_study_has_at_most_60_stage_instances(study: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    params = params_of(study, monkeypatch)
-    sizes = {
-        "variant": len(params.ablation.variants),
-        "trial": len(params.ablation.trials),
-        "seed": len(params.seeds),
+@pytest.mark.parametrize("path", PUBLICATIONS, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_a_publication_says_where_it_comes_from_and_is_as_it_was_published(path: Path) -> None:
+    folder, content = path.parent, json.loads(path.read_text())
+    provenance = Provenance(**content | {"machines": [Machine(**entry) for entry in content["machines"]]})
+    assert re.fullmatch("[0-9a-f]{40}", provenance.commit)
+    assert not provenance.uncommitted_changes
+    assert provenance.study == folder.relative_to(ROOT / "metrics").parts[0]
+    assert folder.name in (provenance.study, provenance.commit[:10])
+    assert provenance.machines
+    assert all(entry.packages["torch"] and entry.numeric_path for entry in provenance.machines)
+    assert provenance.threads == provenance.params["compute"]["threads"]
+    assert set(provenance.tracklets) == {
+        provenance.params["simulate"]["domain"],
+        *provenance.params["targets"],
     }
-    counts = [
-        math.prod(sizes[key] for key in stage.get("matrix", {}))
-        for stage in PIPELINES[study]["stages"].values()
-    ]
-    assert 10 < sum(counts) <= 60
+    assert provenance.files
+    for name, checksum in provenance.files.items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksum, name
 
 
-@pytest.mark.parametrize("study", STUDIES)
-def test_dvc_looks_at_a_study_only_where_it_was_run(study: str) -> None:
-    ignored = f"/experiments/{study}/" in (ROOT / ".dvcignore").read_text().splitlines()
-    assert ignored or (ROOT / "experiments" / study / "artifacts").exists()
+@pytest.mark.parametrize("path", PUBLICATIONS, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_tables_of_a_publication_agree_with_its_metrics(path: Path) -> None:
+    folder, compared = path.parent, 0
+    if (folder / "curves.json").exists():
+        curves = json.loads((folder / "curves.json").read_text())["curves"]
+        for row in pd.read_csv(folder / "plots" / "curves.tsv", sep="\t").to_dict("records"):
+            name = row.get("variant", row.get("arm"))
+            value = curves[name][row["setting"]][str(row["identities"])]["value"]
+            assert value == pytest.approx(row["value"], abs=1e-3)
+            compared += 1
+    if (folder / "claims.json").exists():
+        contrasts = json.loads((folder / "claims.json").read_text())["contrasts"]
+        for row in pd.read_csv(folder / "plots" / "claims.tsv", sep="\t").to_dict("records"):
+            numbers = contrasts[row["contrast"]][row["setting"]][row["measure"]]
+            assert numbers["verdict"] == row["verdict"]
+            assert numbers["effect"] == pytest.approx(row["effect"], abs=1e-3)
+            compared += 1
+    if (folder / "tuning.json").exists():
+        content = json.loads((folder / "tuning.json").read_text())
+        chosen = [
+            trials[trials["chosen"]] for trials in content.get("variants", content.get("arms")).values()
+        ]
+        rows = sorted((100 * trial["validation_rank1"], 100 * trial["train_rank1"]) for trial in chosen)
+        bold = re.findall(r"\*\*([\d.]+) / ([\d.]+)\*\*", (folder / "tuning.md").read_text())
+        assert np.allclose(sorted((float(left), float(right)) for left, right in bold), rows, atol=0.06)
+        compared += len(rows)
+    assert compared > 3
 
 
-@pytest.mark.parametrize("study", STUDIES)
-def test_the_parameters_of_a_study_are_sections_that_dvc_and_the_loader_read(
-    study: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert set(own(study)) <= SECTIONS
-    assert not {"size", "nfiles"} & set(keys(own(study)))
-    params = params_of(study, monkeypatch)
-    assert not params.ablation.reuse
-    assert variants(params.ablation)
+ENVIRONMENT = {
+    **os.environ,
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "GIT_AUTHOR_NAME": "test",
+    "GIT_AUTHOR_EMAIL": "test@localhost",
+    "GIT_COMMITTER_NAME": "test",
+    "GIT_COMMITTER_EMAIL": "test@localhost",
+}
+TOOL = [sys.executable, "tools/study.py"]
+PREPARED = """
+stages:
+  decode:
+    foreach: ${datasets}
+    do:
+      cmd:
+        - cp -r prepared/tracklets artifacts/tracklets/${key}
+        - cp prepared/views.parquet artifacts/views/${key}.parquet
+      deps: [prepared]
+      outs:
+        - artifacts/tracklets/${key}
+        - artifacts/views/${key}.parquet
+"""
 
 
-def test_the_arms_of_the_claims_differ_in_what_the_questions_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    params = params_of("claims", monkeypatch)
-    arms = params.ablation.variants
-    longer = arms["longer"]["finetune"]["steps"]
-    assert longer == params.pretrain.steps + params.finetune.steps
-    assert len(params.seeds) >= params.claims.seeds_needed >= 5
-    for contrast in params.claims.contrasts.values():
-        for arm in (contrast.ours, contrast.theirs):
-            assert arm.removesuffix("-pretrained").removesuffix("-untrained") in arms
-
-
-def test_the_search_has_the_arms_and_the_training_of_the_claims() -> None:
-    search, claims = own("tuning"), own("claims")
-    assert set(search["ablation"]["variants"]) == set(claims["ablation"]["variants"]) - {"longer"}
-    assert not search["ablation"]["tested"]
-    for section in ("clip", "augment", "batch", "model", "loss", "compute"):
-        assert search[section] == claims[section], section
-    assert search["ablation"]["scratch"]["steps"] == claims["ablation"]["scratch"]["steps"]
+def call(folder: Path, *words: str, succeeds: bool = True) -> str:
+    environment = ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == succeeds, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone for tiny data sets of other names; studies of two arms and a seed; nothing has run."""
-    folder = copy_of_the_tree(tmp_path_factory.mktemp("studies"))
-    params = load(ROOT / "params.yaml")
-    scale = replace(params.simulate, identities=12, cameras=2, shortest=6, longest=8, distractors=2)
-    render("mars", params.domains["campus"], scale, folder / "data" / "mars", workers=1)
-    for name in ("duke", "synthetic"):
-        shutil.copytree(folder / "data" / "mars", folder / "data" / name)
-    (folder / "data.dvc").unlink()
-    files = [folder / "params.yaml", *(folder / "experiments" / name / "params.yaml" for name in STUDIES)]
-    for path in files:
-        _shrink(path)
-    for name in STUDIES:  # as if none were published yet: they tell of other data
-        (folder / "experiments" / name / "dvc.lock").unlink(missing_ok=True)
-        shutil.rmtree(folder / "metrics" / name, ignore_errors=True)
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The code in a repository with a small tracklet store and a study of two variants; nothing has run."""
+    folder = tmp_path_factory.mktemp("studies") / "checkout"
+    names = call(
+        ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "src", "experiments"
+    )
+    for name in ["tools/study.py", ".dvcignore", ".gitignore", *filter(None, names.split("\0"))]:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+    (folder / "params.yaml").write_bytes((ROOT / "tests" / "tiny.yaml").read_bytes())
+    study = {
+        "study": {"analysis": "claims", "variants": ["full", "cnn"], "trials": {}},
+        "ablation": {"reference": None, "variants": {"full": {}}},
+        "claims": CLAIMS,
+    }
+    (folder / "experiments" / "claims" / "params.yaml").write_text(yaml.safe_dump(study))
+    (folder / "dvc.yaml").write_text(PREPARED)
+    _prepare(folder / "prepared")
+    for part in ("tracklets", "views"):
+        (folder / "artifacts" / part).mkdir(parents=True)
+    call(folder, "git", "init", "-q", ".")
+    call(folder, "dvc", "init", "-q")
     call(folder, "git", "add", "-A")
-    call(folder, "git", "commit", "-q", "-m", "other data")
+    call(folder, "git", "commit", "-q", "-m", "start")
     return folder
 
 
-def _shrink(path: Path) -> None:
-    """Smoke parameters, other data sets, few arms."""
-    editor = YAML()
-    content = editor.load(path)
-    override(content, {key: value for key, value in profile("smoke").items() if key.split(".")[0] in content})
-    content["targets"] = ["mars", "duke"]
-    content["ablation"]["source"] = "mars"
-    if "datasets" in content:
-        names = ("synthetic", "mars", "duke")
-        content["datasets"] = {name: {"reader": "cameras", "root": f"data/{name}"} for name in names}
-        content["domains"]["synthetic"] = content["domains"]["unreal"]
-        content["simulate"]["domain"] = "synthetic"
-    else:
-        arms = content["ablation"]["variants"]
-        content["ablation"]["variants"] = {name: arms[name] for name in ("full", "cnn") if name in arms}
-        content["seeds"] = [0]
-    editor.dump(content, path)
-
-
-def test_a_study_made_from_another_starts_from_the_weights_that_it_names(clone: Path) -> None:
-    """The way to a second table from ImageNet weights, with a network as small as the others here."""
-    section = load(clone / "params.yaml").model.backbone
-    backbone = Backbone(section.width, (section.layer1, section.layer2, section.layer3), section.last_stride)
-    torch.save(backbone.state_dict(), clone / "resnet.pth")
-    still = ["lr=1e-12", "backbone_lr=1e-12", "weight_decay=0"]
-    words = [f"model.backbone.weights={clone / 'resnet.pth'}", "seeds=[3]"]
-    words += [f"ablation.scratch.{word}" for word in still]
-    words += [f"ablation.variants.cnn.finetune.{word}" for word in still[:2]]
-    told = call(clone, "python", "tools/new_study.py", "claims", "start", *words)
-    assert "make study STUDY=start" in told
-    assert (clone / ".dvcignore").read_text().splitlines()[-1] == "/experiments/start/"
-    study = clone / "experiments" / "start"
-    assert "#" in (study / "params.yaml").read_text()  # comments are kept
-    call(clone, "sed", "-i", r"\|^/experiments/start/$|d", ".dvcignore")
-    call(clone, "dvc", "repro", "-q", "dvc.yaml:decode")
-    call(study, "dvc", "repro", "-q", "ablate@cnn-3")
-    start = backbone.state_dict()
-    trained = torch.load(study / "artifacts" / "models" / "ablation" / "cnn-3.pt")["state"]
-    for name, value in start.items():
-        if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
-            torch.testing.assert_close(trained[f"backbone.{name}"], value, rtol=0, atol=1e-9)
-    shutil.rmtree(study)
-
-
-REFUSED = {
-    "source": (["claim", "mine"], r"experiments/claim: no such study, there are .*claims.*mean 'claims'"),
-    "name": (["claims", "Mine"], "Mine: a study's name must be small letters"),
-    "taken": (["claims", "tuning"], "experiments/tuning: is there already"),
-    "key": (
-        ["claims", "mine", "model.widht=3"],
-        r"claims/params\.yaml: has no key model\.widht \(did you mean 'width'",
-    ),
-    "section": (
-        ["claims", "mine", "decode.height=3"],
-        r"no key decode\.height, its sections are clip, augment",
-    ),
-    "too deep": (["claims", "mine", "seeds.first=3"], r"has no key seeds\.first"),
-    "value": (["claims", "mine", "model.width=x"], r"experiments/mine/params\.yaml: model\.width .* got 'x'"),
-    "rule": (
-        ["claims", "mine", "ablation.fitted=3"],
-        r"experiments/mine/params\.yaml: ablation\.fitted .* got 3",
-    ),
-    "yaml": (["claims", "mine", "seeds=["], r"seeds=\[: is not valid YAML"),
-    "word": (["claims", "mine", "seeds"], "seeds: must be key=value"),
-    "empty": (["claims", "mine", "seeds=[]"], r"seeds=\[\]: must not be empty"),
-    "arm": (
-        ["claims", "mine", "ablation.variants.cnn={model: {gtt: 1}}"],
-        r"mine/params\.yaml: ablation\.variants\.cnn: unknown key model\.gtt \(did you mean 'gt'",
-    ),
-    "points": (
-        ["curves", "mine", "ablation.trials.half.finetune.identities=15"],
-        r"mine/params\.yaml: ablation\.trials\.half: must name other identities than quarter, got 15",
-    ),
-    "steps": (
-        ["claims", "mine", "claims.contrasts.full-cnn.judged=true", "ablation.scratch.steps=7"],
-        r"full-cnn: both arms of a judged comparison must train for as many steps,.* got full \d+, cnn 7",
-    ),
-    "unlike": (
-        ["claims", "mine", "claims.contrasts.transfer-untrained.theirs=cnn"],
-        r"transfer-untrained: both arms .* on the source or neither .* got full-pretrained \d+, cnn \d+",
-    ),
-    "twice": (
-        ["claims", "mine", "claims.contrasts.full-cnn.ours=cnn"],
-        "two arms, got cnn twice",
-    ),
-    "no arms": (
-        ["claims", "mine", "ablation.variants={}"],
-        "variants: must name at least one arm",
-    ),
-    "trials": (
-        ["claims", "mine", "ablation.trials={a: {loss: {margin: 0.1}}}"],
-        r"mine/params\.yaml: ablation\.trials must be empty where the stage claims compares arms",
-    ),
-    "nothing": (["claims"], "usage: "),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_a_study_that_would_not_run_is_refused_and_leaves_nothing(clone: Path, case: str) -> None:
-    words, sentence = REFUSED[case]
-    before = sorted((clone / "experiments").rglob("*")), (clone / ".dvcignore").read_text()
-    told = call(clone, "python", "tools/new_study.py", *words, ok=False)
-    assert re.search(sentence, told), told
-    assert "Traceback" not in told
-    assert (sorted((clone / "experiments").rglob("*")), (clone / ".dvcignore").read_text()) == before
-
-
-@pytest.mark.parametrize("study", STUDIES)
-def test_a_study_passes_its_own_check(study: str) -> None:
-    assert not call(ROOT, "python", "tools/check_study.py", study)
-
-
-def test_what_makes_a_study_s_answers_void_is_said_before_it_runs(clone: Path) -> None:
-    typo = "claims.contrasts.full-cnn.theirs=cmn"
-    alone = "claims.contrasts.full-global={question: RQ4, ours: cnn-pretrained, theirs: full, judged: false}"
-    told = call(clone, "python", "tools/new_study.py", "claims", "mine", typo, alone)
-    assert re.search(
-        r"note: .*mine/params.yaml: claims.contrasts.full-cnn: there is no arm cmn \(did you mean", told
-    )
-    assert "claims.contrasts.full-global: cnn has no synthetic pre-training, so nothing is compared" in told
-    assert re.search(r'1 seeds are fewer than claims.seeds_needed, 5: every verdict .* "inconclusive"', told)
-    shutil.rmtree(clone / "experiments" / "mine")
-    call(clone, "git", "checkout", "-q", ".dvcignore")
-
-
-def test_the_default_run_s_parameters_are_told_from_the_study_s(clone: Path) -> None:
-    path = clone / "params.yaml"
-    before = path.read_text()
-    path.write_text(before.replace("identities: 12", "identities: -1", 1))
-    told = call(clone, "tools/study.sh", "claims", ok=False)
-    path.write_text(before)
-    assert "error: params.yaml: simulate.identities" in told, told
-    assert "Traceback" not in told
+def _prepare(folder: Path) -> None:
+    """A store of 14 identities, each with a tracklet of two frames in each of two cameras, and its views."""
+    generator = np.random.default_rng(0)
+    splits = ["train"] * 6 + ["validation"] * 2 + ["test"] * 6
+    rows = [
+        (2 * identity + camera, identity, camera, frame, split, 1.0)
+        for identity, split in enumerate(splits)
+        for camera in (0, 1)
+        for frame in (1, 2)
+    ]
+    index = pd.DataFrame(rows, columns=["tracklet", "identity", "camera", "frame", "split", "visibility"])
+    crops = generator.integers(0, 256, (len(index), 64, 32, 3), dtype=np.uint8)
+    write_store(folder / "tracklets", index, enumerate(crops), 64, 32)
+    views = pd.DataFrame({"tracklet": index["tracklet"].unique(), "orientation": np.nan, "turn": np.nan})
+    views.to_parquet(folder / "views.parquet", index=False)
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "must be one study's name: make study STUDY=NAME"),
-        (["claims", "x"], "must be one study's name"),
+        ([], "must be the name of one study"),
+        (["claims", "x"], "must be the name of one study"),
         (["claim"], "experiments/claim: no such study, there are claims, .*mean 'claims'"),
         ([".."], r"experiments/\.\.: no such study"),
     ],
 )
-def test_a_study_that_is_not_there_does_not_run(clone: Path, words: list[str], sentence: str) -> None:
-    told = call(clone, "tools/study.sh", *words, ok=False)
-    assert re.search(sentence, told), told
-    assert "Traceback" not in told
+def test_an_unknown_study_does_not_run(checkout: Path, words: list[str], sentence: str) -> None:
+    message = call(checkout, *TOOL, *words, succeeds=False)
+    assert re.search(sentence, message), message
+    assert "Traceback" not in message
 
 
-def test_a_study_goes_on_where_it_was_killed_and_ends_in_metrics_of_its_own(clone: Path) -> None:
-    environment = ENVIRONMENT | {"PYTHONPATH": str(clone / "src")}
-    study = clone / "experiments" / "claims"
-    first = study / "artifacts" / "results" / "ablation" / "full-0.json"
+def test_uncommitted_code_is_not_published(checkout: Path) -> None:
+    path = checkout / "params.yaml"
+    before = path.read_text()
+    path.write_text(before + "# a remark\n")
+    message = call(checkout, *TOOL, "claims", succeeds=False)
+    path.write_text(before)
+    assert "error: params.yaml: has uncommitted changes" in message
+
+
+def test_a_study_resumes_and_publishes_next_to_earlier_publications(checkout: Path) -> None:
+    run = checkout / "experiments" / "claims" / "run"
+    _kill_after_the_first_variant(checkout, run)
+    before = _trained(run)
+    assert before
+    call(checkout, *TOOL, "claims")
+    assert before.items() <= _trained(run).items()
+    first = _publication(checkout)
+    assert not call(checkout, "git", "status", "--porcelain", "--", "experiments", "dvc.yaml", "params.yaml")
+    assert "experiments" not in call(checkout, "dvc", "status")
+    message = call(checkout, *TOOL, "claims", succeeds=False)
+    assert "is published already" in message
+
+    before = _trained(run)
+    call(checkout, "git", "add", "-A")
+    call(checkout, "git", "commit", "-q", "-m", "publish")
+    call(checkout, *TOOL, "claims")
+    assert _trained(run) == before, "the same code and parameters train nothing again"
+    second = _publication(checkout)
+    assert {first, second} == {path for path in first.parent.iterdir() if (path / "provenance.json").exists()}
+    assert (first / "claims.json").read_bytes() == (second / "claims.json").read_bytes()
+
+
+def _publication(checkout: Path) -> Path:
+    """The publication of the present commit, after its checks."""
+    commit = call(checkout, "git", "rev-parse", "HEAD").strip()
+    folder = checkout / "metrics" / "claims" / commit[:10]
+    provenance = json.loads((folder / "provenance.json").read_text())
+    assert (provenance["commit"], provenance["study"]) == (commit, "claims")
+    assert set(provenance["files"]) >= {"claims.json", "claims.md", "plots/claims.tsv"}
+    assert not [name for name in provenance["files"] if name.startswith("report/")]
+    assert provenance["params"]["ablation"]["variants"]["full"] == {}
+    assert len(provenance["machines"]) == 1
+    assert (folder / "report" / "claims.html").exists()
+    return folder
+
+
+def _trained(run: Path) -> dict[str, int]:
+    """Weights of the variants that dvc.lock has -> time of their last change."""
+    stages = yaml.safe_load((run / "dvc.lock").read_text())["stages"]
+    outs = [
+        out["path"] for name, stage in stages.items() if name.startswith("ablate@") for out in stage["outs"]
+    ]
+    weights = [run / out / "trained.pt" for out in outs if out.startswith("artifacts/models/")]
+    return {str(path): path.stat().st_mtime_ns for path in weights}
+
+
+def _kill_after_the_first_variant(checkout: Path, run: Path) -> None:
+    environment = ENVIRONMENT | {"PYTHONPATH": str(checkout / "src")}
+    lock = run / "dvc.lock"
     started = subprocess.Popen(
-        ["tools/study.sh", "claims"],
-        cwd=clone,
+        [*TOOL, "claims"],
+        cwd=checkout,
         env=environment,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # as a script's & does
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        ),  # as a shell does for background jobs
     )
     with started as running:
-        while running.poll() is None and not (study / "dvc.lock").exists():
-            time.sleep(0.1)
-        while running.poll() is None and "ablate@" not in (study / "dvc.lock").read_text():
+        while running.poll() is None and not (lock.exists() and "ablate@" in lock.read_text()):
             time.sleep(0.1)
         running.send_signal(signal.SIGTERM)
-    assert running.returncode != 0
-    assert not _left(clone), "what a killed study started must end with it"
-    assert first.exists() or (first.parent / "cnn-0.json").exists()
-    before = [name for name in yaml.safe_load((study / "dvc.lock").read_text())["stages"] if "@" in name]
-    assert before
-    output = call(clone, "tools/study.sh", "claims")
-    assert ran(output) == ["claims"], output  # the cells have run before it, each by itself
-    content = json.loads((clone / "metrics" / "claims" / "claims.json").read_text())
-    assert (content["seeds"], content["source"]) == (1, "mars")
-    assert set(content["arms"]) == {"full", "full-pretrained", "full-untrained", "cnn"}
-    assert not call(clone, "git", "status", "--porcelain", "dvc.yaml", "params.yaml", "metrics/report.md")
+    assert running.returncode == 130
+    assert not _processes(checkout), "the processes of an interrupted study must end with it"
 
 
-def _left(folder: Path) -> list[int]:
-    """Processes that still work below a folder, half a minute after they were asked to end."""
+def _processes(folder: Path) -> list[int]:
+    """Processes that still work below a folder after half a minute."""
+    working: list[int] = []
     for _ in range(300):
-        found = []
+        working = []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if folder in (process / "cwd").readlink().parents:
-                    found.append(int(process.name))
-        if not found:
+                    working.append(int(process.name))
+        if not working:
             break
         time.sleep(0.1)
-    return found
+    return working

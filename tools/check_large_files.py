@@ -1,16 +1,21 @@
-"""Refuse files above 300 kB: generated data, weights and caches belong to DVC, not to git."""
+"""Refuse files above 300 kB in git: DVC stores generated data and weights."""
 
 import sys
 from pathlib import Path
 
-LIMIT = 300_000  # bytes; README figures and contact sheets stay below it
+LIMIT = 300_000  # bytes; figures of the README and contact sheets are smaller
 
 
 def main(names: list[str]) -> int:
-    """Print the files that are too large; 1 if there is one."""
-    large = [name for name in names if Path(name).stat().st_size > LIMIT]
-    for name in large:
-        print(f"{name}: must be at most {LIMIT} bytes in git, got {Path(name).stat().st_size}")
+    """Print the files that are too large.
+
+    Returns:
+        Exit status: 1 if there are any.
+    """
+    sizes = {name: Path(name).stat().st_size for name in names}
+    large = {name: size for name, size in sizes.items() if size > LIMIT}
+    for name, size in large.items():
+        print(f"{name}: must be at most {LIMIT} bytes in git, got {size}")
     return int(bool(large))
 
 

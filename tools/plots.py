@@ -1,7 +1,7 @@
 """`dvc plots show` and `dvc plots diff` as a page that needs no network: `python tools/plots.py show`.
 
-DVC's own page loads Vega from the internet. Here a template that holds Vega is written where DVC keeps what
-is temporary, and given to the command; further arguments are the command's own.
+DVC's own page loads Vega from the internet. This tool writes a template that contains Vega to DVC's temporary
+folder and passes it to the command; further arguments are the command's own.
 """
 
 import subprocess
@@ -11,7 +11,7 @@ from pathlib import Path
 import vl_convert
 
 VEGA_LITE = "5.21"  # the major version of DVC's templates
-PLACE = Path(".dvc") / "tmp" / "plots.html"
+TEMPLATE = Path(".dvc") / "tmp" / "plots.html"
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -22,10 +22,10 @@ PAGE = """<!DOCTYPE html>
 <link rel="icon" href="data:,">
 <script type="module">VEGA</script>
 <script>
-  // Vega is there once the page is; DVC's calls come before
+  // DVC's calls come before Vega is loaded
   const waiting = [];
-  window.vegaEmbed = (...given) => waiting.push(given);
-  addEventListener("load", () => waiting.forEach((given) => window.vegaEmbed(...given)));
+  window.vegaEmbed = (...call) => waiting.push(call);
+  addEventListener("load", () => waiting.forEach((call) => window.vegaEmbed(...call)));
 </script>
 </head>
 <body>
@@ -39,17 +39,21 @@ PAGE = """<!DOCTYPE html>
 
 
 def template() -> str:
-    """DVC's page with Vega, Vega-Lite and Vega-Embed inside."""
+    """DVC's page with Vega, Vega-Lite and Vega-Embed."""
     bundle = vl_convert.javascript_bundle(vl_version=VEGA_LITE).replace("</script", "<\\/script")
     return PAGE.replace("VEGA", bundle, 1)
 
 
-def main(words: list[str]) -> int:
-    """Write the template and call DVC; its exit status."""
-    PLACE.parent.mkdir(parents=True, exist_ok=True)
-    PLACE.write_text(template(), encoding="utf-8")
-    command, *rest = words or ["show"]
-    return subprocess.call(["dvc", "plots", command, "--html-template", str(PLACE.absolute()), *rest])
+def main(arguments: list[str]) -> int:
+    """Write the template and call DVC.
+
+    Returns:
+        DVC's exit status.
+    """
+    TEMPLATE.parent.mkdir(parents=True, exist_ok=True)
+    TEMPLATE.write_text(template(), encoding="utf-8")
+    command, *rest = arguments or ["show"]
+    return subprocess.call(["dvc", "plots", command, "--html-template", str(TEMPLATE.absolute()), *rest])
 
 
 if __name__ == "__main__":

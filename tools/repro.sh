@@ -1,29 +1,42 @@
 #!/usr/bin/env bash
-# Run the pipeline with two one-thread training processes side by side: synthetic pre-training, fine-tuning, the test of
-# these models and the last seventh of the ablation's cells in one stream, the other cells in the other: about as long.
-# `dvc repro` alone does the same, one stage after the other.
+# Run the pipeline with two one-thread processes side by side. First training, in two streams of about equal length:
+# pre-training, fine-tuning and the last sixth of the ablation's variants; and the other variants. Then the tests of all
+# models. `dvc repro` alone does the same, one stage after the other.
 set -euo pipefail
 
 dvc status -q dvc.yaml && { echo "Everything is up to date."; exit 0; }
 
-dvc repro decode configs
-# read before the streams start: they rewrite dvc.lock, which listing reads
-mapfile -t first < <(for stage in pretrain finetune evaluate; do dvc stage list --name-only "$stage"; done)
-mapfile -t cells < <(dvc stage list --name-only ablate)
-last=$((${#cells[@]} * 6 / 7))
-first+=("${cells[@]:last}")
-second=("${cells[@]:0:last}")
+dvc repro decode resolve
+# listed before the streams start: they rewrite dvc.lock, which listing reads
+stages() { dvc stage list --name-only "$1"; }
+mapfile -t first < <(stages pretrain; stages finetune)
+mapfile -t variants < <(stages ablate)
+mapfile -t evaluations < <(stages evaluate)
+last=$((${#variants[@]} * 5 / 6))
+first+=("${variants[@]:last}")
+second=("${variants[@]:0:last}")
 
-# --wait-for-lock and -s (no upstream stages) are what makes parallel calls safe
+# --wait-for-lock and -s (no upstream stages) make parallel calls safe
 stream() { for stage in "$@"; do dvc --wait-for-lock repro -q -s "$stage" || return; done; }
+evens=() odds=()
+for i in "${!evaluations[@]}"; do
+  if ((i % 2)); then odds+=("${evaluations[i]}"); else evens+=("${evaluations[i]}"); fi
+done
+
+side_by_side() { # NAME NAME: two arrays of stages
+  local -n left=$1 right=$2
+  stream "${left[@]}" &
+  jobs=($!)
+  stream "${right[@]}" &
+  jobs+=($!)
+  wait "${jobs[0]}"
+  wait "${jobs[1]}"
+}
 
 set -m  # each stream is a process group of its own, so that all of it can be ended
-stream "${first[@]}" &
-training=$!
-stream "${second[@]}" &
-ablation=$!
-trap 'kill -- "-$training" "-$ablation" 2>/dev/null || true' EXIT
+jobs=()
+trap 'for job in "${jobs[@]}"; do kill -- "-$job" 2>/dev/null || true; done' EXIT
 trap 'exit 130' INT TERM
-wait "$training"
-wait "$ablation"
+side_by_side first second
+side_by_side evens odds
 dvc repro

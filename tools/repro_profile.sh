@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Run the pipeline with a profile's overrides (profiles/NAME.txt) in a temporary clone: this checkout stays as it is.
+# Run the pipeline with the overrides of profiles/NAME.txt in a temporary clone; this checkout does not change.
 set -euo pipefail
 
 profile=$PWD/profiles/$1.txt
 [ -f "$profile" ] || { echo "error: no such profile: profiles/$1.txt" >&2; exit 1; }
-[ -z "$(git status --porcelain)" ] || echo "Note: uncommitted changes are not part of the clone." >&2
+[ -z "$(git status --porcelain)" ] || echo "note: uncommitted changes are not part of the clone" >&2
 clone=$(mktemp -d)/sttreid
 git clone -q . "$clone"
 cd "$clone"

@@ -1,1 +1,77 @@
-"""Video-based person re-identification with the Spatiotemporal Transformer (arXiv 2103.16469)."""
+"""Video-based person re-identification with the Spatiotemporal Transformer (arXiv 2103.16469).
+
+The public API; each name is imported on first use, so ``import sttreid`` costs nothing::
+
+    import sttreid
+
+    model = sttreid.load_model("campus.pt")
+    feature = sttreid.embed(model, images)  # all images of one tracklet -> [D'] of length 1
+    store = sttreid.open_store("artifacts/tracklets/campus")
+    print(sttreid.evaluate_store(model, store, "embedded"))
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sttreid.inference import embed, embed_store, evaluate_store, load_model, open_store
+    from sttreid.retrieval import (
+        PROTOCOLS,
+        Labels,
+        Protocol,
+        Result,
+        evaluate,
+        evaluate_distances,
+        protocol,
+    )
+    from sttreid.runtime.errors import InputError
+    from sttreid.tracklets.store import Store
+
+__version__ = "0.1.0"
+__all__ = [
+    "PROTOCOLS",
+    "InputError",
+    "Labels",
+    "Protocol",
+    "Result",
+    "Store",
+    "__version__",
+    "embed",
+    "embed_store",
+    "evaluate",
+    "evaluate_distances",
+    "evaluate_store",
+    "load_model",
+    "open_store",
+    "protocol",
+]
+_MODULES = {
+    "PROTOCOLS": "retrieval",
+    "InputError": "runtime.errors",
+    "Labels": "retrieval",
+    "Protocol": "retrieval",
+    "Result": "retrieval",
+    "Store": "tracklets.store",
+    "embed": "inference",
+    "embed_store": "inference",
+    "evaluate": "retrieval",
+    "evaluate_distances": "retrieval",
+    "evaluate_store": "inference",
+    "load_model": "inference",
+    "open_store": "inference",
+    "protocol": "retrieval",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'sttreid' has no attribute {name!r}")
+    value: object = getattr(import_module(f"sttreid.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names, imported or not."""
+    return sorted({*globals(), *__all__})

@@ -9,12 +9,11 @@ from sttreid.analysis.effects import difference
 from sttreid.analysis.trials import (
     DOUBLING,
     Curve,
+    curve_effects,
     curves_content,
-    differences,
     levels,
     quantity,
     search,
-    slopes,
     tuning_content,
 )
 from sttreid.config.claims import Contrast
@@ -49,6 +48,11 @@ def study():
     return of_runs(every)
 
 
+@pytest.fixture(scope="module")
+def effects(study):
+    return curve_effects(study, CURVES, CONTRASTS)
+
+
 def rank1(study, variant, targets):
     """[S] the mean over targets of the share of queries matched at rank 1."""
     rows = []
@@ -74,33 +78,37 @@ def test_quantities_are_those_of_the_runs(study):
     assert quantity(study, "old-30", "direct_transfer") is None
 
 
-def test_a_slope_is_numpy_s_least_squares_over_doublings(study):
-    effects = slopes(study, CURVES)
-    assert set(effects) == {("new", "direct_transfer"), *((name, s) for name in RATES for s in SETTINGS)}
-    for (variant, setting), effect in effects.items():
+def test_a_slope_is_numpy_s_least_squares_over_doublings(study, effects):
+    slopes = {
+        (name, s): effect for (name, key, s), effect in effects.items() if key == DOUBLING and name in RATES
+    }
+    assert set(slopes) == {("new", "direct_transfer"), *((name, s) for name in RATES for s in SETTINGS)}
+    for (variant, setting), effect in slopes.items():
         values = np.array([quantity(study, f"{variant}-{n}", setting).seeds for n in NUMBERS])
         fitted = np.polyfit(np.log2(NUMBERS), values, 1)[0]
         assert effect.value == pytest.approx(fitted.mean(), abs=1e-12)
-    assert effects["new", "in_domain"].p < 0.05
+    assert slopes["new", "in_domain"].p < 0.05
 
 
-def test_a_quantity_without_test_identities_is_a_t_test_over_seeds(study):
-    row = levels(study, CURVES).set_index(["variant", "identities", "setting"]).loc[("new", 30, "validation")]
+def test_a_quantity_without_test_identities_is_a_t_test_over_seeds(effects):
+    row = (
+        levels(effects, CURVES).set_index(["variant", "identities", "setting"]).loc[("new", 30, "validation")]
+    )
     assert row["value"] == pytest.approx(0.26)
     assert row["high"] - row["value"] == pytest.approx(4.3026527 * 0.01 / 3**0.5)
 
 
-def test_differences_are_paired_point_by_point(study):
-    effects = differences(study, CURVES, CONTRASTS)
-    assert set(effects) == {("a", key, s) for key in ("15", "30", "60", DOUBLING) for s in SETTINGS}
+def test_differences_are_paired_point_by_point(study, effects):
+    differences = {key: effect for key, effect in effects.items() if key[0] not in RATES}
+    assert set(differences) == {("a", key, s) for key in ("15", "30", "60", DOUBLING) for s in SETTINGS}
     sides = [study.accuracy(f"{name}-15", ["away"], "rank1") for name in ("new", "old")]
     assert effects["a", "15", "cross_domain"] == difference(*sides).effect()
-    both = [slopes(study, CURVES)[name, "gap"].value for name in ("new", "old")]
+    both = [effects[name, DOUBLING, "gap"].value for name in ("new", "old")]
     assert effects["a", DOUBLING, "gap"].value == pytest.approx(both[0] - both[1])
 
 
-def test_the_content_has_points_and_slopes(study):
-    numbers = curves_content(study, CURVES)
+def test_the_content_has_points_and_slopes(study, effects):
+    numbers = curves_content(study, effects, CURVES)
     assert numbers["seeds"] == 3
     cell = numbers["curves"]["old"]["in_domain"]
     assert set(cell) == {"15", "30", "60", DOUBLING}
@@ -113,12 +121,15 @@ def test_no_interval_leaves_the_range_of_a_rate_and_no_spread_has_none(study):
     fits = [
         replace(run, train_rank1=0.1 + 0.4 * run.seed if run.history is not None else None) for run in every
     ]
-    table = levels(of_runs(fits), CURVES).set_index(["variant", "identities", "setting"])
+    table = levels(curve_effects(of_runs(fits), CURVES, {}), CURVES).set_index(
+        ["variant", "identities", "setting"]
+    )
     assert table.loc[("new", 30, "training")][["low", "high"]].tolist() == [0.0, 1.0]
     same = [replace(run, train_rank1=1.0 if run.history is not None else None) for run in every]
-    table = levels(of_runs(same), CURVES).set_index(["variant", "identities", "setting"])
+    effects = curve_effects(of_runs(same), CURVES, {})
+    table = levels(effects, CURVES).set_index(["variant", "identities", "setting"])
     assert table.loc[("new", 30, "training")][["low", "high"]].isna().all()
-    assert "low" not in curves_content(of_runs(same), CURVES)["curves"]["new"]["training"]["30"]
+    assert "low" not in curves_content(of_runs(same), effects, CURVES)["curves"]["new"]["training"]["30"]
 
 
 def histories(**variants):

@@ -4,30 +4,30 @@ import numpy as np
 import pytest
 
 from bench import trees
+from sttreid.data.published.published_set import PublishedSet
 from sttreid.data.readers.ls_vid import OFFICIAL as LS_VID
 from sttreid.data.readers.ls_vid import read_ls_vid
 from sttreid.data.readers.mars import OFFICIAL as MARS
 from sttreid.data.readers.mars import read_mars
-from sttreid.data.readers.tracklets import Tracklets
 
 
 def test_the_plans_have_the_official_sizes() -> None:
     train, test = trees.mars_train(), trees.mars_test()
-    assert (len(train), train["length"].sum()) == (MARS["training tracklets"], MARS["training pictures"])
-    assert (len(test), test["length"].sum()) == (MARS["test tracklets"], MARS["test pictures"])
+    assert (len(train), train["length"].sum()) == (MARS["training tracklets"], MARS["training images"])
+    assert (len(test), test["length"].sum()) == (MARS["test tracklets"], MARS["test images"])
     assert test["query"].sum() == MARS["queries"]
     plans = {split: trees.ls_vid(split) for split in ("train", "val", "test")}
     assert [len(plan) for plan in plans.values()] == [2_831, 779, 11_333]
     assert sum(plan["length"].sum() for plan in plans.values()) == 2_982_685
-    assert plans["test"]["length"].sum() == LS_VID["test pictures"]
+    assert plans["test"]["length"].sum() == LS_VID["test images"]
 
 
-def off(found: Tracklets) -> list[str]:
-    """The checks that are off, but for those of numbers of pictures."""
-    return [check.what for check in found.checks if not check.passed and "pictures" not in check.what]
+def off(found: PublishedSet) -> list[str]:
+    """The checks that are off, but for those of numbers of images."""
+    return [check.what for check in found.checks if not check.passed and "images" not in check.what]
 
 
-def test_trees_with_one_picture_a_tracklet_pass_every_check_that_counts_no_pictures(tmp_path: Path) -> None:
+def test_trees_with_one_image_a_tracklet_pass_every_check_that_counts_no_images(tmp_path: Path) -> None:
     sides = {"train": trees.mars_train(), "test": trees.mars_test()}
     made = trees.write_mars(tmp_path / "mars", {side: plan.assign(length=1) for side, plan in sides.items()})
     found = read_mars(tmp_path / "mars" / "MARS")
@@ -52,5 +52,5 @@ def test_lengths_have_the_sum_the_extremes_and_the_median(count: int, mean: int)
     assert np.median(found) == 36
 
 
-def test_no_picture_gets_more_links_than_a_file_takes() -> None:
+def test_no_image_gets_more_links_than_a_file_takes() -> None:
     assert 2_982_685 / trees.JPEGS < 65_000

@@ -109,7 +109,6 @@ def test_a_wrong_value_is_named_with_its_key_and_rule(tmp_path, values, message)
     [
         ("loss", "entrop", "loss.entrop (did you mean 'entropy'?)"),
         ("model.backbone", "laier1", "model.backbone.laier1 (did you mean 'layer1'?)"),
-        ("datasets.campus", "rot", "datasets.campus.rot (did you mean 'root'?)"),
         ("finetune", "rate", "finetune.rate (it is now finetune.lr)"),
         ("compute", "clips", "compute.clips (it is now compute.embed_batch)"),
         ("ablation", "fitted", "ablation.fitted (it is now ablation.min_train_rank1)"),

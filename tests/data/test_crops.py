@@ -25,7 +25,7 @@ def triangle(size: int, start: float, length: float, count: int) -> NDArray[np.f
 
 
 @pytest.mark.parametrize("size", [(64, 32), (16, 8), (7, 5), (120, 90)])
-def test_a_crop_is_the_antialiased_bilinear_picture_of_its_box(size: tuple[int, int]) -> None:
+def test_a_crop_is_the_antialiased_bilinear_image_of_its_box(size: tuple[int, int]) -> None:
     frame = noise(80, 60)
     rows, columns = triangle(80, 0, 80, size[0]), triangle(60, 0, 60, size[1])
     expected = np.einsum("iy,yxc,jx->ijc", rows, frame, columns)
@@ -61,7 +61,7 @@ def test_what_lies_outside_the_frame_is_cut_off() -> None:
     "box", [(30, 0, 5, 5), (0, 40, 5, 5), (-5, 0, 5, 5), (0, -6, 5, 5), (90, 90, 1, 1), (3, 3, 0, 5)]
 )
 def test_a_box_without_overlap_is_refused(box: tuple[float, float, float, float]) -> None:
-    with pytest.raises(InputError, match="must overlap the 30x40 picture"):
+    with pytest.raises(InputError, match="must overlap the 30x40 frame"):
         crop(noise(40, 30), box, 8, 4)
 
 

@@ -7,22 +7,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sttreid.data.decoding import arrange, decode_cameras
-from sttreid.data.sources import CameraFolder, read_cameras
+from sttreid.data.camera_videos import CameraVideos, assign_tracklets
+from sttreid.data.decoding import decode_videos
+from sttreid.data.readers.cameras import read_cameras
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import Skipped, Store, open_store
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
 
 
-def decoded(source: CameraFolder, folder: Path) -> Store:
-    assert decode_cameras(source, 16, 8, folder) == Skipped([], [])
+def decoded(source: CameraVideos, folder: Path) -> Store:
+    assert decode_videos(source, 16, 8, folder) == Skipped([], [])
     return open_store(folder)
 
 
 def test_every_crop_shows_its_identity_and_its_frame(painted: Path, tmp_path: Path) -> None:
     store = decoded(read_cameras(painted), tmp_path / "store")
-    assert store.frames.shape == (len(read_cameras(painted).detections), 16, 8, 3)
+    assert store.frames.shape == (len(read_cameras(painted).boxes), 16, 8, 3)
     upper, lower = store.frames[:, 3, 4].mean(axis=1), store.frames[:, 12, 4].mean(axis=1)
     assert np.abs(upper - 25 * store.index["identity"]).max() <= 6
     assert np.abs(lower - 25 * store.index["frame"]).max() <= 6
@@ -31,16 +32,16 @@ def test_every_crop_shows_its_identity_and_its_frame(painted: Path, tmp_path: Pa
 def test_crops_equal_those_of_another_decoder(painted: Path, tmp_path: Path) -> None:
     source = read_cameras(painted)
     store = decoded(source, tmp_path / "store")
-    boxes = source.detections.set_index(["camera", "identity", "frame"])
+    boxes = source.boxes.set_index(["camera", "identity", "frame"])
     for camera in source.cameras:
         with av.open(str(camera.video)) as file:
-            pictures = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
+            images = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
         for row in np.flatnonzero(store.index["camera"] == camera.number):
             entry = store.index.loc[row]
             left, top, width, height = boxes.loc[
                 (camera.number, entry["identity"], entry["frame"]), ["left", "top", "width", "height"]
             ].astype(int)
-            cut = pictures[entry["frame"] - 1].crop((left, top, left + width, top + height))
+            cut = images[entry["frame"] - 1].crop((left, top, left + width, top + height))
             expected = np.asarray(cut.resize((8, 16), Image.Resampling.BILINEAR)).astype(int)
             assert np.abs(store.frames[row] - expected).max() <= 2  # colour conversion may round otherwise
 
@@ -59,7 +60,7 @@ def test_the_index_carries_split_and_visibility(painted: Path, tmp_path: Path) -
 
 
 def test_tracklets_are_numbered_by_split_then_identity_then_camera(campus: Path) -> None:
-    rows = arrange(read_cameras(campus).detections, None)
+    rows = assign_tracklets(read_cameras(campus).boxes, None)
     firsts = rows.drop_duplicates("tracklet")[["tracklet", "identity", "camera"]]
     assert firsts.to_numpy().tolist() == [
         [number, identity, camera]
@@ -77,11 +78,11 @@ def test_tracklets_are_numbered_by_split_then_identity_then_camera(campus: Path)
 def cut(campus: Path, camera: int, identity: int, frames: set[int]) -> None:
     """Take lines out of a camera's tracks."""
     path = campus / f"c{camera}.txt"
-    kept = [words for words in map(str.strip, path.open()) if not taken(words, identity, frames)]
+    kept = [words for words in map(str.strip, path.open()) if not manifest(words, identity, frames)]
     path.write_text("\n".join(kept) + "\n")
 
 
-def taken(line: str, identity: int, frames: set[int]) -> bool:
+def manifest(line: str, identity: int, frames: set[int]) -> bool:
     frame, owner = line.split(",")[:2]
     return int(owner) == identity and int(frame) in frames
 
@@ -91,7 +92,7 @@ def test_a_tracklet_ends_where_the_next_box_is_later_than_the_gap(campus: Path, 
     cut(campus, 1, 4, {2, 3, 4})
     cut(campus, 2, 7, {3})
     cut(campus, 10, 5, {2, 4, 5})
-    rows = arrange(read_cameras(campus).detections, gap)
+    rows = assign_tracklets(read_cameras(campus).boxes, gap)
     numbers, before = [], None
     for identity, camera, frame in rows[["identity", "camera", "frame"]].itertuples(index=False):
         goes_on = before is not None and before[:2] == (identity, camera)
@@ -131,21 +132,21 @@ def test_fragments_and_distractors_become_tracklets_of_the_store(
 
 def test_two_runs_give_equal_bytes(painted: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
-        decode_cameras(read_cameras(painted), 16, 8, tmp_path / name)
+        decode_videos(read_cameras(painted), 16, 8, tmp_path / name)
     for file in ("frames.npy", "index.parquet"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
 def test_the_order_of_lines_in_the_tracks_does_not_matter(painted: Path, tmp_path: Path) -> None:
-    decode_cameras(read_cameras(painted), 16, 8, tmp_path / "one")
+    decode_videos(read_cameras(painted), 16, 8, tmp_path / "one")
     path = painted / "c2.txt"
     path.write_text("\n".join(reversed(path.read_text().splitlines())))
-    decode_cameras(read_cameras(painted), 16, 8, tmp_path / "two")
+    decode_videos(read_cameras(painted), 16, 8, tmp_path / "two")
     for file in ("frames.npy", "index.parquet"):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
-def test_a_box_outside_the_picture_is_named_with_its_line(painted: Path, tmp_path: Path) -> None:
+def test_a_box_outside_the_image_is_named_with_its_line(painted: Path, tmp_path: Path) -> None:
     path = painted / "c2.txt"
     lines = path.read_text().splitlines()
     words = lines[4].split(",")
@@ -153,7 +154,7 @@ def test_a_box_outside_the_picture_is_named_with_its_line(painted: Path, tmp_pat
     lines[4] = ",".join(words)
     path.write_text("\n".join(lines))
     with pytest.raises(InputError) as error:
-        decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store")
+        decode_videos(read_cameras(painted), 16, 8, tmp_path / "store")
     assert str(error.value).startswith(
         f"{path}:5: the box left 128, top 10, width 16, height 64 must overlap"
     )
@@ -163,22 +164,22 @@ def test_a_box_outside_the_picture_is_named_with_its_line(painted: Path, tmp_pat
 def test_a_manifest_with_a_wrong_frame_count_is_refused(painted: Path, edit: Edit, tmp_path: Path) -> None:
     edit(lambda manifest: manifest["cameras"]["c10"].update(frames=9))
     with pytest.raises(InputError, match=r"c10\.mp4: the video must hold 9 frames, got 8"):
-        decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store")
+        decode_videos(read_cameras(painted), 16, 8, tmp_path / "store")
     assert not list(tmp_path.glob("*store*"))
 
 
 def test_a_video_that_cannot_be_read_is_named(campus: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"c1\.mp4: cannot be opened as a video"):
-        decode_cameras(read_cameras(campus), 16, 8, tmp_path / "store")
+        decode_videos(read_cameras(campus), 16, 8, tmp_path / "store")
 
 
 def test_the_rest_of_a_damaged_video_is_listed(painted: Path, tmp_path: Path) -> None:
     whole = decoded(read_cameras(painted), tmp_path / "whole")
     with (painted / "c2.mp4").open("r+b") as file:
         file.truncate((painted / "c2.mp4").stat().st_size // 2)
-    skipped = decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store", "skip")
+    skipped = decode_videos(read_cameras(painted), 16, 8, tmp_path / "store", "skip")
     boxes = len((painted / "c2.txt").read_text().splitlines())
-    (entry,) = skipped.pictures
+    (entry,) = skipped.images
     assert (entry["path"], entry["boxes"]) == ("c2.mp4", boxes)
     assert entry["reason"].startswith("cannot be opened as a video")
     assert sum(row["missing"] for row in skipped.tracklets) == boxes
@@ -190,21 +191,21 @@ def test_the_rest_of_a_damaged_video_is_listed(painted: Path, tmp_path: Path) ->
     assert store.index[columns].to_numpy().tolist() == whole.index.loc[kept, columns].to_numpy().tolist()
 
 
-def test_a_box_outside_its_picture_is_listed_with_its_line(painted: Path, tmp_path: Path) -> None:
+def test_a_box_outside_its_image_is_listed_with_its_line(painted: Path, tmp_path: Path) -> None:
     path = painted / "c2.txt"
     lines = path.read_text().splitlines()
     words = lines[4].split(",")
     path.write_text("\n".join([*lines[:4], ",".join([*words[:2], "500", *words[3:]]), *lines[5:]]))
-    skipped = decode_cameras(read_cameras(painted), 16, 8, tmp_path / "store", "skip")
-    (entry,) = skipped.pictures
+    skipped = decode_videos(read_cameras(painted), 16, 8, tmp_path / "store", "skip")
+    (entry,) = skipped.images
     assert (entry["path"], entry["boxes"]) == ("c2.txt:5", 1)
     (row,) = skipped.tracklets
     assert (row["identity"], row["camera"], row["missing"]) == (int(words[1]), 2, 1)
     own = open_store(tmp_path / "store").tracklets.query(f"identity == {words[1]} and camera == 2")
-    assert own["length"].tolist() == [row["pictures"] - 1]
+    assert own["length"].tolist() == [row["images"] - 1]
 
 
 def test_a_set_of_which_nothing_is_left_is_refused(campus: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must hold at least one frame, got none"):
-        decode_cameras(read_cameras(campus), 16, 8, tmp_path / "store", "skip")
+        decode_videos(read_cameras(campus), 16, 8, tmp_path / "store", "skip")
     assert not list(tmp_path.glob("*store*"))

@@ -1,8 +1,4 @@
-import os
 import shutil
-import subprocess
-import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from sttreid.config.params import load
-from sttreid.data.decoding import decode_cameras
-from sttreid.data.describe import chosen, describe, histogram, main
-from sttreid.data.published import READERS, read_published
-from sttreid.data.readers.folders import LANDMARKS
-from sttreid.data.readers.tracklets import Tracklets
-from sttreid.data.sources import read_cameras
+from sttreid.config.datasets import Dataset, Validation
+from sttreid.config.domain import Scale, load_domain
+from sttreid.data.decoding import decode_videos
+from sttreid.data.describe import describe, describe_published, histogram
+from sttreid.data.published.published_set import PublishedSet
+from sttreid.data.readers.cameras import read_cameras
+from sttreid.data.reading import read_dataset
+from sttreid.data.registry import ReadSettings, find_reader
 from sttreid.runtime.errors import InputError
 from sttreid.simulate.dataset import render
 from sttreid.tracklets.store import open_store
@@ -26,43 +23,44 @@ from tests import sets
 from tests.tiny import ROOT
 
 
-def read(reader: str, folder: Path, **options: int) -> Tracklets:
-    return read_published(chosen(reader, options), folder, strict=False)
+def read(name: str, folder: Path, **options: int) -> PublishedSet:
+    dataset = Dataset(name, Path("sets/a.json"), options={**find_reader(name).usual, **options})
+    return read_dataset(dataset, folder, ReadSettings(Validation(share=0.1, seed=0)))
 
 
 def row(text: str, role: str) -> list[float]:
-    """The numbers behind a role in the count table."""
+    """The numbers of a role in the count table."""
     return [
         float(word) for line in text.splitlines() if line.startswith(f"{role} ") for word in line.split()[1:]
     ]
 
 
 def test_the_count_table_has_a_row_for_each_role(tmp_path: Path) -> None:
-    text = describe(read("mars", sets.mars(tmp_path)))
+    text = describe_published(read("mars", sets.mars(tmp_path)))
     assert row(text, "train") == [3, 4, 5, 14, 0, 1, 3, 4]
     assert row(text, "query") == [2, 4, 4, 21, 0, 2, 5, 9]
     assert row(text, "gallery") == [3, 5, 6, 24, 0, 1, 2, 9]
     assert row(text, "distractor") == [1, 2, 2, 4, 0, 1, 2, 3]
     assert row(text, "junk") == [1, 2, 2, 3, 0, 1, 1.5, 2]
     assert "validation" not in text
-    assert "queries that also stand in the gallery: 4" in text
+    assert "queries that are also in the gallery: 4" in text
 
 
 def test_every_check_is_reported(tmp_path: Path) -> None:
     found = read("ls_vid", sets.ls_vid(tmp_path))
-    lines = describe(found).splitlines()
+    lines = describe_published(found).splitlines()
     for check in found.checks:
         assert f"{'ok ' if check.passed else 'OFF'}  {check}" in lines
     assert lines[-1] == f"{len(found.mismatches)} of {len(found.checks)} checks are off"
 
 
 def test_gaps_in_the_frame_numbers_are_counted(tmp_path: Path) -> None:
-    text = describe(read("duke_video", sets.duke(tmp_path)))
-    assert "tracklets whose frame numbers leave a gap: 1" in text  # 9, 21, 45
+    text = describe_published(read("duke_video", sets.duke(tmp_path)))
+    assert "tracklets with gaps in their frame numbers: 1" in text  # 9, 21, 45
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1))
-def test_every_tracklet_stands_in_the_bin_of_its_length(lengths: list[int]) -> None:
+def test_every_tracklet_is_in_the_bin_of_its_length(lengths: list[int]) -> None:
     bins = {}
     for line in histogram(pd.Series(lengths)).splitlines():
         label, count = line.replace("#", "").strip().rsplit(maxsplit=1)
@@ -73,74 +71,67 @@ def test_every_tracklet_stands_in_the_bin_of_its_length(lengths: list[int]) -> N
         assert count == sum(low <= length <= high for length in lengths)
 
 
-def test_the_command_prints_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_describes_and_draws(tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.jpg"
-    main(["ilids_vid", str(sets.ilids(tmp_path)), "--split", "3", "--sheet", str(sheet), "--tracklets", "5"])
-    printed = capsys.readouterr().out
-    assert "iLIDS-VID, split 3" in printed
-    assert "12 tracklets" in printed
-    with Image.open(sheet) as picture:
-        assert picture.format == "JPEG"
+    text = describe("ilids_vid", sets.ilids(tmp_path), {"split": "3"}, sheet=sheet, tracklets=5)
+    assert "iLIDS-VID, split 3" in text
+    assert "12 tracklets" in text
+    with Image.open(sheet) as image:
+        assert image.format == "JPEG"
 
 
-def test_an_error_is_a_sentence_and_an_exit_status(tmp_path: Path) -> None:
+def test_strict_counts_and_another_layout_are_errors(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
-    command = [sys.executable, "-m", "sttreid.data.describe"]
-    for words, sentence in (
-        (["mars", str(root), "--strict"], "training identities: must be 625, got 3 (622 too few)"),
-        (["ls_vid", str(root)], "it looks like mars"),
-    ):
-        done = subprocess.run([*command, *words], capture_output=True, text=True, env=os.environ, check=False)
-        assert done.returncode == 1
-        assert sentence in done.stderr
-        assert "Traceback" not in done.stderr
+    with pytest.raises(InputError, match=r"training identities: must be 625, got 3 \(622 too few\)"):
+        describe("mars", root, strict=True)
+    with pytest.raises(InputError, match="it looks like mars"):
+        describe("ls_vid", root)
 
 
 def test_options_belong_to_their_readers(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="mars has no option --gap"):
-        main(["mars", str(tmp_path), "--gap", "3"])
-    with pytest.raises(InputError, match="cameras has no option --test"):
-        main(["cameras", str(tmp_path), "--test", "0.5"])
-    with pytest.raises(InputError, match=r"the name must be that of a reader, mars, .*, got 'marz'"):
-        main(["marz", str(tmp_path)])
-    assert len(read("unreal_person", sets.unreal(tmp_path), gap=1000).table) == 4
+    with pytest.raises(InputError, match=r"--option\.max_frame_gap: the reader mars takes no options"):
+        describe("mars", tmp_path, {"max_frame_gap": "3"})
+    with pytest.raises(InputError, match=r"--option\.test: the reader cameras takes no options, got '0.5'"):
+        describe("cameras", tmp_path, {"test": "0.5"})
+    with pytest.raises(InputError, match=r"the name must be one of cameras, .* \(did you mean 'mars'\?\)"):
+        describe("marz", tmp_path)
+    assert len(read("unreal_person", sets.unreal(tmp_path), max_frame_gap=1000).table) == 4
 
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny set of camera videos."""
-    params = load(ROOT / "params.yaml")
-    scale = replace(params.simulate, identities=6, distractors=1, cameras=2, shortest=6, longest=8)
+    scale = Scale(
+        identities=6, distractors=1, cameras=2, min_frames=6, max_frames=8, width=640, height=360, fps=12,
+        seed=1, train=0.4, validation=0.3,
+    )  # fmt: skip
     folder = tmp_path_factory.mktemp("videos") / "tiny"
-    render("tiny", params.domains["campus"], replace(scale, train=0.4, validation=0.3), folder, workers=1)
+    render("tiny", load_domain("campus", ROOT / "domains"), scale, folder, workers=1)
     return folder
 
 
-def test_camera_videos_are_counted_as_their_tracks_say(
-    rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_camera_videos_are_counted_as_their_tracks_say(rendered: Path, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.png"
-    main(["cameras", str(rendered), "--sheet", str(sheet), "--tracklets", "4"])
-    printed = capsys.readouterr().out
+    printed = describe("cameras", rendered, sheet=sheet, tracklets=4)
     lines = [line.split(",") for path in rendered.glob("c*.txt") for line in path.read_text().splitlines()]
-    assert f"{len(lines):,} boxes, {len({line[1] for line in lines})} people" in printed
+    assert f"{len(lines):,} boxes, {len({line[1] for line in lines})} identities" in printed
     for name in ("c1", "c2"):
         own = [line.split(",") for line in (rendered / f"{name}.txt").read_text().splitlines()]
         told = next(line for line in printed.splitlines() if f"{name}.mp4" in line)
-        assert told.endswith(f"{len(own):,} boxes of {len({line[1] for line in own})} people")
+        assert told.endswith(f"{len(own):,} boxes of {len({line[1] for line in own})} identities")
     counts = [row(printed, split) for split in ("train", "validation", "test", "distractors")]
     assert sum(one[3] for one in counts) == len(lines)
     assert [one[0] for one in counts] == [2, 2, 2, 1]
-    with Image.open(sheet) as picture:
-        assert picture.size == (2 * (96 + 8 * 48), 2 * 96)
+    with Image.open(sheet) as image:
+        assert image.size == (2 * (96 + 8 * 48), 2 * 96)
 
 
 def test_the_sheet_shows_the_crops_that_decode_stores(rendered: Path, tmp_path: Path) -> None:
-    main(["cameras", str(rendered), "--sheet", str(tmp_path / "sheet.png"), "--tracklets", "99"])
-    decode_cameras(read_cameras(rendered), 96, 48, tmp_path / "store")
+    describe("cameras", rendered, sheet=tmp_path / "sheet.png", tracklets=99)
+    decode_videos(read_cameras(rendered), 96, 48, tmp_path / "store")
     store = open_store(tmp_path / "store")
-    with Image.open(tmp_path / "sheet.png") as picture:
-        sheet = np.asarray(picture)
+    with Image.open(tmp_path / "sheet.png") as image:
+        sheet = np.asarray(image)
     for place, (start, length) in enumerate(store.tracklets[["start", "length"]].to_numpy()):
         down, across = divmod(place, 2)
         x, y = across * (96 + 8 * 48) + 96, down * 96
@@ -149,35 +140,26 @@ def test_the_sheet_shows_the_crops_that_decode_stores(rendered: Path, tmp_path: 
             assert np.array_equal(cell, store.frames[start + frame])
 
 
-def test_footage_is_described_too_and_a_bad_video_is_said(
-    rendered: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_footage_is_described_too_and_a_bad_video_is_said(rendered: Path, tmp_path: Path) -> None:
     for path in (*rendered.glob("c*.mp4"), *rendered.glob("c*.txt")):
         shutil.copy(path, tmp_path / path.name)
-    main(["footage", str(tmp_path), "--gap", "3", "--test", "0.4"])
-    assert "validation" in capsys.readouterr().out
+    assert "validation" in describe("footage", tmp_path, {"max_frame_gap": "3", "test": "0.4"})
     content = (tmp_path / "c1.mp4").read_bytes()
-    half = len(content) // 2  # behind the table of contents
+    half = len(content) // 2  # after the table of contents
     (tmp_path / "c1.mp4").write_bytes(content[:half] + bytes(len(content) - half))
-    main(["footage", str(tmp_path), "--sheet", str(tmp_path / "sheet.jpg")])
-    told = capsys.readouterr().out.splitlines()[-2:]
+    told = describe("footage", tmp_path, sheet=tmp_path / "sheet.jpg").splitlines()[-2:]
     assert "c1.mp4" in told[0]
     assert told[1] == f"contact sheet: {tmp_path / 'sheet.jpg'}"
 
 
 def test_a_data_set_of_the_parameters_needs_no_folder(
-    rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     shutil.copytree(rendered, tmp_path / "data" / "campus")
-    main(["campus"])
-    assert "camera 2: c2.mp4" in capsys.readouterr().out
-    with pytest.raises(InputError, match=r"must be that of a data set, got 'campu' \(did you mean 'campus'"):
-        main(["campu"])
-    with pytest.raises(InputError, match="the options of campus stand there, got --gap"):
-        main(["campus", "--gap", "3"])
-
-
-def test_every_reader_can_be_recognised() -> None:
-    assert READERS.keys() == LANDMARKS.keys()
+    assert "camera 2: c2.mp4" in describe("campus")
+    with pytest.raises(InputError, match=r"must be a data set, .*, got 'campu' \(did you mean 'campus'"):
+        describe("campu")
+    with pytest.raises(InputError, match=r"datasets\.campus has the options, got --option max_frame_gap"):
+        describe("campus", options={"max_frame_gap": "3"})

@@ -1,4 +1,4 @@
-"""How much memory reading and packing a published set takes does not depend on the number of its pictures."""
+"""How much memory reading and packing a published set takes does not depend on the number of its images."""
 
 import subprocess
 import sys
@@ -16,29 +16,32 @@ WORK = """
 import sys, tracemalloc
 from pathlib import Path
 import pyarrow as pa
-from sttreid.data import index, inspection, packing
-from sttreid.data.arrangement import arrange_published
-from sttreid.data.published import READERS
-from sttreid.data.readers import folders, mars, spool
-from sttreid.config.params import load
+from sttreid.config.datasets import Decode, Validation
+from sttreid.data import folder_manifest, packing
+from sttreid.data.published import disk_buffer, text_lists
+from sttreid.data.registry import ReadSettings, find_reader
+from sttreid.data.store_rows import order_rows
+from sttreid.tracklets import store
 
-spool.BLOCK = mars.BLOCK = packing._ROWS = packing._BLOCK = inspection._ROWS = index._PIECE = 256
-folders._TEXT = 4096
+disk_buffer.BLOCK = packing.ROWS_AT_ONCE = packing.NAMES_AT_ONCE = store.ROWS_AT_ONCE = 256
+folder_manifest.FILES_AT_ONCE = 256
+text_lists.CHARACTERS = 4096
 
 def run(root, decode):
-    taken = index.take(root)
-    found = READERS[sys.argv[1]](root, scratch=root)
-    made = arrange_published(found, decode.validation, "raise")
-    packing.pack(made, found.root, taken, decode, root / ".store", limit=3_000_000)
-    return len(made)
+    manifest = folder_manifest.scan(root)
+    reader = find_reader(sys.argv[1])
+    source = reader.read(root, reader.options(), ReadSettings(decode.validation, scratch=root))
+    rows = order_rows(source, decode.validation, "raise")
+    packing.pack(rows, source.root, manifest, decode, root / ".store", shard_bytes=3_000_000)
+    return len(rows)
 
-decode = load().decode
+decode = Decode(64, 32, strict=False, on_error="raise", check="structure", validation=Validation(0.1, 0))
 tracemalloc.start()
 for root in map(Path, sys.argv[2:]):
     tracemalloc.reset_peak()
     before = tracemalloc.get_traced_memory()[0]
-    pictures = run(root, decode)
-    print(pictures, tracemalloc.get_traced_memory()[1] - before + pa.default_memory_pool().max_memory())
+    images = run(root, decode)
+    print(images, tracemalloc.get_traced_memory()[1] - before + pa.default_memory_pool().max_memory())
 """
 
 
@@ -56,7 +59,7 @@ def write(reader: str, folder: Path, length: int) -> None:
 
 
 @pytest.mark.parametrize("reader", ["mars", "ls_vid"])
-def test_memory_does_not_grow_with_the_pictures(tmp_path: Path, reader: str) -> None:
+def test_memory_does_not_grow_with_the_images(tmp_path: Path, reader: str) -> None:
     for name, length in (("few", 40), ("many", 400)):
         write(reader, tmp_path / name, length)
     folders = [str(tmp_path / name) for name in ("few", "few", "many")]  # the first time also loads modules

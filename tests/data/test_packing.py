@@ -1,4 +1,4 @@
-"""Published pictures in shards: the same bytes, whatever was killed, missing or damaged meanwhile."""
+"""Published images in shards: the same bytes, whatever was killed, missing or damaged meanwhile."""
 
 import shutil
 from dataclasses import replace
@@ -11,15 +11,15 @@ import pytest
 from PIL import Image
 
 from sttreid.config.datasets import Decode, Validation
-from sttreid.data import index, inspection, packing
-from sttreid.data.arrangement import Arrangement, arrange_published
+from sttreid.data import folder_manifest, packing
 from sttreid.data.crops import crop
-from sttreid.data.index import take
+from sttreid.data.folder_manifest import scan
 from sttreid.data.packing import pack
-from sttreid.data.published import READERS
-from sttreid.data.readers import folders, spool
-from sttreid.data.readers import mars as reader
+from sttreid.data.published import disk_buffer, text_lists
+from sttreid.data.readers.mars import read_mars
+from sttreid.data.store_rows import StoreRows, order_rows
 from sttreid.runtime.errors import InputError
+from sttreid.tracklets import store
 from sttreid.tracklets.store import Skipped, Store, open_store
 from tests import sets
 
@@ -32,12 +32,12 @@ DECODE = Decode(
     validation=Validation(share=0.1, seed=0),
 )
 SKIP = replace(DECODE, on_error="skip")
-LIMIT = 4000  # bytes: a few pictures a shard
+LIMIT = 4000  # bytes: a few images a shard
 
 
 @pytest.fixture
 def mars(tmp_path: Path) -> Path:
-    """MARS in which every picture is another one, of another length and shape."""
+    """MARS in which every image is another one, of another length and shape."""
     root = sets.mars(tmp_path)
     rng = np.random.default_rng(0)
     for path in sorted(root.glob("bbox_*/*/*.jpg")):
@@ -46,17 +46,17 @@ def mars(tmp_path: Path) -> Path:
     return root
 
 
-def arranged(root: Path, decode: Decode = DECODE) -> Arrangement:
-    return arrange_published(READERS["mars"](root), decode.validation, decode.on_error)
+def arranged(root: Path, decode: Decode = DECODE) -> StoreRows:
+    return order_rows(read_mars(root), decode.validation, decode.on_error)
 
 
 def run(root: Path, folder: Path, decode: Decode = DECODE, limit: int = LIMIT) -> Store:
-    pack(arranged(root, decode), root, take(root), decode, folder, limit)
+    pack(arranged(root, decode), root, scan(root), decode, folder, limit)
     return open_store(folder)
 
 
 def stored(folder: Path) -> dict[str, bytes]:
-    """Name -> bytes of every picture in the shards of a store."""
+    """Name -> bytes of every image in the shards of a store."""
     index = pq.read_table(folder / "index.parquet").to_pandas()
     names = pq.read_table(folder / "names.parquet")["name"].to_pylist()
     out = {}
@@ -70,7 +70,7 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_bytes_of_every_picture_are_kept(mars: Path, tmp_path: Path) -> None:
+def test_the_bytes_of_every_image_are_kept(mars: Path, tmp_path: Path) -> None:
     made = arranged(mars)
     run(mars, tmp_path / "store")
     found = stored(tmp_path / "store")
@@ -82,7 +82,7 @@ def test_the_bytes_of_every_picture_are_kept(mars: Path, tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_store_of_pictures_is_read_as_one_of_crops(mars: Path, tmp_path: Path) -> None:
+def test_a_store_of_images_is_read_as_one_of_crops(mars: Path, tmp_path: Path) -> None:
     made, store = arranged(mars), run(mars, tmp_path / "store")
     expected = []
     for name in made.names().to_pylist():
@@ -106,10 +106,10 @@ def test_equal_sets_give_equal_bytes(mars: Path, tmp_path: Path) -> None:
 
 
 def test_many_bytes_make_larger_shards_not_more(mars: Path, tmp_path: Path) -> None:
-    taken = take(mars)
-    total = sum(part["bytes"] for part in taken["parts"].values())
-    taken["parts"]["bbox_train"]["bytes"] += 190 * 5000 - total
-    pack(arranged(mars), mars, taken, DECODE, tmp_path / "store", limit=1)
+    manifest = scan(mars)
+    total = sum(part["bytes"] for part in manifest["parts"].values())
+    manifest["parts"]["bbox_train"]["bytes"] += 190 * 5000 - total
+    pack(arranged(mars), mars, manifest, DECODE, tmp_path / "store", shard_bytes=1)
     sizes = [path.stat().st_size for path in sorted((tmp_path / "store").glob("*.bin"))]
     first = [len(next(iter(stored(tmp_path / "store").values())))]
     assert len(sizes) > 3
@@ -122,7 +122,7 @@ class KilledError(BaseException):
 
 
 def dies(monkeypatch: pytest.MonkeyPatch, name: str, when: int, root: Path, folder: Path, **options) -> None:
-    """A run that is killed when it calls something for the n-th time."""
+    """A run that is interrupted when it calls something for the n-th time."""
     real, calls = getattr(packing, name), []
 
     def call(*arguments, **named):
@@ -141,7 +141,7 @@ def dies(monkeypatch: pytest.MonkeyPatch, name: str, when: int, root: Path, fold
     ("name", "when"),
     [("_read", 1), ("_read", 20), ("write_table", 3), ("to_table", 1), ("replace_folder", 1)],
 )
-def test_a_killed_run_goes_on_behind_its_last_whole_shard(
+def test_a_interrupted_run_resumes_after_its_last_complete_shard(
     mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, when: int
 ) -> None:
     run(mars, tmp_path / "expected")
@@ -156,7 +156,7 @@ def test_a_killed_run_goes_on_behind_its_last_whole_shard(
     assert files(tmp_path / "store") == files(tmp_path / "expected")
     assert not partial.exists()
     names = [str(mars / name) for name in arranged(mars).names().to_pylist()]
-    assert list(dict.fromkeys(read)) == names[done:]  # a picture that no longer fits is read twice
+    assert list(dict.fromkeys(read)) == names[done:]  # an image that no longer fits is read twice
     assert (done > 0) == (when > 1 or name == "to_table")
 
 
@@ -175,7 +175,7 @@ def test_shards_that_were_checked_less_are_not_used(
 ) -> None:
     name = spoil(mars)
     dies(monkeypatch, "to_table", 1, mars, tmp_path / "store")
-    with pytest.raises(InputError, match=f"^{mars / name}: the picture cannot be decoded"):
+    with pytest.raises(InputError, match=f"^{mars / name}: the image cannot be decoded"):
         run(mars, tmp_path / "store", replace(DECODE, check="pixels"))
 
 
@@ -190,7 +190,7 @@ def test_a_damaged_table_of_a_shard_counts_as_none(
 
 
 def spoil(root: Path) -> str:
-    """A picture whose markers are whole and that cannot be decoded."""
+    """An image whose markers are whole and that cannot be decoded."""
     name: str = arranged(root).names()[5].as_py()
     content = bytearray((root / name).read_bytes())
     table = content.find(b"\xff\xdb")
@@ -200,42 +200,42 @@ def spoil(root: Path) -> str:
 
 
 def damage(root: Path) -> tuple[str, str, str]:
-    """A picture cut short, one that is missing, and a tracklet whose only picture is none."""
+    """An image cut short, one that is missing, and a tracklet whose only image is none."""
     names = ("bbox_train/0012/0012C3T0001F999.jpg", "bbox_test/0002/0002C5T0002F003.jpg")
     (root / names[0]).write_bytes((root / names[0]).read_bytes()[:-300])
     (root / names[1]).unlink()
     alone = "bbox_train/0007/0007C6T0009F001.jpg"
-    (root / alone).write_bytes(b"no picture")
+    (root / alone).write_bytes(b"no image")
     return (*names, alone)
 
 
-def test_a_damaged_picture_stops_the_run_with_its_path(mars: Path, tmp_path: Path) -> None:
+def test_a_damaged_image_stops_the_run_with_its_path(mars: Path, tmp_path: Path) -> None:
     names = damage(mars)
     found = arranged(mars, SKIP)
     with pytest.raises(InputError) as error:
-        pack(found, mars, take(mars), DECODE, tmp_path / "store", LIMIT)
+        pack(found, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
     assert str(error.value) == f"{mars / names[2]}: the file is no JPEG or PNG"
     assert not (tmp_path / "store").exists()
     Image.new("RGB", (16, 32)).save(mars / names[2])
-    with pytest.raises(InputError, match=f"^{mars / names[0]}: the picture is cut short$"):
-        pack(found, mars, take(mars), DECODE, tmp_path / "store", LIMIT)
+    with pytest.raises(InputError, match=f"^{mars / names[0]}: the image is cut short$"):
+        pack(found, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
 
 
 def test_what_is_skipped_is_listed(mars: Path, tmp_path: Path) -> None:
-    assert pack(arranged(mars), mars, take(mars), DECODE, tmp_path / "whole", LIMIT) == Skipped([], [])
+    assert pack(arranged(mars), mars, scan(mars), DECODE, tmp_path / "whole", LIMIT) == Skipped([], [])
     whole = open_store(tmp_path / "whole")
     names = damage(mars)
-    listed = pack(arranged(mars, SKIP), mars, take(mars), SKIP, tmp_path / "store", LIMIT)
+    listed = pack(arranged(mars, SKIP), mars, scan(mars), SKIP, tmp_path / "store", LIMIT)
     store = open_store(tmp_path / "store")
-    assert {entry["path"]: entry["reason"] for entry in listed.pictures} == {
-        names[0]: "the picture is cut short",
-        names[1]: "the picture cannot be read (No such file or directory)",
+    assert {entry["path"]: entry["reason"] for entry in listed.images} == {
+        names[0]: "the image is cut short",
+        names[1]: "the image cannot be read (No such file or directory)",
         names[2]: "the file is no JPEG or PNG",
     }
     assert [(row["identity"], row["camera"], row["missing"]) for row in listed.tracklets] == [(2, 5, 1)]
     assert set(stored(tmp_path / "store")) == set(stored(tmp_path / "whole")) - set(names)
     assert len(store.frames) == len(whole.frames) - 3
-    assert len(store.tracklets) == len(whole.tracklets) - 1  # the one of one picture
+    assert len(store.tracklets) == len(whole.tracklets) - 1  # the one of one image
     assert store.frames[:].shape == (len(store.frames), 12, 6, 3)
 
 
@@ -245,7 +245,7 @@ def test_a_run_that_raises_does_not_take_over_what_another_skipped(
     names = damage(mars)
     dies(monkeypatch, "to_table", 1, mars, tmp_path / "store", decode=SKIP)
     with pytest.raises(InputError) as error:
-        pack(arranged(mars, SKIP), mars, take(mars), DECODE, tmp_path / "store", LIMIT)
+        pack(arranged(mars, SKIP), mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
     assert str(error.value) == f"{mars / names[2]}: the file is no JPEG or PNG"
 
 
@@ -255,7 +255,7 @@ def test_what_another_run_skipped_is_read_again_once_it_is_mended(
     name = mars / arranged(mars).names()[5].as_py()
     content, times = name.read_bytes(), name.stat()
     name.chmod(0)
-    monkeypatch.setattr(packing, "_bytes", forbidden)
+    monkeypatch.setattr(packing, "_read_bytes", forbidden)
     dies(monkeypatch, "to_table", 1, mars, tmp_path / "store", decode=SKIP)
     monkeypatch.undo()
     name.chmod(0o644)
@@ -265,7 +265,7 @@ def test_what_another_run_skipped_is_read_again_once_it_is_mended(
 
 
 def forbidden(path: str) -> bytes:
-    """A file's bytes; root may read what nobody may, so that the mode is looked at."""
+    """A file's bytes; root may read any file, so the mode is checked."""
     if not Path(path).stat().st_mode & 0o444:
         raise PermissionError(13, "Permission denied")
     return Path(path).read_bytes()
@@ -274,9 +274,9 @@ def forbidden(path: str) -> bytes:
 def test_damage_that_only_decoding_shows_is_found_where_asked_for(mars: Path, tmp_path: Path) -> None:
     name = spoil(mars)
     assert len(run(mars, tmp_path / "store").frames) == len(arranged(mars))
-    with pytest.raises(InputError, match=f"^{mars / name}: the picture cannot be decoded"):
+    with pytest.raises(InputError, match=f"^{mars / name}: the image cannot be decoded"):
         run(mars, tmp_path / "store", replace(DECODE, check="pixels"))
-    with pytest.raises(InputError, match=f"^{name}: the picture cannot be decoded"):
+    with pytest.raises(InputError, match=f"^{name}: the image cannot be decoded"):
         open_store(tmp_path / "store").frames[:]
 
 
@@ -286,16 +286,16 @@ def test_two_runs_list_what_they_skip_in_the_same_words(mars: Path, tmp_path: Pa
     content[content.find(b"\xff\xc0") + 4] = 7  # bits a sample: Pillow does not know such a JPEG
     (mars / name).write_bytes(content)
     pixels = replace(SKIP, check="pixels")
-    listed = [pack(arranged(mars), mars, take(mars), pixels, tmp_path / "a", LIMIT) for _ in range(2)]
+    listed = [pack(arranged(mars), mars, scan(mars), pixels, tmp_path / "a", LIMIT) for _ in range(2)]
     assert listed[0] == listed[1]
-    reason = "the picture cannot be decoded (its format cannot be told)"
-    assert listed[0].pictures == [{"path": name, "reason": reason}]
+    reason = "the image cannot be decoded (the format is unknown)"
+    assert listed[0].images == [{"path": name, "reason": reason}]
 
 
-def test_a_set_without_any_whole_picture_is_refused(mars: Path, tmp_path: Path) -> None:
+def test_a_set_without_any_whole_image_is_refused(mars: Path, tmp_path: Path) -> None:
     for path in mars.glob("bbox_*/*/*.jpg"):
         path.write_bytes(b"")
-    with pytest.raises(InputError, match="must hold at least one picture, got none"):
+    with pytest.raises(InputError, match="must hold at least one image, got none"):
         run(mars, tmp_path / "store", SKIP)
 
 
@@ -325,13 +325,12 @@ def test_blocks_do_not_change_the_bytes(
     damage(mars)
     run(mars, tmp_path / "one", SKIP)
     for module, name in (
-        (packing, "_BLOCK"),
-        (packing, "_ROWS"),
-        (inspection, "_ROWS"),
-        (index, "_PIECE"),
-        (spool, "BLOCK"),
-        (reader, "BLOCK"),
-        (folders, "_TEXT"),
+        (packing, "NAMES_AT_ONCE"),
+        (packing, "ROWS_AT_ONCE"),
+        (store, "ROWS_AT_ONCE"),
+        (folder_manifest, "FILES_AT_ONCE"),
+        (disk_buffer, "BLOCK"),
+        (text_lists, "CHARACTERS"),
     ):
         monkeypatch.setattr(module, name, rows)
     run(mars, tmp_path / "two", SKIP)

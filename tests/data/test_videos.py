@@ -135,7 +135,7 @@ def test_a_damaged_packet_is_refused_with_a_frame_and_a_reason(
     content[middle : middle + 400] = bytes(400)
     path.write_bytes(content)
     message = refusal(path, 60)
-    assert "of 60, or one soon after it, cannot be decoded (" in message
+    assert "of 60, or one of the next frames, cannot be decoded (" in message
     assert "github" not in message
     assert "\n" not in message
 

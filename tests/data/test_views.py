@@ -1,4 +1,4 @@
-"""Sides of tracklets from the simulator's table of tracks, and the angle to the most alike right answer."""
+"""Orientations from the simulator's table of tracks, and the smallest viewpoint change to a match."""
 
 import itertools
 
@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sttreid.data.views import TRACKS, orientations, turns
+from sttreid.data.readers.cameras import TRACK_TABLE
+from sttreid.data.views import read_orientations, viewpoint_changes
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import write_store
 
@@ -37,42 +38,42 @@ def store(tmp_path):
 
 def write_tracks(folder, rows, columns=("identity", "camera", "first", "orientation")):
     folder.mkdir(exist_ok=True)
-    pd.DataFrame(rows, columns=list(columns)).to_csv(folder / TRACKS, index=False)
+    pd.DataFrame(rows, columns=list(columns)).to_csv(folder / TRACK_TABLE, index=False)
 
 
 def test_a_tracklet_takes_the_side_of_the_track_that_begins_with_it(store, tmp_path):
     write_tracks(tmp_path / "set", [(8, 8, 8, 1.0), *reversed([*TEST, DISTRACTOR])])
-    found = orientations(store, tmp_path / "set")
+    found = read_orientations(store, tmp_path / "set" / TRACK_TABLE)
     assert found.tolist() == [side for *_, side in [*TEST, DISTRACTOR]]
 
 
 def test_a_tracklet_whose_track_is_not_there_has_no_side(store, tmp_path):
     write_tracks(tmp_path / "set", TEST[1:])
-    found = orientations(store, tmp_path / "set")
+    found = read_orientations(store, tmp_path / "set" / TRACK_TABLE)
     assert np.isnan(found).tolist() == [True, *[False] * 5, True]
 
 
 def test_a_set_without_truth_says_nothing(store, tmp_path):
-    assert np.isnan(orientations(store, tmp_path)).all()
-    assert turns(store, orientations(store, tmp_path)).isna().all()
+    assert np.isnan(read_orientations(store, tmp_path / TRACK_TABLE)).all()
+    assert viewpoint_changes(store, read_orientations(store, tmp_path / TRACK_TABLE)).isna().all()
 
 
 def test_a_table_without_a_column_is_refused_by_name(store, tmp_path):
     write_tracks(tmp_path / "set", [(1, 1, 5)], ("identity", "camera", "first"))
     with pytest.raises(InputError, match=r"tracks\.csv: .* must have the column 'orientation', got none"):
-        orientations(store, tmp_path / "set")
+        read_orientations(store, tmp_path / "set" / TRACK_TABLE)
 
 
 def test_an_empty_table_is_refused_by_name(store, tmp_path):
-    (tmp_path / TRACKS).write_text("")
+    (tmp_path / TRACK_TABLE).write_text("")
     with pytest.raises(InputError, match=r"tracks\.csv: the table of tracks cannot be read"):
-        orientations(store, tmp_path)
+        read_orientations(store, tmp_path / TRACK_TABLE)
 
 
-def test_the_turn_is_the_smallest_angle_to_a_right_answer_of_another_camera(store):
-    """170 and -170 are 20 degrees apart; who is seen by one camera alone has no answer."""
+def test_the_viewpoint_change_is_the_smallest_angle_to_a_match_in_another_camera(store):
+    """170 and -170 are 20 degrees apart; an identity of one camera has no match."""
     sides = np.array([side for *_, side in [*TEST, DISTRACTOR]])
-    found = turns(store, sides)
+    found = viewpoint_changes(store, sides)
     assert found.index.tolist() == list(range(len(TEST)))
     naive = dict.fromkeys(range(len(TEST)), np.nan)
     for (one, a), (_, b) in itertools.permutations(enumerate(TEST), 2):

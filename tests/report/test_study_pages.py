@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sttreid.analysis.claims import findings
-from sttreid.analysis.trials import Curve, search
+from sttreid.analysis.trials import Curve, curve_effects, search
 from sttreid.config.claims import Contrast
 from sttreid.report.render import Cell, Figure, Table, html, markdown
 from sttreid.report.study_pages import claims_page, curves_page, tuning_page
@@ -63,7 +63,7 @@ def test_the_claims_page_has_a_row_for_every_finding(study):
     page = claims_page(study, results, CLAIMS)
     (effects,) = blocks(page, Table, "Effects")
     assert [row[0] for row in effects.rows] == [each.contrast.question for each in results]
-    assert all(str(each.verdict) in row[-1].text for row, each in zip(effects.rows, results, strict=True))
+    assert all(str(each.verdict) in row[4].text for row, each in zip(effects.rows, results, strict=True))
     (verdicts,) = blocks(page, Table, "Verdicts")
     assert len(verdicts.rows) == 4
     assert "new against old" in markdown(page)
@@ -71,12 +71,12 @@ def test_the_claims_page_has_a_row_for_every_finding(study):
 
 def test_the_claims_page_compares_training_and_test_and_follows_attention(study):
     page = claims_page(study, findings(study, CLAIMS), CLAIMS)
-    (fit,) = blocks(page, Table, "Over-fitting")
-    for row in fit.rows:
-        rate = 100 * study.accuracy(row[0], ["home"], "rank1").mean
-        assert [float(cell) for cell in row[1:3]] == [95.0, 50.0]
-        assert float(row[3]) == pytest.approx(rate, abs=0.051)
-        assert float(row[4]) == pytest.approx(95 - rate, abs=0.051)
+    (variants,) = blocks(page, Table, "Variants and over-fitting")
+    for row in variants.rows:
+        rates = 100 * study.accuracy(row[0], ["home"], "rank1").seeds
+        assert [float(cell) for cell in row[2:5]] == [95.0, 95.0, 50.0]
+        assert float(row[5]) == pytest.approx(95 - rates.mean(), abs=0.051)
+        assert [float(cell) for cell in row[6].split(", ")] == pytest.approx(rates, abs=0.051)
     (entropy,) = blocks(page, Table, "Attention entropy in training")
     assert entropy.rows == [["new", "1.200 (10)", "1.200 (10)", "0.800 (20)", "0.80, 0.80, 0.80"]]
 
@@ -107,7 +107,7 @@ def test_without_properties_and_attention_their_sections_are_left_out(study):
         for run in group
     ]
     titles = [s.title for s in claims_page(of_runs(bare), findings(of_runs(bare), CLAIMS), CLAIMS).sections]
-    assert "Over-fitting" in titles
+    assert "Variants and over-fitting" in titles
     assert not {"Subgroups of queries", "Attention entropy in training"} & set(titles)
 
 
@@ -115,23 +115,26 @@ def test_a_missing_variant_has_a_row_without_numbers(study):
     alone = of_runs(study.variants["new"])
     page = claims_page(alone, findings(alone, CLAIMS), CLAIMS)
     (effects,) = blocks(page, Table, "Effects")
-    assert {cell for row in effects.rows for cell in row[4:9]} == {"-"}
-    assert all("old" in row[-1].text for row in effects.rows if row[-1].text.startswith("inconclusive"))
+    assert {cell for row in effects.rows for cell in row[5:]} == {"-"}
+    assert all("old" in row[4].text for row in effects.rows if row[4].text.startswith("inconclusive"))
     rendered(page)
 
 
 def test_the_curves_page_has_a_row_for_each_point_slope_and_difference(points):
     contrasts = {"a": Contrast("RQ2", "new", "old", confirmatory=False)}
-    page = curves_page(points, CURVES, contrasts, "finetune")
+    effects = curve_effects(points, CURVES, contrasts)
+    page = curves_page(points, CURVES, effects, contrasts, "finetune")
     (table,) = blocks(page, Table, "Points")
     assert [row[:2] for row in table.rows] == [["new", "15"], ["new", "30"], ["old", "15*"], ["old", "30"]]
     (slopes,) = blocks(page, Table, "Slopes")
     assert [row[0] for row in slopes.rows] == ["new", "old"]
     (differences,) = blocks(page, Table, "Differences")
-    assert [row[1] for row in differences.rows] == ["15", "30", "per doubling"]
+    assert [row[1] for row in differences.rows] == ["15", "30", "doubling"]
     assert len(blocks(page, Figure)) == 5  # direct transfer was not tested
     rendered(page)
-    assert "Differences" not in markdown(curves_page(points, CURVES, {}, "pretrain"))
+    assert "Differences" not in markdown(
+        curves_page(points, CURVES, curve_effects(points, CURVES, {}), {}, "pretrain")
+    )
 
 
 def test_the_tuning_page_marks_the_choice():

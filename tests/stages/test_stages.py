@@ -255,7 +255,7 @@ def test_a_study_with_fewer_seeds_uses_those(study: Path) -> None:
 
 
 def test_a_variant_of_a_study_is_the_model_of_the_default_run(workplace: Path, study: Path) -> None:
-    """The same seed and configuration: what a study trains by itself scores as the stages of the default run do."""
+    """With the same seed and configuration, a study's model scores as that of the default run."""
     tested = json.loads((study / paths.result("ablation", 0)).read_text())["variants"]["full"]["moments"]
     matrix = json.loads((workplace / paths.result("cross_domain", 0)).read_text())["sources"]
     assert tested["trained"] == matrix["campus"]

@@ -1,4 +1,4 @@
-"""Shards of encoded pictures against one array of the same pixels."""
+"""Shards of encoded images against one array of the same pixels."""
 
 import io
 import os
@@ -16,7 +16,13 @@ from PIL import Image, UnidentifiedImageError
 
 from sttreid.data.crops import crop
 from sttreid.runtime.errors import InputError
-from sttreid.tracklets.images import NEAR, Check, Pictures, decode_picture, failure
+from sttreid.tracklets.images import (
+    READ_AHEAD,
+    EncodedImages,
+    StructureCheck,
+    decode_image,
+    describe_error,
+)
 
 COUNT, HEIGHT, WIDTH = 11, 12, 6
 
@@ -26,7 +32,7 @@ COUNT, HEIGHT, WIDTH = 11, 12, 6
     [
         (
             UnidentifiedImageError("cannot identify image file <_io.BytesIO object at 0x7f>"),
-            "its format cannot",
+            "the format is unknown",
         ),
         (FileNotFoundError(2, "No such file or directory", "/sets/a.jpg"), "No such file or directory"),
         (OSError("cannot read <_io.BytesIO object at 0x7f>"), "OSError"),
@@ -36,7 +42,7 @@ COUNT, HEIGHT, WIDTH = 11, 12, 6
     ],
 )
 def test_a_failure_is_told_without_address_and_path(error: Exception, words: str) -> None:
-    told = failure(error)
+    told = describe_error(error)
     assert told.startswith(words)
     assert "0x" not in told
     assert "/" not in told
@@ -52,8 +58,8 @@ def encode(row: int, kind: str, height: int = 24, width: int = 12, **options: ob
 CONTENTS = [encode(row, "PNG" if row % 3 == 0 else "JPEG", 20 + row, 10 + row) for row in range(COUNT)]
 
 
-def build(folder: Path, contents: list[bytes], last: int) -> Pictures:
-    """The pictures up to ``last`` lie in one shard, the others in a second one; all have names."""
+def build(folder: Path, contents: list[bytes], last: int) -> EncodedImages:
+    """The images up to ``last`` lie in one shard, the others in a second one; all have names."""
     folder.mkdir(exist_ok=True)
     places: list[list[int]] = [[], [], []]
     shards = [folder / "a.bin", folder / "b.bin"]
@@ -67,17 +73,17 @@ def build(folder: Path, contents: list[bytes], last: int) -> Pictures:
             position[number] += len(content)
     pq.write_table(pa.table({"name": [f"some/{row}.jpg" for row in range(len(contents))]}), folder / "n")
     shard, offset, length = (np.array(column, np.int64) for column in places)
-    return Pictures(shards, (shard, offset, length), HEIGHT, WIDTH, folder / "n")
+    return EncodedImages(shards, (shard, offset, length), HEIGHT, WIDTH, folder / "n")
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Pictures:
+def images(tmp_path_factory: pytest.TempPathFactory) -> EncodedImages:
     return build(tmp_path_factory.mktemp("shards"), CONTENTS, 6)
 
 
 @pytest.fixture(scope="module")
 def array() -> NDArray[np.uint8]:
-    """The same pictures, decoded by Pillow and resized by the code that cuts boxes out of videos."""
+    """The same images, decoded by Pillow and resized by the code that cuts boxes out of videos."""
     made = []
     for content in CONTENTS:
         frame = np.array(Image.open(io.BytesIO(content)).convert("RGB"))
@@ -107,31 +113,31 @@ KEYS = [
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
 def test_indexing_gives_what_an_array_gives(
-    pictures: Pictures, array: NDArray[np.uint8], key: object
+    images: EncodedImages, array: NDArray[np.uint8], key: object
 ) -> None:
-    found, expected = pictures[key], array[key]
+    found, expected = images[key], array[key]
     assert found.dtype == np.uint8
     np.testing.assert_array_equal(found, expected, strict=True)
 
 
-def test_it_has_the_shape_of_an_array(pictures: Pictures, array: NDArray[np.uint8]) -> None:
-    assert (pictures.shape, pictures.ndim, pictures.dtype) == (array.shape, array.ndim, array.dtype)
-    assert len(pictures) == len(array)
+def test_it_has_the_shape_of_an_array(images: EncodedImages, array: NDArray[np.uint8]) -> None:
+    assert (images.shape, images.ndim, images.dtype) == (array.shape, array.ndim, array.dtype)
+    assert len(images) == len(array)
 
 
 @given(st.lists(st.integers(-COUNT, COUNT - 1), max_size=12))
-def test_any_rows_in_any_order(pictures: Pictures, array: NDArray[np.uint8], rows: list[int]) -> None:
+def test_any_rows_in_any_order(images: EncodedImages, array: NDArray[np.uint8], rows: list[int]) -> None:
     chosen = np.array(rows, np.int64)
-    np.testing.assert_array_equal(pictures[chosen], array[chosen], strict=True)
+    np.testing.assert_array_equal(images[chosen], array[chosen], strict=True)
 
 
 @pytest.mark.parametrize("key", [COUNT, -COUNT - 1, [0, COUNT], [0.5], [True] * 3, ([0], [0]), ..., None])
-def test_what_an_array_would_refuse_is_refused(pictures: Pictures, key: object) -> None:
+def test_what_an_array_would_refuse_is_refused(images: EncodedImages, key: object) -> None:
     with pytest.raises(IndexError):
-        pictures[np.array(key) if isinstance(key, list) else key]
+        images[np.array(key) if isinstance(key, list) else key]
 
 
-def reads(pictures: Pictures, monkeypatch: pytest.MonkeyPatch, rows: list[int]) -> list[int]:
+def reads(images: EncodedImages, monkeypatch: pytest.MonkeyPatch, rows: list[int]) -> list[int]:
     """The lengths of the reads from disk that some rows need."""
     lengths = []
     real = os.pread
@@ -142,7 +148,7 @@ def reads(pictures: Pictures, monkeypatch: pytest.MonkeyPatch, rows: list[int]) 
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "pread", pread)
-        pictures[np.array(rows)]
+        images[np.array(rows)]
     return lengths
 
 
@@ -153,14 +159,14 @@ def test_a_clip_is_one_short_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert reads(made, monkeypatch, list(range(4, 12))) == [8 * size]
     assert reads(made, monkeypatch, [3, 8, 13, 18, 23]) == [21 * size]
     assert reads(made, monkeypatch, [28, 29, 30, 31]) == [2 * size, 2 * size]
-    far = [encode(0, "JPEG"), b"\xff\xd8" + bytes(NEAR), encode(0, "JPEG")]
+    far = [encode(0, "JPEG"), b"\xff\xd8" + bytes(READ_AHEAD), encode(0, "JPEG")]
     assert reads(build(tmp_path / "far", far, 9), monkeypatch, [2, 0]) == [size, size]
 
 
-def test_threads_may_share_it(pictures: Pictures, array: NDArray[np.uint8]) -> None:
+def test_threads_may_share_it(images: EncodedImages, array: NDArray[np.uint8]) -> None:
     with ThreadPoolExecutor(8) as pool:
         rows = [np.random.default_rng(seed).integers(0, COUNT, 5) for seed in range(64)]
-        for chosen, found in zip(rows, pool.map(pictures.__getitem__, rows), strict=True):
+        for chosen, found in zip(rows, pool.map(images.__getitem__, rows), strict=True):
             np.testing.assert_array_equal(found, array[chosen])
 
 
@@ -179,27 +185,27 @@ def test_a_shard_that_is_missing_or_of_another_length_is_named(tmp_path: Path) -
     path = tmp_path / "shards" / "b.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=rf"b\.bin: the shard must hold {places[2][7:].sum()} bytes, got"):
-        Pictures(made._shards, places, HEIGHT, WIDTH, made._names)
+        EncodedImages(made._shards, places, HEIGHT, WIDTH, made._names)
     with pytest.raises(InputError, match=r"b\.bin: the shard is cut short"):
         made[-1]
     path.unlink()
     with pytest.raises(InputError, match=r"b\.bin: the shard of the store cannot be opened"):
-        Pictures(made._shards, places, HEIGHT, WIDTH, made._names)
+        EncodedImages(made._shards, places, HEIGHT, WIDTH, made._names)
 
 
-def test_a_picture_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     broken = CONTENTS[1][:4] + b"\0" * 40 + CONTENTS[1][44:]
     made = build(tmp_path / "shards", [CONTENTS[0], broken, CONTENTS[2]], 6)
-    with pytest.raises(InputError, match=r"^some/1\.jpg: the picture cannot be decoded"):
+    with pytest.raises(InputError, match=r"^some/1\.jpg: the image cannot be decoded"):
         made[0:3]
     assert made[[0, 2]].shape == (2, HEIGHT, WIDTH, 3)
 
 
-def test_colours_are_rgb_whatever_the_picture_holds() -> None:
+def test_colours_are_rgb_whatever_the_image_holds() -> None:
     for mode, kind in (("L", "JPEG"), ("CMYK", "JPEG"), ("P", "PNG"), ("RGBA", "PNG"), ("1", "PNG")):
         content = io.BytesIO()
         Image.new("RGB", (4, 8), (255, 255, 255)).convert(mode).save(content, kind)
-        assert decode_picture(content.getvalue(), 16, 8).tolist() == np.full((16, 8, 3), 255).tolist()
+        assert decode_image(content.getvalue(), 16, 8).tolist() == np.full((16, 8, 3), 255).tolist()
 
 
 GOOD = {
@@ -213,21 +219,21 @@ GOOD = {
 
 
 def damage(content: bytes) -> str | None:
-    """What a check says that knows no picture yet; one that knows the others must say the same."""
-    check = Check()
+    """What a check says that knows no image yet; one that knows the others must say the same."""
+    check = StructureCheck()
     for other in GOOD.values():
         assert check.damage(other) is None
-        assert check.damage(content) == Check().damage(content)
-    return Check().damage(content)
+        assert check.damage(content) == StructureCheck().damage(content)
+    return StructureCheck().damage(content)
 
 
 @pytest.mark.parametrize("content", GOOD.values(), ids=GOOD)
-def test_whole_pictures_pass(content: bytes) -> None:
+def test_whole_images_pass(content: bytes) -> None:
     assert damage(content) is None
 
 
 @pytest.mark.parametrize("content", GOOD.values(), ids=GOOD)
-def test_pictures_cut_short_anywhere_do_not(content: bytes) -> None:
+def test_images_cut_short_anywhere_do_not(content: bytes) -> None:
     end = content.rfind(b"\xff\xd9") if content.startswith(b"\xff\xd8") else len(content) - 1
     for length in {*range(0, 60), *range(0, end, 97), end - 1, end}:
         assert damage(content[:length]) is not None, length
@@ -237,6 +243,6 @@ def test_pictures_cut_short_anywhere_do_not(content: bytes) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_told_from_a_picture(content: bytes) -> None:
+def test_any_bytes_are_told_from_an_image(content: bytes) -> None:
     for beginning in (b"", b"\xff\xd8", b"\xff\xd8\xff\xe0\0\x02"):
         assert damage(beginning + content.replace(b"\xff\xda", b"")) is not None

@@ -28,7 +28,7 @@ class Verdict(StrEnum):
     NOT_SUPPORTED = "not supported"
     INCONCLUSIVE = "inconclusive"
     SUPPORTED = "supported"
-    NOT_COMPARABLE = "not comparable"  # exploratory: the variants differ in more than the question is about
+    EXPLORATORY = "exploratory"  # no verdict: the variants differ in more than the question is about
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ class Finding:
             values |= {"low": self.effect.low, "high": self.effect.high}
         if self.bootstrap is not None:
             values |= {"bootstrap_low": self.bootstrap.low, "bootstrap_high": self.bootstrap.high}
-        known = {name: rounded(value) for name, value in values.items() if value is not None}
-        return known | {"verdict": str(self.verdict)}
+        numbers = {name: rounded(value) for name, value in values.items() if value is not None}
+        return numbers | {"verdict": str(self.verdict)}
 
 
 def findings(study: Study, claims: Claims) -> list[Finding]:
@@ -147,9 +147,9 @@ def findings(study: Study, claims: Claims) -> list[Finding]:
             index: each.effect.p
             for index, each in enumerate(measured)
             if each.measure == measure
-            and each.contrast.confirmatory
             and each.effect
             and each.effect.p is not None
+            and each.contrast.confirmatory
         }
         corrected |= zip(family, holm(list(family.values())), strict=True)
     return [
@@ -163,14 +163,12 @@ def answers(results: Sequence[Finding]) -> dict[str, dict[str, Verdict]]:
 
     A question is supported only if all its contrasts are; one that is not supported makes it "not supported".
     """
-    order = list(Verdict)
     verdicts: dict[str, dict[str, Verdict]] = {}
     for each in results:
         if each.measure == PRIMARY and each.contrast.confirmatory:
             settings = verdicts.setdefault(each.contrast.question, {})
-            settings[each.setting] = min(
-                settings.get(each.setting, each.verdict), each.verdict, key=order.index
-            )
+            both = each.verdict, settings.get(each.setting, each.verdict)
+            settings[each.setting] = min(both, key=list(Verdict).index)
     return verdicts
 
 
@@ -179,10 +177,15 @@ def content(study: Study, results: Sequence[Finding], claims: Claims) -> dict[st
     verdicts = answers(results)
     contrasts: dict[str, Any] = {}
     for each in results:
-        place = contrasts.setdefault(each.name, asdict(each.contrast)).setdefault(each.setting, {})
+        measures = contrasts.setdefault(each.name, asdict(each.contrast)).setdefault(each.setting, {})
         reasons = {name: value for name, value in asdict(each.reasons).items() if value}
         reasons = {name: value if value is True else sorted(value) for name, value in reasons.items()}
-        place[each.measure] = each.numbers() | ({"reasons": reasons} if reasons else {})
+        measures[each.measure] = each.numbers() | ({"reasons": reasons} if reasons else {})
+    variants: dict[str, dict[str, float]] = {}
+    for name, runs in study.variants.items():
+        variants[name] = {"pretrain_steps": runs[0].pretrain_steps, "steps": runs[0].steps}
+        if (lowest := study.lowest_train_rank1(name)) is not None:
+            variants[name]["lowest_train_rank1"] = rounded(lowest)
     return {
         "protocol": study.protocols,
         "source": study.source,
@@ -193,7 +196,7 @@ def content(study: Study, results: Sequence[Finding], claims: Claims) -> dict[st
             for name, each in QUESTIONS.items()
         },
         "contrasts": contrasts,
-        "variants": {name: study.summary(name) for name in study.variants},
+        "variants": variants,
     }
 
 
@@ -318,7 +321,7 @@ def _judged(finding: Finding, study: Study, claims: Claims) -> Finding:
     """With the verdict."""
     contrast, effect = finding.contrast, finding.effect
     if not contrast.confirmatory:
-        return replace(finding, verdict=Verdict.NOT_COMPARABLE)
+        return replace(finding, verdict=Verdict.EXPLORATORY)
     if effect is None:
         return finding
     underfit = frozenset(name for name in (contrast.ours, contrast.theirs) if study.underfit(name))

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from sttreid.analysis.effects import Quantity, difference, mean_over_datasets, rounded
+from sttreid.analysis.effects import Quantity, difference, mean_over_datasets
 from sttreid.analysis.uncertainty import Sample, sample
 from sttreid.retrieval.metrics import METRICS, counted
 from sttreid.runtime.errors import InputError
@@ -122,12 +122,6 @@ class Study:
         """Whether the variant is trained on the source and misses ``min_train_rank1`` with any seed."""
         lowest = self.lowest_train_rank1(variant)
         return lowest is not None and lowest < self.min_train_rank1
-
-    def summary(self, variant: str) -> dict[str, float]:
-        """Steps and lowest training rank-1, for a metrics file."""
-        run, lowest = self.variants[variant][0], self.lowest_train_rank1(variant)
-        steps = {"pretrain_steps": run.pretrain_steps, "steps": run.steps}
-        return steps | ({} if lowest is None else {"lowest_train_rank1": rounded(lowest)})
 
     def samples(self, variant: str, targets: Sequence[str], metric: str) -> list[Sample]:
         """The per-query results for resampling, one sample for each target."""
@@ -254,9 +248,9 @@ def protocol_names(results: Sequence[Mapping[str, Any]], targets: Sequence[str])
             counts = {name: value for name, value in model[target].items() if name not in metrics}
             got = {"protocol": result["protocol"][target], **counts}
             expected = first.setdefault(target, got)
-            for name in (name for name in expected if got[name] != expected[name]):
+            for name in (name for name in expected if got.get(name) != expected[name]):
                 rule = f"{name} of {target} must be the same in all results, {expected[name]}"
-                raise InputError(f"results of seed {result['seed']}: {rule}, got {got[name]}")
+                raise InputError(f"results of seed {result['seed']}: {rule}, got {got.get(name)}")
     return {target: expected["protocol"]["name"] for target, expected in first.items()}
 
 

@@ -53,59 +53,66 @@ def quantity(study: Study, variant: str, setting: str) -> Quantity | None:
     return study.accuracy(tested, targets, "rank1") if targets and tested in study.variants else None
 
 
-def levels(study: Study, curves: Sequence[Curve]) -> pd.DataFrame:
-    """Every point: variant, identities, setting, value, low, high (fractions; NaN where nothing varies)."""
-    rows = []
-    for curve in curves:
-        for point, identities in zip(curve.points, curve.identities, strict=True):
-            for setting in SETTINGS:
-                if (effect := _effect(study, setting, [(1.0, point)])) is not None:
-                    low, high = max(-1.0 if setting == GAP else 0.0, effect.low), min(1.0, effect.high)
-                    ends = (np.nan, np.nan) if effect.low == effect.high else (low, high)
-                    rows.append((curve.variant, identities, setting, effect.value, *ends))
-    return pd.DataFrame(rows, columns=["variant", "identities", "setting", "value", "low", "high"])
-
-
-def slopes(study: Study, curves: Sequence[Curve]) -> dict[tuple[str, str], Effect]:
-    """(variant, setting) -> gain per doubling of the identities."""
-    return {
-        (curve.variant, setting): effect
-        for curve in curves
-        for setting in SETTINGS
-        if (effect := _effect(study, setting, _terms(curve, curve.slope))) is not None
-    }
-
-
-def differences(
+def curve_effects(
     study: Study, curves: Sequence[Curve], contrasts: Mapping[str, Contrast]
 ) -> dict[tuple[str, str, str], Effect]:
-    """(contrast, number of identities or ``DOUBLING``, setting) -> ours minus theirs on the same queries."""
-    by_name, effects = {curve.variant: curve for curve in curves}, {}
+    """Rank-1 and gaps of all points, their slopes, and the paired differences of variants.
+
+    Returns:
+        (variant, or name of a contrast of two of them; number of identities, or ``DOUBLING`` for the gain per
+        doubling; one of ``SETTINGS``) -> value, or ours minus theirs on the same queries.
+    """
+    terms: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    for curve in curves:
+        points = dict(zip(map(str, curve.identities), np.eye(len(curve.points)), strict=True))
+        for key, weights in {**points, DOUBLING: curve.slope}.items():
+            weighted = zip(weights.tolist(), curve.points, strict=True)
+            terms[curve.variant, key] = [(weight, point) for weight, point in weighted if weight]
+    keys = [*map(str, curves[0].identities), DOUBLING]
     for name, contrast in contrasts.items():
-        if {contrast.ours, contrast.theirs} <= set(by_name):
-            ours, theirs = by_name[contrast.ours], by_name[contrast.theirs]
-            points = dict(zip(map(str, ours.identities), np.eye(len(ours.points)), strict=True))
-            for key, weights in {**points, DOUBLING: ours.slope}.items():
-                terms = [*_terms(ours, weights), *_terms(theirs, -weights)]
-                for setting in SETTINGS:
-                    if (effect := _effect(study, setting, terms)) is not None:
-                        effects[name, key, setting] = effect
+        if {(contrast.ours, DOUBLING), (contrast.theirs, DOUBLING)} <= set(terms):
+            for key in keys:
+                theirs = [(-weight, point) for weight, point in terms[contrast.theirs, key]]
+                terms[name, key] = terms[contrast.ours, key] + theirs
+    effects = {}
+    for (name, key), weighted_points in terms.items():
+        for setting in SETTINGS:
+            measured = [(weight, quantity(study, point, setting)) for weight, point in weighted_points]
+            summands = [(weight, each) for weight, each in measured if each is not None]
+            if len(summands) == len(measured):
+                effects[name, key, setting] = weighted_sum(summands).effect()
     return effects
 
 
-def curves_content(study: Study, curves: Sequence[Curve]) -> dict[str, Any]:
+def levels(effects: Mapping[tuple[str, str, str], Effect], curves: Sequence[Curve]) -> pd.DataFrame:
+    """The points of :func:`curve_effects`: variant, identities, setting, value, low, high (fractions).
+
+    Intervals are cut to the range of the quantity; they are NaN where nothing varies.
+    """
+    rows, variants = [], {curve.variant for curve in curves}
+    for (variant, key, setting), effect in effects.items():
+        if variant in variants and key != DOUBLING:
+            low, high = max(-1.0 if setting == GAP else 0.0, effect.low), min(1.0, effect.high)
+            ends = (np.nan, np.nan) if effect.low == effect.high else (low, high)
+            rows.append((variant, int(key), setting, effect.value, *ends))
+    return pd.DataFrame(rows, columns=["variant", "identities", "setting", "value", "low", "high"])
+
+
+def curves_content(
+    study: Study, effects: Mapping[tuple[str, str, str], Effect], curves: Sequence[Curve]
+) -> dict[str, Any]:
     """Content of ``curves.json``: variant -> setting -> number of identities, or doubling -> value, low,
     high."""
     numbers: dict[str, dict[str, dict[str, dict[str, float]]]] = {curve.variant: {} for curve in curves}
-    for variant, identities, setting, *values in levels(study, curves).itertuples(index=False):
+    for variant, identities, setting, *values in levels(effects, curves).itertuples(index=False):
         ends = dict(zip(("value", "low", "high"), values, strict=True))
-        known = {name: rounded(value) for name, value in ends.items() if not np.isnan(value)}
-        numbers[variant].setdefault(setting, {})[str(identities)] = known
-    for (variant, setting), effect in slopes(study, curves).items():
-        spread = {} if effect.low == effect.high else {"low": effect.low, "high": effect.high}
-        tested = {} if effect.p is None else {"p": effect.p}
-        values = {"value": effect.value} | spread | tested
-        numbers[variant][setting][DOUBLING] = {name: rounded(value) for name, value in values.items()}
+        point = {name: rounded(value) for name, value in ends.items() if not np.isnan(value)}
+        numbers[variant].setdefault(setting, {})[str(identities)] = point
+    for (variant, key, setting), effect in effects.items():
+        if variant in numbers and key == DOUBLING:
+            spread = {} if effect.low == effect.high else {"low": effect.low, "high": effect.high}
+            values = {"value": effect.value} | spread | ({} if effect.p is None else {"p": effect.p})
+            numbers[variant][setting][DOUBLING] = {name: rounded(value) for name, value in values.items()}
     return {"seeds": len(study.seeds), "curves": numbers}
 
 
@@ -142,15 +149,3 @@ def tuning_content(table: pd.DataFrame, seeds: int) -> dict[str, Any]:
         if row["chosen"]:
             trials["chosen"] = row["trial"]
     return {"seeds": seeds, "variants": variants}
-
-
-def _terms(curve: Curve, weights: Doubles) -> list[tuple[float, str]]:
-    """Weight and name of each point with a weight."""
-    return [(w, point) for w, point in zip(weights.tolist(), curve.points, strict=True) if w]
-
-
-def _effect(study: Study, setting: str, terms: Sequence[tuple[float, str]]) -> Effect | None:
-    """The effect of a weighted sum over points; None if one was not measured."""
-    measured = [(weight, quantity(study, point, setting)) for weight, point in terms]
-    known = [(weight, each) for weight, each in measured if each is not None]
-    return weighted_sum(known).effect() if len(known) == len(measured) else None

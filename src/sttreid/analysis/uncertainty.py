@@ -103,7 +103,7 @@ def sample(dataset: str, tables: Sequence[pd.DataFrame], metric: str) -> Sample:
     Args:
         dataset: its name.
         tables: with the columns query, identity, first_hit, ap and inp, as in
-            :attr:`sttreid.retrieval.metrics.Result.per_query`; queries that do not count have no ap.
+            :attr:`sttreid.retrieval.result.Result.per_query`; queries that do not count have no ap.
         metric: name of one of :data:`sttreid.retrieval.metrics.METRICS`.
 
     Raises:

@@ -1,1 +1,1 @@
-"""What an experiment is made of: params.yaml and domains/ as frozen dataclasses, variants, and where artifacts lie."""
+"""What an experiment is made of: params.yaml, domains, variants, paths."""

@@ -106,7 +106,7 @@ def unread_fields(model: Model) -> set[str]:
 
 
 def unread_loss_fields(loss: Loss, model: Model) -> set[str]:
-    """The fields of ``loss`` without effect: terms of disabled branches or of weight 0, and their constants."""
+    """The fields of ``loss`` without effect: terms that are off, and their constants."""
     read = {weight for branch in enabled(model) for weight in branch.weights if getattr(loss, weight)}
     unread = {weight for branch in BRANCHES for weight in branch.weights} - read
     terms = [term for branch in BRANCHES for term in branch.terms if term.name in unread]

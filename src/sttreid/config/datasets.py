@@ -26,7 +26,7 @@ OnError = Literal["raise", "skip"]
 class Dataset:
     """One data set.
 
-    In params.yaml the reader's options stand next to the other keys. Which options there are, and of which
+    In params.yaml the reader's options are next to the other keys. Which options there are, and of which
     type, is declared by the reader (:mod:`sttreid.data.registry` checks them).
 
     Attributes:

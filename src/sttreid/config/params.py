@@ -1,7 +1,7 @@
 """params.yaml as frozen, typed dataclasses.
 
-Values are converted by field type, because ``dvc exp run -S finetune.lr=0.00001`` writes ``1e-05``, which YAML 1.1
-reads as text. A field with a default may be left out of params.yaml or of a resolved variant
+Values are converted by field type, because ``dvc exp run -S finetune.lr=0.00001`` writes ``1e-05``, which
+YAML 1.1 reads as text. A field with a default may be left out of params.yaml or of a resolved variant
 (:mod:`sttreid.config.variants`); all other values live in params.yaml alone.
 """
 
@@ -146,7 +146,7 @@ class Loss:
 
 @dataclass(frozen=True, config=CONFIG)
 class Schedule:
-    """Optimiser and length of one training run.
+    """Optimiser and length of one training run: ``pretrain`` on the synthetic set, ``finetune`` on a target.
 
     Attributes:
         steps: number of updates.
@@ -167,16 +167,6 @@ class Schedule:
     weight_decay: Weight
     max_grad_norm: Positive
     eval_every: Count
-
-
-@dataclass(frozen=True, config=CONFIG)
-class Pretrain(Schedule):
-    """Training on the synthetic set."""
-
-
-@dataclass(frozen=True, config=CONFIG)
-class Finetune(Schedule):
-    """Training on a target set."""
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -230,13 +220,11 @@ class Ablation:
 
     Attributes:
         source: data set that every variant trains on.
-        min_train_rank1: a variant whose rank-1 on its own training identities (0 to 1) is lower is reported as
-            not comparable.
-        reference: name under which the default run's fine-tuned model enters the ablation table; None: it does
-            not.
+        min_train_rank1: a variant with a lower rank-1 on its own training identities (0 to 1) is not comparable.
+        reference: name of the default run's fine-tuned model among the variants; None: it is none of them.
         scratch: schedule of the variants without synthetic pre-training.
-        variants: name -> overrides of the sections clip ... compute; ``pretrain: null`` switches the synthetic
-            pre-training off.
+        variants: name -> overrides of the sections clip ... finetune and compute; a ``pretrain`` of None
+            switches the synthetic pre-training off.
     """
 
     source: Name
@@ -277,7 +265,7 @@ class Visualise:
 
 @dataclass(frozen=True, config=CONFIG)
 class Params:
-    """The whole of params.yaml. ``claims`` comes from the study that tests them, ``study`` is None in the default run."""
+    """The whole of params.yaml; only a study has ``study``, and ``claims`` comes from the study that tests them."""
 
     datasets: dict[Name, Dataset]
     simulate: Simulate
@@ -288,8 +276,8 @@ class Params:
     batch: Batch
     model: Model
     loss: Loss
-    pretrain: Pretrain
-    finetune: Finetune
+    pretrain: Schedule
+    finetune: Schedule
     evaluate: Evaluate
     compute: Compute
     ablation: Ablation

@@ -104,7 +104,7 @@ def visual(table: str) -> Path:
 def scratch(stage: str) -> Path:
     """Checkpoints, log and post-mortems of a training stage: unknown to DVC and to git.
 
-    ``STTREID_SCRATCH`` replaces ``.scratch``: an absolute path outlives the temporary folders in which DVC runs
-    experiments.
+    ``STTREID_SCRATCH`` replaces ``.scratch``: an absolute path outlives the temporary folders in which DVC
+    runs experiments.
     """
     return Path(os.environ.get("STTREID_SCRATCH") or ".scratch") / stage

@@ -1,11 +1,12 @@
 """The ablation's variants: overrides merged over the parameters, reduced to what has an effect.
 
-A variant trains again only when its resolved configuration changes. The configuration therefore leaves out what
-changes no weight: fields of branches that are off, loss terms of weight 0, schedules that are not used.
+A variant trains again only when its resolved configuration changes. The configuration therefore leaves out
+what changes no weight: fields of branches that are off, loss terms of weight 0, schedules that are not used.
 """
 
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from pydantic.dataclasses import dataclass
@@ -14,17 +15,16 @@ from sttreid.config.branches import parts, unread_fields, unread_loss_fields
 from sttreid.config.conversion import dump, parse
 from sttreid.config.params import (
     CONFIG,
+    PARAMS,
     RENAMED,
     Ablation,
     Augment,
     Batch,
     Clip,
     Compute,
-    Finetune,
     Loss,
     Model,
     Params,
-    Pretrain,
     ResolvedEvaluate,
     Schedule,
 )
@@ -39,8 +39,8 @@ class Settings:
     batch: Batch
     model: Model
     loss: Loss
-    pretrain: Pretrain | None
-    finetune: Finetune
+    pretrain: Schedule | None
+    finetune: Schedule
     compute: Compute
 
 
@@ -66,7 +66,7 @@ class Variant:
     batch: Batch
     model: Model
     loss: Loss
-    pretrain: Pretrain | None
+    pretrain: Schedule | None
     train: Schedule
     compute: Compute
 
@@ -90,15 +90,16 @@ class Evaluation:
     compute: Compute
 
 
-def resolve(params: Params, variant: str, seed: int) -> Variant:
+def resolve(params: Params, variant: str, seed: int, path: Path = PARAMS) -> Variant:
     """Merge a variant's overrides over the parameters.
 
     Raises:
-        InputError: an override names an unknown key or breaks a field's rule.
+        InputError: an override names an unknown key or breaks a field's rule; the sentence names ``path``.
     """
     ablation = params.ablation
     overrides = ablation.variants[variant]
-    settings = _settings(params, overrides, f"params.yaml: ablation.variants.{variant}")
+    place = f"{path}: ablation.variants.{variant}"
+    settings = _settings(params, overrides, place)
     return Variant(
         variant=variant,
         seed=seed,
@@ -110,13 +111,13 @@ def resolve(params: Params, variant: str, seed: int) -> Variant:
         model=settings.model,
         loss=settings.loss,
         pretrain=settings.pretrain,
-        train=settings.finetune if settings.pretrain else _scratch(ablation, variant),
+        train=settings.finetune if settings.pretrain else _scratch(ablation, variant, place),
         compute=settings.compute,
     )
 
 
 def content(variant: Variant) -> dict[str, Any]:
-    """The variant as plain JSON content, without what has no effect; ``parse(Variant, content)`` reads it back."""
+    """The variant as plain JSON content without what has no effect; :func:`parse` reads it back."""
     values: dict[str, Any] = dump(variant)
     for field in unread_fields(variant.model):
         del values["model"][field]
@@ -145,7 +146,7 @@ def _settings(params: Params, overrides: Mapping[str, Any], place: str) -> Setti
     return parse(Settings, merge(defaults, overrides), place, RENAMED)
 
 
-def _scratch(ablation: Ablation, variant: str) -> Schedule:
+def _scratch(ablation: Ablation, variant: str, place: str) -> Schedule:
     """The schedule without pre-training; a variant's overrides of ``finetune`` apply to it."""
     merged = merge(dump(ablation.scratch), ablation.variants[variant].get("finetune") or {})
-    return parse(Schedule, merged, f"params.yaml: ablation.variants.{variant}.finetune", RENAMED)
+    return parse(Schedule, merged, f"{place}.finetune", RENAMED)

@@ -1,4 +1,4 @@
-"""What lies in a folder: its image files and subfolders, the layout of a data set, and relative paths.
+"""The content of a folder: its image files and subfolders, the layout of a data set, and relative paths.
 
 Symbolic links are followed. Hidden files and files that are no images are ignored. Paths from lists are not
 trusted: none may leave the root of its data set.
@@ -34,7 +34,7 @@ def locate(folder: Path, reader: str, landmarks: Landmarks) -> Path:
         landmarks: layouts, each a set of glob patterns that all match below the root.
 
     Raises:
-        LayoutError: no folder has the landmarks; the sentence names what was looked for and what is there.
+        LayoutError: no folder has the landmarks; the sentence names both the landmarks and the content.
         InputError: the folder does not exist; several subfolders have the landmarks.
     """
     if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""The command ``sttreid index``: check a data set that lies elsewhere, and write its manifest."""
+"""The command ``sttreid index``: check a data set outside of the repository, and write its manifest."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,8 @@ from sttreid.config.conversion import hint
 from sttreid.config.params import load
 from sttreid.data.folder_manifest import local_folder, scan, write_local
 from sttreid.data.published.published_set import PublishedSet
-from sttreid.data.registry import Settings, Source, check_datasets, read_dataset
+from sttreid.data.reading import DataSource, read_dataset
+from sttreid.data.registry import ReadSettings, check_datasets
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_json
 
@@ -17,7 +18,7 @@ def index(name: str, folder: Path | None = None) -> str:
 
     Args:
         name: of the data set.
-        folder: where it lies; kept in the untracked local file. None: as the environment variable or the
+        folder: of the data set; kept in the untracked local file. None: as the environment variable or the
             local file says.
 
     Returns:
@@ -40,7 +41,7 @@ def index(name: str, folder: Path | None = None) -> str:
         raise InputError(f"{folder}: the folder of {name} must exist")
     root = folder or local_folder(name, dataset.root)
     manifest = scan(root)
-    source = read_dataset(dataset, root, Settings(params.decode.validation))
+    source = read_dataset(dataset, root, ReadSettings(params.decode.validation))
     if folder:
         write_local(name, dataset.root, folder)
     write_json(dataset.root, manifest)
@@ -49,7 +50,7 @@ def index(name: str, folder: Path | None = None) -> str:
     return "\n".join([*_remarks(source), last])
 
 
-def _remarks(source: Source) -> Iterator[str]:
+def _remarks(source: DataSource) -> Iterator[str]:
     """What is worth knowing about a set before it is decoded."""
     if isinstance(source, PublishedSet):
         yield from (f"OFF  {sentence}" for sentence in source.mismatches)

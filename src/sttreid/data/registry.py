@@ -1,8 +1,7 @@
 """Readers: what each one declares, and the list of all.
 
 A reader is one module of :mod:`sttreid.data.readers` that exports one object, ``READER``. The list is the
-folder's content, so a new reader is a new file. Reading a set gives one of two things: tracklets of images
-that are cut already (:class:`PublishedSet`), or camera videos with their tracks (:class:`CameraVideos`).
+folder's content, so a new reader is a new file.
 """
 
 import importlib
@@ -11,22 +10,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from sttreid.config.conversion import hint, parse
 from sttreid.config.datasets import CONFIG, Dataset, Validation
-from sttreid.data.camera_videos import CameraVideos
-from sttreid.data.folder_listing import LayoutError, fits, subfolders
-from sttreid.data.published.published_set import PublishedSet
 from sttreid.runtime.errors import InputError
 
 PARAMS: Final = Path("params.yaml")
 RENAMED: Final = {"gap": "max_frame_gap", "numbers": "identity_scope"}  # options of earlier versions
 
 Options = TypeVar("Options")
-Source = PublishedSet | CameraVideos
+
+
+class Source(Protocol):
+    """What a reader returns: :data:`sttreid.data.reading.DataSource`."""
+
+    @property
+    def name(self) -> str:
+        """The name of the data set, as it is printed."""
 
 
 @checked_dataclass(frozen=True, config=CONFIG)
@@ -35,8 +38,8 @@ class NoOptions:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What every reader is told, besides the folder and its own options.
+class ReadSettings:
+    """What every reader receives, besides the folder and its own options.
 
     Attributes:
         validation: which training identities validate, for readers that draw the splits.
@@ -63,7 +66,7 @@ class Reader(Generic[Options]):
     """
 
     name: str
-    read: Callable[[Path, Options, Settings], Source]
+    read: Callable[[Path, Options, ReadSettings], Source]
     protocol: str
     options: type[Options]
     usual: Mapping[str, Any] = field(default_factory=dict)
@@ -126,26 +129,6 @@ def protocol_name(dataset: Dataset) -> str:
     return find_reader(dataset.reader).protocol.format(**asdict(parse_options(dataset)))
 
 
-def read_dataset(dataset: Dataset, folder: Path, settings: Settings) -> Source:
-    """Read a data set that lies in a folder.
-
-    Raises:
-        InputError: as its reader; of a folder in another layout, the sentence names the readers that fit.
-    """
-    reader = find_reader(dataset.reader)
-    try:
-        return reader.read(folder, parse_options(dataset), settings)
-    except LayoutError as error:
-        raise InputError(f"{error}{_fitting(folder)}") from None
-
-
 def _suggest(key: str, keys: list[str]) -> str:
     renamed = RENAMED.get(key)
     return f" (did you mean {renamed!r}?)" if renamed in keys else hint(key, keys)
-
-
-def _fitting(folder: Path) -> str:
-    """The readers whose landmarks a folder has, for the end of a sentence."""
-    tops = (folder, *subfolders(folder))
-    names = [reader.name for reader in readers().values() if any(fits(top, reader.landmarks) for top in tops)]
-    return f"; it looks like {' or '.join(names)}" if names else ""

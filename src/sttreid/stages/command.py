@@ -10,19 +10,22 @@ from pathlib import Path
 
 from sttreid.config.conversion import parse
 from sttreid.config.params import Params, load
+from sttreid.data.registry import check_datasets
 from sttreid.runtime.errors import DivergedError, InputError
 
 
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
-    """Call a stage's ``main``: it names the sections that it reads, all other parameters are words of the command.
+    """Call a stage's ``main``: it names the sections that it reads; all other parameters are command line words.
 
-    A parameter called ``params`` receives the whole of :class:`Params`. An input error ends the process with status
-    1 and one sentence on stderr, before any output is replaced. The last line on stderr is the cost of the stage.
+    A parameter called ``params`` receives the whole of :class:`Params`. An input error ends the process with
+    status 1 and one sentence on stderr, before any output is replaced. The last line on stderr is the cost.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     start = time.monotonic()
     try:
-        main(**bind(main, load(), list(words)))
+        params = load()
+        check_datasets(params.datasets)
+        main(**bind(main, params, list(words)))
     except (InputError, DivergedError) as error:
         sys.exit(f"error: {error}")
     name = " ".join((Path(inspect.getfile(main)).stem, *words))

@@ -8,7 +8,7 @@ import torch
 from sttreid.analysis.results import tsv
 from sttreid.analysis.study import Run
 from sttreid.analysis.study import study as group
-from sttreid.analysis.trials import Curve, curves_content, levels
+from sttreid.analysis.trials import Curve, curve_effects, curves_content, levels
 from sttreid.config import paths
 from sttreid.config.claims import Claims
 from sttreid.config.params import Ablation, Compute, Simulate
@@ -51,12 +51,13 @@ def main(
         fewest = min(identities.values())
         runs = [_with_common_test(each, store, fewest, compute) for each in runs]
     results = group(runs, ablation.source, targets, ablation.min_train_rank1, protocols)
-    page = curves_page(results, curves, claims.contrasts, schedule)
+    effects = curve_effects(results, curves, claims.contrasts)
+    page = curves_page(results, curves, effects, claims.contrasts, schedule)
     folder = paths.publication()
-    write_json(folder / "curves.json", curves_content(results, curves))
+    write_json(folder / "curves.json", curves_content(results, effects, curves))
     write_text(folder / "curves.md", render.markdown(page))
     write_text(folder / "report" / "curves.html", render.html(page))
-    write_text(folder / "plots" / "curves.tsv", tsv(levels(results, curves)))
+    write_text(folder / "plots" / "curves.tsv", tsv(levels(effects, curves)))
 
 
 def _with_common_test(each: Run, store: Store, fewest: int, compute: Compute) -> Run:

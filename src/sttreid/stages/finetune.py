@@ -1,7 +1,7 @@
 """Stage ``finetune``: pre-trained weights + one data set's training tracklets -> weights."""
 
 from sttreid.config import paths
-from sttreid.config.params import Augment, Batch, Clip, Compute, Finetune, Loss, Model, Simulate
+from sttreid.config.params import Augment, Batch, Clip, Compute, Loss, Model, Schedule, Simulate
 from sttreid.model.weights import save, start_from
 from sttreid.runtime import numerics
 from sttreid.runtime.distributed import process_group
@@ -22,10 +22,10 @@ def main(
     batch: Batch,
     model: Model,
     loss: Loss,
-    finetune: Finetune,
+    finetune: Schedule,
     compute: Compute,
 ) -> None:
-    """Fine-tune the synthetic set's weights; the classifiers of the new identities start from random weights."""
+    """Fine-tune the synthetic set's weights; the classifiers start from random weights."""
     launch_torchrun(batch.identities)
     device = numerics.prepare(compute.threads)
     store = training_store(source, finetune.identities, seed)

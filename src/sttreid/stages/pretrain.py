@@ -1,7 +1,7 @@
 """Stage ``pretrain``: synthetic tracklets -> weights."""
 
 from sttreid.config import paths
-from sttreid.config.params import Augment, Batch, Clip, Compute, Loss, Model, Pretrain, Simulate
+from sttreid.config.params import Augment, Batch, Clip, Compute, Loss, Model, Schedule, Simulate
 from sttreid.model.weights import save
 from sttreid.runtime import numerics
 from sttreid.runtime.distributed import process_group
@@ -21,7 +21,7 @@ def main(
     batch: Batch,
     model: Model,
     loss: Loss,
-    pretrain: Pretrain,
+    pretrain: Schedule,
     compute: Compute,
 ) -> None:
     """Train from random weights, or from the backbone checkpoint of the parameters."""

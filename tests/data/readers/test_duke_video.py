@@ -12,14 +12,14 @@ COUNTS = {  # of the tiny copy, by hand
     "training identities": 2,
     "training tracklets": 3,
     "queries": 2,
-    "identities asked for": 2,
+    "query identities": 2,
     "gallery tracklets": 5,
-    "gallery tracklets of the identities asked for": 4,
+    "gallery tracklets of query identities": 4,
     "gallery tracklets of distractors": 1,
     "distractors": 1,
     "cameras": 8,
-    "pictures of the shortest tracklet": 1,
-    "pictures of the longest tracklet": 3,
+    "images of the shortest tracklet": 1,
+    "images of the longest tracklet": 3,
 }
 
 
@@ -32,20 +32,20 @@ def refusal(folder: Path, strict: bool = False) -> str:
 @pytest.mark.parametrize("older", [False, True])
 def test_both_forms_of_names_and_folders_give_the_same_tracklets(tmp_path: Path, older: bool) -> None:
     found = read_duke_video(sets.duke(tmp_path, older))
-    assert [found.pictures(row) for row in range(len(found.table))] == [
+    assert [found.image_paths(row) for row in range(len(found.table))] == [
         [
             PurePosixPath(f"{side}{'_split' if older else ''}/{identity:04d}/{tracklet:04d}")
-            / sets.duke_name(identity, camera, mark, *picture, older)
-            for picture in pictures
+            / sets.duke_name(identity, camera, mark, *image, older)
+            for image in images
         ]
-        for side, identity, tracklet, camera, mark, pictures in sets.DUKE
+        for side, identity, tracklet, camera, mark, images in sets.DUKE
     ]
     assert found.table["camera"].tolist() == [row[3] for row in sets.DUKE]
     assert sets.frames(found) == [frame for row in sets.DUKE for _, frame in row[5]]
     assert found.table["row"].tolist() == [1, 2, 3, 1, 2, 1, 2, 3, 4, 5]
 
 
-def test_queries_are_rows_of_their_own_and_strangers_are_distractors(tmp_path: Path) -> None:
+def test_queries_have_their_own_rows_and_unmatched_gallery_identities_are_distractors(tmp_path: Path) -> None:
     table = read_duke_video(sets.duke(tmp_path)).table
     assert table["split"].tolist() == ["train"] * 3 + ["test"] * 7
     assert table["label"].tolist() == [0, 0, 1] + [-1] * 7
@@ -68,20 +68,19 @@ def test_what_is_incomplete_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     found = read_duke_video(root)
     assert not found.table["missing"].any()
     assert found.remarks == (  # places 1 and 3; 1, 2 and 4
-        "the numbering leaves out 2 pictures in 2 tracklets (the first is train/0001/0001)",
+        "the numbering skips 2 images in 2 tracklets (the first is train/0001/0001)",
     )
     assert found.mismatches == (
         "gallery tracklets: must be 5, got 4 (1 too few)",
-        "gallery tracklets of the identities asked for: must be 4, got 3 (1 too few)",
-        "folders of tracklets without a picture: must be 0, got 1"
+        "gallery tracklets of query identities: must be 4, got 3 (1 too few)",
+        "folders of tracklets without an image: must be 0, got 1"
         " (1 too many; the first is gallery/0005/0001)",
-        "queries that do not stand in the gallery: must be 0, got 1"
-        " (1 too many; the first is query/0005/0001)",
+        "queries that are not in the gallery: must be 0, got 1 (1 too many; the first is query/0005/0001)",
     )
     assert len(refusal(root, strict=True).splitlines()) == 4
 
 
-def test_tracklets_and_pictures_are_sorted_as_numbers(tmp_path: Path) -> None:
+def test_tracklets_and_images_are_sorted_as_numbers(tmp_path: Path) -> None:
     root = sets.duke(tmp_path)
     for tracklet in (10, 9):
         for place in (10_000, 9_999, 2):
@@ -99,10 +98,10 @@ def test_a_suffix_may_be_in_any_case(tmp_path: Path) -> None:
     assert read_duke_video(root).table["length"].tolist()[0] == 3
 
 
-def test_a_name_with_a_stray_blank_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+def test_a_name_with_a_stray_blank_is_refused_and_not_ignored(tmp_path: Path) -> None:
     root = sets.duke(tmp_path)
     sets.put(root / "train" / "0030" / "0001" / "0030_C8_F0002_X0013\u00a0.jpg")
-    assert "a picture must be named like 0001_C6_F0099_X30823.jpg" in refusal(root)
+    assert "an image must be named like 0001_C6_F0099_X30823.jpg" in refusal(root)
 
 
 def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
@@ -116,12 +115,12 @@ def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
     [
         ("train/0030/0001/0001_C8_F0002_X0013.jpg", "must have the identity 30, got 1"),
         ("train/0030/0001/0030_C2_F0002_X0013.jpg", "must have the camera 8, got 2"),
-        ("train/0030/0001/0030_C9_F0002_X0013.jpg", "a picture must be named like 0001_C6_F0099_X30823.jpg"),
-        ("train/0030/0001/0030_C8_F0002_X0013.png", "a picture must be named like 0001_C6_F0099_X30823.jpg"),
+        ("train/0030/0001/0030_C9_F0002_X0013.jpg", "an image must be named like 0001_C6_F0099_X30823.jpg"),
+        ("train/0030/0001/0030_C8_F0002_X0013.png", "an image must be named like 0001_C6_F0099_X30823.jpg"),
         ("train/people/0001/0030_C8_F0002_X0013.jpg", "the folder 'people' must be a number"),
     ],
 )
-def test_misplaced_and_misnamed_pictures_are_refused(tmp_path: Path, place: str, words: str) -> None:
+def test_misplaced_and_misnamed_images_are_refused(tmp_path: Path, place: str, words: str) -> None:
     root = sets.duke(tmp_path)
     sets.put(root / place)
     assert words in refusal(root)

@@ -35,14 +35,14 @@ def test_the_first_half_of_a_split_tests_and_the_second_trains(tmp_path: Path, s
 
 @pytest.mark.parametrize("inner", [False, True])
 @pytest.mark.parametrize("below", ["", "i-LIDS-VID"])
-def test_the_splits_may_lie_beside_or_below(tmp_path: Path, inner: bool, below: str) -> None:
+def test_the_splits_may_be_next_to_the_images_or_below(tmp_path: Path, inner: bool, below: str) -> None:
     root = sets.ilids(tmp_path, inner)
     found = read_ilids_vid(root / below)
     assert len(found.table) == 12
-    assert all((found.root / path).is_file() for row in range(12) for path in found.pictures(row))
+    assert all((found.root / path).is_file() for row in range(12) for path in found.image_paths(row))
     numbers = {person: list(range(9 + person % 3, 12)) for person in sets.PERSONS}
     for row in found.table.itertuples():
-        assert found.frames(row.Index).tolist() == numbers[row.identity]
+        assert found.frame_numbers(row.Index).tolist() == numbers[row.identity]
 
 
 def test_a_complete_copy_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,16 +67,16 @@ def test_splits_of_other_persons_are_refused(tmp_path: Path) -> None:
     assert "'ls_set' must have 7 columns, got the shape (10, 6)" in refusal(root)
     table = np.c_[sets.ilids_splits(), np.full(10, 6)]
     scipy.io.savemat(splits_path(root), {"ls_set": table})
-    assert "every split must name each of 7 persons once" in refusal(root)
+    assert "every split must list each of 7 identities once" in refusal(root)
     splits_path(root).unlink()
-    assert "the splits must lie at train-test people splits/" in refusal(root)
+    assert "the splits must be at train-test people splits/" in refusal(root)
 
 
 def test_a_person_without_a_second_camera_is_refused(tmp_path: Path) -> None:
     root = sets.ilids(tmp_path)
     sequence = root / "i-LIDS-VID" / "sequences" / "cam2" / "person010"
     sequence.rename(tmp_path / "elsewhere")
-    assert refusal(root) == f"{sequence}: the split names this person, but the folder is missing"
+    assert refusal(root) == f"{sequence}: the split names this folder, but it is missing"
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_a_person_without_a_second_camera_is_refused(tmp_path: Path) -> None:
     [
         ("cam2_person001_00011.png", "must have the camera 1, got 2"),
         ("cam1_person002_00011.png", "must have the identity 1, got 2"),
-        ("cam1_person001.png", "a picture must be named like cam1_person001_00317.png"),
+        ("cam1_person001.png", "an image must be named like cam1_person001_00317.png"),
     ],
 )
-def test_misplaced_and_misnamed_pictures_are_refused(tmp_path: Path, name: str, words: str) -> None:
+def test_misplaced_and_misnamed_images_are_refused(tmp_path: Path, name: str, words: str) -> None:
     root = sets.ilids(tmp_path)
     sets.put(root / "i-LIDS-VID" / "sequences" / "cam1" / "person001" / name)
     assert words in refusal(root)

@@ -19,9 +19,9 @@ COUNTS = {  # of the tiny copy, by hand
     "test identities": 3,
     "test tracklets of identity 0 or more": 6,
     "highest identity of the test": 2,
-    "test pictures": 14,
-    "test pictures of the shortest tracklet": 1,
-    "test pictures of the longest tracklet": 4,
+    "test images": 14,
+    "test images of the shortest tracklet": 1,
+    "test images of the longest tracklet": 4,
     "test cameras": 4,
     "queries": 3,
     "queries without a match": 1,
@@ -48,7 +48,7 @@ def expected(digits: int) -> list[list[PurePosixPath]]:
 def test_all_layouts_give_the_lists_tracklets(tmp_path: Path, layout: str, digits: int) -> None:
     """With frames padded and not, and one tracklet whose names begin as another's."""
     found = read_ls_vid(sets.ls_vid(tmp_path, layout, digits=digits))
-    assert [found.pictures(row) for row in range(len(found.table))] == expected(digits)
+    assert [found.image_paths(row) for row in range(len(found.table))] == expected(digits)
     plan = sets.LS_TRAIN + sets.LS_VAL + sets.LS_TEST
     assert found.table["identity"].tolist() == [row[0] for row in plan]
     assert found.table["camera"].tolist() == [row[1] for row in plan]
@@ -59,7 +59,7 @@ def test_all_layouts_give_the_lists_tracklets(tmp_path: Path, layout: str, digit
 
 
 @pytest.mark.parametrize("layout", ["test/data", "info", "npy"])
-def test_queries_also_stand_in_the_gallery(tmp_path: Path, layout: str) -> None:
+def test_queries_are_also_in_the_gallery(tmp_path: Path, layout: str) -> None:
     table = read_ls_vid(sets.ls_vid(tmp_path, layout)).table
     for split, side in (("validation", "val"), ("test", "test")):
         own = table[table["split"] == split]
@@ -82,7 +82,7 @@ def test_a_copy_without_the_validation_split_is_read(tmp_path: Path) -> None:
     assert "validation tracklets: must be 779, got 0 (779 too few)" in found.mismatches
 
 
-def test_missing_and_surplus_pictures_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_surplus_images_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ls_vid, "OFFICIAL", {})
     root = sets.ls_vid(tmp_path)
     for path in (root / "tracklet_test" / "0000").glob("0000_0002*_10?.jpg"):
@@ -94,14 +94,13 @@ def test_missing_and_surplus_pictures_are_told(tmp_path: Path, monkeypatch: pyte
     assert test["missing"].tolist() == [0, 2, 0, 1, 0, 0]
     assert test["length"].tolist() == [3, 2, 3, 0, 2, 2], "a row stays, so that the queries' rows are right"
     assert test["camera"].tolist()[3] == 15
-    assert found.pictures(len(found.table) - 3) == []
+    assert found.image_paths(len(found.table) - 3) == []
     where = root / "list_sequence" / "list_seq_test.txt"
     assert found.mismatches == (
-        "lines of list_seq_test.txt without a picture: must be 0, got 1"
-        f" (1 too many; the first is {where}:4)",
-        "test pictures that info_test.mat counts and that are not there: must be 0, got 3"
+        f"lines of list_seq_test.txt without an image: must be 0, got 1 (1 too many; the first is {where}:4)",
+        "test images that info_test.mat counts and that do not exist: must be 0, got 3"
         f" (3 too many; the first line is {where}:2)",
-        "test pictures that info_test.mat does not count: must be 0, got 1"
+        "test images that info_test.mat does not count: must be 0, got 1"
         f" (1 too many; the first line is {where}:2)",
     )
     assert "got 3" in refusal(root, strict=True)
@@ -152,11 +151,11 @@ def test_a_line_without_path_and_identity_is_refused(tmp_path: Path, line: str) 
     assert refusal(root) == f"{path}:1: {rule}, got {line!r}"
 
 
-def test_a_tracklet_stands_in_the_list_once(tmp_path: Path) -> None:
+def test_a_tracklet_is_listed_once(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     path = root / "list_sequence" / "list_seq_train.txt"
     path.write_text(path.read_text() + path.read_text().splitlines()[1])
-    assert refusal(root) == f"{path}:4: a tracklet must stand in the list once, got it again"
+    assert refusal(root) == f"{path}:4: a tracklet must be listed once, got it twice"
 
 
 def test_an_index_with_other_rows_than_the_list_is_refused(tmp_path: Path) -> None:
@@ -165,15 +164,15 @@ def test_an_index_with_other_rows_than_the_list_is_refused(tmp_path: Path) -> No
     assert "must have a row for each of 6 lines" in refusal(root)
 
 
-def test_a_line_that_ends_in_a_slash_means_all_pictures_of_its_folder(tmp_path: Path) -> None:
+def test_a_line_that_ends_in_a_slash_means_all_images_of_its_folder(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     path = root / "list_sequence" / "list_seq_train.txt"
     path.write_text(path.read_text().replace("0002/0002_0001_1_0007", "0002/"))
     found = read_ls_vid(root)
-    assert [found.pictures(row) for row in range(3)] == expected(1)[:3]
+    assert [found.image_paths(row) for row in range(3)] == expected(1)[:3]
 
 
-def test_pictures_of_two_cameras_are_told_and_misnamed_ones_refused(tmp_path: Path) -> None:
+def test_images_of_two_cameras_are_told_and_misnamed_ones_refused(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     place = root / "tracklet_train" / "0002"
     path = root / "list_sequence" / "list_seq_train.txt"
@@ -184,7 +183,7 @@ def test_pictures_of_two_cameras_are_told_and_misnamed_ones_refused(tmp_path: Pa
     )
     assert words in read_ls_vid(root).mismatches
     sets.put(place / "0002_0001_front.jpg")
-    assert refusal(root).startswith(f"{place}: a picture must be named like")
+    assert refusal(root).startswith(f"{place}: an image must be named like")
 
 
 def test_without_lists_or_index_the_places_looked_at_are_named(tmp_path: Path) -> None:

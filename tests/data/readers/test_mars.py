@@ -4,9 +4,9 @@ from pathlib import Path, PurePosixPath
 import pytest
 import scipy.io
 
+from sttreid.data.published.published_set import COLUMNS
 from sttreid.data.readers import mars
 from sttreid.data.readers.mars import read_mars
-from sttreid.data.readers.tracklets import COLUMNS
 from sttreid.runtime.errors import InputError
 from tests import sets
 
@@ -19,24 +19,24 @@ COUNTS = {  # of the tiny copy, by hand
     "training tracklets of camera 4": 0,
     "training tracklets of camera 5": 0,
     "training tracklets of camera 6": 1,
-    "training pictures": 14,
-    "training pictures of the shortest tracklet": 1,
-    "training pictures of the longest tracklet": 4,
-    "training pictures of the median tracklet": 3,
-    "training identities seen by one camera": 1,
+    "training images": 14,
+    "training images of the shortest tracklet": 1,
+    "training images of the longest tracklet": 4,
+    "training images of the median tracklet": 3,
+    "training identities of a single camera": 1,
     "training identities with fewer than 4 tracklets": 3,
     "test tracklets": 10,
-    "test pictures": 31,
+    "test images": 31,
     "test tracklets of junk": 2,
     "test tracklets of distractors": 2,
     "test tracklets of persons": 6,
     "test persons": 3,
-    "test tracklets shorter than 4 pictures": 8,
-    "test tracklets shorter than 8 pictures": 8,
+    "test tracklets shorter than 4 images": 8,
+    "test tracklets shorter than 8 images": 8,
     "queries": 4,
-    "identities asked for": 2,
+    "query identities": 2,
     "queries without a match": 0,
-    "queries without a match if queries did not answer": 3,
+    "queries without a match in a gallery without queries": 3,
 }
 
 
@@ -57,12 +57,12 @@ def expected(side: str, plan: list) -> list[list[PurePosixPath]]:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_every_tracklet_has_its_official_row_and_its_pictures_in_numeric_order(
+def test_every_tracklet_has_its_official_row_and_its_images_in_numeric_order(
     tmp_path: Path, end: str
 ) -> None:
     found = read_mars(sets.mars(tmp_path, end))
     wanted = expected("train", sets.MARS_TRAIN) + expected("test", sets.MARS_TEST)
-    assert [found.pictures(row) for row in range(len(found.table))] == wanted
+    assert [found.image_paths(row) for row in range(len(found.table))] == wanted
     assert all((found.root / path).is_file() for row in wanted for path in row)
     assert found.table["row"].tolist() == [1, 2, 3, 4, 5, *range(1, 11)]
     plan = sets.MARS_TRAIN + sets.MARS_TEST
@@ -79,7 +79,7 @@ def test_roles_are_those_of_the_official_evaluation(tmp_path: Path) -> None:
     assert train["label"].tolist() == [0, 0, 1, 1, 2]
     assert not train["query"].any()
     assert not train["gallery"].any()
-    assert test["gallery"].all(), "the queries answer too"
+    assert test["gallery"].all(), "the queries are in the gallery too"
     assert test["row"][test["query"]].tolist() == sets.MARS_QUERIES
     assert test["kind"].tolist() == ["junk"] * 2 + ["distractor"] * 2 + ["person"] * 6
     assert (test["label"] == -1).all()
@@ -98,7 +98,7 @@ def test_a_count_that_is_off_is_a_sentence_and_in_strict_mode_an_error(tmp_path:
     assert f"{root}: {sentence}" in refusal(root, strict=True).splitlines()
 
 
-def test_missing_pictures_are_counted_and_never_shorten_a_tracklet(
+def test_missing_images_are_counted_and_never_shorten_a_tracklet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mars, "OFFICIAL", COUNTS)
@@ -110,15 +110,15 @@ def test_missing_pictures_are_counted_and_never_shorten_a_tracklet(
     assert found.table["missing"].tolist() == [0, 0, 1, 0, 0] + [0] * 9 + [2]
     assert found.table["length"].sum() == 45
     assert found.mismatches == (
-        "lines of train_name.txt without a picture: must be 0, got 1 (1 too many;"
+        "lines of train_name.txt without an image: must be 0, got 1 (1 too many;"
         " the first is 0007C1T0001F003.jpg)",
-        "lines of test_name.txt without a picture: must be 0, got 2 (2 too many;"
+        "lines of test_name.txt without an image: must be 0, got 2 (2 too many;"
         " the first is 0006C2T0001F001.jpg)",
     )
     assert "1 too many" in refusal(root, strict=True)
 
 
-def test_pictures_in_another_identity_s_folder_are_missing(tmp_path: Path) -> None:
+def test_images_in_another_identity_s_folder_are_missing(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     name = "0003C1T0001F002.jpg"
     (root / "bbox_train" / "0003" / name).rename(root / "bbox_train" / "0007" / name)
@@ -130,19 +130,19 @@ def test_links_spaces_and_other_alphabets_in_the_path(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     shutil.move(real / "bbox_train" / "0012", elsewhere)
     (real / "bbox_train" / "0012").symlink_to(elsewhere, target_is_directory=True)
-    picture = real / "bbox_test" / "0002" / "0002C1T0001F001.jpg"
-    picture.rename(tmp_path / "picture.jpg")
-    picture.symlink_to(tmp_path / "picture.jpg")
+    image = real / "bbox_test" / "0002" / "0002C1T0001F001.jpg"
+    image.rename(tmp_path / "image.jpg")
+    image.symlink_to(tmp_path / "image.jpg")
     link = tmp_path / "a link"
     link.symlink_to(real, target_is_directory=True)
     found = read_mars(link)
     assert found.root == link
     assert not found.table["missing"].any()
-    (tmp_path / "picture.jpg").unlink()  # a link to nothing is no picture
+    (tmp_path / "image.jpg").unlink()  # a link to nothing is no image
     assert read_mars(link).table["missing"].sum() == 1
 
 
-def test_other_files_are_passed_over(tmp_path: Path) -> None:
+def test_other_files_are_ignored(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     for name in (".DS_Store", "Thumbs.db", "._0003C1T0001F001.jpg"):
         (root / "bbox_train" / "0003" / name).write_bytes(b"")
@@ -153,13 +153,13 @@ def test_other_files_are_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", ["../../../etc/passwd", "/etc/passwd", "0003C1T0001F001.png", "0003C7T0001F001.jpg", "", "a\0b"]
 )
-def test_a_line_that_is_no_picture_of_the_set_is_refused(tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_no_image_of_the_set_is_refused(tmp_path: Path, line: str) -> None:
     root = sets.mars(tmp_path)
     path = root / "info" / "train_name.txt"
     lines = path.read_text().splitlines()
     lines[3] = line
     path.write_text("\n".join(lines))
-    assert refusal(root) == f"{path}:4: a picture must be named like 0001C1T0001F001.jpg, got {line!r}"
+    assert refusal(root) == f"{path}:4: an image must be named like 0001C1T0001F001.jpg, got {line!r}"
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_a_line_that_is_no_picture_of_the_set_is_refused(tmp_path: Path, line: s
         ("train", 4, [11, 15, 12, 3], "row 5: start and end must be lines of {names}, 1 to 14, got 11 to 15"),
         ("train", 0, [0, 3, 3, 1], "row 1: start and end must be lines"),
         ("train", 0, [3, 2, 3, 1], "row 1: start and end must be lines"),
-        ("train", 0, [1, 3, 7, 1], "row 1: every picture must be of identity 7, got 0003C1T0001F001.jpg"),
-        ("test", 9, [30, 31, 6, 1], "row 10: every picture must be of camera 1, got 0006C2T0001F001.jpg"),
+        ("train", 0, [1, 3, 7, 1], "row 1: every image must be of identity 7, got 0003C1T0001F001.jpg"),
+        ("test", 9, [30, 31, 6, 1], "row 10: every image must be of camera 1, got 0006C2T0001F001.jpg"),
     ],
 )
 def test_an_index_that_does_not_fit_the_list_is_refused(
@@ -184,11 +184,11 @@ def test_an_index_that_does_not_fit_the_list_is_refused(
     assert words.format(names=names) in refusal(root)
 
 
-def test_tracklets_that_share_pictures_or_span_tracks_are_told(tmp_path: Path) -> None:
+def test_tracklets_that_share_images_or_span_tracks_are_told(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     path = root / "info" / "tracks_test_info.mat"
     table = scipy.io.loadmat(path)["track_test_info"]
-    table[6] = [18, 20, 4, 3]  # its own two pictures and the next row's only one
+    table[6] = [18, 20, 4, 3]  # its own two images and the next row's only one
     scipy.io.savemat(path, {"track_test_info": table})
     found = read_mars(root).mismatches
     assert (
@@ -206,7 +206,7 @@ def test_tracklets_that_share_pictures_or_span_tracks_are_told(tmp_path: Path) -
     [
         ([0, 5], "a query must be a row from 1 to 10, got 0"),
         ([5, 11], "a query must be a row from 1 to 10, got 11"),
-        ([5, 6, 5], "a query must stand in 'query_IDX' once, got 5 again"),
+        ([5, 6, 5], "'query_IDX' must list a query once, got 5 twice"),
     ],
 )
 def test_queries_that_do_not_exist_are_refused(tmp_path: Path, rows: list[int], words: str) -> None:

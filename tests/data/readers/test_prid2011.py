@@ -30,11 +30,11 @@ def test_a_split_names_its_halves_with_and_without_the_inner_folder(
         assert own["camera"].tolist() == [1] * 3 + [2] * 3
         assert own["query"].tolist() == [half == "test"] * 3 + [False] * 3
         assert own["gallery"].tolist() == [False] * 3 + [half == "test"] * 3
-    assert all((found.root / path).is_file() for row in range(12) for path in found.pictures(row))
+    assert all((found.root / path).is_file() for row in range(12) for path in found.image_paths(row))
     assert found.table["length"].tolist() == [2 + identity % 2 for identity in found.table["identity"]]
 
 
-def test_a_split_list_may_lie_beside_the_inner_folder_or_in_info(tmp_path: Path) -> None:
+def test_a_split_list_may_be_next_to_the_inner_folder_or_in_info(tmp_path: Path) -> None:
     root = sets.prid(tmp_path)
     assert len(read_prid2011(root / "prid_2011").table) == 12
     (root / "info").mkdir()
@@ -47,9 +47,9 @@ def test_a_complete_copy_passes_every_check(tmp_path: Path, monkeypatch: pytest.
     counts = dict(zip(prid2011.OFFICIAL, [3, 3, 12, 3, 3], strict=True))
     monkeypatch.setattr(prid2011, "OFFICIAL", counts)
     assert read_prid2011(root).mismatches == (
-        "persons of camera a: must be 385, got 8 (377 too few)",
-        "persons of camera b: must be 749, got 8 (741 too few)",
-        "persons in all splits: must be 178, got 6 (172 too few)",
+        "identities of camera a: must be 385, got 8 (377 too few)",
+        "identities of camera b: must be 749, got 8 (741 too few)",
+        "identities in all splits: must be 178, got 6 (172 too few)",
     )
     assert "178" in refusal(root, strict=True)
 
@@ -58,17 +58,17 @@ def test_a_complete_copy_passes_every_check(tmp_path: Path, monkeypatch: pytest.
     ("content", "words"),
     [
         ({}, "must be a list of splits"),
-        ([{"train": ["person_0001"]}], "split 1: 'test' must be a list of persons"),
-        ([{"train": [], "test": ["person_0001"]}], "split 1: 'train' must be a list of persons"),
-        ([7], "split 1: 'train' must be a list of persons"),
+        ([{"train": ["person_0001"]}], "split 1: 'test' must be a list of folder names"),
+        ([{"train": [], "test": ["person_0001"]}], "split 1: 'train' must be a list of folder names"),
+        ([7], "split 1: 'train' must be a list of folder names"),
         ([{"train": ["../../person_0001"], "test": ["person_0002"]}], "got '../../person_0001'"),
         ([{"train": ["/etc"], "test": ["person_0002"]}], "got '/etc'"),
         ([{"train": [1], "test": ["person_0002"]}], "got 1"),
         (
             [{"train": ["person_0001"], "test": ["person_0001"]}],
-            "must stand in it once, got person_0001 again",
+            "an identity must be listed once, got person_0001 twice",
         ),
-        ([{"train": ["person_0001"], "test": ["person_0777"]}], "person_0777: the split names this person"),
+        ([{"train": ["person_0001"], "test": ["person_0777"]}], "person_0777: the split names this folder"),
     ],
 )
 def test_splits_that_break_a_rule_are_refused(tmp_path: Path, content: Any, words: str) -> None:
@@ -83,17 +83,17 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (root / "splits_prid2011.json").write_text("{")
     assert "must be JSON" in refusal(root)
     (root / "splits_prid2011.json").unlink()
-    assert "the splits must lie at splits_prid2011.json or" in refusal(root)
+    assert "the splits must be at splits_prid2011.json or" in refusal(root)
 
 
 @pytest.mark.parametrize("name", ["01.png", "0001.PNG"])
-def test_two_pictures_of_one_frame_are_refused(tmp_path: Path, name: str) -> None:
+def test_two_images_of_one_frame_are_refused(tmp_path: Path, name: str) -> None:
     root = sets.prid(tmp_path)
     folder = root / "prid_2011" / "multi_shot" / "cam_a" / "person_0001"
     shutil.copy(folder / "0001.png", folder / name)
     words = refusal(root)
     assert words.startswith(f"{folder}/")
-    assert "the pictures of this tracklet must have each a frame of their own, got that of 0" in words
+    assert "no two images of a tracklet must have the same frame, got that of 0" in words
 
 
 def test_an_empty_sequence_is_told(tmp_path: Path) -> None:

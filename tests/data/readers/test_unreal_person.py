@@ -15,7 +15,7 @@ def refusal(folder: Path, gap: int = 10) -> str:
 
 def test_tracklets_are_cut_at_gaps_and_sorted_as_numbers(tmp_path: Path) -> None:
     found = read_unreal_person(sets.unreal(tmp_path))
-    assert [[path.as_posix() for path in found.pictures(row)] for row in range(len(found.table))] == [
+    assert [[path.as_posix() for path in found.image_paths(row)] for row in range(len(found.table))] == [
         ["unreal_v1.1/images/7_c001_9.jpg", "unreal_v1.1/images/7_c001_10.jpg"],
         ["unreal_v1.1/images/7_c001_78.jpg"],
         ["unreal_v1.1/images/7_c001_100.jpg"],
@@ -31,7 +31,7 @@ def test_a_gap_is_the_longest_step_within_a_tracklet(tmp_path: Path, gap: int, c
 
 
 def test_identity_and_camera_are_pairs(tmp_path: Path) -> None:
-    table = read_unreal_person(sets.unreal(tmp_path), gap=1000).table
+    table = read_unreal_person(sets.unreal(tmp_path), max_frame_gap=1000).table
     assert table["identity"].tolist() == [1_000_007, 1_000_007, 1_000_333, 2_000_007]
     assert table["camera"].tolist() == [1_001, 2_001, 3_016, 1_001]
     assert table["label"].tolist() == [0, 0, 1, 2]
@@ -47,7 +47,7 @@ def test_one_release_alone_and_the_cameras_that_are_missing(
     monkeypatch.chdir(root / "unreal_v3.1" if name == "." else root)
     found = read_unreal_person(Path(name))
     assert found.table["identity"].tolist() == [1_000_333]
-    assert found.pictures(0)[0] == PurePosixPath("unreal_v3.1/images/333_c016_2.jpg")
+    assert found.image_paths(0)[0] == PurePosixPath("unreal_v3.1/images/333_c016_2.jpg")
     assert "cameras of scene 2: must be 16, got 0 (16 too few)" in found.mismatches
 
 
@@ -72,13 +72,13 @@ def test_the_video_layout_below_a_release(tmp_path: Path) -> None:
     [
         ("5_c2_F1_1_2_3_4.jpg", "must have the person 4, got 5"),
         ("4_c9_F1_1_2_3_4.jpg", "must have the camera 3, got 9"),
-        ("4_c3_F1_2_3_4.jpg", "a picture must be named like 333_c1_F78_10_20_50_120.jpg"),
+        ("4_c3_F1_2_3_4.jpg", "an image must be named like 333_c1_F78_10_20_50_120.jpg"),
     ],
 )
 def test_a_mixed_or_misnamed_tracklet_is_refused(tmp_path: Path, name: str, words: str) -> None:
     root = sets.unreal_video(tmp_path)
     sets.put(root / "2" / name)
-    if "person" in words:  # the first picture says whose tracklet it is
+    if "person" in words:  # the first image says whose tracklet it is
         (root / "2" / name).rename(root / "2" / name.replace("F1", "F2"))
     assert words in refusal(root)
 
@@ -101,7 +101,7 @@ def test_a_release_that_is_still_packed_is_told(tmp_path: Path, place: str) -> N
 
 def test_misnamed_images_and_gaps_below_one_are_refused(tmp_path: Path) -> None:
     root = sets.unreal(tmp_path)
-    assert refusal(root, 0) == "gap must be at least 1, got 0"
+    assert refusal(root, 0) == "max_frame_gap must be at least 1, got 0"
     folder = root / "unreal_v1.2" / "images"
     sets.put(folder / "7_c1_1_2.jpg")
-    assert refusal(root) == f"{folder}: a picture must be named like 333_c001_78.jpg, got '7_c1_1_2.jpg'"
+    assert refusal(root) == f"{folder}: an image must be named like 333_c001_78.jpg, got '7_c1_1_2.jpg'"

@@ -1,4 +1,4 @@
-"""Names and numbers of millions of images, in temporary files: memory holds one block of images at a time.
+"""Names and numbers of millions of images, in temporary files: memory holds one block at a time.
 
 The names are in one file, end to end; where each ends is in a second file, and each number (for example the
 frame) is in a file of its own. The files are unnamed, or deleted while open, so they vanish with the process.

@@ -26,7 +26,7 @@ def pattern_groups(pattern: str) -> list[str]:
 def parse_names(
     names: pa.Array, pattern: str, where: Callable[[int], object], example: str
 ) -> dict[str, Ints]:
-    """The numbers in every name; memory holds, besides them, the texts of one block of names.
+    """The numbers in every name; memory also holds the texts of one block of names.
 
     Args:
         names: string [F].

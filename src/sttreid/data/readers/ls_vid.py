@@ -39,7 +39,7 @@ from sttreid.data.published.official_counts import CountCheck, expect_none, unma
 from sttreid.data.published.published_set import FRAME, PERSON, PublishedSet, assemble
 from sttreid.data.published.text_lists import read_lines
 from sttreid.data.published.tracklet_folders import append_sorted
-from sttreid.data.registry import NoOptions, Reader, Settings
+from sttreid.data.registry import NoOptions, Reader, ReadSettings
 from sttreid.runtime.errors import InputError
 
 LANDMARKS: Final = (("list_sequence",), ("info/list_sequence",))
@@ -105,7 +105,7 @@ def read_ls_vid(folder: Path, strict: bool = False, scratch: Path | None = None)
         path = lists / f"list_seq_{side}.txt"
         if side == "val" and not path.exists():
             continue
-        has_index = side == "test" or any((root / place).exists() for place in INDEXES.get(side, ()))
+        has_index = side == "test" or any((root / name).exists() for name in INDEXES.get(side, ()))
         read = _read_indexed if has_index else _read_listed
         rows, split_checks = read(buffer, root, _read_list(path), side, split)
         parts.append(rows)
@@ -113,7 +113,7 @@ def read_ls_vid(folder: Path, strict: bool = False, scratch: Path | None = None)
     return assemble("LS-VID", root, parts, buffer, OFFICIAL, _counts, checks, strict)
 
 
-def _read(folder: Path, options: NoOptions, settings: Settings) -> PublishedSet:  # noqa: ARG001
+def _read(folder: Path, options: NoOptions, settings: ReadSettings) -> PublishedSet:  # noqa: ARG001
     return read_ls_vid(folder, settings.strict, settings.scratch)
 
 
@@ -127,9 +127,9 @@ def _read_list(path: Path) -> _List:
         if not text or not re.fullmatch(r"\d{1,9}", identity, re.ASCII):  # what fits an int32
             rule = "a line must be a path and an identity of at most 9 digits"
             raise InputError(f"{path}:{number}: {rule}, got {line!r}")
-        place = check_relative(f"{path}:{number}", text)
-        folders.append((place if text.endswith("/") else place.parent).as_posix())
-        prefixes.append("" if text.endswith("/") else place.name)
+        prefix = check_relative(f"{path}:{number}", text)
+        folders.append((prefix if text.endswith("/") else prefix.parent).as_posix())
+        prefixes.append("" if text.endswith("/") else prefix.name)
         identities.append(int(identity))
     repeated = pd.DataFrame({"folder": folders, "prefix": prefixes}).duplicated().to_numpy()
     if repeated.any():
@@ -224,7 +224,7 @@ def _append_images(buffer: DiskBuffer, root: Path, listed: _List) -> tuple[Ints,
 
 
 def _images(root: Path, folder: str, listed: _List, rows: list[int]) -> list[pa.Array]:
-    """The image names of some lines of one folder."""
+    """The image names of the lines of one folder."""
     names = sorted(image_names(root / folder)) if (root / folder).is_dir() else []
     return _divide(names, [listed.prefixes[row] for row in rows])
 

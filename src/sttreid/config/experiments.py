@@ -1,0 +1,294 @@
+"""The folder experiments/: a study's parameters merged over the default run's, checked and created.
+
+experiments/NAME/params.yaml holds overrides only. Stages check what they read when they run, and the last
+stages run after hours; :func:`check_study` therefore checks variants, trials and contrasts before a study
+starts.
+"""
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from sttreid.config.conversion import hint, parse, read_yaml
+from sttreid.config.params import PARAMS, Params, build
+from sttreid.config.study import Study, counted_schedule, trial_name
+from sttreid.config.variants import Variant, merge, resolve
+from sttreid.runtime.errors import InputError
+
+EXPERIMENTS: Final = Path("experiments")
+CLAIMS: Final = "claims"  # the study with the paper's contrasts; its thresholds hold for all studies
+NAME: Final = re.compile("[a-z][a-z0-9_-]*")
+FREE: Final = (
+    ("ablation", "variants"),
+    ("study", "trials"),
+    ("claims", "contrasts"),
+)  # sections with names as keys
+PRETRAINED, UNTRAINED = "pretrained", "untrained"
+
+
+class Side(NamedTuple):
+    """One side of a contrast.
+
+    Attributes:
+        moment: "trained"; or "pretrained" or "untrained", before the training on the source.
+        steps: number of updates until then.
+    """
+
+    moment: str
+    steps: int
+
+
+def study_names(root: Path) -> list[str]:
+    """The names of all studies, sorted.
+
+    Args:
+        root: of a checkout.
+
+    Raises:
+        InputError: it has no folder experiments.
+    """
+    folder = root / EXPERIMENTS
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is missing; studies belong to a checkout of the repository")
+    return sorted(path.parent.name for path in folder.glob(f"*/{PARAMS}"))
+
+
+def overrides_path(root: Path, name: str) -> Path:
+    """A study's parameter file.
+
+    Raises:
+        InputError: there is no study of that name.
+    """
+    names = study_names(root)
+    if name not in names:
+        raise InputError(
+            f"{EXPERIMENTS / name}: no such study, there are {', '.join(names)}{hint(name, names)}"
+        )
+    return root / EXPERIMENTS / name / PARAMS
+
+
+def merged(root: Path, overrides: object, path: Path) -> dict[str, Any]:
+    """Complete parameters of a study.
+
+    The study's overrides are merged over params.yaml and the thresholds of experiments/claims. Of the
+    variants only those of ``study.variants`` remain, each with each trial's overrides.
+
+    Args:
+        root: of a checkout.
+        overrides: content of the study's parameter file.
+        path: of that file, for errors.
+
+    Raises:
+        InputError: the section ``study`` is missing or wrong, or names an unknown variant.
+    """
+    content = _layered(root, overrides, path)
+    study = _study(content, path)
+    variants = (content.get("ablation") or {}).get("variants") or {}
+    for variant in study.variants:
+        if variant not in variants:
+            rule = f"study.variants must name variants of ablation.variants, which has {', '.join(variants)}"
+            raise InputError(f"{path}: {rule}; got {variant!r}{hint(variant, list(variants))}")
+    trials: Mapping[str, Mapping[str, Any]] = study.trials or {"": {}}
+    content["ablation"]["variants"] = {
+        trial_name(variant, trial) if trial else variant: merge(variants[variant] or {}, trials[trial])
+        for variant in study.variants
+        for trial in trials
+    }
+    return content
+
+
+def check_study(root: Path, name: str) -> list[str]:
+    """Check that a study can lead to a result.
+
+    Args:
+        root: of a checkout.
+        name: of the study.
+
+    Returns:
+        Notes about what is valid but probably not intended.
+
+    Raises:
+        InputError: a value breaks its field's rule, in the study, in params.yaml or in a variant's overrides;
+            the trials form no learning curve; a confirmatory contrast compares unequal trainings; a contrast
+            compares a variant with itself.
+    """
+    path = overrides_path(root, name)
+    return _check(root, read_yaml(path), path.relative_to(root))
+
+
+def new_study(root: Path, name: str, source: str, overrides: Sequence[str]) -> list[str]:
+    """Create experiments/NAME from another study; nothing remains of a study that is refused.
+
+    Args:
+        root: of a checkout.
+        name: of the new study.
+        source: study whose overrides it copies, with their comments.
+        overrides: further ones, ``section.key=value``.
+
+    Returns:
+        Notes as of :func:`check_study`.
+
+    Raises:
+        InputError: there is no such source, the name is taken or invalid, a key is unknown, or as
+            :func:`check_study`.
+    """
+    original = overrides_path(root, source)
+    folder = root / EXPERIMENTS / name
+    path = EXPERIMENTS / name / PARAMS
+    if not NAME.fullmatch(name):
+        rule = "must be lower-case letters, digits, - and _, and start with a letter"
+        raise InputError(f"the study's name {rule}, got {name!r}")
+    if folder.exists():
+        raise InputError(f"{EXPERIMENTS / name}: exists already")
+    content = _editor().load(original)
+    for assignment in overrides:
+        _assign(content, assignment, _layered(root, content, path), path)
+    notes = _check(root, content, path)
+    with tempfile.TemporaryDirectory(dir=root / EXPERIMENTS, prefix=".new-") as temporary:
+        (Path(temporary) / name).mkdir()
+        _editor().dump(content, Path(temporary) / name / PARAMS)
+        (Path(temporary) / name).rename(folder)
+    return notes
+
+
+def _layered(root: Path, overrides: object, path: Path) -> dict[str, Any]:
+    """The merged parameters, before the trials are applied."""
+    if not isinstance(overrides, Mapping):
+        raise InputError(f"{path}: must be a mapping with a section study, got {overrides!r}")
+    default = read_yaml(root / PARAMS)
+    claims = read_yaml(root / EXPERIMENTS / CLAIMS / PARAMS)[CLAIMS]
+    return merge({**default, CLAIMS: {**claims, "contrasts": {}}}, overrides)
+
+
+def _study(content: Mapping[str, Any], path: Path) -> Study:
+    if "study" not in content:
+        raise InputError(f"{path}: the section study is missing")
+    study = parse(Study, content["study"], f"{path}: study")
+    if not study.variants or len(set(study.variants)) < len(study.variants):
+        rule = "study.variants must be a non-empty list without repetition"
+        raise InputError(f"{path}: {rule}, got {study.variants}")
+    return study
+
+
+def _check(root: Path, overrides: object, path: Path) -> list[str]:
+    default = read_yaml(root / PARAMS)
+    build(default, PARAMS)  # first, so that its errors name it
+    params = build(merged(root, overrides, path), path)
+    study = params.study
+    assert study is not None, "merged() requires the section"
+    resolved = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
+    notes = list(_variant_notes(overrides, study))
+    if study.analysis == "tuning":
+        if len(study.trials) < 2:
+            raise InputError(
+                f"{path}: study.trials: a search needs at least 2 trials, got {len(study.trials)}"
+            )
+    elif study.analysis == "curves":
+        counted_schedule(study, params.ablation.variants, path)
+        first = next(iter(study.trials))
+        resolved = {name: resolved[trial_name(name, first)] for name in study.variants}
+        notes += _contrast_notes(params, resolved, path)
+    else:
+        if study.trials:
+            raise InputError(
+                f"{path}: study.trials must be empty for the analysis claims, got {dict(study.trials)}"
+            )
+        notes += [*_contrast_notes(params, resolved, path), *_seed_notes(params)]
+    return [f"note: {path}: {note}" for note in notes]
+
+
+def _variant_notes(overrides: object, study: Study) -> Iterator[str]:
+    """Variants that the study overrides and does not train."""
+    assert isinstance(overrides, Mapping), "merged() requires it"
+    for variant in (overrides.get("ablation") or {}).get("variants") or {}:
+        if variant not in study.variants:
+            yield f"ablation.variants.{variant}: is not in study.variants, so it is not trained"
+
+
+def _contrast_notes(params: Params, variants: Mapping[str, Variant], path: Path) -> Iterator[str]:
+    """Contrasts without a variant; a confirmatory one compares equally long trainings of two variants.
+
+    Raises:
+        InputError: a contrast compares a variant with itself, or a confirmatory one unequal trainings.
+    """
+    assert params.claims is not None, "merged() adds the section"
+    for name, contrast in params.claims.contrasts.items():
+        key = f"claims.contrasts.{name}"
+        if contrast.ours == contrast.theirs:
+            raise InputError(f"{path}: {key} must compare two variants, got {contrast.ours} twice")
+        sides = [_side(variants, operand) for operand in (contrast.ours, contrast.theirs)]
+        for side in sides:
+            if isinstance(side, str):
+                yield f"{key}: {side}, so nothing is compared"
+        ours, theirs = sides
+        if isinstance(ours, str) or isinstance(theirs, str) or not contrast.confirmatory:
+            continue
+        if ours != theirs and {ours.moment, theirs.moment} != {PRETRAINED, UNTRAINED}:
+            raise InputError(
+                f"{path}: {key}: both sides of a confirmatory contrast must be compared at the same moment"
+                f" after as many steps (or set confirmatory: false), got {contrast.ours} {ours.moment} after"
+                f" {ours.steps} steps, {contrast.theirs} {theirs.moment} after {theirs.steps}"
+            )
+
+
+def _side(variants: Mapping[str, Variant], operand: str) -> Side | str:
+    """A side of a contrast, or a clause that says why there is none."""
+    if operand in variants:
+        variant = variants[operand]
+        return Side("trained", variant.train.steps + (variant.pretrain.steps if variant.pretrain else 0))
+    name, _, moment = operand.rpartition("-")
+    if moment not in (PRETRAINED, UNTRAINED) or name not in variants:
+        return f"there is no variant {operand}{hint(operand, list(variants))}"
+    pretrain = variants[name].pretrain
+    if pretrain is None:
+        return f"{name} has no synthetic pre-training"
+    return Side(moment, pretrain.steps if moment == PRETRAINED else 0)
+
+
+def _seed_notes(params: Params) -> Iterator[str]:
+    """Reasons why there is no verdict, or none but "inconclusive"."""
+    claims, seeds = params.claims, len(params.seeds)
+    assert claims is not None, "merged() adds the section"
+    if not claims.contrasts:
+        yield "claims.contrasts: is empty, so nothing is compared"
+    elif seeds < claims.min_seeds and any(contrast.confirmatory for contrast in claims.contrasts.values()):
+        few = f"{seeds} seeds are fewer than claims.min_seeds, {claims.min_seeds}"
+        yield f'{few}: every verdict will be "inconclusive"'
+
+
+def _assign(content: Any, assignment: str, layers: Mapping[str, Any], path: Path) -> None:
+    """Set a key of the overrides; it must exist in the merged parameters, except below ``FREE``."""
+    key, equals, text = assignment.partition("=")
+    if not equals:
+        raise InputError(f"{assignment}: must be key=value")
+    try:
+        value = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise InputError(f"{assignment}: is not valid YAML ({' '.join(str(error).split())})") from error
+    parts = key.split(".")
+    section: Any = layers
+    for depth, part in enumerate(parts):
+        if tuple(parts[:2]) in FREE and depth >= 2:
+            break
+        if not isinstance(section, Mapping) or part not in section:
+            names = list(section) if isinstance(section, Mapping) else []
+            suggestion = hint(part, names) or (f", there are {', '.join(names)}" if names else "")
+            raise InputError(f"{path}: unknown key {key}{suggestion}")
+        section = section[part]
+    for part in parts[:-1]:
+        if not isinstance(content.get(part), dict):
+            content[part] = {}
+        content = content[part]
+    content[parts[-1]] = value
+
+
+def _editor() -> YAML:
+    """Keeps comments, quotes and long lines."""
+    yaml = YAML()
+    yaml.preserve_quotes, yaml.width = True, 1000
+    return yaml

@@ -1,0 +1,157 @@
+"""A trained model for use outside of the pipeline: images of a tracklet, or a store -> features -> metrics.
+
+Resizing, clips, normalisation and averaging are those of the pipeline, by the same functions.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from sttreid.data.crops import crop
+from sttreid.embedding import Precision, embed_tracklets
+from sttreid.model.network import Network
+from sttreid.model.weights import restore
+from sttreid.retrieval import Protocol, Result, evaluate
+from sttreid.retrieval.scoring import labels_of
+from sttreid.runtime.errors import InputError
+from sttreid.tracklets import store as stores
+from sttreid.tracklets.images import decode_image
+from sttreid.tracklets.store import TEST, Store
+
+ImageLike = NDArray[np.uint8] | Image.Image | Path | str
+Features = NDArray[np.float32]
+
+BATCH = 32  # clips at once
+
+
+def load_model(path: Path | str, device: str | torch.device | None = None) -> Network:
+    """Load a trained model, in evaluation mode.
+
+    Args:
+        path: a file of ``artifacts/models``, written by :func:`sttreid.model.weights.save`.
+        device: where the model computes; None: CUDA if there is a CUDA device, else the CPU.
+
+    Returns:
+        The network. It knows T (``frames``) and the size of its images.
+
+    Raises:
+        InputError: the file is missing, damaged or no model of this project.
+    """
+    network = restore(Path(path))
+    network.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
+    return network.eval()
+
+
+def open_store(folder: Path | str) -> Store:
+    """Open a tracklet store; see :func:`sttreid.tracklets.store.open_store`."""
+    return stores.open_store(Path(folder))
+
+
+def embed(model: Network, images: Sequence[ImageLike] | NDArray[np.uint8], *, batch: int = BATCH) -> Features:
+    """Embed one tracklet.
+
+    Every image is used: the tracklet is cut into clips of T consecutive frames, and the clips' features are
+    averaged, as for the tracklets of a store.
+
+    Args:
+        model: of :func:`load_model`.
+        images: L >= 1 images of one person in the order of time: uint8 arrays [h, w, 3] (RGB), PIL images, or
+            files (JPEG or PNG); or one array [L, h, w, 3]. Each is resized to the model's size by the
+            antialiased filter that ``decode`` uses.
+        batch: clips at once.
+
+    Returns:
+        [D'] float32 of length 1: the cosine similarity of two tracklets is the product of their features.
+
+    Raises:
+        InputError: there is no image, one is no RGB image or cannot be decoded (the sentence names its number
+            or file), or the feature is not finite.
+    """
+    if not len(images):
+        raise InputError("a tracklet must hold at least 1 image, got 0")
+    height, width = model.image_size
+    frames = np.stack([_resized(image, number, height, width) for number, image in enumerate(images)])
+    row = {"tracklet": 0, "identity": 0, "camera": 0, "split": TEST, "start": 0, "length": len(frames)}
+    table = pd.DataFrame([row | {"query": True, "gallery": True, "junk": False}])
+    feature: Features = embed_store(model, Store(frames, pd.DataFrame(), table), batch=batch)[0]
+    return feature
+
+
+def embed_store(
+    model: Network,
+    store: Store,
+    tracklets: pd.DataFrame | None = None,
+    *,
+    batch: int = BATCH,
+    precision: Precision = "fp32",
+) -> Features:
+    """Embed the tracklets of a store.
+
+    Args:
+        model: of :func:`load_model`.
+        store: of :func:`sttreid.open_store`.
+        tracklets: N rows of ``store.tracklets``; None: all of them.
+        batch: clips at once.
+        precision: "bf16" lets CUDA compute in bfloat16.
+
+    Returns:
+        [N, D'] float32 rows of length 1, in the order of the rows.
+
+    Raises:
+        InputError: the store's images have another size than the model's, there is no tracklet, or a feature
+            is not finite (the sentence names its tracklet).
+    """
+    size = tuple(store.frames.shape[1:3])
+    if size != tuple(model.image_size):
+        expected, got = ("x".join(map(str, pair)) for pair in (model.image_size, size))
+        raise InputError(f"the store's images must be {expected} pixels, as the model's, got {got}")
+    table = store.tracklets if tracklets is None else tracklets
+    return embed_tracklets(model, store, table, batch, precision).numpy()
+
+
+def evaluate_store(
+    model: Network,
+    store: Store,
+    protocol: Protocol | str,
+    *,
+    batch: int = BATCH,
+    precision: Precision = "fp32",
+) -> Result:
+    """Embed the test tracklets of a store and compute the metrics of a protocol.
+
+    Args:
+        model: of :func:`load_model`.
+        store: of :func:`sttreid.open_store`, with a test split.
+        protocol: a protocol or its name.
+        batch: clips at once.
+        precision: as for :func:`embed_store`.
+
+    Raises:
+        InputError: as :func:`embed_store`; the store has no test split, no query has a match, or no protocol
+            has that name.
+    """
+    table = store.gallery()
+    features = embed_store(model, store, table, batch=batch, precision=precision)
+    query, gallery = (features[table[role].to_numpy(bool)] for role in ("query", "gallery"))
+    return evaluate(query, gallery, *labels_of(table), protocol)
+
+
+def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[np.uint8]:
+    """One image, uint8 [height, width, 3]."""
+    if isinstance(image, str | Path):
+        try:
+            return decode_image(Path(image).read_bytes(), height, width)
+        except OSError as error:
+            raise InputError(f"{image}: cannot be read ({error.strerror})") from error
+        except InputError as error:
+            raise InputError(f"{image}: {error}") from error
+    pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise InputError(f"image {number} must be uint8 [h, w, 3] (RGB), got {pixels.dtype} {pixels.shape}")
+    box = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
+    return crop(pixels, box, height, width)

@@ -1,0 +1,116 @@
+"""What results were computed with: code, versions, processor, threads and the settings that select kernels.
+
+Weights are bit-identical only under the same versions and the same numeric path: torch and its libraries
+choose kernels by the processor's instruction set, unless an environment variable restricts them.
+"""
+
+import hashlib
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+NOT_RECORDED: Final = "not recorded"
+NATIVE: Final = "native"  # kernels as the libraries choose them for the processor
+PACKAGES: Final = ("torch", "numpy", "pandas", "scipy", "scikit-learn", "pyarrow", "pillow", "dvc")
+KERNEL_SETTINGS: Final = (
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "OPENBLAS_CORETYPE",
+)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine and the software on it.
+
+    Attributes:
+        python: version.
+        packages: name -> version.
+        processor: its model.
+        capability: instruction set of torch's CPU kernels, such as AVX2.
+        numeric_path: "native", or the environment variables that restrict the kernels.
+        device: model of the first CUDA device; None: there is none.
+    """
+
+    python: str
+    packages: dict[str, str]
+    processor: str
+    capability: str
+    numeric_path: str
+    device: str | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a study was published.
+
+    Attributes:
+        study: name.
+        commit: 40 hexadecimal digits; of the code that trained.
+        uncommitted_changes: of that code or its parameters.
+        published: date and time, ISO 8601.
+        threads: of a training process.
+        machines: on which stages ran.
+        params: all parameters, merged.
+        tracklets: data set -> MD5 of its tracklet store, as in dvc.lock.
+        files: path from the publication's folder -> SHA-256.
+        remarks: what else is known of the origin.
+    """
+
+    study: str
+    commit: str
+    uncommitted_changes: bool
+    published: str
+    threads: int
+    machines: list[Machine]
+    params: dict[str, Any]
+    tracklets: dict[str, str]
+    files: dict[str, str]
+    remarks: list[str]
+
+
+def machine() -> Machine:
+    """This machine and this process' environment."""
+    import torch  # takes seconds, and a study that is refused needs none of it
+
+    settings = [f"{name}={value}" for name in KERNEL_SETTINGS if (value := os.environ.get(name))]
+    return Machine(
+        python=platform.python_version(),
+        packages={name: found for name in PACKAGES if (found := _version(name))},
+        processor=_processor(),
+        capability=str(torch.backends.cpu.get_cpu_capability()),
+        numeric_path=" ".join(settings) or NATIVE,
+        device=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+    )
+
+
+def checksums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
+    """Path below ``folder`` -> SHA-256, sorted by path."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(paths)
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """The model name; Linux says it in /proc/cpuinfo."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

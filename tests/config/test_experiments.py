@@ -1,0 +1,195 @@
+"""Parameters of studies: merged over those of the default run, checked, created."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sttreid.config.conversion import read_yaml
+from sttreid.config.experiments import check_study, merged, new_study, study_names
+from sttreid.config.params import build
+from sttreid.config.variants import resolve
+from sttreid.runtime.errors import InputError
+from tests.tiny import CLAIMS, ROOT
+
+CLAIMS_STUDY = """
+study:
+  analysis: claims
+  variants: [full, global, cnn]
+  trials: {}
+ablation:
+  reference: null
+  variants:
+    full: {}  # trained here
+    cnn: {finetune: {lr: 0.5}}
+seeds: [0, 1, 2, 3, 4]
+"""
+CURVES_STUDY = """
+study:
+  analysis: curves
+  variants: [cnn, global]
+  trials:
+    half: {finetune: {identities: 2}}
+    whole: {finetune: {identities: null}}
+ablation:
+  reference: null
+  variants:
+    cnn: {finetune: {lr: 0.5}}
+"""
+SOME = Path("experiments/curves/params.yaml")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout's parameters, with two studies."""
+    shutil.copy(ROOT / "tests" / "tiny.yaml", tmp_path / "params.yaml")
+    claims = {name: value for name, value in CLAIMS.items() if name != "contrasts"}
+    contrasts = dict(CLAIMS["contrasts"])
+    content = CLAIMS_STUDY + yaml.safe_dump({"claims": {**claims, "contrasts": contrasts}})
+    for name, text in (("claims", content), ("curves", CURVES_STUDY)):
+        (tmp_path / "experiments" / name).mkdir(parents=True)
+        (tmp_path / "experiments" / name / "params.yaml").write_text(text)
+    return tmp_path
+
+
+def params_of(root: Path, name: str) -> dict[str, Any]:
+    path = root / "experiments" / name / "params.yaml"
+    return merged(root, read_yaml(path), path)
+
+
+def test_a_study_has_the_default_values_but_for_its_overrides(root: Path) -> None:
+    default, content = read_yaml(root / "params.yaml"), params_of(root, "claims")
+    assert content["model"] == default["model"]
+    assert content["ablation"]["scratch"] == default["ablation"]["scratch"]
+    assert content["seeds"] == [0, 1, 2, 3, 4]
+    variants = content["ablation"]["variants"]
+    assert list(variants) == ["full", "global", "cnn"]
+    assert variants["global"] == default["ablation"]["variants"]["global"]
+    assert variants["cnn"] == {**default["ablation"]["variants"]["cnn"], "finetune": {"lr": 0.5}}
+
+
+def test_every_variant_is_trained_with_every_trial(root: Path) -> None:
+    params = build(params_of(root, "curves"), SOME)
+    assert list(params.ablation.variants) == ["cnn-half", "cnn-whole", "global-half", "global-whole"]
+    half, whole = (resolve(params, f"cnn-{trial}", 0) for trial in ("half", "whole"))
+    assert (half.train.identities, whole.train.identities) == (2, None)
+    assert half.train.lr == whole.train.lr == 0.5
+    assert not half.model.stt
+
+
+def test_thresholds_are_those_of_the_claims_and_contrasts_the_study_s_own(root: Path) -> None:
+    claims = params_of(root, "curves")["claims"]
+    assert {**claims, "contrasts": None} == {**CLAIMS, "contrasts": None}
+    assert claims["contrasts"] == {}
+
+
+@pytest.mark.parametrize("name", ["claims", "curves"])
+def test_a_valid_study_gives_no_note(root: Path, name: str) -> None:
+    assert study_names(root) == ["claims", "curves"]
+    assert check_study(root, name) == []
+
+
+def test_a_new_study_holds_overrides_with_comments_and_nothing_else(root: Path) -> None:
+    words = ["seeds=[3, 4]", "model.width=64", "ablation.variants.cnn.finetune.weight_decay=0"]
+    notes = new_study(root, "mine", "claims", words)
+    assert len(notes) == 1
+    assert "2 seeds are fewer than claims.min_seeds, 5" in notes[0]
+    text = (root / "experiments" / "mine" / "params.yaml").read_text()
+    assert "# trained here" in text
+    assert "augment" not in text
+    content = params_of(root, "mine")
+    assert (content["seeds"], content["model"]["width"]) == ([3, 4], 64)
+    assert content["ablation"]["variants"]["cnn"]["finetune"] == {"lr": 0.5, "weight_decay": 0}
+    assert content["model"]["heads"] == read_yaml(root / "params.yaml")["model"]["heads"]
+    assert study_names(root) == ["claims", "curves", "mine"]
+
+
+FULL_CNN = "claims.contrasts.full-cnn"
+REFUSED = {
+    "source": (["claim", "mine"], r"experiments/claim: no such study, there are claims, .*mean 'claims'"),
+    "name": (["claims", "Mine"], "name must be lower-case .* got 'Mine'"),
+    "taken": (["claims", "curves"], "experiments/curves: exists already"),
+    "key": (
+        ["claims", "mine", "model.widht=3"],
+        r"mine/params\.yaml: unknown key model\.widht.*mean 'width'",
+    ),
+    "section": (["claims", "mine", "modell.width=3"], r"unknown key modell\.width.*mean 'model'"),
+    "depth": (["claims", "mine", "seeds.first=3"], r"unknown key seeds\.first"),
+    "value": (["claims", "mine", "model.width=x"], r"experiments/mine/params\.yaml: model\.width .* got 'x'"),
+    "rule": (["claims", "mine", "ablation.min_train_rank1=3"], r"ablation\.min_train_rank1 .* got 3"),
+    "yaml": (["claims", "mine", "seeds=["], r"seeds=\[: is not valid YAML"),
+    "word": (["claims", "mine", "seeds"], "seeds: must be key=value"),
+    "seeds": (
+        ["claims", "mine", "seeds=[]"],
+        r"mine/params\.yaml: seeds must be a non-empty list .* got \[\]",
+    ),
+    "override": (
+        ["claims", "mine", "ablation.variants.cnn.model={gtt: 1}"],
+        r"mine/params\.yaml: ablation\.variants\.cnn: unknown key model\.gtt \(did you mean 'gt'",
+    ),
+    "points": (
+        ["curves", "mine", "study.trials.whole.finetune.identities=2"],
+        r"mine/params\.yaml: study\.trials\.whole: .* half, got 2",
+    ),
+    "steps": (
+        ["claims", "mine", f"{FULL_CNN}.confirmatory=true", "ablation.scratch.steps=7"],
+        r"full-cnn: .* got full trained after \d+ steps, cnn trained after 7",
+    ),
+    "moment": (
+        ["claims", "mine", "claims.contrasts.transfer-untrained.theirs=cnn"],
+        r"transfer-untrained: .* got full-pretrained pretrained after \d+ steps, cnn trained",
+    ),
+    "twice": (["claims", "mine", f"{FULL_CNN}.ours=cnn"], "must compare two variants, got cnn twice"),
+    "no variants": (["claims", "mine", "study.variants=[]"], r"study\.variants must be .* got \[\]"),
+    "variant": (
+        ["claims", "mine", "study.variants=[cmn]"],
+        r"study\.variants must name .* got 'cmn' .*'cnn'",
+    ),
+    "analysis": (["claims", "mine", "study.analysis=claim"], r"study: analysis .* got 'claim'"),
+    "trials": (
+        ["claims", "mine", "study.trials={a: {loss: {margin: 0.1}}}"],
+        r"mine/params\.yaml: study\.trials must be empty for the analysis claims",
+    ),
+    "search": (["claims", "mine", "study.analysis=tuning"], "at least 2 trials, got 0"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_study_without_a_result_is_refused_and_leaves_nothing(root: Path, case: str) -> None:
+    (source, name, *words), sentence = REFUSED[case]
+    before = sorted((root / "experiments").rglob("*"))
+    with pytest.raises(InputError) as refused:
+        new_study(root, name, source, words)
+    assert re.search(sentence, str(refused.value)), refused.value
+    assert sorted((root / "experiments").rglob("*")) == before
+
+
+def test_contrasts_that_compare_nothing_are_noted(root: Path) -> None:
+    words = [
+        f"{FULL_CNN}.theirs=cmn",
+        "claims.contrasts.more={question: RQ4, ours: cnn-pretrained, theirs: full, confirmatory: false}",
+    ]
+    notes = new_study(root, "mine", "claims", words)
+    assert re.search(r"mine/params\.yaml: .*full-cnn: there is no variant cmn \(did you mean", notes[0])
+    assert "claims.contrasts.more: cnn has no synthetic pre-training" in notes[1]
+
+
+def test_a_variant_that_is_not_trained_is_noted(root: Path) -> None:
+    notes = new_study(root, "mine", "curves", ["ablation.variants.deep.model.heads=4"])
+    assert len(notes) == 1
+    assert "ablation.variants.deep: is not in study.variants" in notes[0]
+
+
+def test_an_error_in_the_default_parameters_names_their_file(root: Path) -> None:
+    path = root / "params.yaml"
+    path.write_text(path.read_text().replace("identities: 12", "identities: -1", 1))
+    with pytest.raises(InputError, match=r"^params\.yaml: simulate\.identities"):
+        check_study(root, "curves")
+
+
+def test_a_folder_without_studies_is_no_checkout(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="experiments: is missing"):
+        study_names(tmp_path)

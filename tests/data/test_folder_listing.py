@@ -1,0 +1,90 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sttreid.data.folder_listing import check_relative, image_names, locate, natural_key, subfolders
+from sttreid.data.registry import find_reader
+from sttreid.runtime.errors import InputError
+from tests import sets
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    "mars": sets.mars,
+    "duke_video": sets.duke,
+    "ls_vid": sets.ls_vid,
+    "ilids_vid": sets.ilids,
+    "prid2011": sets.prid,
+    "unreal_person": sets.unreal,
+}
+
+
+@pytest.mark.parametrize("reader", WRITERS)
+def test_a_data_set_is_found_in_a_folder_or_a_subfolder_and_no_other_is(tmp_path: Path, reader: str) -> None:
+    root = WRITERS[reader](tmp_path / "sets")
+    landmarks = find_reader(reader).landmarks
+    assert locate(root, reader, landmarks) == locate(root.parent, reader, landmarks) == root
+    for other in WRITERS.keys() - {reader}:
+        with pytest.raises(InputError) as error:
+            locate(root, other, find_reader(other).landmarks)
+        message = str(error.value)
+        assert message.startswith(f"{root}: looked for ")
+        assert all(pattern in message for layout in find_reader(other).landmarks for pattern in layout)
+        assert all(path.name in message for path in root.iterdir())
+
+
+def test_wrong_places_are_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for i in range(12):
+        (tmp_path / "many" / f"{i:02d}").mkdir(parents=True)
+    sets.mars(tmp_path / "two" / "a").parent.rename(tmp_path / "two" / "b")
+    (tmp_path / "two" / "b" / "MARS").rename(tmp_path / "two" / "MARS")
+    sets.mars(tmp_path / "two" / "b").rename(tmp_path / "two" / "copy")
+    for folder, words in {
+        "none": "the folder of the data set does not exist",
+        "file": "the folder of the data set is a file",
+        "many": "found 00, 01, 02, 03, 04, 05, 06, 07 and 4 more",
+        "many/03": "found nothing",
+        "two": "must hold one copy of mars, got MARS, copy",
+    }.items():
+        with pytest.raises(InputError, match=words):
+            locate(tmp_path / folder, "mars", find_reader("mars").landmarks)
+
+
+@given(st.text(max_size=20) | st.text("./\\:aC", max_size=12))
+def test_a_path_from_a_list_never_leaves_the_root(text: str) -> None:
+    root = Path("/sets/root")
+    try:
+        found = check_relative("list:1", text)
+    except InputError:
+        return
+    assert os.path.normpath(root / found).startswith("/sets/root/")
+    assert not found.is_absolute()
+
+
+@given(st.lists(st.integers(0, 10**6), unique=True))
+def test_names_sort_by_their_numbers_whatever_the_padding(numbers: list[int]) -> None:
+    names = [f"c{number:0{place % 5 + 1}d}" for place, number in enumerate(numbers)]
+    assert sorted(names, key=natural_key) == [f"c{n:0{numbers.index(n) % 5 + 1}d}" for n in sorted(numbers)]
+
+
+def test_images_and_folders_are_told_from_everything_else(tmp_path: Path) -> None:
+    names = ["10.jpg", "9.JPG", "8.Jpg", "naïve é 人.png", "no\u00a0break 人\u3000一.jpg"]
+    for name in (*names, ".hidden.jpg", "notes.txt", "film.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    for name in ("c10", "c9", ".git"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "broken.jpg").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "linked.jpg").symlink_to(tmp_path / "10.jpg")
+    (tmp_path / "link to c9").symlink_to(tmp_path / "c9", target_is_directory=True)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")).write_bytes(b"")
+    assert sorted(image_names(tmp_path)) == sorted([*names, "linked.jpg"])
+    assert [path.name for path in subfolders(tmp_path)] == ["c9", "link to c9", "c10"]
+
+
+def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: the folder cannot be listed"):
+        subfolders(tmp_path / "nowhere")

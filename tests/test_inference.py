@@ -1,0 +1,105 @@
+"""The public API: a model, one tracklet, a store."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import sttreid
+from sttreid.embedding import embed_tracklets
+from sttreid.model.network import Network
+from sttreid.model.weights import save
+from sttreid.tracklets.store import Store
+from tests.sections import HEIGHT, MODEL, WIDTH, small_network
+
+TOLERANCE = 1e-5  # of features of length 1, in single precision, whatever the batches
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Network:
+    save(small_network(), MODEL, tmp_path / "model.pt")
+    return sttreid.load_model(tmp_path / "model.pt")
+
+
+def tracklet(store: Store, number: int) -> NDArray[np.uint8]:
+    row = store.tracklets.iloc[number]
+    return store.frames[row["start"] : row["start"] + row["length"]]
+
+
+def files(images: NDArray[np.uint8], folder: Path) -> list[Path]:
+    paths = [folder / f"{number}.png" for number in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
+    return paths
+
+
+FORMS: dict[str, Callable[[NDArray[np.uint8], Path], Any]] = {
+    "array": lambda images, _: images,
+    "arrays": lambda images, _: list(images),
+    "PIL images": lambda images, _: [Image.fromarray(image) for image in images],
+    "files": files,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_tracklet_gets_the_feature_that_the_pipeline_gives_it(
+    form: str, model: Network, store: Store, tmp_path: Path
+) -> None:
+    features = embed_tracklets(model, store, store.tracklets, 5).numpy()
+    for number in (0, 7):
+        feature = sttreid.embed(model, FORMS[form](tracklet(store, number), tmp_path))
+        assert feature.dtype == np.float32
+        assert np.linalg.norm(feature) == pytest.approx(1, abs=TOLERANCE)
+        np.testing.assert_allclose(feature, features[number], atol=TOLERANCE)
+
+
+def test_images_of_any_size_are_resized_as_crops_are(model: Network) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (3 * HEIGHT, 2 * WIDTH, 3)).astype(np.uint8)
+    small = Image.fromarray(image).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+    mixed = [image, image[: 2 * HEIGHT], small]
+    resized = [small, Image.fromarray(mixed[1]).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR), small]
+    np.testing.assert_array_equal(sttreid.embed(model, mixed), sttreid.embed(model, resized))
+
+
+@pytest.mark.parametrize(
+    ("images", "told"),
+    [
+        ([], "at least 1 image"),
+        ([np.zeros((4, 4), np.uint8)], r"image 0 .*\(4, 4\)"),
+        ([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3))], "image 1 .*float64"),
+        (["nowhere.png"], "nowhere.png"),
+    ],
+)
+def test_what_is_no_image_is_named(images: list[Any], told: str, model: Network) -> None:
+    with pytest.raises(sttreid.InputError, match=told):
+        sttreid.embed(model, images)
+
+
+def test_a_store_is_embedded_and_evaluated(model: Network, store_folder: Path) -> None:
+    store = sttreid.open_store(str(store_folder))
+    table = store.gallery()
+    features = sttreid.embed_store(model, store, table)
+    assert features.shape[0] == len(table)
+    labels = sttreid.Labels(table["identity"], table["camera"])
+    rules = sttreid.protocol("embedded")
+    direct = sttreid.evaluate(features, features, labels, labels, rules)
+    assert sttreid.evaluate_store(model, store, "embedded").numbers() == direct.numbers()
+    assert sttreid.evaluate_store(model, store, rules).numbers() == direct.numbers()
+    assert len(sttreid.embed_store(model, store)) == len(store.tracklets)
+
+
+def test_a_store_of_another_image_size_is_refused(tmp_path: Path, store: Store) -> None:
+    network = Network(MODEL, 3, 2 * HEIGHT, 2 * WIDTH, 5)
+    with pytest.raises(sttreid.InputError, match=f"{2 * HEIGHT}x{2 * WIDTH}.*{HEIGHT}x{WIDTH}"):
+        sttreid.embed_store(network, store)
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(b"none")
+    with pytest.raises(sttreid.InputError, match=r"model\.pt"):
+        sttreid.load_model(tmp_path / "model.pt")

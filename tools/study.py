@@ -1,0 +1,210 @@
+"""Run a study, experiments/NAME, and publish its results: `make study STUDY=NAME`.
+
+The study runs in experiments/NAME/run, a DVC repository of its own: git ignores the folder, and DVC refuses
+stages in a folder that git ignores. It has a copy of the code of one commit, so edits during the hours of a
+study do not change what it computes. Two variants train side by side. An interrupted study resumes.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sttreid.config.conversion import read_yaml
+from sttreid.config.experiments import CLAIMS, EXPERIMENTS, check_study, merged, overrides_path
+from sttreid.config.params import PARAMS
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json, write_json, write_text
+from sttreid.runtime.provenance import Machine, Provenance, checksums, machine
+
+PIPELINE = EXPERIMENTS / "pipeline.yaml"
+CODE = Path("src") / "sttreid"
+PUBLICATION, PAGES = "publication", "report"  # pages are megabytes: git ignores them
+WIDTH = 2  # stages side by side
+
+
+class InterruptedRunError(Exception):
+    """The process got SIGINT or SIGTERM."""
+
+
+def main(root: Path, name: str) -> Path:
+    """Check, run and publish a study.
+
+    Returns:
+        The publication's folder.
+
+    Raises:
+        InputError: the study is refused, has uncommitted changes or is published already, or stages failed.
+        InterruptedRunError: after the running stages have ended.
+    """
+    path = overrides_path(root, name)
+    for note in check_study(root, name):
+        print(note)
+    commit = _clean_commit(root, path.relative_to(root))
+    target = root / "metrics" / name / commit[:10]
+    if target.exists():
+        raise InputError(
+            f"{target.relative_to(root)}: is published already; a publication is never overwritten"
+        )
+    params = merged(root, read_yaml(path), path.relative_to(root))
+    run = path.parent / "run"
+    _build(root, run, params)
+    machines = _machines(run)
+    _reproduce(["decode"], root, {**os.environ}, upstream=True)
+    _run(root, run, params)
+    _publish(root, run, target, commit, params, machines)
+    return target
+
+
+def _clean_commit(root: Path, path: Path) -> str:
+    """The commit of the working tree's code and parameters.
+
+    Raises:
+        InputError: some of them have uncommitted changes.
+    """
+    sources = [CODE.parent, PARAMS, PIPELINE, path, EXPERIMENTS / CLAIMS / PARAMS]
+    changes = _git(root, "status", "--porcelain", "--", *map(str, sources)).decode().splitlines()
+    if changes:
+        raise InputError(
+            f"{changes[0][3:]}: has uncommitted changes; a publication names the commit of its code"
+        )
+    return _git(root, "rev-parse", "HEAD").decode().strip()
+
+
+def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
+    """The run's folder: parameters, pipeline and code; what earlier runs computed stays."""
+    run.mkdir(exist_ok=True)
+    if not (run / ".dvc").exists():
+        subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
+        subprocess.run(["dvc", "config", "core.analytics", "false"], cwd=run, check=True)
+    shutil.copy(root / ".dvcignore", run / ".dvcignore")
+    shutil.rmtree(run / "src", ignore_errors=True)
+    with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", CODE.as_posix()))) as archive:
+        archive.extractall(run, filter="data")
+    shutil.copy(root / PIPELINE, run / "dvc.yaml")
+    write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
+
+
+def _machines(run: Path) -> list[Machine]:
+    """The machines on which calls for this run computed stages, this one included."""
+    path = run / "machines.json"
+    machines = [Machine(**content) for content in read_json(path)] if path.exists() else []
+    if (current := machine()) not in machines:
+        machines.append(current)
+        write_json(path, [asdict(entry) for entry in machines])
+    return machines
+
+
+def _run(root: Path, run: Path, params: dict[str, Any]) -> None:
+    """All stages that the analysis depends on."""
+    environment = {**os.environ, "STTREID_HOME": str(root), "PYTHONPATH": str(run / "src")}
+    analysis, seeds = params["study"]["analysis"], params["seeds"]
+    _reproduce(["resolve"], run, environment)
+    variants = params["ablation"]["variants"]
+    _reproduce([f"ablate@{variant}-{seed}" for seed in seeds for variant in variants], run, environment)
+    if analysis != "tuning":
+        _reproduce([f"evaluate@ablation-{seed}" for seed in seeds], run, environment)
+    _reproduce([analysis], run, environment)
+
+
+def _reproduce(
+    stages: Sequence[str], folder: Path, environment: dict[str, str], *, upstream: bool = False
+) -> None:
+    """Run those of the stages that are out of date, at most ``WIDTH`` at once.
+
+    Raises:
+        InputError: some failed; a stage that fails does not end the others.
+    """
+    waiting, failed = list(stages), []
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < WIDTH:
+                stage = waiting.pop(0)
+                # --wait-for-lock and -s (no upstream stages) make parallel calls safe
+                command = ["dvc", "--wait-for-lock", "repro", *([] if upstream else ["-s"]), stage]
+                running[stage] = subprocess.Popen(
+                    command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, process_group=0
+                )
+            time.sleep(0.1)
+            for stage in [stage for stage, process in running.items() if process.poll() is not None]:
+                status = running.pop(stage).returncode
+                failed += [stage] if status else []
+                print(f"{stage}: {'failed' if status else 'done'}", flush=True)
+    finally:
+        for process in running.values():
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT)  # unlike SIGTERM it lets DVC release its locks
+        for process in running.values():
+            process.wait()
+    if failed:
+        raise InputError(
+            f"{', '.join(failed)}: failed, see above; the next call resumes after the finished stages"
+        )
+
+
+def _publish(
+    root: Path, run: Path, target: Path, commit: str, params: dict[str, Any], machines: list[Machine]
+) -> None:
+    """Copy the results and write provenance.json, all in one step."""
+    lock = read_yaml(root / "dvc.lock")["stages"]
+    stores = {
+        Path(out["path"]).name: out["md5"]
+        for name, stage in lock.items()
+        for out in stage["outs"]
+        if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
+    }
+    used = [params["simulate"]["domain"], *params["targets"]]
+    temporary = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    shutil.copytree(run / PUBLICATION, temporary)
+    files = [path for path in temporary.rglob("*") if path.is_file() and PAGES not in path.parts]
+    provenance = Provenance(
+        study=run.parent.name,
+        commit=commit,
+        uncommitted_changes=False,
+        published=datetime.now(UTC).isoformat(timespec="seconds"),
+        threads=params["compute"]["threads"],
+        machines=machines,
+        params=params,
+        tracklets={name: stores[name] for name in used},
+        files=checksums(temporary, files),
+        remarks=[],
+    )
+    write_json(temporary / "provenance.json", asdict(provenance))
+    temporary.rename(target)
+
+
+def _git(root: Path, *words: str) -> bytes:
+    return subprocess.run(["git", *words], cwd=root, capture_output=True, check=True).stdout
+
+
+def _interrupt(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
+    raise InterruptedRunError
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1]:
+        sys.exit("error: must be the name of one study: make study STUDY=NAME")
+    for caught in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(caught, _interrupt)
+    try:
+        publication = main(Path.cwd(), sys.argv[1])
+        print(f"{publication.relative_to(Path.cwd())}: published; commit it")
+    except InputError as problem:
+        sys.exit(f"error: {problem}")
+    except InterruptedRunError:
+        sys.exit(130)
