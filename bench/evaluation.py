@@ -1,19 +1,19 @@
-"""What scoring a test costs, beside the bare matrix product and torchreid: `python -m bench.evaluation`.
+"""Cost of evaluation, compared with the bare matrix product and torchreid: `python -m bench.evaluation`.
 
-The features are drawn at random with the counts of MARS or LS-VID (bench/trial.py); `--million` takes MARS
-with distractors up to a million gallery rows, a memory map in `--folder` (8.2 GB, deleted at the end). Every
-measurement is a process of its own, warmed up with a tiny test; what counts is one call, from features to
-the score: user and system time of all its threads, and the growth of the peak of resident memory (VmHWM, set
-back by /proc/self/clear_refs; beside a memory map, whose pages the kernel can take back, the anonymous
-memory, RssAnon, looked at every 5 ms). The candidates take turns, and a ratio is the median of the rounds'
-ratios. The floor is the product of torch or of numpy, whichever takes less CPU time.
+The features are drawn at random with the counts of MARS or LS-VID (bench/evaluation_set.py); `--million`
+extends MARS to a million gallery rows, a memory map in `--folder` (8.2 GB, deleted at the end).
+Each measurement is a process of its own, warmed up with a tiny set. It measures one call, from features to
+metrics: user and system time of all threads, and the growth of the peak of resident memory (VmHWM, reset by
+/proc/self/clear_refs; with a memory map, whose pages the kernel can reclaim, the anonymous memory, RssAnon,
+sampled every 5 ms). The candidates take turns; a ratio is the median of the rounds' ratios. The baseline is
+the product of torch or of numpy, whichever takes less CPU time.
 
-torchreid's metrics are measured where `--torchreid` names a folder with two files: rank.py of the PyPI
-package (`pip download --no-deps --no-binary :all: torchreid==0.2.5`), and rank_cy.pyx, which no package
-holds, compiled: it stands in torchreid/metrics/rank_cylib/ of github.com/KaiyangZhou/deep-person-reid, and
-`cythonize -i rank_cy.pyx` compiles it (Cython 3, no change needed). Its bill holds neither normalising, as
-the features have length 1, nor leaving out the junk, which torchreid's readers never load: its gallery is
-without it.
+torchreid's metrics are measured if `--torchreid` names a folder with two files: rank.py of the PyPI package
+(`pip download --no-deps --no-binary :all: torchreid==0.2.5`), and rank_cy.pyx, which is in no package,
+compiled: it is in torchreid/metrics/rank_cylib/ of github.com/KaiyangZhou/deep-person-reid, and
+`cythonize -i rank_cy.pyx` compiles it (Cython 3, no change needed). Its cost excludes normalisation, because
+the features have length 1, and the removal of junk, which torchreid's readers never load: its gallery has
+none.
 """
 
 import argparse
@@ -39,91 +39,90 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.trial import SIZES, TINY, Size, Trial, generate, load
+from bench.evaluation_set import SIZES, TINY, EvaluationSet, Size, generate, load
 
 BLOCK: Final = 4096  # gallery rows at once
-PERIOD: Final = 0.005  # seconds between two looks at the anonymous memory
-MEMORY: Final = {"mars": 100.0, "million": 250.0}  # MB that scoring a test of that size may add
+PERIOD: Final = 0.005  # seconds between two samples of the anonymous memory
+MEMORY: Final = {"mars": 100.0, "million": 250.0}  # limit of the extra memory, MB
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a candidate found, NaN where it does not look; CPU seconds of its ranking where it tells them."""
+    """A candidate's metrics, NaN if it has none; CPU seconds of its ranking alone if they are measured."""
 
     rank1: float = np.nan
     mAP: float = np.nan  # noqa: N815 - the measure's own name
     ranking: float | None = None
 
 
-# What is done before a call is made is not measured.
+# The preparation of a call is not measured.
 Call = Callable[[], Outcome]
 
 
 def done(_: object) -> Outcome:
-    """Nothing was looked for."""
+    """The outcome of a bare product: no metrics."""
     return Outcome()
 
 
-def torch_product(trial: Trial) -> Call:
+def torch_product(data: EvaluationSet) -> Call:
     """The bare product by torch, with the full result."""
-    queries, gallery = torch.from_numpy(trial.queries), torch.from_numpy(trial.features)
+    queries, gallery = torch.from_numpy(data.queries), torch.from_numpy(data.features)
     return lambda: done(torch.mm(queries, gallery.t()))
 
 
-def numpy_product(trial: Trial) -> Call:
+def numpy_product(data: EvaluationSet) -> Call:
     """The same by numpy."""
-    return lambda: done(trial.queries @ trial.features.T)
+    return lambda: done(data.queries @ data.features.T)
 
 
-def torch_blocks(trial: Trial) -> Call:
+def torch_blocks(data: EvaluationSet) -> Call:
     """The bare product by torch for BLOCK rows of the gallery at a time; each result is overwritten."""
-    queries = torch.from_numpy(trial.queries)
+    queries = torch.from_numpy(data.queries)
 
     def call() -> Outcome:
         out = torch.empty(len(queries) * BLOCK)
-        for start in range(0, len(trial.features), BLOCK):
-            rows = torch.from_numpy(trial.features[start : start + BLOCK])
+        for start in range(0, len(data.features), BLOCK):
+            rows = torch.from_numpy(data.features[start : start + BLOCK])
             torch.mm(queries, rows.t(), out=out[: len(queries) * len(rows)].view(len(queries), -1))
         return Outcome()
 
     return call
 
 
-def numpy_blocks(trial: Trial) -> Call:
+def numpy_blocks(data: EvaluationSet) -> Call:
     """The same by numpy."""
 
     def call() -> Outcome:
-        out = np.empty(len(trial.queries) * BLOCK, np.float32)
-        for start in range(0, len(trial.features), BLOCK):
-            rows = trial.features[start : start + BLOCK]
-            np.matmul(trial.queries, rows.T, out=out[: len(out) // BLOCK * len(rows)].reshape(-1, len(rows)))
+        out = np.empty(len(data.queries) * BLOCK, np.float32)
+        for start in range(0, len(data.features), BLOCK):
+            rows = data.features[start : start + BLOCK]
+            np.matmul(data.queries, rows.T, out=out[: len(out) // BLOCK * len(rows)].reshape(-1, len(rows)))
         return Outcome()
 
     return call
 
 
-def sttreid(trial: Trial) -> Call:
+def sttreid(data: EvaluationSet) -> Call:
     """This project's evaluator."""
     from sttreid.retrieval import Labels, evaluate, protocol
 
-    asked = trial.query
-    query = Labels(trial.identity[asked], trial.camera[asked])
-    masks = {"query": trial.query, "distractor": trial.distractor, "junk": trial.junk}
-    gallery = Labels(trial.identity, trial.camera, **masks)
+    query = Labels(data.identity[data.query], data.camera[data.query])
+    masks = {"query": data.query, "distractor": data.distractor, "junk": data.junk}
+    gallery = Labels(data.identity, data.camera, **masks)
     rules = protocol("market")
 
     def call() -> Outcome:
-        result = evaluate(trial.queries, trial.features, query, gallery, rules)
+        result = evaluate(data.queries, data.features, query, gallery, rules)
         return Outcome(result.rank1, result.mAP)
 
     return call
 
 
-def torchreid(trial: Trial, rank: Callable[..., tuple[NDArray[np.float32], float]]) -> Call:
-    """A function of torchreid, and the cosine distances that it needs, by torch as there."""
-    queries = torch.from_numpy(trial.queries)
-    gallery = torch.from_numpy(trial.features[~trial.junk])
-    sides = [column[rows] for column in (trial.identity, trial.camera) for rows in (trial.query, ~trial.junk)]
+def torchreid(data: EvaluationSet, rank: Callable[..., tuple[NDArray[np.float32], float]]) -> Call:
+    """A function of torchreid, and the cosine distances that it needs, computed as torchreid does."""
+    queries = torch.from_numpy(data.queries)
+    gallery = torch.from_numpy(data.features[~data.junk])
+    sides = [column[rows] for column in (data.identity, data.camera) for rows in (data.query, ~data.junk)]
 
     def call() -> Outcome:
         distances = torch.mm(queries, gallery.t()).neg_().add_(1).numpy()
@@ -135,30 +134,30 @@ def torchreid(trial: Trial, rank: Callable[..., tuple[NDArray[np.float32], float
 
 
 def module(folder: Path, pattern: str) -> ModuleType:
-    """torchreid's file of that name, without the package, which imports much more."""
+    """torchreid's file of that name, without the rest of the package."""
     path = next(folder.glob(pattern))
     spec = importlib.util.spec_from_file_location(pattern.split(".")[0], path)
     assert spec is not None
     assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    with warnings.catch_warnings(action="ignore"):  # rank.py says that it misses the compiled file
-        spec.loader.exec_module(found)
-    return found
+    loaded = importlib.util.module_from_spec(spec)
+    with warnings.catch_warnings(action="ignore"):  # of rank.py, about the compiled file
+        spec.loader.exec_module(loaded)
+    return loaded
 
 
 PRODUCTS: Final = {"torch product": torch_product, "numpy product": numpy_product}
 BLOCKS: Final = {"torch in blocks": torch_blocks, "numpy in blocks": numpy_blocks}
-OWN: Final = PRODUCTS | BLOCKS | {"sttreid": sttreid}
+BUILT_IN: Final = PRODUCTS | BLOCKS | {"sttreid": sttreid}
 
 
-def prepare(candidate: str, trial: Trial, folder: Path | None) -> Call:
-    """A candidate by its name; `folder` holds torchreid's two files."""
-    if candidate in OWN:
-        return OWN[candidate](trial)
+def prepare(candidate: str, data: EvaluationSet, folder: Path | None) -> Call:
+    """A candidate by its name; `folder` contains torchreid's two files."""
+    if candidate in BUILT_IN:
+        return BUILT_IN[candidate](data)
     assert folder is not None
     if candidate == "cython":
-        return torchreid(trial, module(folder, "rank_cy.*.so").evaluate_cy)
-    return torchreid(trial, module(folder, "rank.py").eval_market1501)
+        return torchreid(data, module(folder, "rank_cy.*.so").evaluate_cy)
+    return torchreid(data, module(folder, "rank.py").eval_market1501)
 
 
 @dataclass(frozen=True)
@@ -184,13 +183,13 @@ def resident(name: str) -> float:
 
 
 def measure(call: Call, mapped: bool) -> Cost:
-    """Cost of one call; the thread that watches the memory beside a memory map is not counted."""
-    stop, peak, own = Event(), [resident("RssAnon")], [0.0]
+    """Cost of one call, without the thread that samples the memory if there is a memory map."""
+    stop, peak, sampling = Event(), [resident("RssAnon")], [0.0]
 
     def watch() -> None:
         while not stop.wait(PERIOD):
             peak.append(max(peak.pop(), resident("RssAnon")))
-        own[0] = time.thread_time()
+        sampling[0] = time.thread_time()
 
     thread = Thread(target=watch)
     before = resident("RssAnon" if mapped else "VmRSS")
@@ -203,7 +202,7 @@ def measure(call: Call, mapped: bool) -> Cost:
     stop.set()
     if mapped:
         thread.join()
-    seconds = cpu() - start - own[0]
+    seconds = cpu() - start - sampling[0]
     return Cost(seconds, wall, (peak[0] if mapped else resident("VmHWM")) - before, outcome)
 
 
@@ -230,11 +229,11 @@ def child(given: str) -> None:
     print(json.dumps(asdict(measure(call, mapped))))
 
 
-Costs = dict[str, list[Cost]]  # candidate -> one cost a round
+Costs = dict[str, list[Cost]]  # candidate -> its cost in each round
 
 
 def rounds(size: Size, candidates: list[str], repeats: int, options: argparse.Namespace) -> Costs:
-    """Generate a trial in a temporary folder and let the candidates take turns; `python` has one turn."""
+    """Generate an evaluation set in a temporary folder and measure the candidates in turn, `python` once."""
     need, free = (
         size.gallery * size.width * 4,
         shutil.disk_usage(options.folder or tempfile.gettempdir()).free,
@@ -262,7 +261,7 @@ def ratio(costs: Costs, above: str, below: str) -> float:
     return median(a.cpu / b.cpu for a, b in zip(costs[above], costs[below], strict=False))
 
 
-def floor(costs: Costs) -> str:
+def baseline(costs: Costs) -> str:
     """The product that takes the fewest CPU seconds."""
     products = costs.keys() & (PRODUCTS | BLOCKS)
     return min(products, key=lambda name: median(cost.cpu for cost in costs[name]))
@@ -272,61 +271,61 @@ def table(costs: Costs) -> str:
     """A Markdown table of medians, one row a candidate."""
     lines = ["| candidate | rounds | CPU s | wall s | extra MB | x product | rank-1 | mAP |"]
     lines.append("|:--|" + "--:|" * 7)
-    least = floor(costs)
-    for name, found in costs.items():
-        seconds, wall, memory = (median(getattr(c, key) for c in found) for key in ("cpu", "wall", "memory"))
-        times = f"{len(found)} | {seconds:.2f} | {wall:.2f} | {memory:.0f} | {ratio(costs, name, least):.2f}"
-        outcome = found[0].outcome
+    least = baseline(costs)
+    for name, rows in costs.items():
+        seconds, wall, memory = (median(getattr(c, key) for c in rows) for key in ("cpu", "wall", "memory"))
+        times = f"{len(rows)} | {seconds:.2f} | {wall:.2f} | {memory:.0f} | {ratio(costs, name, least):.2f}"
+        outcome = rows[0].outcome
         rates = [f"{100 * rate:.4f}" if rate == rate else "" for rate in (outcome.rank1, outcome.mAP)]
         lines.append(f"| {name} | {times} | {rates[0]} | {rates[1]} |")
         if outcome.ranking is not None:
-            alone = [cost.outcome.ranking or 0.0 for cost in found]
+            alone = [cost.outcome.ranking or 0.0 for cost in rows]
             share = median(a / cost.cpu for a, cost in zip(alone, costs[least], strict=False))
             lines.append(
-                f"| {name}, ranking alone | {len(found)} | {median(alone):.2f} | | | {share:.2f} | | |"
+                f"| {name}, ranking alone | {len(rows)} | {median(alone):.2f} | | | {share:.2f} | | |"
             )
     return "\n".join(lines)
 
 
-def bars(costs: Costs, memory: float | None) -> Iterator[str]:
-    """What is asked of the evaluator, beside what was measured: one sentence each.
+def limits(costs: Costs, memory: float | None) -> Iterator[str]:
+    """The limits of the evaluator's cost and what was measured: a sentence each.
 
     Args:
         costs: of one size.
-        memory: MB that a call may add at this size; None for no such bar.
+        memory: limit of the extra memory in MB; None: no limit.
     """
     if "sttreid" not in costs:
         return
-    least = floor(costs)
-    limits = [("at most", ratio(costs, "sttreid", least), 1.5, f"CPU time of sttreid / {least}")]
+    least = baseline(costs)
+    rules = [("at most", ratio(costs, "sttreid", least), 1.5, f"CPU time of sttreid / {least}")]
     for rival, limit in (("cython", 1.4), ("python", 15.0)):
         if rival in costs:
-            limits.append(
+            rules.append(
                 ("at least", ratio(costs, rival, "sttreid"), limit, f"CPU time of {rival} / sttreid")
             )
     if memory is not None:
         used = median(cost.memory for cost in costs["sttreid"])
-        limits.append(("at most", used, memory, "extra memory of sttreid in MB"))
-    for rule, found, limit, what in limits:
-        held = found <= limit if rule == "at most" else found >= limit
-        yield f"{what}: {found:.2f}, {rule} {limit:g}: {'held' if held else 'MISSED'}"
+        rules.append(("at most", used, memory, "extra memory of sttreid in MB"))
+    for rule, value, limit, what in rules:
+        held = value <= limit if rule == "at most" else value >= limit
+        yield f"{what}: {value:.2f}, {rule} {limit:g}: {'held' if held else 'MISSED'}"
     yield from agreement(costs)
 
 
 def agreement(costs: Costs) -> Iterator[str]:
-    """Whether torchreid finds the same: its rank-1 is a float32, its mAP a sum of float32."""
-    own = costs["sttreid"][0].outcome
+    """Whether torchreid's metrics are the same: its rank-1 is a float32, its mAP a sum of float32."""
+    ours = costs["sttreid"][0].outcome
     for rival in ("cython", "python"):
         if rival in costs:
             other = costs[rival][0].outcome
-            apart = abs(other.mAP - own.mAP)
-            hits = "equal" if np.float32(other.rank1) == np.float32(own.rank1) else "UNLIKE"
-            held = "held" if apart <= 1e-5 else "MISSED"
-            yield f"{rival} and sttreid: rank-1 {hits}; mAP {apart:.1e} apart, at most 1e-05: {held}"
+            gap = abs(other.mAP - ours.mAP)
+            same = "equal" if np.float32(other.rank1) == np.float32(ours.rank1) else "DIFFERENT"
+            held = "held" if gap <= 1e-5 else "MISSED"
+            yield f"{rival} and sttreid: rank-1 {same}; mAP differs by {gap:.1e}, at most 1e-05: {held}"
 
 
 def main(words: list[str] | None = None) -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -338,7 +337,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--torchreid", type=Path, help="folder with rank.py and the compiled rank_cy.pyx")
     parser.add_argument(
-        "--folder", type=Path, help="where the features lie meanwhile; the system's if left out"
+        "--folder", type=Path, help="of the temporary features; default: the system's temporary folder"
     )
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args(words)
@@ -349,7 +348,7 @@ def main(words: list[str] | None = None) -> None:
     print(f"{versions}, {options.threads} threads on {os.cpu_count()} processors")
     rivals = ["cython", "python"] if options.torchreid else []
     if not rivals:
-        print("torchreid's metrics are left out: --torchreid names no folder with them")
+        print("torchreid's metrics are not measured: --torchreid names no folder")
     for name in options.size:
         show(name, rounds(SIZES[name], [*PRODUCTS, "sttreid", *rivals], options.repeats, options))
     if options.million:
@@ -357,12 +356,12 @@ def main(words: list[str] | None = None) -> None:
 
 
 def show(name: str, costs: Costs) -> None:
-    """Prints a size's table and bars."""
+    """Print a size's table and limits."""
     size = SIZES[name]
     print(
         f"\n{name}: {size.queries} queries x {size.gallery} gallery rows x {size.width}\n\n{table(costs)}\n"
     )
-    print("\n".join(bars(costs, MEMORY.get(name))), flush=True)
+    print("\n".join(limits(costs, MEMORY.get(name))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,23 @@
-"""One set of features under every protocol: `python -m bench.protocols`.
+"""The same features under several protocols: `python -m bench.protocols`.
 
-The features are drawn at random with the counts of MARS (bench/trial.py). Nothing but the protocol changes
-from row to row.
+The features are drawn at random with the counts of MARS (bench/evaluation_set.py). Rows differ in the
+protocol only.
 """
 
 import tempfile
 from pathlib import Path
 
-from bench.trial import MARS, Trial, generate, load
+from bench.evaluation_set import MARS, EvaluationSet, generate, load
 from sttreid.retrieval import Labels, Result, evaluate, protocol
 
 NAMES = ("mars-official", "market", "minus-queries", "no-distractors", "minus-queries-no-distractors")
 
 
-def score(trial: Trial) -> list[Result]:
-    """One result a protocol."""
-    asked = trial.query
-    query = Labels(trial.identity[asked], trial.camera[asked])
-    gallery = Labels(trial.identity, trial.camera, trial.query, trial.distractor, trial.junk)
-    return [evaluate(trial.queries, trial.features, query, gallery, protocol(name)) for name in NAMES]
+def score(data: EvaluationSet) -> list[Result]:
+    """One result per protocol."""
+    query = Labels(data.identity[data.query], data.camera[data.query])
+    gallery = Labels(data.identity, data.camera, data.query, data.distractor, data.junk)
+    return [evaluate(data.queries, data.features, query, gallery, protocol(name)) for name in NAMES]
 
 
 def table(results: list[Result]) -> str:
@@ -28,15 +27,15 @@ def table(results: list[Result]) -> str:
         "|:--|" + "--:|" * 5,
     ]
     lines += [
-        f"| `{one.protocol.name}` | {one.queries} | {one.unmatched} | {one.gallery} | {100 * one.mAP:.2f} |"
-        f" {100 * one.rank1:.2f} |"
-        for one in results
+        f"| `{result.protocol.name}` | {result.queries} | {result.unmatched} | {result.gallery} |"
+        f" {100 * result.mAP:.2f} | {100 * result.rank1:.2f} |"
+        for result in results
     ]
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Draws, scores and prints."""
+    """Generate, evaluate and print."""
     with tempfile.TemporaryDirectory() as name:
         generate(MARS, Path(name))
         print(table(score(load(Path(name), False))))

@@ -1,11 +1,11 @@
-"""What re-ranking costs at the size of MARS, and how far it is from another program's result.
+"""Cost of re-ranking at the size of MARS, and its difference from another implementation.
 
     python -m bench.reranking [--queries 1980 --gallery 11310 --width 2048] [--reference PATH]
 
 PATH is a file with torchreid's function `re_ranking(q_g_dist, q_q_dist, g_g_dist, k1, k2, lambda_value)`,
-which is no part of this repository. It gets Euclidean distances in single precision; their cost counts. Each
-candidate runs in a process of its own. Its memory is the peak beyond what it holds before it starts: imports
-and features. People are clouds in 64 dimensions, thrown into all dimensions, with noise on top.
+which is not part of this repository. Its input is Euclidean distances in single precision; their cost
+counts. Each candidate runs in a process of its own. Its memory is the peak above what imports and features
+need. Identities are clusters in 64 dimensions, projected to all dimensions, plus noise.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from sttreid.model.distances import euclidean
 from sttreid.retrieval.rerank import rerank
@@ -29,15 +30,15 @@ Floats = NDArray[np.float32]
 Candidate = Callable[[Floats, Floats, int, int, float], Floats]
 
 DIRECTIONS: Final = 64
-TRACKLETS: Final = 18  # of a person in the gallery, on average, as in MARS
+TRACKLETS: Final = 18  # of an identity in the gallery, on average, as in MARS
 SIDES: Final = ("queries", "gallery")
 OURS, REFERENCE = "sttreid", "reference"
-APART: Final = 1e-5  # well above rounding in single precision
+TOLERANCE: Final = 1e-5  # well above rounding in single precision
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What every candidate is given: features in a folder, threads, and the parameters of re-ranking."""
+    """The input of each candidate: features in a folder, threads, and the parameters of re-ranking."""
 
     folder: Path
     threads: int
@@ -59,12 +60,12 @@ def make(folder: Path, queries: int, gallery: int, width: int, copies: bool, see
     """Write the features of both sides; with copies, the queries are rows of the gallery."""
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((max(gallery // TRACKLETS, 1), DIRECTIONS), np.float32)
-    spread = rng.standard_normal((DIRECTIONS, width), np.float32) / np.float32(DIRECTIONS**0.5)
+    projection = rng.standard_normal((DIRECTIONS, width), np.float32) / np.float32(DIRECTIONS**0.5)
     sides = {}
     for side, count in zip(SIDES, (queries, gallery), strict=True):
-        clouds = rng.choice(centres, count) + rng.standard_normal((count, DIRECTIONS), np.float32)
+        clusters = rng.choice(centres, count) + rng.standard_normal((count, DIRECTIONS), np.float32)
         noise = rng.standard_normal((count, width), np.float32)
-        sides[side] = clouds @ spread + np.float32(0.3) * noise
+        sides[side] = clusters @ projection + np.float32(0.3) * noise
     if copies:
         sides["queries"] = sides["gallery"][rng.choice(gallery, queries, replace=False)]
     for side, features in sides.items():
@@ -72,25 +73,26 @@ def make(folder: Path, queries: int, gallery: int, width: int, copies: bool, see
 
 
 def measure(setting: Setting, name: str, path: Path | None = None) -> Cost:
-    """Run this repository's re-ranking, or a file's, in a new process; the result stays in the folder."""
+    """Run this repository's re-ranking, or a file's, in a process that writes its result to the folder."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_measure, (setting, name, path))
 
 
 def _measure(setting: Setting, name: str, path: Path | None) -> Cost:
     torch.set_num_threads(setting.threads)
+    threadpool_limits(setting.threads, user_api="blas")  # for the rest of the process
     run = rerank if path is None else dense(path)
     features = [np.load(setting.folder / f"{side}.npy") for side in SIDES]
     before, cpu, wall = memory("VmRSS"), time.process_time(), time.monotonic()
-    found = run(*features, setting.k1, setting.k2, setting.weight)
+    distances = run(*features, setting.k1, setting.k2, setting.weight)
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     cost = Cost(wall, cpu, memory("VmHWM") - before)
-    np.save(setting.folder / f"{name}.npy", found)
+    np.save(setting.folder / f"{name}.npy", distances)
     return cost
 
 
 def dense(path: Path) -> Candidate:
-    """The program in a file, on matrices of all pairs."""
+    """The implementation in a file, on matrices of all pairs."""
     spec = importlib.util.spec_from_file_location(REFERENCE, path)
     if spec is None or spec.loader is None:
         raise SystemExit(f"--reference must be a Python file, got {path}")
@@ -100,14 +102,14 @@ def dense(path: Path) -> Candidate:
     def run(queries: Floats, gallery: Floats, k1: int, k2: int, weight: float) -> Floats:
         a, b = (torch.nn.functional.normalize(torch.from_numpy(side)) for side in (queries, gallery))
         matrices = [euclidean(x, y).numpy() for x, y in ((a, b), (a, a), (b, b))]
-        found: Floats = module.re_ranking(*matrices, k1=k1, k2=k2, lambda_value=weight)
-        return found
+        distances: Floats = module.re_ranking(*matrices, k1=k1, k2=k2, lambda_value=weight)
+        return distances
 
     return run
 
 
 def memory(field: str) -> float:
-    """MB that this process holds (VmRSS) or held at most (VmHWM); Linux only."""
+    """Resident memory of this process (VmRSS) or its peak (VmHWM) in MB; Linux only."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -115,12 +117,12 @@ def memory(field: str) -> float:
 
 
 def gap(ours: Floats, theirs: Floats) -> str:
-    """How far two results are apart."""
-    apart = np.abs(ours - theirs)
-    far = apart > APART
+    """The difference of two results, in words."""
+    difference = np.abs(ours - theirs)
+    far = difference > TOLERANCE
     rows = int(far.any(axis=1).sum())
     return (
-        f"largest difference {apart.max():.1e}, mean {apart.mean():.1e}; more than {APART:.0e}:"
+        f"largest difference {difference.max():.1e}, mean {difference.mean():.1e}; more than {TOLERANCE:.0e}:"
         f" {int(far.sum())} of {far.size} distances, in {rows} of {len(far)} queries"
     )
 
@@ -136,14 +138,14 @@ def arguments() -> argparse.ArgumentParser:
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
     parser.add_argument("--weight", type=float, default=0.3, help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=1, help="the fastest is told (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=1, help="the fastest is shown (default: %(default)s)")
     parser.add_argument("--copies", action="store_true", help="queries are rows of the gallery")
     parser.add_argument("--reference", type=Path, help="a file with torchreid's re_ranking")
     return parser
 
 
 def main(words: list[str] | None = None) -> None:
-    """Measures and prints."""
+    """Measure and print."""
     given = arguments().parse_args(words)
     candidates = {OURS: None} | ({REFERENCE: given.reference} if given.reference else {})
     with tempfile.TemporaryDirectory() as name:

@@ -292,8 +292,13 @@ def _publication(checkout: Path) -> Path:
 
 
 def _trained(run: Path) -> dict[str, int]:
-    """Weights -> time of their last change."""
-    return {str(path): path.stat().st_mtime_ns for path in run.glob("artifacts/models/**/trained.pt")}
+    """Weights of the variants that dvc.lock has -> time of their last change."""
+    stages = yaml.safe_load((run / "dvc.lock").read_text())["stages"]
+    outs = [
+        out["path"] for name, stage in stages.items() if name.startswith("ablate@") for out in stage["outs"]
+    ]
+    weights = [run / out / "trained.pt" for out in outs if out.startswith("artifacts/models/")]
+    return {str(path): path.stat().st_mtime_ns for path in weights}
 
 
 def _kill_after_the_first_variant(checkout: Path, run: Path) -> None:

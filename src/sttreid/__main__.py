@@ -1,6 +1,6 @@
 """``python -m sttreid``: the same as the command ``sttreid``."""
 
-from sttreid.cli import main
+from sttreid.cli.commands import main
 
 if __name__ == "__main__":
     main()

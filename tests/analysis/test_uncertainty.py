@@ -10,18 +10,18 @@ from sttreid.analysis.uncertainty import Difference, Sample, _draws, difference,
 from sttreid.runtime.errors import InputError
 
 
-def asked(rng, people, each=4, clustered=0.3, level=0.5, name="ap"):
-    """Queries of people of whom each is as hard in all their queries, with a little noise a query."""
-    hard = np.repeat(rng.normal(0, clustered, people), each)
-    values = level + hard + rng.normal(0, 0.05, people * each)
-    query = np.arange(people * each)
+def queries_of(rng, identities, each=4, clustered=0.3, level=0.5, name="ap"):
+    """Queries of identities of whom each is as hard in all their queries, with a little noise a query."""
+    hard = np.repeat(rng.normal(0, clustered, identities), each)
+    values = level + hard + rng.normal(0, 0.05, identities * each)
+    query = np.arange(identities * each)
     table = pd.DataFrame({"query": query, "identity": 7 + 3 * (query // each), "first_hit": 1, "inp": 0.5})
     return table.assign(**{"ap": 0.5, name: values})
 
 
-def uneven(rng, people, seeds):
-    """One table a seed of the same people, with 1 to 5 queries each."""
-    identity = np.repeat(np.arange(people), rng.integers(1, 6, people))
+def uneven(rng, identities, seeds):
+    """One table a seed of the same identities, with 1 to 5 queries each."""
+    identity = np.repeat(np.arange(identities), rng.integers(1, 6, identities))
     tables = []
     for seed in range(seeds):
         hit = rng.integers(1, 30, len(identity))
@@ -41,7 +41,7 @@ def uneven(rng, people, seeds):
 
 
 def naive(places, resamples, rng, column="ap"):
-    """Draw seeds and, in each data set, people, with all their queries, one by one."""
+    """Draw seeds and, in each data set, identities, with all their queries, one by one."""
     groups = [
         [{k: g[column].to_numpy() for k, g in table.groupby("identity")} for table in tables]
         for tables in places.values()
@@ -52,8 +52,8 @@ def naive(places, resamples, rng, column="ap"):
         total = 0.0
         for tables in groups:
             names = list(tables[0])
-            people = rng.choice(names, len(names))
-            scores = [np.concatenate([tables[seed][who] for who in people]).mean() for seed in seeds]
+            identities = rng.choice(names, len(names))
+            scores = [np.concatenate([tables[seed][who] for who in identities]).mean() for seed in seeds]
             total += np.mean(scores) / len(groups)
         means.append(total)
     return np.array(means)
@@ -73,7 +73,7 @@ def test_the_draws_are_those_of_the_definition(seeds):
 
 
 @pytest.mark.parametrize(
-    ("measure", "expected"),
+    ("metric", "expected"),
     [
         ("rank1", 1 / 5),
         ("rank5", 2 / 5),
@@ -83,7 +83,7 @@ def test_the_draws_are_those_of_the_definition(seeds):
         ("mINP", 0.2),
     ],
 )
-def test_a_measure_is_the_mean_over_the_queries_that_count(measure, expected):
+def test_a_metric_is_the_mean_over_the_queries_that_count(metric, expected):
     table = pd.DataFrame(
         {
             "query": range(6),
@@ -93,7 +93,7 @@ def test_a_measure_is_the_mean_over_the_queries_that_count(measure, expected):
             "inp": [0.5, 0.25, 0.125, 0.125, 0.0, np.nan],
         }
     )
-    one = sample("campus", [table], measure)
+    one = sample("campus", [table], metric)
     assert interval([one]).value == one.value == pytest.approx(expected)
     assert one.counts.tolist() == [2, 1, 2]
     assert one.identities.tolist() == [1, 2, 3]
@@ -113,17 +113,17 @@ def test_95_per_cent_of_the_intervals_hold_the_truth_and_less_if_queries_were_in
     rng = np.random.default_rng(11)
     held, naively = [], []
     for trial in range(200):
-        table = asked(rng, 60)
+        table = queries_of(rng, 60)
         one = ends_of(table, seed=trial)
         alone = ends_of(table.assign(identity=table["query"]), seed=trial)
         held.append(one.low <= 0.5 <= one.high)
         naively.append(alone.low <= 0.5 <= alone.high)
     assert 0.89 <= np.mean(held) <= 0.98
-    assert np.mean(naively) < 0.80  # four queries of a person are about as good as one: half as wide
+    assert np.mean(naively) < 0.80  # four queries of a identity are about as good as one: half as wide
 
 
-def test_the_width_is_that_of_the_means_of_people():
-    table = asked(np.random.default_rng(2), 200)
+def test_the_width_is_that_of_the_means_of_identities():
+    table = queries_of(np.random.default_rng(2), 200)
     one = interval([sample("campus", [table], "mAP")], resamples=4000)
     error = table.groupby("identity")["ap"].mean().std(ddof=0) / 200**0.5
     assert one.high - one.low == pytest.approx(2 * 1.96 * error, rel=0.08)
@@ -139,9 +139,9 @@ def test_seeds_that_differ_widen_an_interval():
     assert (same.low, same.high) == pytest.approx((once.low, once.high))  # three times the same says no more
 
 
-def test_a_paired_difference_is_narrower_than_one_of_independent_people():
+def test_a_paired_difference_is_narrower_than_one_of_independent_identities():
     rng = np.random.default_rng(5)
-    base = asked(rng, 80)
+    base = queries_of(rng, 80)
     better = base.assign(ap=base["ap"] + 0.03 + rng.normal(0, 0.02, len(base)))
     ours, theirs = ([sample("campus", [table], "mAP")] for table in (better, base))
     paired = difference(ours, theirs)
@@ -155,7 +155,7 @@ def test_a_paired_difference_is_narrower_than_one_of_independent_people():
 
 def test_a_difference_turned_round_changes_its_sign_alone():
     rng = np.random.default_rng(6)
-    one, other = ([sample("a", [asked(rng, 40)], "mAP")] for _ in range(2))
+    one, other = ([sample("a", [queries_of(rng, 40)], "mAP")] for _ in range(2))
     forth, back = difference(one, other), difference(other, one)
     assert (back.value, back.low, back.high) == pytest.approx((-forth.value, -forth.high, -forth.low))
     assert back.p == forth.p
@@ -163,57 +163,57 @@ def test_a_difference_turned_round_changes_its_sign_alone():
 
 def test_the_p_value_is_uniform_where_nothing_differs():
     rng = np.random.default_rng(7)
-    found = []
+    results = []
     for trial in range(250):
-        base = asked(rng, 50)
+        base = queries_of(rng, 50)
         hard = np.repeat(rng.normal(0, 0.1, (2, 50)), 4, axis=1)
         sides = [[sample("a", [base.assign(ap=base["ap"] + shift)], "mAP")] for shift in hard]
-        found.append(difference(*sides, resamples=200, seed=trial).p)
+        results.append(difference(*sides, resamples=200, seed=trial).p)
     for level in (0.05, 0.2, 0.5, 0.8):
-        assert np.mean(np.array(found) <= level) == pytest.approx(level, abs=0.08)
-    assert np.mean(np.array(found) <= 0.05) < 0.1
+        assert np.mean(np.array(results) <= level) == pytest.approx(level, abs=0.08)
+    assert np.mean(np.array(results) <= 0.05) < 0.1
 
 
 def test_equal_models_do_not_differ():
-    one = [sample("a", [asked(np.random.default_rng(0), 20)], "mAP")]
-    found = difference(one, one)
-    assert (found.value, found.low, found.high, found.p) == (0.0, 0.0, 0.0, 1.0)
+    one = [sample("a", [queries_of(np.random.default_rng(0), 20)], "mAP")]
+    results = difference(one, one)
+    assert (results.value, results.low, results.high, results.p) == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_equal_arguments_give_equal_draws_and_others_others():
-    one = [sample("a", [asked(np.random.default_rng(0), 30)], "mAP")]
-    other = [sample("b", [asked(np.random.default_rng(0), 30)], "mAP")]
+    one = [sample("a", [queries_of(np.random.default_rng(0), 30)], "mAP")]
+    other = [sample("b", [queries_of(np.random.default_rng(0), 30)], "mAP")]
     assert interval(one) == interval(one)
     assert interval(one) != interval(one, seed=1)
-    assert interval(one) != interval(other)  # people of two data sets are drawn apart
+    assert interval(one) != interval(other)  # identities of two data sets are drawn apart
 
 
-def people_of_one_query(values, place="a"):
-    """A sample with one table a seed, in which every person asks once; values [S, C]."""
+def identities_of_one_query(values, place="a"):
+    """A sample with one table a seed, in which every identity has one query; values [S, C]."""
     query = np.arange(len(values[0]))
     plain = pd.DataFrame({"query": query, "identity": query, "first_hit": 1, "inp": 0.5})
     return sample(place, [plain.assign(ap=one) for one in values], "mAP")
 
 
 def test_the_seeds_follow_the_seed_of_the_draws():
-    one = people_of_one_query([[0.1], [0.5], [0.9]])  # one person: seeds alone are drawn
+    one = identities_of_one_query([[0.1], [0.5], [0.9]])  # one identity: seeds alone are drawn
     first, again, other = (resampled([one], 200, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    uneven = people_of_one_query(np.random.default_rng(0).random((6, 1)))
+    uneven = identities_of_one_query(np.random.default_rng(0).random((6, 1)))
     assert interval([uneven], seed=3) == interval([uneven], seed=3)
     assert interval([uneven], seed=3) != interval([uneven], seed=4)
 
 
 def test_data_sets_share_the_draw_of_the_seeds():
-    up = people_of_one_query([[0.6], [0.5], [0.4]])
-    down = people_of_one_query([[0.4], [0.5], [0.6]], "b")  # takes away what a seed adds there
+    up = identities_of_one_query([[0.6], [0.5], [0.4]])
+    down = identities_of_one_query([[0.4], [0.5], [0.6]], "b")  # takes away what a seed adds there
     np.testing.assert_allclose(resampled([up, down], 500, 0), 0.5, atol=1e-12)
     assert resampled([up], 500, 0).std() > 0.01
 
 
 def test_draws_that_calls_share_cannot_be_changed():
-    one = people_of_one_query([[0.1, 0.2], [0.5, 0.9]])
+    one = identities_of_one_query([[0.1, 0.2], [0.5, 0.9]])
     before = resampled([one], 50, 0)
     for draws in (_draws(50, 2, (0,)), _draws(50, 2, (0, 3))):
         with pytest.raises(ValueError, match="read-only"):
@@ -224,7 +224,7 @@ def test_draws_that_calls_share_cannot_be_changed():
 
 @pytest.mark.parametrize(("name", "value", "least"), [("resamples", 0, 1), ("seed", -1, 0)])
 def test_an_argument_that_is_too_small_is_refused(name, value, least):
-    one = people_of_one_query([[0.1, 0.2]])
+    one = identities_of_one_query([[0.1, 0.2]])
     rule = f"{name} must be at least {least}, got {value}"
     with pytest.raises(InputError, match=rule):
         interval([one], **{name: value})
@@ -234,31 +234,35 @@ def test_an_argument_that_is_too_small_is_refused(name, value, least):
 
 
 @pytest.mark.parametrize(("seeds", "share"), [(2, 0.5), (3, 0.25), (5, 0.16), (10, 0.1)])
-def test_few_seeds_tell_too_many_equal_models_apart_as_the_docstring_says(seeds, share):
+def test_few_seeds_call_too_many_equal_models_different_as_the_docstring_says(seeds, share):
     rng = np.random.default_rng(seeds)
-    nothing, found = people_of_one_query(np.zeros((seeds, 2))), []
+    nothing, results = identities_of_one_query(np.zeros((seeds, 2))), []
     for _ in range(400):
-        shifted = people_of_one_query(np.tile(rng.normal(0, 0.1, (seeds, 1)), 2))
-        found.append(difference([shifted], [nothing], resamples=300))
-    assert np.mean([one.side != "not told apart" for one in found]) == pytest.approx(share, abs=0.075)
+        shifted = identities_of_one_query(np.tile(rng.normal(0, 0.1, (seeds, 1)), 2))
+        results.append(difference([shifted], [nothing], resamples=300))
+    assert np.mean([each.direction != "not significant" for each in results]) == pytest.approx(
+        share, abs=0.075
+    )
 
 
-@pytest.mark.parametrize(("people", "share"), [(5, 0.16), (10, 0.11), (30, 0.07)])
-def test_few_people_tell_too_many_equal_models_apart_as_the_docstring_says(people, share):
-    rng = np.random.default_rng(people)
-    nothing, found = people_of_one_query(np.zeros((1, people))), []
+@pytest.mark.parametrize(("identities", "share"), [(5, 0.16), (10, 0.11), (30, 0.07)])
+def test_few_identities_call_too_many_equal_models_different_as_the_docstring_says(identities, share):
+    rng = np.random.default_rng(identities)
+    nothing, results = identities_of_one_query(np.zeros((1, identities))), []
     for seed in range(400):
-        other = people_of_one_query(rng.normal(0, 0.1, (1, people)))
-        found.append(difference([other], [nothing], resamples=300, seed=seed))
-    assert np.mean([one.side != "not told apart" for one in found]) == pytest.approx(share, abs=0.05)
+        other = identities_of_one_query(rng.normal(0, 0.1, (1, identities)))
+        results.append(difference([other], [nothing], resamples=300, seed=seed))
+    assert np.mean([each.direction != "not significant" for each in results]) == pytest.approx(
+        share, abs=0.05
+    )
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "side"),
-    [(0.1, 0.3, "above"), (-0.3, -0.1, "below"), (-0.1, 0.2, "not told apart"), (0, 0.2, "not told apart")],
+    ("low", "high", "direction"),
+    [(0.1, 0.3, "above"), (-0.3, -0.1, "below"), (-0.1, 0.2, "not significant"), (0, 0.2, "not significant")],
 )
-def test_two_models_are_told_apart_where_the_interval_leaves_out_zero(low, high, side):
-    assert Difference(0.1, low, high, 0.5).side == side
+def test_a_difference_is_significant_where_the_interval_excludes_zero(low, high, direction):
+    assert Difference(0.1, low, high, 0.5).direction == direction
 
 
 def test_the_order_of_the_queries_changes_nothing():
@@ -268,14 +272,14 @@ def test_the_order_of_the_queries_changes_nothing():
     assert interval([sample("a", mixed, "rank5")]) == interval([sample("a", tables, "rank5")])
 
 
-def test_a_data_set_of_one_person_has_no_width():
-    one = interval([sample("a", [asked(np.random.default_rng(0), 1)], "mAP")])
+def test_a_data_set_of_one_identity_has_no_width():
+    one = interval([sample("a", [queries_of(np.random.default_rng(0), 1)], "mAP")])
     assert one.low == pytest.approx(one.value) == one.high
 
 
 def test_what_cannot_be_reduced_is_refused():
     tables = uneven(np.random.default_rng(0), 10, 2)
-    with pytest.raises(InputError, match=r"the measure must be one of rank1, .*, mINP, got 'rank3'"):
+    with pytest.raises(InputError, match=r"the metric must be one of rank1, .*, mINP, got 'rank3'"):
         sample("campus", tables, "rank3")
     with pytest.raises(InputError, match="campus: there must be at least 1 query that counts, got 0"):
         sample("campus", [], "mAP")
@@ -294,36 +298,36 @@ def test_what_cannot_be_reduced_is_refused():
 def test_samples_that_do_not_belong_together_are_refused():
     tables = uneven(np.random.default_rng(0), 10, 2)
     both, single = sample("a", tables, "mAP"), sample("b", tables[:1], "mAP")
-    with pytest.raises(InputError, match=r"of equally many seeds, got those of \[1, 2\] seeds"):
+    with pytest.raises(InputError, match=r"the same number of seeds, got \[1, 2\] seeds"):
         interval([both, single])
-    with pytest.raises(InputError, match=r"there must be samples, .*, got those of \[\]"):
+    with pytest.raises(InputError, match=r"there must be samples, .*, got \[\] seeds"):
         interval([])
-    with pytest.raises(InputError, match=r"there must be samples, .*, got those of \[\]"):
+    with pytest.raises(InputError, match=r"there must be samples, .*, got \[\] seeds"):
         difference([], [])
 
 
-def test_unlike_measures_are_neither_averaged_nor_compared():
+def test_unlike_metrics_are_neither_averaged_nor_compared():
     tables = uneven(np.random.default_rng(0), 10, 1)
     ours, theirs = sample("a", tables, "mAP"), sample("a", tables, "rank1")
-    assert (ours.measure, theirs.measure) == ("mAP", "rank1")
-    with pytest.raises(InputError, match="a: a paired comparison needs one measure, got mAP and rank1"):
+    assert (ours.metric, theirs.metric) == ("mAP", "rank1")
+    with pytest.raises(InputError, match="a: a paired comparison needs one metric, got mAP and rank1"):
         difference([ours], [theirs])
-    with pytest.raises(InputError, match="all samples must be of one measure, got mAP and rank1"):
+    with pytest.raises(InputError, match="all samples must be of one metric, got mAP and rank1"):
         interval([ours, sample("b", tables, "rank1")])
 
 
-def test_one_data_set_must_have_the_same_people_in_all_samples():
-    # as many people, but not the same: once drawn as if they were
+def test_one_data_set_must_have_the_same_identities_in_all_samples():
+    # as many identities, but not the same: once drawn as if they were
     tables = uneven(np.random.default_rng(0), 10, 1)
     others = [tables[0].assign(identity=tables[0]["identity"] + 4)]
-    rule = "a: all samples of a data set must be of the same people, got 10 and 10, of whom they share 6"
+    rule = "a: all samples of a data set must have the same identities, got 10 and 10, of which 6 are shared"
     with pytest.raises(InputError, match=rule):
         interval([sample("a", tables, "mAP"), sample("a", others, "mAP")])
     alike = interval([sample("a", tables, "mAP"), sample("b", others, "mAP")])
     assert alike.value == pytest.approx(sample("a", tables, "mAP").value)
 
 
-def test_two_models_of_the_same_people_are_drawn_alike():
+def test_two_models_of_the_same_identities_are_drawn_alike():
     tables = uneven(np.random.default_rng(0), 10, 2)
     raised = [table.assign(ap=table["ap"] + 0.125) for table in tables]
     ours, theirs = (sample("a", some, "mAP") for some in (raised, tables))
@@ -351,10 +355,12 @@ def test_only_the_same_queries_are_compared():
         sample("a", [tables[0].assign(identity=tables[0]["identity"] + 1)], "mAP"),
     )
     for other in others:
-        with pytest.raises(InputError, match="a: a paired comparison needs the same queries, got those of"):
+        with pytest.raises(InputError, match="a: a paired comparison needs the same queries, got"):
             difference([one], [other])
     twice = sample("a", [tables[0], tables[0]], "mAP")
-    with pytest.raises(InputError, match="a: a paired comparison needs equally many seeds, got 1 and 2"):
+    with pytest.raises(
+        InputError, match="a: a paired comparison needs the same number of seeds, got 1 and 2"
+    ):
         difference([one], [twice])
     with pytest.raises(InputError, match="needs the same data sets, got 2 of ours, 1 of theirs"):
         difference([one, one], [one])
@@ -365,17 +371,16 @@ def test_1000_resamples_of_mars_take_no_time():
     identity = np.concatenate([np.arange(626), rng.integers(0, 626, 1980 - 626)])
     table = pd.DataFrame({"query": np.arange(1980), "identity": identity, "first_hit": 1, "inp": 0.5})
     start = time.process_time()
-    found = interval([sample("mars", [table.assign(ap=rng.random(1980))], "mAP")], resamples=1000)
+    results = interval([sample("mars", [table.assign(ap=rng.random(1980))], "mAP")], resamples=1000)
     assert time.process_time() - start < 5  # a tenth of a second where nothing else runs
-    assert found.low < 0.5 < found.high
+    assert results.low < 0.5 < results.high
 
 
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("query", 1, "mars: each query must stand in a table once, got query 1 again"),
-        ("inp", np.nan, "mars: query 0: scores must be finite, got ap 0.5, inp nan"),
-        ("ap", np.inf, "mars: query 0: scores must be finite, got ap inf, inp 0.5"),
+        ("query", 1, "mars: each query must be in a table once, got query 1 again"),
+        ("ap", np.inf, "mars: mAP of query 0 must be finite, got inf"),
     ],
 )
 def test_tables_that_cannot_be_averaged_are_refused(column, value, words):

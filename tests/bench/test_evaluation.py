@@ -7,52 +7,52 @@ import numpy as np
 import pytest
 
 from bench import evaluation
-from bench.evaluation import BLOCKS, Cost, Outcome, bars, floor, main, measure, prepare, ratio, table
-from bench.trial import LSVID, MARS, SIZES, TINY, Size, Trial, generate, labels, load
+from bench.evaluation import BLOCKS, Cost, Outcome, baseline, limits, main, measure, prepare, ratio, table
+from bench.evaluation_set import LSVID, MARS, SIZES, TINY, EvaluationSet, Size, generate, labels, load
 
-# What torchreid's file is called with, as a loop over the definition.
+# A function with the signature of torchreid's, as a loop over the definition.
 RANK = """
 import numpy as np
 
 def eval_market1501(distances, q_pids, g_pids, q_camids, g_camids, max_rank):
     firsts, precisions = [], []
-    for line, person, camera in zip(distances, q_pids, q_camids):
+    for line, identity, camera in zip(distances, q_pids, q_camids):
         hits, seen = [], 0
         for column in sorted(range(len(line)), key=lambda column: line[column]):
-            if g_pids[column] == person and g_camids[column] == camera:
+            if g_pids[column] == identity and g_camids[column] == camera:
                 continue
             seen += 1
-            if g_pids[column] == person:
+            if g_pids[column] == identity:
                 hits.append(seen)
         if hits:
             firsts.append(hits[0])
-            precisions.append(np.mean([(place + 1) / rank for place, rank in enumerate(hits)]))
+            precisions.append(np.mean([(index + 1) / rank for index, rank in enumerate(hits)]))
     curve = [np.mean([first <= rank for first in firsts]) for rank in range(1, max_rank + 1)]
     return curve, np.mean(precisions)
 """
 
 
-def trial(size: Size, folder: Path, mapped: bool = False) -> Trial:
+def generated(size: Size, folder: Path, mapped: bool = False) -> EvaluationSet:
     generate(size, folder)
     return load(folder, mapped)
 
 
 @pytest.mark.parametrize("size", [MARS, LSVID])
 def test_labels_have_the_counts_of_the_data_set(size: Size) -> None:
-    found = labels(size, np.random.default_rng(1))
-    identity, camera, query = found["identity"], found["camera"], found["query"]
+    columns = labels(size, np.random.default_rng(1))
+    identity, camera, query = columns["identity"], columns["camera"], columns["query"]
     assert len(identity) == size.gallery
     assert query.sum() == size.queries
-    assert found["junk"].sum() == size.junk == (identity == -1).sum()
-    assert found["distractor"].sum() == size.distractors == (identity == 0).sum()
-    people, counts = np.unique(identity[identity > 0], return_counts=True)
-    assert (len(people), counts.sum()) == (size.identities, size.tracklets)
+    assert columns["junk"].sum() == size.junk == (identity == -1).sum()
+    assert columns["distractor"].sum() == size.distractors == (identity == 0).sum()
+    identities, counts = np.unique(identity[identity > 0], return_counts=True)
+    assert (len(identities), counts.sum()) == (size.identities, size.tracklets)
     assert counts.max() > 3 * np.median(counts)
-    assert len(np.unique(identity[query])) == size.asked
+    assert len(np.unique(identity[query])) == size.query_identities
     assert set(camera) == set(range(1, size.cameras + 1))
     same = identity[query, None] == identity
     matches = (same & (camera[query, None] != camera)).sum(axis=1)
-    assert (matches == 0).sum() == size.lonely
+    assert (matches == 0).sum() == size.unmatched
     assert matches.mean() == pytest.approx(13 if size is MARS else 3.3, abs=1)
 
 
@@ -63,7 +63,7 @@ def test_the_million_is_mars_with_more_distractors() -> None:
 
 
 def test_features_score_as_on_mars(tmp_path: Path) -> None:
-    few = trial(replace(MARS, width=32), tmp_path)  # turning the latent space needs no more columns
+    few = generated(replace(MARS, width=32), tmp_path)  # as many columns as the latent space
     np.testing.assert_allclose(np.linalg.norm(few.features, axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(few.queries, few.features[few.query])
     outcome = prepare("sttreid", few, None)()
@@ -71,19 +71,19 @@ def test_features_score_as_on_mars(tmp_path: Path) -> None:
     assert 0.74 < outcome.mAP < 0.81
 
 
-def test_a_file_called_as_torchreids_agrees_with_the_evaluator(tmp_path: Path) -> None:
+def test_a_file_with_torchreids_function_agrees_with_the_evaluator(tmp_path: Path) -> None:
     (tmp_path / "rank.py").write_text(RANK)
-    tiny = trial(TINY, tmp_path)
-    rival, own = (prepare(name, tiny, tmp_path)() for name in ("python", "sttreid"))
-    assert 0 < own.mAP < 1
-    assert rival.rank1 == pytest.approx(own.rank1)
-    assert rival.mAP == pytest.approx(own.mAP)
+    tiny = generated(TINY, tmp_path)
+    rival, ours = (prepare(name, tiny, tmp_path)() for name in ("python", "sttreid"))
+    assert 0 < ours.mAP < 1
+    assert rival.rank1 == pytest.approx(ours.rank1)
+    assert rival.mAP == pytest.approx(ours.mAP)
     assert rival.ranking is not None
 
 
 @pytest.mark.parametrize("name", [*BLOCKS, "sttreid"])
 def test_candidates_run_on_a_memory_map(name: str, tmp_path: Path) -> None:
-    cost = measure(prepare(name, trial(TINY, tmp_path, mapped=True), None), mapped=True)
+    cost = measure(prepare(name, generated(TINY, tmp_path, mapped=True), None), mapped=True)
     assert 0 < cost.wall < 60
 
 
@@ -98,12 +98,12 @@ def test_memory_is_the_growth_of_the_peak(mapped: bool, tmp_path: Path) -> None:
         return Outcome(float(held[0]))
 
     cost = measure(call, mapped)
-    assert 80 <= cost.memory + 1 < (90 if mapped else 130)  # the file's 40 MB count where files do
+    assert 80 <= cost.memory + 1 < (90 if mapped else 130)  # the 40 MB of the file count if files do
     assert cost.cpu < cost.wall
 
 
-def cost(cpu: float, memory: float = 90.0, **found: float) -> Cost:
-    return Cost(cpu, 2 * cpu, memory, Outcome(**found))
+def cost(cpu: float, memory: float = 90.0, **outcome: float) -> Cost:
+    return Cost(cpu, 2 * cpu, memory, Outcome(**outcome))
 
 
 COSTS = {
@@ -116,7 +116,7 @@ COSTS = {
 
 
 def test_ratios_are_medians_of_the_rounds_ratios() -> None:
-    assert floor(COSTS) == "numpy product"
+    assert baseline(COSTS) == "numpy product"
     assert ratio(COSTS, "sttreid", "numpy product") == pytest.approx(1.4)  # of 1.4, 1.0 and 1.6
     assert ratio(COSTS, "cython", "sttreid") == pytest.approx(1.3)  # of 2, 1.3 and 1
     assert ratio(COSTS, "python", "sttreid") == pytest.approx(20)  # the first round alone
@@ -126,25 +126,25 @@ def test_ratios_are_medians_of_the_rounds_ratios() -> None:
     assert "| cython, ranking alone | 3 | 1.80 | | | 0.50 | | |" in rows
 
 
-def test_bars_say_what_was_held_and_what_missed() -> None:
-    assert list(bars(COSTS, 80)) == [
+def test_limits_say_what_held_and_what_missed() -> None:
+    assert list(limits(COSTS, 80)) == [
         "CPU time of sttreid / numpy product: 1.40, at most 1.5: held",
         "CPU time of cython / sttreid: 1.30, at least 1.4: MISSED",
         "CPU time of python / sttreid: 20.00, at least 15: held",
         "extra memory of sttreid in MB: 90.00, at most 80: MISSED",
-        "cython and sttreid: rank-1 equal; mAP 9.0e-06 apart, at most 1e-05: held",
-        "python and sttreid: rank-1 UNLIKE; mAP 2.0e-04 apart, at most 1e-05: MISSED",
+        "cython and sttreid: rank-1 equal; mAP differs by 9.0e-06, at most 1e-05: held",
+        "python and sttreid: rank-1 DIFFERENT; mAP differs by 2.0e-04, at most 1e-05: MISSED",
     ]
-    assert not list(bars({"numpy product": [cost(1.0)]}, 80))
+    assert not list(limits({"numpy product": [cost(1.0)]}, 80))
 
 
-def test_a_run_prints_a_table_and_its_bars(
+def test_a_run_prints_a_table_and_its_limits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(evaluation.SIZES, "mars", TINY)
     main(["--repeats", "1", "--threads", "1", "--folder", str(tmp_path)])
     text = capsys.readouterr().out
-    assert "torchreid's metrics are left out" in text
+    assert "torchreid's metrics are not measured" in text
     for name in ("torch product", "numpy product", "sttreid"):
         assert re.search(rf"^\| {name} \| 1 \| \d+\.\d\d \| ", text, re.MULTILINE)
     assert "mars: 24 queries x 80 gallery rows x 64" in text

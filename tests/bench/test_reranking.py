@@ -1,4 +1,4 @@
-"""The bench of re-ranking, small: one run of its own in a process, and what it says of another program."""
+"""The benchmark of re-ranking, small: a run in a process, and the comparison with another implementation."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def re_ranking(q_g_dist, q_q_dist, g_g_dist, k1, k2, lambda_value):
 """
 
 
-def test_a_candidate_runs_in_its_own_process_and_leaves_its_result(tmp_path: Path) -> None:
+def test_a_candidate_runs_in_a_process_and_writes_its_result(tmp_path: Path) -> None:
     make(tmp_path, queries=300, gallery=2500, width=64, copies=False, seed=0)
     cost = measure(Setting(tmp_path, 1, 20, 6, 0.3), "own")
     features = [np.load(tmp_path / f"{side}.npy") for side in ("queries", "gallery")]
@@ -31,27 +31,27 @@ def test_copies_are_rows_of_the_gallery(tmp_path: Path) -> None:
     assert ((queries[:, None] == gallery).all(axis=2).sum(axis=1) == 1).all()
 
 
-def test_another_program_gets_euclidean_distances_of_rows_of_length_1(tmp_path: Path) -> None:
+def test_another_implementation_gets_euclidean_distances_of_rows_of_length_1(tmp_path: Path) -> None:
     (tmp_path / "other.py").write_text(OTHER)
     make(tmp_path, queries=20, gallery=90, width=8, copies=False, seed=0)
     queries, gallery = (
         np.load(tmp_path / f"{side}.npy").astype(np.float64) for side in ("queries", "gallery")
     )
-    found = dense(tmp_path / "other.py")(queries, gallery, 20, 6, 0.5)
+    distances = dense(tmp_path / "other.py")(queries, gallery, 20, 6, 0.5)
     a, b = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (queries, gallery))
-    np.testing.assert_allclose(found, 0.5 * (1 - a @ b.T), atol=1e-6)
+    np.testing.assert_allclose(distances, 0.5 * (1 - a @ b.T), atol=1e-6)
 
 
 def test_the_gap_counts_distances_and_queries() -> None:
     ours = np.zeros((3, 4), np.float32)
     theirs = ours.copy()
     theirs[1] = [0, 0.5, 1e-6, -0.22]
-    said = gap(ours, theirs)
-    assert said.startswith("largest difference 5.0e-01, mean 6.0e-02")
-    assert said.endswith("2 of 12 distances, in 1 of 3 queries")
+    text = gap(ours, theirs)
+    assert text.startswith("largest difference 5.0e-01, mean 6.0e-02")
+    assert text.endswith("2 of 12 distances, in 1 of 3 queries")
 
 
-def test_a_reference_must_be_a_program(tmp_path: Path) -> None:
+def test_a_reference_must_be_a_python_file(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="must be a Python file"):
         dense(tmp_path / "text.txt")
     with pytest.raises(SystemExit):

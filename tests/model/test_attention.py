@@ -18,7 +18,7 @@ def naive(attention, x):
     output = torch.zeros_like(x)
     weights = torch.zeros(b, attention.heads, tokens, tokens, dtype=x.dtype)
     for clip in range(b):
-        projected = x[clip] @ attention.inputs.weight.T + attention.inputs.bias
+        projected = x[clip] @ attention.qkv.weight.T + attention.qkv.bias
         q, k, v = projected[:, :width], projected[:, width : 2 * width], projected[:, 2 * width :]
         for head in range(attention.heads):
             part = slice(head * size, (head + 1) * size)
@@ -29,7 +29,7 @@ def naive(attention, x):
                 for j in range(tokens):
                     weights[clip, head, i, j] = shares[j] / sum(shares)
                     output[clip, i, part] += weights[clip, head, i, j] * v[j, part]
-    return output @ attention.output.weight.T + attention.output.bias, weights
+    return output @ attention.proj.weight.T + attention.proj.bias, weights
 
 
 def problem(b=2, tokens=5, width=6, heads=3):
@@ -64,10 +64,10 @@ def test_output_and_weights_equal_pytorch_s_module_with_the_same_weights():
     other = torch.nn.MultiheadAttention(12, 4, batch_first=True, dtype=torch.float64)
     other.load_state_dict(
         {
-            "in_proj_weight": attention.inputs.weight,
-            "in_proj_bias": attention.inputs.bias,
-            "out_proj.weight": attention.output.weight,
-            "out_proj.bias": attention.output.bias,
+            "in_proj_weight": attention.qkv.weight,
+            "in_proj_bias": attention.qkv.bias,
+            "out_proj.weight": attention.proj.weight,
+            "out_proj.bias": attention.proj.bias,
         }
     )
     expected, expected_weights = other(x, x, x, average_attn_weights=False)
@@ -90,8 +90,8 @@ def test_the_weights_pass_gradients_on():
     attention, x = problem()
     attention(x, "first")[1].square().sum().backward()
     width = x.shape[2]
-    assert attention.inputs.weight.grad[: 2 * width].any(1).all()
-    assert not attention.inputs.weight.grad[2 * width :].any()  # values have no part in them
+    assert attention.qkv.weight.grad[: 2 * width].any(1).all()
+    assert not attention.qkv.weight.grad[2 * width :].any()  # values have no part in them
 
 
 def test_a_width_that_the_heads_do_not_divide_is_refused():

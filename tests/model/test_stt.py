@@ -66,36 +66,39 @@ def test_temporal_tokens_see_every_frame_but_no_other_clip():
     assert not x.grad[0].any()
 
 
-def test_positions_alone_tell_frames_and_patches_apart():
+def test_only_position_embeddings_distinguish_frames_and_patches():
     x = torch.randn(B, T, D)
-    for module, positions in ((temporal(), "positions"), (SpatialTransformer(T, *REST).eval(), "positions")):
+    for module in (temporal(), SpatialTransformer(T, *REST).eval()):
         with torch.no_grad():
-            getattr(module, positions).normal_()
+            module.pos_embed.normal_()
             assert not torch.allclose(module(x)[0], module(x.flip(1))[0], atol=1e-3)
-            getattr(module, positions).zero_()
+            module.pos_embed.zero_()
             torch.testing.assert_close(module(x)[0], module(x.flip(1))[0])
 
 
-@pytest.mark.parametrize(("axis", "positions", "other"), [(1, "times", "places"), (2, "places", "times")])
-def test_a_global_position_is_a_place_plus_a_time(axis, positions, other):
+@pytest.mark.parametrize(
+    ("axis", "embedding", "other"), [(1, "temporal_embed", "pos_embed"), (2, "pos_embed", "temporal_embed")]
+)
+def test_a_global_position_embedding_is_a_spatial_plus_a_temporal_one(axis, embedding, other):
     module, x = global_(), torch.randn(B, T, N, D)
     with torch.no_grad():
-        getattr(module, positions).normal_()
+        getattr(module, embedding).normal_()
         getattr(module, other).normal_()
         assert not torch.allclose(module(x)[0], module(x.flip(axis))[0], atol=1e-3)
-        getattr(module, positions).zero_()
+        getattr(module, embedding).zero_()
         torch.testing.assert_close(module(x)[0], module(x.flip(axis))[0])
 
 
-def test_the_first_token_is_the_learned_one():
+def test_the_first_token_is_the_class_token():
     module, x = temporal(), torch.randn(B, T, D)
-    sequence = torch.cat([module.token.expand(B, 1, D), x + module.positions], dim=1)
+    sequence = torch.cat([module.cls_token.expand(B, 1, D), x + module.pos_embed], dim=1)
     torch.testing.assert_close(module(x)[0], module.transformer(sequence)[0][:, 0])
 
 
-def test_spatial_patches_come_back_in_their_places_behind_the_token():
+def test_spatial_patches_are_returned_in_order():
     module, x = spatial(), torch.randn(2, N, D)
-    sequence = module.transformer(torch.cat([module.token.expand(2, 1, D), x + module.positions], dim=1))[0]
+    tokens = torch.cat([module.cls_token.expand(2, 1, D), x + module.pos_embed], dim=1)
+    sequence = module.transformer(tokens)[0]
     frames, patches, _ = module(x)
     torch.testing.assert_close(frames, sequence[:, 0])
     torch.testing.assert_close(patches, torch.stack([sequence[:, 1 + n] for n in range(N)], dim=1))

@@ -1,7 +1,8 @@
-"""Weights files: equal bytes, a round trip, foreign checkpoints, and files that are not right."""
+"""Weights: random ones, files of our own with equal bytes, foreign checkpoints, and invalid files."""
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,18 @@ from safetensors.torch import save_file
 from sttreid.config.conversion import dump, parse
 from sttreid.model.backbone import Backbone
 from sttreid.model.network import Network
-from sttreid.model.weights import load_backbone, restore, save, start_from, transfer
+from sttreid.model.weights import initialise, load_backbone, restore, save, start_from, transfer
 from sttreid.runtime.errors import InputError
-from tests.sections import CLASSES, FRAMES, HEIGHT, MODEL, WIDTH, small_clips, small_network
+from tests.sections import BACKBONE, CLASSES, FRAMES, HEIGHT, MODEL, WIDTH, small_clips, small_network
 
 ROOT = Path(__file__).parents[2]
+
+
+SIZES = (FRAMES, HEIGHT, WIDTH, CLASSES)
+
+
+def stt(network):
+    return network.branches["stt"]
 
 
 def trained(seed=0, **changes):
@@ -26,6 +34,38 @@ def trained(seed=0, **changes):
         for p in network.parameters():
             p.add_(0.01 * torch.randn_like(p))
     return network.eval()
+
+
+def test_a_random_network_has_the_given_sizes():
+    network = initialise(MODEL, *SIZES, 0)
+    assert (network.image_size, network.frames, network.classes) == ((HEIGHT, WIDTH), FRAMES, CLASSES)
+
+
+def test_the_seed_alone_decides_the_random_weights():
+    torch.randn(3)
+    first, second, other = (initialise(MODEL, *SIZES, seed).state_dict() for seed in (4, 4, 5))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["project.0.weight"], other["project.0.weight"])
+
+
+def test_a_named_checkpoint_fills_the_backbone_only(tmp_path):
+    state = Backbone(2, (1, 1, 1), 1).state_dict()
+    torch.save({**state, "fc.weight": torch.zeros(2)}, tmp_path / "resnet.pth")
+    model = replace(MODEL, backbone=replace(BACKBONE, weights=str(tmp_path / "resnet.pth")))
+    network, random = initialise(model, *SIZES, 0), initialise(MODEL, *SIZES, 0)
+    assert all(torch.equal(value, state[name]) for name, value in network.backbone.state_dict().items())
+    assert torch.equal(network.project[0].weight, random.project[0].weight)
+
+
+def test_a_missing_checkpoint_is_named():
+    model = replace(MODEL, backbone=replace(BACKBONE, weights="none.pth"))
+    with pytest.raises(InputError, match=r"none\.pth: no such weights file"):
+        initialise(model, *SIZES, 0)
+
+
+def test_an_architecture_that_does_not_fit_the_images_names_the_parameter():
+    with pytest.raises(InputError, match=r"params\.yaml: model\.parts must divide the map's 4 rows, got 3"):
+        initialise(replace(MODEL, parts=3), *SIZES, 0)
 
 
 def test_a_saved_network_comes_back_with_equal_features(tmp_path):
@@ -72,7 +112,7 @@ def test_other_weights_give_other_bytes(tmp_path):
 def test_starting_from_weights_leaves_the_classifiers_fresh(tmp_path, how):
     source = trained()
     torch.manual_seed(3)
-    network = Network(MODEL, FRAMES, HEIGHT, WIDTH, CLASSES + 2)  # other people
+    network = Network(MODEL, FRAMES, HEIGHT, WIDTH, CLASSES + 2)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     if how == "file":
         save(source, MODEL, tmp_path / "source.pt")
@@ -94,20 +134,19 @@ def test_a_transfer_copies(tmp_path):
     source, target = trained(0), trained(1)
     transfer(source, target)
     with torch.no_grad():
-        source.spatial.token.add_(1)
-    assert not torch.equal(source.spatial.token, target.spatial.token)
+        stt(source).spatial.cls_token.add_(1)
+    assert not torch.equal(stt(source).spatial.cls_token, stt(target).spatial.cls_token)
 
 
 def test_starting_from_another_architecture_names_the_first_tensor_that_differs(tmp_path):
     save(trained(stt=False), MODEL, tmp_path / "gt.pt")
-    with pytest.raises(InputError, match=r"gt\.pt: the tensor 'heads\.stt\.norm\.weight' is missing"):
+    head = r"'identity_heads\.stt\.norm\.weight'"
+    with pytest.raises(InputError, match=rf"gt\.pt: the tensor {head} is missing"):
         start_from(small_network(), tmp_path / "gt.pt")
     save(trained(), MODEL, tmp_path / "both.pt")
-    with pytest.raises(
-        InputError, match=r"the tensor 'heads\.stt\.norm\.weight' has no place in this architecture"
-    ):
+    with pytest.raises(InputError, match=rf"the tensor {head} does not exist in this architecture"):
         start_from(small_network(stt=False), tmp_path / "both.pt")
-    with pytest.raises(InputError, match=r"'heads\.stt\.norm\.weight' must have the shape \[12\], got \[8\]"):
+    with pytest.raises(InputError, match=rf"{head} must have the shape \[12\], got \[8\]"):
         start_from(small_network(width=12), tmp_path / "both.pt")
 
 
@@ -186,7 +225,7 @@ BREAKS = {
     ),
     "deeper": (
         lambda state: state.update({"layer1.1.conv1.weight": torch.zeros(2, 8, 1, 1)}),
-        r"'layer1\.1\.conv1\.weight' has no place",
+        r"'layer1\.1\.conv1\.weight' does not exist",
     ),
     "several": (
         lambda state: [state.pop("bn1.bias"), state.pop("bn1.weight")],
@@ -194,7 +233,7 @@ BREAKS = {
     ),
     "integers": (
         lambda state: state.update({"bn1.bias": torch.zeros(2, dtype=torch.int64)}),
-        r"'bn1\.bias' must hold torch\.float32 or the like, got torch\.int64",
+        r"'bn1\.bias' must hold torch\.float32 or a similar type, got torch\.int64",
     ),
     "all": (lambda state: state.clear(), r"'conv1\.weight' is missing; .*; and \d\d more differences$"),
     "number": (lambda state: state.update({"bn1.bias": 3}), r"'bn1\.bias' must be a tensor, got int"),

@@ -96,7 +96,7 @@ def test_a_case_by_hand():
     query, gallery = np.array([[3.0, 0.0]]), np.array([[0.8, 0.6], [0.0, 2.0], [-1.0, 0.0]])
     np.testing.assert_allclose(rerank(query, gallery, 1, 1, 0.0), [[0.100174, 1, 1]], atol=1e-6)
     np.testing.assert_allclose(rerank(query, gallery, 1, 1, 0.5), [[0.100087, 0.75, 1]], atol=1e-6)
-    # q, a and b now take in their nearest one: q and a become the same, b shares half of itself with them
+    # q, a and b are averaged with their nearest row: q and a become equal, b shares half with them
     np.testing.assert_allclose(rerank(query, gallery, 1, 2, 0.0), [[0, 2 / 3, 1]], atol=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""Two processes against one: the same gradients, the same weights; and what happens when one of them dies."""
+"""Two processes against one: equal gradients, equal weights; and what happens when one of them is killed."""
 
 import os
 import signal
@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from sttreid.runtime.distributed import ALONE, Ranks, joined
+from sttreid.runtime.distributed import SINGLE, ProcessGroup, process_group
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import open_store
 from sttreid.training import loop
 from tests.sections import BATCH, LOSS, SCHEDULE, small_network
-from tests.training.runs import RECIPE, SERVER, STEPS, Signal, look, outcome, train
+from tests.training.runs import RECIPE, SERVER, STEPS, Signal, measure, outcome, train
 
 SGD_STEPS = 50
 CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ class Descent(torch.optim.SGD):
         self.named = dict(network.named_parameters())
         self.first: dict[str, torch.Tensor] = {}
         parameters = [p for p in self.named.values() if p.requires_grad]
-        super().__init__([{"params": parameters, "peak": 0.003}], lr=0.003)
+        super().__init__([{"params": parameters, "peak_lr": 0.003}], lr=0.003)
 
     def step(self, closure=None):
         if not self.first:
@@ -42,7 +42,7 @@ def join(rank: int, size: int, port: int) -> None:
 
 
 def descend(store: Path, folder: Path, rank: int, size: int, port: int, how: str = "") -> None:
-    """Steps of descent in float64 with frozen batch norms; the first rank writes what came out."""
+    """Steps of descent in float64 with frozen batch norms; the first process writes the result."""
     join(rank, size, port)
     torch.set_num_threads(1)
     network = small_network().double()
@@ -52,17 +52,17 @@ def descend(store: Path, folder: Path, rank: int, size: int, port: int, how: str
             module.eval()
             module.train = lambda *_, module=module: module
     made = []
-    loop.optimizer = lambda *given: made.append(Descent(*given)) or made[0]
+    loop.build_optimiser = lambda *given: made.append(Descent(*given)) or made[0]
     schedule = replace(SCHEDULE, steps=3 if how == "partial" else SGD_STEPS, warmup=1, max_grad_norm=1e9)
     loss = replace(LOSS, identity=0.0, spatial=0.0) if how == "partial" else LOSS
     recipe = replace(RECIPE, schedule=schedule, loss=loss, batch=replace(BATCH, identities=4))
-    with joined(CPU) as ranks:
+    with process_group(CPU) as group:
         if how == "apart":
-            Ranks.gather = lambda _, x: x
-        history = loop.fit(network, open_store(store), recipe, 0, look, "test", None, ranks)
+            ProcessGroup.gather = lambda _, x: x
+        history = loop.fit(network, open_store(store), recipe, 0, group, validate=measure)
     content = {"gradients": made[0].first, "weights": network.state_dict()}
     content["history"] = torch.from_numpy(history.to_numpy(float))
-    if ranks.first:
+    if group.first:
         torch.save(content, folder / f"{size}{how}.pt")
 
 
@@ -72,13 +72,13 @@ def train_together(store: Path, folder: Path, rank: int, port: int, at: Signal |
 
 
 def free_port() -> int:
-    with socket.socket() as place:
-        place.bind(("127.0.0.1", 0))
-        return int(place.getsockname()[1])
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
 
 
 def together(target, *arguments: tuple[object, ...]) -> list[int]:
-    """Run processes side by side; returns their exit codes."""
+    """Run processes at the same time; returns their exit codes."""
     processes = [SERVER.Process(target=target, args=given) for given in arguments]
     for process in processes:
         process.start()
@@ -105,26 +105,26 @@ def test_two_processes_descend_as_one_does(store_folder, tmp_path):
     assert differences(alone["gradients"], both["gradients"]) < 1e-10
     assert differences(alone["weights"], both["weights"]) < 1e-8
     start = small_network().double().state_dict()
-    assert differences(start, alone["weights"]) > 1e-3  # it went somewhere
+    assert differences(start, alone["weights"]) > 1e-3  # the weights have changed
     torch.testing.assert_close(alone["history"], both["history"], rtol=1e-9, atol=1e-9, equal_nan=True)
-    assert differences(alone["gradients"], apart["gradients"]) > 1e-4  # mining apart would not do
+    assert differences(alone["gradients"], apart["gradients"]) > 1e-4  # not those of mining apart
 
 
-def test_heads_whose_terms_are_off_do_not_hold_the_processes_up(store_folder, tmp_path):
+def test_heads_without_their_terms_do_not_block_the_processes(store_folder, tmp_path):
     port = free_port()
     assert together(descend, (store_folder, tmp_path, 0, 1, 0, "partial")) == [0]
     codes = together(descend, *((store_folder, tmp_path, rank, 2, port, "partial") for rank in (0, 1)))
     assert codes == [0, 0]
     alone, both = (torch.load(tmp_path / f"{size}partial.pt") for size in (1, 2))
-    assert "network.frame_head.classifier.weight" not in alone["gradients"]
+    assert "network.branches.stt.frame_head.classifier.weight" not in alone["gradients"]
     assert differences(alone["gradients"], both["gradients"]) < 1e-10
     assert differences(alone["weights"], both["weights"]) < 1e-8
 
 
-def test_a_rank_that_dies_stops_the_other_and_the_run_goes_on_from_there(store_folder, tmp_path):
-    for name in ("undisturbed", "disturbed"):
+def test_a_killed_process_stops_the_other_and_the_run_resumes(store_folder, tmp_path):
+    for name in ("uninterrupted", "interrupted"):
         (tmp_path / name).mkdir()
-    whole, folder = tmp_path / "undisturbed", tmp_path / "disturbed"
+    whole, folder = tmp_path / "uninterrupted", tmp_path / "interrupted"
     port = free_port()
     assert together(train_together, *((store_folder, whole, rank, port, None) for rank in (0, 1))) == [0, 0]
     port, death = free_port(), Signal(signal.SIGKILL, 7)
@@ -133,36 +133,27 @@ def test_a_rank_that_dies_stops_the_other_and_the_run_goes_on_from_there(store_f
     assert [path.name for path in (folder / "scratch").glob("*/step-*6.pt")] == ["step-000000006.pt"]
     port = free_port()
     assert together(train_together, *((store_folder, folder, rank, port, None) for rank in (0, 1))) == [0, 0]
-    assert f"{STEPS - 6} steps after 6 that were kept" in (folder / "said.txt").read_text()
+    assert f"{STEPS - 6} steps (resumed after step 6)" in (folder / "log.txt").read_text()
     assert outcome(folder) == outcome(whole)
 
 
-def test_ranks_that_are_asked_to_end_stop_behind_the_same_step(store_folder, tmp_path):
-    port, asked = free_port(), Signal(signal.SIGTERM, 5)
-    codes = together(train_together, *((store_folder, tmp_path, rank, port, asked) for rank in (0, 1)))
-    assert codes == [1, 1]  # only the second one was asked
-    assert (tmp_path / "said.txt").read_text().count("asked to end behind step 5") == 2
-
-
-def test_ranks_share_a_batch_by_identities():
-    places = list(range(12 * 2))
-    shares = [places[Ranks(rank, 3).share(12, 2)] for rank in range(3)]
-    assert [place for share in shares for place in share] == places
-    assert {len(share) for share in shares} == {8}
-    with pytest.raises(InputError, match=r"batch\.identities must be a multiple of the 5 processes, got 12"):
-        Ranks(0, 5).share(12, 2)
+def test_processes_stop_after_the_same_step(store_folder, tmp_path):
+    port, stop = free_port(), Signal(signal.SIGTERM, 5)
+    codes = together(train_together, *((store_folder, tmp_path, rank, port, stop) for rank in (0, 1)))
+    assert codes == [1, 1]  # only the second one received the signal
+    assert (tmp_path / "log.txt").read_text().count("training stopped on request after step 5") == 2
 
 
 def test_batch_norms_are_only_synchronised_on_cuda():
     with pytest.raises(InputError, match=r"compute\.sync_batch_norm needs CUDA devices .*, got cpu"):
-        Ranks(0, 2).join(small_network(), True, CPU)
+        ProcessGroup(0, 2).wrap(small_network(), True, CPU)
 
 
-def test_a_process_alone_changes_nothing(monkeypatch):
+def test_a_single_process_changes_nothing(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     x, module = torch.rand(3, requires_grad=True), nn.Linear(1, 1)
-    with joined(CPU) as ranks:
-        assert ranks == ALONE
-    assert ALONE.gather(x) is ALONE.mean(x) is x
-    assert ALONE.hand_out(b"a") == b"a"
-    assert ALONE.join(module, True, CPU) is module
+    with process_group(CPU) as group:
+        assert group == SINGLE
+    assert SINGLE.gather(x) is SINGLE.mean(x) is x
+    assert SINGLE.broadcast(b"a") == b"a"
+    assert SINGLE.wrap(module, True, CPU) is module

@@ -1,11 +1,7 @@
-"""What a stage asks of its machine; settings of the whole process are made in one of their own."""
+"""Threads, device, deterministic kernels and precision; settings of a process are tested in a subprocess."""
 
-import os
-import signal
 import subprocess
 import sys
-import threading
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -44,7 +40,7 @@ def test_threads_are_pinned_kernels_deterministic_and_a_chosen_workspace_stays()
 
 @pytest.fixture(autouse=True)
 def switches():
-    """The process's deterministic switches, put back afterwards."""
+    """The process's deterministic switches, restored afterwards."""
     on, warn = (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
@@ -55,7 +51,7 @@ def switches():
     torch.utils.deterministic.fill_uninitialized_memory = fill
 
 
-def test_nothing_is_refused_where_determinism_was_not_asked_for():
+def test_nothing_is_refused_where_determinism_is_not_requested():
     torch.use_deterministic_algorithms(False)
     with numerics.deterministic():
         assert not torch.are_deterministic_algorithms_enabled()
@@ -63,7 +59,7 @@ def test_nothing_is_refused_where_determinism_was_not_asked_for():
 
 @pytest.fixture
 def cudnn():
-    """cuDNN's settings, put back afterwards."""
+    """cuDNN's settings, restored afterwards."""
     settings = torch.backends.cudnn
     kinds = settings.conv, settings.rnn
     before = settings.allow_tf32, *(kind.fp32_precision for kind in kinds)
@@ -74,7 +70,7 @@ def cudnn():
 
 
 def seen(cudnn):
-    """What the settings of convolutions, of recurrent layers, and the old name of both say."""
+    """The settings of convolutions and of recurrent layers, and the old name of both."""
     try:
         old = cudnn.allow_tf32
     except RuntimeError:
@@ -83,9 +79,9 @@ def seen(cudnn):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "requested",
     [
-        {},  # as torch comes: convolutions in TensorFloat-32
+        {},  # torch's default: convolutions in TensorFloat-32
         {"allow_tf32": True},
         {"allow_tf32": False},
         {"conv": "ieee"},
@@ -93,8 +89,8 @@ def seen(cudnn):
         {"conv": "ieee", "rnn": "ieee"},
     ],
 )
-def test_convolutions_are_in_full_precision_and_then_as_they_were(cudnn, asked):
-    for name, value in asked.items():
+def test_convolutions_are_in_full_precision_and_settings_are_restored(cudnn, requested):
+    for name, value in requested.items():
         if name == "allow_tf32":
             cudnn.allow_tf32 = value
         else:
@@ -111,7 +107,7 @@ def test_convolutions_are_in_full_precision_and_then_as_they_were(cudnn, asked):
     assert seen(cudnn) == before
 
 
-def test_full_precision_holds_where_a_program_asks_for_less_everywhere(cudnn):
+def test_full_precision_overrides_a_lower_global_precision(cudnn):
     before = torch.backends.fp32_precision
     torch.backends.fp32_precision = "tf32"
     try:
@@ -122,71 +118,11 @@ def test_full_precision_holds_where_a_program_asks_for_less_everywhere(cudnn):
         torch.backends.fp32_precision = before
 
 
-def test_a_device_that_is_not_there_is_refused_with_a_sentence(monkeypatch):
+def test_a_device_that_does_not_exist_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("STTREID_DEVICE", "cuda")
-    with pytest.raises(InputError, match=r"STTREID_DEVICE asks for cuda, but torch finds no CUDA device"):
+    with pytest.raises(InputError, match=r"STTREID_DEVICE is cuda, but torch finds no CUDA device"):
         numerics.prepare(torch.get_num_threads())
     monkeypatch.setenv("STTREID_DEVICE", "gpu")
     with pytest.raises(InputError, match=r"STTREID_DEVICE must be cpu or cuda, got 'gpu'"):
         numerics.prepare(torch.get_num_threads())
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_signal_is_collected_and_the_second_one_works_as_ever(number):
-    reached = []
-    before = signal.signal(number, lambda *_: reached.append("outer"))
-    try:
-        with numerics.asked_to_end() as asked:
-            os.kill(os.getpid(), number)
-            assert (asked, reached) == ([number], [])
-            os.kill(os.getpid(), number)
-            assert (asked, reached) == ([number], ["outer"])
-        os.kill(os.getpid(), number)
-        assert reached == ["outer"] * 2
-    finally:
-        signal.signal(number, before)
-
-
-def test_signals_are_left_alone_in_other_threads():
-    found = []
-
-    def work():
-        with numerics.asked_to_end() as asked:
-            found.append(list(asked))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert found == [[]]
-
-
-@pytest.mark.parametrize(
-    ("visible", "shares", "processes"), [(0, 12, 1), (1, 12, 1), (2, 12, 2), (8, 12, 6), (4, 7, 1)]
-)
-def test_a_stage_is_started_once_for_each_device_that_can_have_a_share(
-    monkeypatch, visible, shares, processes
-):
-    started = []
-    monkeypatch.delenv("LOCAL_RANK", raising=False)
-    monkeypatch.delenv("STTREID_DEVICE", raising=False)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: visible)
-    monkeypatch.setattr(os, "execv", lambda path, words: started.append((path, words)))
-    monkeypatch.setattr(sys, "argv", ["pretrain.py", "7"])
-    stage = SimpleNamespace(__spec__=SimpleNamespace(name="sttreid.stages.pretrain"))
-    monkeypatch.setitem(sys.modules, "__main__", stage)
-    numerics.spread(shares)
-    if processes == 1:
-        assert not started
-        return
-    ((path, words),) = started
-    assert (path, words[0]) == (sys.executable, sys.executable)
-    assert words[1:4] == ["-m", "torch.distributed.run", "--standalone"]
-    assert words[4:] == [f"--nproc-per-node={processes}", "-m", "sttreid.stages.pretrain", "7"]
-    for name in ("STTREID_DEVICE", "LOCAL_RANK"):  # told to stay on the CPU; started by torchrun already
-        monkeypatch.setenv(name, "cpu" if name == "STTREID_DEVICE" else "0")
-        numerics.spread(shares)
-        monkeypatch.delenv(name)
-    stage.__spec__ = None
-    numerics.spread(shares)
-    assert len(started) == 1

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from sttreid.config.domain import Domain
-from sttreid.simulate.body import Z_ANKLE, Z_KNEE, Part
+from sttreid.simulate.body import Z_ANKLE, Z_KNEE, MeshPart
 from sttreid.simulate.cloth import MATERIAL, PATTERNS, Logo, Pattern, albedo, folds, pattern, printed
-from sttreid.simulate.clothing import material
-from sttreid.simulate.wardrobe import look
+from sttreid.simulate.pedestrian import material
+from sttreid.simulate.wardrobe import draw_appearance
 
 
 @pytest.fixture
@@ -18,22 +18,22 @@ def plain() -> np.ndarray:
     return record
 
 
-def colour(part: Part, point: tuple[float, float, float], limb: float, record: np.ndarray) -> list[float]:
+def colour(part: MeshPart, point: tuple[float, float, float], limb: float, record: np.ndarray) -> list[float]:
     return list(albedo(part, *point, limb, record[0])[0])
 
 
 def test_garments_end_where_the_look_says(plain: np.ndarray) -> None:
-    assert colour(Part.TORSO, (0.05, -0.1, 0.3), 0, plain) == [1, 0, 0]
-    assert colour(Part.TORSO, (0.05, -0.1, 0.05), 0, plain) == [0, 0, 1]
-    assert colour(Part.UPPER_ARM, (0.3, 0, 0.5), 0.4, plain) == [1, 0, 0]
-    assert colour(Part.FOREARM, (0.5, 0, 0.3), 1.4, plain) == [0, 1, 0]
-    assert colour(Part.SHANK, (0.1, 0, Z_KNEE - 0.1), 1.2, plain) == [0, 0, 1]
-    assert colour(Part.FOOT, (0.1, 0, Z_ANKLE - 0.05), 2.0, plain) == [0.5, 0.5, 0]
+    assert colour(MeshPart.TORSO, (0.05, -0.1, 0.3), 0, plain) == [1, 0, 0]
+    assert colour(MeshPart.TORSO, (0.05, -0.1, 0.05), 0, plain) == [0, 0, 1]
+    assert colour(MeshPart.UPPER_ARM, (0.3, 0, 0.5), 0.4, plain) == [1, 0, 0]
+    assert colour(MeshPart.FOREARM, (0.5, 0, 0.3), 1.4, plain) == [0, 1, 0]
+    assert colour(MeshPart.SHANK, (0.1, 0, Z_KNEE - 0.1), 1.2, plain) == [0, 0, 1]
+    assert colour(MeshPart.FOOT, (0.1, 0, Z_ANKLE - 0.05), 2.0, plain) == [0.5, 0.5, 0]
 
 
 def test_shorts_leave_the_shank_bare(plain: np.ndarray) -> None:
     plain["length"] = Z_KNEE
-    assert colour(Part.SHANK, (0.1, 0, Z_KNEE - 0.1), 1.2, plain) == [0, 1, 0]
+    assert colour(MeshPart.SHANK, (0.1, 0, Z_KNEE - 0.1), 1.2, plain) == [0, 1, 0]
 
 
 def test_a_print_is_on_the_chest_and_not_on_the_back(plain: np.ndarray) -> None:
@@ -43,8 +43,8 @@ def test_a_print_is_on_the_chest_and_not_on_the_back(plain: np.ndarray) -> None:
         0.1,
         (1, 1, 1),
     )
-    assert colour(Part.TORSO, (0.0, -0.1, 0.5), 0, plain) == [1, 1, 1]
-    assert colour(Part.TORSO, (0.0, 0.1, 0.5), 0, plain) == [1, 0, 0]
+    assert colour(MeshPart.TORSO, (0.0, -0.1, 0.5), 0, plain) == [1, 1, 1]
+    assert colour(MeshPart.TORSO, (0.0, 0.1, 0.5), 0, plain) == [1, 0, 0]
 
 
 def test_every_pattern_but_plain_mixes_both_colours() -> None:
@@ -69,10 +69,10 @@ def test_every_print_covers_some_of_its_square() -> None:
         assert 0.05 < covered < 0.6
 
 
-def test_reflectances_of_random_people_are_physical(domain: Domain) -> None:
+def test_reflectances_of_random_appearances_are_physical(domain: Domain) -> None:
     rng = np.random.default_rng(0)
     for identity in range(1, 15):
-        record = material(look(identity, "a", domain, 0))[0]
+        record = material(draw_appearance(identity, "a", domain, 0))[0]
         for _ in range(300):
             part = int(rng.integers(16))
             point = rng.uniform((-0.3, -0.2, -0.8), (0.3, 0.2, 1.0))
@@ -84,10 +84,10 @@ def test_reflectances_of_random_people_are_physical(domain: Domain) -> None:
 
 
 def test_only_garments_are_cloth(plain: np.ndarray) -> None:
-    assert albedo(Part.TORSO, 0.05, -0.1, 0.3, 0, plain[0])[1]
-    assert albedo(Part.SHANK, 0.1, 0, Z_KNEE - 0.1, 1.2, plain[0])[1]
-    assert not albedo(Part.HAND, 0.6, 0, 0.2, 2, plain[0])[1]
-    assert not albedo(Part.FOOT, 0.1, 0, Z_ANKLE - 0.05, 2, plain[0])[1]
+    assert albedo(MeshPart.TORSO, 0.05, -0.1, 0.3, 0, plain[0])[1]
+    assert albedo(MeshPart.SHANK, 0.1, 0, Z_KNEE - 0.1, 1.2, plain[0])[1]
+    assert not albedo(MeshPart.HAND, 0.6, 0, 0.2, 2, plain[0])[1]
+    assert not albedo(MeshPart.FOOT, 0.1, 0, Z_ANKLE - 0.05, 2, plain[0])[1]
 
 
 def test_folds_vary_around_one_with_the_strength_of_the_fabric(plain: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from sttreid.data.videos import frames
 from sttreid.runtime.errors import InputError
 from sttreid.simulate import dataset
 from sttreid.simulate.dataset import render
-from sttreid.simulate.render import film
+from sttreid.simulate.render import render_camera
 
 FILES = ["c1.mp4", "c1.txt", "c2.mp4", "c2.txt", "manifest.json", "tracks.csv", "truth.parquet"]
 
@@ -46,13 +46,13 @@ def test_the_manifest_describes_the_files(rendered: Path, scale: Scale) -> None:
     assert manifest["domain"]["crowd"]["jitter"] == 0.05
     assert manifest["gap"] == 3
     assert "version" not in manifest
-    found = contents(rendered)
+    checksums = contents(rendered)
     for camera, entry in manifest["cameras"].items():
-        assert entry["sha256_video"] == found[f"{camera}.mp4"]
-        assert entry["sha256_tracks"] == found[f"{camera}.txt"]
+        assert entry["sha256_video"] == checksums[f"{camera}.mp4"]
+        assert entry["sha256_tracks"] == checksums[f"{camera}.txt"]
         with av.open(str(rendered / f"{camera}.mp4")) as container:
             assert sum(1 for _ in container.decode(video=0)) == entry["frames"]
-    assert manifest["tables"] == {name: found[name] for name in ("tracks.csv", "truth.parquet")}
+    assert manifest["tables"] == {name: checksums[name] for name in ("tracks.csv", "truth.parquet")}
 
 
 def test_decord_reads_back_every_frame_that_was_encoded(rendered: Path) -> None:
@@ -66,7 +66,7 @@ def test_decord_reads_back_every_frame_that_was_encoded(rendered: Path) -> None:
             assert abs(mine.astype(int) - theirs.astype(int)).mean() < 3  # two conversions to RGB
 
 
-def test_every_identity_has_boxes_in_two_cameras_and_all_lie_in_the_picture(
+def test_every_identity_has_boxes_in_two_cameras_and_all_lie_in_the_image(
     rendered: Path, scale: Scale
 ) -> None:
     seen: dict[int, set[str]] = defaultdict(set)
@@ -87,7 +87,7 @@ def test_every_identity_has_boxes_in_two_cameras_and_all_lie_in_the_picture(
     assert all(len(cameras) == 2 for cameras in seen.values())
 
 
-def test_a_failure_leaves_what_was_there(
+def test_a_failure_leaves_the_old_folder(
     domain: Domain, scale: Scale, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "old").mkdir()
@@ -96,13 +96,13 @@ def test_a_failure_leaves_what_was_there(
     def fail(*_: object) -> None:
         raise InputError("the reason")
 
-    monkeypatch.setattr(dataset, "film", fail)
+    monkeypatch.setattr(dataset, "render_camera", fail)
     with pytest.raises(InputError, match="the reason"):
         render("tiny", domain, scale, tmp_path / "old", workers=1)
     assert [path.name for path in (tmp_path / "old").iterdir()] == ["kept.txt"]
 
 
-def test_an_interrupted_rendering_goes_on_with_what_is_missing(
+def test_an_interrupted_rendering_resumes_with_the_missing_cameras(
     domain: Domain, scale: Scale, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = count()
@@ -112,26 +112,26 @@ def test_an_interrupted_rendering_goes_on_with_what_is_missing(
             for name in (f"c{given[3]}.mp4", f".c{given[3]}.7.part", ".c1.txt.99.tmp"):
                 (tmp_path / ".tiny.partial" / name).write_bytes(b"half")
             raise KeyboardInterrupt
-        film(*given)  # type: ignore[arg-type]
+        render_camera(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(dataset, "film", interrupted)
+    monkeypatch.setattr(dataset, "render_camera", interrupted)
     with pytest.raises(KeyboardInterrupt):
         render("tiny", domain, scale, tmp_path / "tiny", workers=1)
     assert not (tmp_path / "tiny").exists()
     render("tiny", domain, scale, tmp_path / "tiny", workers=1)
-    assert next(calls) == 3  # the first camera was not filmed again
+    assert next(calls) == 3  # the first camera was not rendered again
     assert contents(tmp_path / "tiny") == contents(rendered)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
-def test_what_another_recipe_left_is_not_used(
+def test_cameras_of_another_recipe_are_not_reused(
     domain: Domain, scale: Scale, rendered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*given: object) -> None:
-        film(*given)  # type: ignore[arg-type]
+        render_camera(*given)  # type: ignore[arg-type]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(dataset, "film", stop)
+    monkeypatch.setattr(dataset, "render_camera", stop)
     with pytest.raises(KeyboardInterrupt):
         render("tiny", domain, replace(scale, seed=4), tmp_path / "tiny", workers=1)
     monkeypatch.undo()
@@ -140,7 +140,7 @@ def test_what_another_recipe_left_is_not_used(
 
 
 def running(number: int) -> bool:
-    """Whether a process still works; one that ended and was not waited for has the state Z."""
+    """Whether a process still runs; a finished process without a waiting parent has the state Z."""
     try:
         return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -148,22 +148,22 @@ def running(number: int) -> bool:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_process_leaves_no_half_video_under_a_final_name(
+def test_a_killed_process_leaves_no_incomplete_video_under_a_final_name(
     domain: Domain, scale: Scale, rendered: Path, tmp_path: Path, workers: int
 ) -> None:
-    """Killed in mid-film; the workers notice, and leave nothing behind either."""
+    """The process is killed during a video; its workers end as well and leave no named file."""
     partial = tmp_path / ".tiny.partial"
     process = multiprocessing.get_context("spawn").Process(
         target=render, args=("tiny", domain, scale, tmp_path / "tiny", workers)
     )
     process.start()
-    while not (films := list(partial.glob(".c*.part"))):
+    while not (parts := list(partial.glob(".c*.part"))):
         assert process.is_alive()
         time.sleep(0.01)
     process.kill()
     process.join()
     assert not (tmp_path / "tiny").exists()
-    writers = [int(path.name.split(".")[2]) for path in films]  # .c1.PID.part
+    writers = [int(path.name.split(".")[2]) for path in parts]  # .c1.PID.part
     deadline = time.monotonic() + 30
     while any(running(number) for number in writers):
         assert time.monotonic() < deadline
@@ -189,7 +189,7 @@ def test_a_finished_rendering_replaces_the_folder(domain: Domain, scale: Scale, 
     assert list(contents(tmp_path / "old")) == FILES
 
 
-def test_distractors_stand_in_one_camera(domain: Domain, scale: Scale, tmp_path: Path) -> None:
+def test_distractors_are_in_a_single_camera(domain: Domain, scale: Scale, tmp_path: Path) -> None:
     render("tiny", domain, replace(scale, distractors=3, width=128, height=72), tmp_path / "more", workers=1)
     seen: dict[int, set[str]] = defaultdict(set)
     for path in (tmp_path / "more").glob("c*.txt"):

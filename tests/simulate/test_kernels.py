@@ -15,14 +15,14 @@ def test_the_cache_is_named_by_the_sources(tmp_path: Path, monkeypatch: pytest.M
         shutil.copy(path, tmp_path)
     monkeypatch.setattr(kernels, "_PACKAGE", tmp_path)
     assert kernels.source_digest() == before
-    (tmp_path / "noise.py").write_text((tmp_path / "noise.py").read_text() + "\n# another byte\n")
+    (tmp_path / "textures.py").write_text((tmp_path / "textures.py").read_text() + "\n# another byte\n")
     assert kernels.source_digest() != before
 
 
-def test_machine_code_goes_where_the_user_says_and_numba_is_left_alone(tmp_path: Path) -> None:
+def test_the_cache_lies_in_numbas_folder_and_numbas_setting_is_unchanged(tmp_path: Path) -> None:
     code = (
         "from numba.core import config\n"
-        "from sttreid.simulate.noise import frac\n"
+        "from sttreid.simulate.textures import frac\n"
         "assert frac(1.25) == 0.25\n"
         "print(config.CACHE_DIR)\n"
     )

@@ -5,7 +5,7 @@ from sttreid.simulate.optics import camera_record, display, light_record, pixels
 from sttreid.simulate.raster import project
 
 
-def test_what_lies_ahead_is_in_the_middle_of_the_picture() -> None:
+def test_a_point_straight_ahead_is_in_the_middle_of_the_image() -> None:
     camera = camera_record(3.0, np.arctan2(2.0, 10.0), 500.0, 640, 360)
     column, row, depth = pixels(camera, np.array([0.0, 10.0, 1.0]))
     assert np.allclose([column, row, depth], [320, 180, np.hypot(10, 2)], atol=1e-3)

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from sttreid.config.domain import Domain, Scale, Whole
+from sttreid.config.domain import Domain, IntRange, Scale
 from sttreid.runtime.errors import InputError
-from sttreid.simulate.plan import distractors, sightings, splits
+from sttreid.simulate.plan import distractors, schedule, sightings, splits
 
 
 @given(identities=st.integers(6, 300), train=st.floats(0.01, 0.95), validation=st.floats(0.01, 0.95))
-def test_splits_are_blocks_of_pairs_that_hold_everyone_once(
+def test_splits_are_blocks_of_pairs_with_every_identity_once(
     identities: int, train: float, validation: float
 ) -> None:
     assume(train + validation < 0.99)
@@ -21,13 +21,13 @@ def test_splits_are_blocks_of_pairs_that_hold_everyone_once(
     assert len(parts["train"]) % 2 == len(parts["validation"]) % 2 == 0
 
 
-def test_the_shares_are_those_asked_for(scale: Scale) -> None:
+def test_splits_have_the_given_shares(scale: Scale) -> None:
     parts = splits(replace(scale, identities=100, train=0.5, validation=0.14))
     assert [len(parts[name]) for name in ("train", "validation", "test")] == [50, 14, 36]
 
 
 def test_every_identity_is_seen_by_its_number_of_cameras(domain: Domain, scale: Scale) -> None:
-    crowd = replace(domain, crowd=replace(domain.crowd, cameras=Whole(2, 4)))
+    crowd = replace(domain, crowd=replace(domain.crowd, cameras=IntRange(2, 4)))
     seen = sightings("a", crowd, replace(scale, identities=90, cameras=6))
     counts = Counter(identity for who in seen.values() for identity in who)
     assert len(counts) == 90
@@ -42,7 +42,7 @@ def test_another_identity_changes_nothing_for_those_before(domain: Domain, scale
         assert [identity for identity in many[camera] if identity <= 20] == who
 
 
-def test_cameras_are_not_met_in_fixed_groups(domain: Domain, scale: Scale) -> None:
+def test_identities_do_not_share_fixed_groups_of_cameras(domain: Domain, scale: Scale) -> None:
     seen = sightings("a", domain, replace(scale, identities=120, cameras=5))
     together = Counter(
         (a, b) for a in seen for b in seen if a < b for identity in seen[a] if identity in seen[b]
@@ -74,12 +74,32 @@ def test_distractors_change_nothing_for_the_others(domain: Domain, scale: Scale)
         assert [n for n in who if n > 10_000] == [n for n in with_some[camera] if n > 10_000]
 
 
-def test_more_cameras_for_an_identity_than_there_are_is_refused(domain: Domain, scale: Scale) -> None:
-    crowd = replace(domain, crowd=replace(domain.crowd, cameras=Whole(3, 4)))
+def test_more_cameras_per_identity_than_exist_are_refused(domain: Domain, scale: Scale) -> None:
+    crowd = replace(domain, crowd=replace(domain.crowd, cameras=IntRange(3, 4)))
     with pytest.raises(InputError, match=r"crowd\.cameras\.low must be at most the 2 cameras, got 3"):
         sightings("a", crowd, scale)
 
 
-def test_a_camera_that_would_see_nobody_is_refused(domain: Domain, scale: Scale) -> None:
-    with pytest.raises(InputError, match=r"6 identities must reach every one of 40 cameras, but camera"):
+def test_a_camera_without_identities_is_refused(domain: Domain, scale: Scale) -> None:
+    with pytest.raises(InputError, match=r"6 identities .*40 cameras: camera 1"):
         sightings("a", domain, replace(scale, cameras=40))
+
+
+def test_every_identity_visits_once_within_the_limits_of_length(domain: Domain, scale: Scale) -> None:
+    visits = schedule("a", domain, scale, 1, list(range(10, 60)))
+    assert sorted(visit.identity for visit in visits) == list(range(10, 60))
+    assert {visit.length for visit in visits} == {6, 7}
+    assert [visit.start for visit in visits] == sorted(visit.start for visit in visits)
+
+
+def test_the_length_of_a_visit_does_not_depend_on_other_identities(domain: Domain, scale: Scale) -> None:
+    few, many = (
+        {visit.identity: visit.length for visit in schedule("a", domain, size, 1, who)}
+        for size, who in ((scale, [3, 4, 5]), (replace(scale, identities=90, cameras=9), list(range(1, 90))))
+    )
+    assert {identity: many[identity] for identity in few} == few
+
+
+def test_the_mean_number_of_present_identities_is_that_of_the_domain(domain: Domain, scale: Scale) -> None:
+    visits = schedule("a", domain, replace(scale, min_frames=20, max_frames=30), 1, list(range(1, 400)))
+    assert sum(visit.length for visit in visits) / visits[-1].end == pytest.approx(3.0, rel=0.08)

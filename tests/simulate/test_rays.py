@@ -9,8 +9,8 @@ from sttreid.simulate.rays import (
     MISS,
     OPEN_AIR,
     SOLID,
-    Kind,
     Shape,
+    SolidKind,
     meet,
     photograph,
     sunlit,
@@ -27,9 +27,10 @@ def solid(shape: Shape, centre: tuple[float, ...], half: tuple[float, ...], yaw:
 
 def inside(record: np.ndarray, points: np.ndarray) -> np.ndarray:
     """The definition of each solid, for points [N, 3]."""
-    place = points - record["centre"][0]
+    centre = points - record["centre"][0]
     c, s = record["cosine"][0], record["sine"][0]
-    turned = np.stack([c * place[:, 0] + s * place[:, 1], -s * place[:, 0] + c * place[:, 1], place[:, 2]])
+    x, y, z = centre.T
+    turned = np.stack([c * x + s * y, -s * x + c * y, z])
     x, y, z = turned / record["half"][0][:, None]
     if record["shape"][0] == Shape.BOX:
         return np.maximum(np.maximum(abs(x), abs(y)), abs(z)) <= 1
@@ -81,7 +82,7 @@ def test_a_wall_throws_a_shadow_away_from_the_sun() -> None:
 
 @dataclass(frozen=True)
 class Photograph:
-    picture: np.ndarray
+    image: np.ndarray
     depth: np.ndarray
     ground: np.ndarray
     kinds: np.ndarray
@@ -95,7 +96,7 @@ def photographed(scene: np.ndarray, camera: np.ndarray, domain: Domain, side: in
         np.zeros((*shape, 2), np.float32), np.full(shape, 99, np.uint8),
     )  # fmt: skip
     white = np.ones((2, 3), np.float32)
-    photograph(scene, camera, light, white, 1, still.picture, still.depth, still.ground, still.kinds)
+    photograph(scene, camera, light, white, 1, still.image, still.depth, still.ground, still.kinds)
     return still
 
 
@@ -110,24 +111,24 @@ def test_the_photograph_shows_ground_wall_and_sky_where_they_are(domain: Domain)
     assert still.ground[35, 20] == pytest.approx(
         [0.5 * still.depth[35, 20] / 40, still.depth[35, 20]], abs=0.01
     )
-    assert still.picture[5].min() == 255
-    assert 0 < still.picture[22].max() < 255
+    assert still.image[5].min() == 255
+    assert 0 < still.image[22].max() < 255
 
 
 @pytest.mark.parametrize("aside", [-1.0, 0.3])
 def test_a_box_covers_the_pixels_that_the_pinhole_formula_gives(domain: Domain, aside: float) -> None:
     """A level camera: column = centre + focal * x / distance, row = centre + focal * (height - z) / distance.
 
-    The box shows its front alone where the formula for the front's edges reaches further out than the one
-    for the back's, and its side besides where it stands aside.
+    The edges of a box that is straight ahead are those of its front; those of a box further aside include
+    its rear edges.
     """
     focal, height, side = 100.0, 1.0, 120
     x, front, back, half, low, high = aside, 4.0, 5.0, 0.4, 0.5, 1.7
     box = solid(Shape.BOX, (x, (front + back) / 2, (low + high) / 2), (half, 0.5, (high - low) / 2))
-    box["kind"] = Kind.BOX
+    box["kind"] = SolidKind.BOX
     scene = np.concatenate([solid(Shape.GROUND, (0, 0, 0), (1, 1, 1)), box])
     still = photographed(scene, camera_record(height, 0.0, focal, side, side), domain, side)
-    covered = np.argwhere(still.kinds == Kind.BOX)
+    covered = np.argwhere(still.kinds == SolidKind.BOX)
     left = side / 2 + min(focal * (x - half) / front, focal * (x - half) / back)
     right = side / 2 + max(focal * (x + half) / front, focal * (x + half) / back)
     top, bottom = side / 2 + focal * (height - high) / front, side / 2 + focal * (height - low) / front
@@ -139,17 +140,17 @@ def test_a_box_covers_the_pixels_that_the_pinhole_formula_gives(domain: Domain, 
     edges = [side / 2 + focal * (x + end) / front for end in (-half, half)]
     face = still.depth[inner, int(edges[0]) + 2 : int(edges[1]) - 1]
     assert np.allclose(face, front, atol=1e-4)
-    assert (still.kinds[inner, int(edges[0]) + 2 : int(edges[1]) - 1] == Kind.BOX).all()
-    assert (still.kinds[still.depth > 6] == Kind.OPEN).all()
+    assert (still.kinds[inner, int(edges[0]) + 2 : int(edges[1]) - 1] == SolidKind.BOX).all()
+    assert (still.kinds[still.depth > 6] == SolidKind.OPEN).all()
 
 
-def test_every_solid_is_found_although_most_are_not_asked(domain: Domain) -> None:
+def test_bounding_spheres_miss_no_solid(domain: Domain) -> None:
     """Against rays that try all solids, without the balls around them."""
     rng, parts = np.random.default_rng(3), [solid(Shape.GROUND, (0, 0, 0), (1, 1, 1))]
     for number in range(30):
         shape = Shape.BOX if number % 3 == 0 else (Shape.CYLINDER if number % 3 == 1 else Shape.ELLIPSOID)
-        place, half = rng.uniform((-4, -1, 0), (4, 12, 3)), rng.uniform(0.1, 1.2, 3)
-        parts.append(solid(shape, tuple(place), (half[0], half[0], half[2]), rng.uniform(0, 3)))
+        centre, half = rng.uniform((-4, -1, 0), (4, 12, 3)), rng.uniform(0.1, 1.2, 3)
+        parts.append(solid(shape, tuple(centre), (half[0], half[0], half[2]), rng.uniform(0, 3)))
         parts[-1]["kind"] = number % 7 + 1
     scene, side, focal = np.concatenate(parts), 48, 40.0
     camera = camera_record(2.5, 0.2, focal, side, side)
@@ -158,19 +159,19 @@ def test_every_solid_is_found_although_most_are_not_asked(domain: Domain) -> Non
     for y, x in rng.integers(0, side, (300, 2)):
         right, down = (x + 0.5 - side / 2) / focal, (y + 0.5 - side / 2) / focal
         ray = turn[0] * right + turn[1] * down + turn[2]
-        distances = [d if 0.05 < (d := meet(one, *origin, *ray)[0]) < 150 else MISS for one in scene]
+        distances = [d if 0.05 < (d := meet(record, *origin, *ray)[0]) < 150 else MISS for record in scene]
         assert still.depth[y, x] == pytest.approx(min(distances), rel=1e-5)
-        nearest = scene["kind"][int(np.argmin(distances))] if min(distances) < MISS else Kind.OPEN
+        nearest = scene["kind"][int(np.argmin(distances))] if min(distances) < MISS else SolidKind.OPEN
         assert still.kinds[y, x] == nearest
 
 
 def test_leaves_are_torn_at_the_outline_and_whole_in_the_middle(domain: Domain) -> None:
     bush = solid(Shape.ELLIPSOID, (0, 6, 1), (1, 1, 1))
-    bush["kind"], bush["texture"], bush["seed"] = Kind.BUSH, Texture.LEAVES, 7
+    bush["kind"], bush["texture"], bush["seed"] = SolidKind.BUSH, Texture.LEAVES, 7
     still = photographed(bush, camera_record(1.0, 0.0, 200.0, 100, 100), domain, 100)
     y, x = np.mgrid[:100, :100] + 0.5 - 50
     away = np.hypot(x, y) / (200 / np.sqrt(6**2 - 1))  # 1 on the outline of the ball
-    seen = still.kinds == Kind.BUSH
+    seen = still.kinds == SolidKind.BUSH
     assert seen[away < 0.4].all()
     assert not seen[away > 1.02].any()
     assert 0.1 < seen[(away > 0.85) & (away < 1)].mean() < 0.9

@@ -38,20 +38,20 @@ def test_the_stencil_is_every_pixel_whose_middle_lies_in_a_triangle_seen_from_ei
 
 
 def test_only_ground_is_darkened_and_the_mask_is_cleared() -> None:
-    picture, ground = np.full((6, 6, 3), 100, np.float32), np.full((6, 6, 2), 50, np.float32)
+    image, ground = np.full((6, 6, 3), 100, np.float32), np.full((6, 6, 2), 50, np.float32)
     ground[:3] = OPEN_AIR
     mask = np.ones((6, 6), np.uint8)
-    darken(picture, ground, mask, np.array([-4, 0, 3, 9]), np.array([0.0, 0.0]), 0.5)
-    assert (picture[:3] == 100).all()
-    assert np.allclose(picture[3:, :4], 50)
-    assert (picture[3:, 4:] == 100).all()
+    darken(image, ground, mask, np.array([-4, 0, 3, 9]), np.array([0.0, 0.0]), 0.5)
+    assert (image[:3] == 100).all()
+    assert np.allclose(image[3:, :4], 50)
+    assert (image[3:, 4:] == 100).all()
     assert not mask[:, :4].any()
 
 
 def test_feet_darken_the_ground_around_them() -> None:
-    picture, ground = np.full((1, 9, 3), 100, np.float32), np.zeros((1, 9, 2), np.float32)
+    image, ground = np.full((1, 9, 3), 100, np.float32), np.zeros((1, 9, 2), np.float32)
     ground[0, :, 0] = np.arange(9) * 0.25
-    darken(picture, ground, np.zeros((1, 9), np.uint8), np.array([0, 0, 8, 0]), np.array([0.0, 0.0]), 0.5)
-    assert picture[0, 0, 0] < 70
-    assert (np.diff(picture[0, :, 0]) >= 0).all()
-    assert picture[0, 8, 0] > 99
+    darken(image, ground, np.zeros((1, 9), np.uint8), np.array([0, 0, 8, 0]), np.array([0.0, 0.0]), 0.5)
+    assert image[0, 0, 0] < 70
+    assert (np.diff(image[0, :, 0]) >= 0).all()
+    assert image[0, 8, 0] > 99

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sttreid.simulate.tracks import GAP, fragments
+from sttreid.simulate.tracks import MAX_FRAME_GAP, track_numbers
 from sttreid.simulate.truth import SCHEMA, by_track, facing, read_truth, write_truth
 
 
 @pytest.mark.parametrize(
-    ("place", "yaw", "degrees"),
+    ("position", "yaw", "degrees"),
     [
         ((0, 10), -90, 0),  # far ahead, walking towards the camera
         ((0, 10), 90, 180),
@@ -21,10 +21,10 @@ from sttreid.simulate.truth import SCHEMA, by_track, facing, read_truth, write_t
     ],
 )
 def test_orientation_is_measured_from_the_direction_to_the_camera(
-    place: tuple[float, float], yaw: float, degrees: float
+    position: tuple[float, float], yaw: float, degrees: float
 ) -> None:
-    found = facing(np.array(place, float), np.deg2rad(yaw))
-    assert np.exp(1j * np.deg2rad(found)) == pytest.approx(np.exp(1j * np.deg2rad(degrees)))
+    result = facing(np.array(position, float), np.deg2rad(yaw))
+    assert np.exp(1j * np.deg2rad(result)) == pytest.approx(np.exp(1j * np.deg2rad(degrees)))
 
 
 def table() -> pd.DataFrame:
@@ -43,25 +43,25 @@ def test_a_table_is_read_back_and_its_bytes_repeat(tmp_path: Path) -> None:
     write_truth(tmp_path / "a.parquet", table())
     write_truth(tmp_path / "b.parquet", table())
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
-    found = read_truth(tmp_path / "a.parquet")
-    assert list(found.columns) == SCHEMA.names
-    pd.testing.assert_frame_equal(found, table()[SCHEMA.names], check_dtype=False)
+    result = read_truth(tmp_path / "a.parquet")
+    assert list(result.columns) == SCHEMA.names
+    pd.testing.assert_frame_equal(result, table()[SCHEMA.names], check_dtype=False)
 
 
-def test_tracks_sum_up_their_boxes() -> None:
-    found = by_track(table(), pd.Series([1, 1, 1, 2, 1]))
-    assert found[["camera", "identity", "track", "first", "last", "boxes"]].to_numpy().tolist() == [
+def test_tracks_summarise_their_boxes() -> None:
+    result = by_track(table(), pd.Series([1, 1, 1, 2, 1]))
+    assert result[["camera", "identity", "track", "first", "last", "boxes"]].to_numpy().tolist() == [
         [1, 5, 1, 1, 3, 3],
         [1, 5, 2, 9, 9, 1],
         [2, 5, 1, 1, 1, 1],
     ]
-    assert found["visibility"].tolist() == [0.8, 1.0, 1.0]
-    assert abs(found["orientation"][0]) == 180  # the mean of 170, -170 and 180, not of the numbers
-    assert found["occluder"].tolist() == ["pole", "none", "none"]
-    assert found["mistaken"].tolist() == [1, 0, 0]
+    assert result["visibility"].tolist() == [0.8, 1.0, 1.0]
+    assert abs(result["orientation"][0]) == 180  # the mean of 170, -170 and 180, not of the numbers
+    assert result["occluder"].tolist() == ["pole", "none", "none"]
+    assert result["mistaken"].tolist() == [1, 0, 0]
 
 
-def test_a_rendered_folder_says_what_is_true_about_every_line(rendered: Path) -> None:
+def test_a_rendered_folder_has_the_truth_of_every_line(rendered: Path) -> None:
     truth = read_truth(rendered / "truth.parquet")
     lines = [
         (int(path.stem[1:]), *map(float, line.split(",")))
@@ -82,8 +82,9 @@ def test_a_rendered_folder_says_what_is_true_about_every_line(rendered: Path) ->
     tracks = pd.read_csv(rendered / "tracks.csv")
     assert tracks["boxes"].sum() == len(truth)
     for _, row in tracks.iterrows():
-        own = truth[(truth["camera"] == row["camera"]) & (truth["identity"] == row["identity"])]
-        numbers = np.array(fragments(own["frame"], GAP)) + 1
-        own = own[numbers == row["track"]]
-        assert (own["frame"].min(), own["frame"].max(), len(own)) == (row["first"], row["last"], row["boxes"])
-        assert own["visibility"].mean() == pytest.approx(row["visibility"], abs=1e-3)
+        boxes = truth[(truth["camera"] == row["camera"]) & (truth["identity"] == row["identity"])]
+        numbers = np.array(track_numbers(boxes["frame"], MAX_FRAME_GAP)) + 1
+        boxes = boxes[numbers == row["track"]]
+        limits = boxes["frame"].min(), boxes["frame"].max()
+        assert (*limits, len(boxes)) == (row["first"], row["last"], row["boxes"])
+        assert boxes["visibility"].mean() == pytest.approx(row["visibility"], abs=1e-3)

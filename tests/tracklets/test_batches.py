@@ -1,3 +1,5 @@
+"""Batches: what a step shows is a function of seed, step and tracklets."""
+
 import time
 from collections import Counter
 from dataclasses import replace
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from sttreid.config.params import Augment
 from sttreid.config.params import Batch as BatchSize
 from sttreid.runtime.errors import InputError
-from sttreid.tracklets.batches import Reader, batch, plan, repeated, steps_per_epoch
+from sttreid.tracklets.batches import Reader, batch, plan, repeated, shard, steps_per_epoch
 from sttreid.tracklets.clips import MEAN, STD
 from sttreid.tracklets.store import Store, write_store
 
@@ -58,7 +60,7 @@ splits = st.dictionaries(
 
 @settings(deadline=None)
 @given(splits, st.data())
-def test_a_step_has_p_identities_with_k_tracklets_side_by_side(
+def test_a_step_has_p_identities_with_k_adjacent_tracklets(
     cameras: dict[int, list[int]], data: st.DataObject
 ) -> None:
     identities = data.draw(st.integers(2, len(cameras)))
@@ -132,6 +134,15 @@ def test_a_batch_that_cannot_be_filled_is_refused(identities: int, clips: int, w
         plan(table(CAMERAS), identities, clips, 0, 0)
 
 
+def test_processes_share_a_batch_by_identities() -> None:
+    rows = list(range(12 * 2))
+    shards = [rows[shard(12, 2, rank, 3)] for rank in range(3)]
+    assert [row for part in shards for row in part] == rows
+    assert {len(part) for part in shards} == {8}
+    with pytest.raises(InputError, match=r"batch\.identities must be a multiple of the 5 processes, got 12"):
+        shard(12, 2, 0, 5)
+
+
 def test_a_batch_has_the_shapes_and_types_of_its_parts(store: Store, lively: Augment) -> None:
     split = store.of_split("train")
     made = batch(store, split, plan(split, 3, 2, 0, 0), 4, lively, 0, 0)
@@ -195,9 +206,9 @@ def copies(reader: Reader, *arguments: int) -> list[tuple[torch.Tensor, ...]]:
     ]
 
 
-def equal(one: list[tuple[torch.Tensor, ...]], other: list[tuple[torch.Tensor, ...]]) -> bool:
-    pairs = zip(sum(one, ()), sum(other, ()), strict=True)
-    return len(one) == len(other) and all(torch.equal(a, b) for a, b in pairs)
+def equal(first: list[tuple[torch.Tensor, ...]], second: list[tuple[torch.Tensor, ...]]) -> bool:
+    pairs = zip(sum(first, ()), sum(second, ()), strict=True)
+    return len(first) == len(second) and all(torch.equal(a, b) for a, b in pairs)
 
 
 @pytest.fixture
@@ -206,8 +217,7 @@ def reader(store: Store, lively: Augment) -> Reader:
 
 
 def test_a_reader_gives_the_batches_of_its_steps(reader: Reader) -> None:
-    found = copies(reader, 0, 5, 0)
-    for step, made in enumerate(found):
+    for step, made in enumerate(copies(reader, 0, 5, 0)):
         rows = plan(reader.tracklets, 4, 3, 5, step)
         expected = batch(reader.store, reader.tracklets, rows, 4, reader.augment, 5, step)
         assert equal([made], [(expected.clips, expected.classes, expected.tracklets, expected.cameras)])
@@ -225,9 +235,9 @@ def test_a_reader_may_begin_anywhere(reader: Reader, workers: int) -> None:
     assert copies(reader, 7, 7, workers) == []
 
 
-def test_shares_make_up_the_whole_batch(reader: Reader) -> None:
-    """Whoever reads them: a tracklet that comes twice belongs to one identity, so to one share."""
-    halves = [copies(replace(reader, share=part), 0, 4, 0) for part in (slice(0, 6), slice(6, 12))]
+def test_shards_make_up_the_whole_batch(reader: Reader) -> None:
+    """A tracklet that is repeated belongs to one identity, and so to one shard."""
+    halves = [copies(replace(reader, shard=part), 0, 4, 0) for part in (slice(0, 6), slice(6, 12))]
     joined = [
         tuple(torch.cat(parts) for parts in zip(*both, strict=True)) for both in zip(*halves, strict=True)
     ]
@@ -235,7 +245,7 @@ def test_shares_make_up_the_whole_batch(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_while_reading_reaches_whoever_asks(reader: Reader, workers: int) -> None:
+def test_an_error_while_reading_reaches_the_caller(reader: Reader, workers: int) -> None:
     lost = replace(reader, store=Store(reader.store.frames[:3], reader.store.index, reader.store.tracklets))
     with pytest.raises(IndexError):
         copies(lost, 0, 3, workers)
@@ -253,4 +263,4 @@ def test_a_batch_stays_whole_while_the_next_one_is_read(reader: Reader) -> None:
 @settings(deadline=None)
 @given(splits, st.integers(1, 6))
 def test_identities_with_too_few_tracklets_are_counted(cameras: dict[int, list[int]], clips: int) -> None:
-    assert repeated(table(cameras), clips) == sum(len(places) < clips for places in cameras.values())
+    assert repeated(table(cameras), clips) == sum(len(tracklets) < clips for tracklets in cameras.values())

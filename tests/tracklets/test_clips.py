@@ -1,3 +1,5 @@
+"""Clips: which frames they take, and augmentation against its single steps."""
+
 import math
 from dataclasses import replace
 
@@ -55,19 +57,19 @@ def draws(given: Augment, count: int = 4000) -> list[Change]:
 
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(0, 9))
 def test_a_random_clip_has_one_frame_of_each_segment(length: int, frames: int, seed: int) -> None:
-    places = restricted_random(length, frames, np.random.default_rng(seed))
-    assert places.shape == (frames,)
-    assert places.dtype == np.int64
-    for segment, place in enumerate(places):
+    chosen = restricted_random(length, frames, np.random.default_rng(seed))
+    assert chosen.shape == (frames,)
+    assert chosen.dtype == np.int64
+    for segment, frame in enumerate(chosen):
         low, high = segment * length // frames, (segment + 1) * length // frames
-        assert low <= place < max(high, low + 1)
+        assert low <= frame < max(high, low + 1)
 
 
 @given(st.integers(1, 30), st.integers(0, 30))
 def test_a_tracklet_that_is_too_short_gives_every_frame_in_order(length: int, more: int) -> None:
-    places = restricted_random(length, length + more, np.random.default_rng(0))
-    assert set(places) == set(range(length))
-    assert (np.diff(places) >= 0).all()
+    chosen = restricted_random(length, length + more, np.random.default_rng(0))
+    assert set(chosen) == set(range(length))
+    assert (np.diff(chosen) >= 0).all()
 
 
 @pytest.mark.parametrize("length", [12, 14])
@@ -95,8 +97,8 @@ def test_consecutive_clips_use_every_frame_and_repeat_only_the_last_clips_own(
     clips = consecutive_clips(length, frames)
     assert clips.shape == (math.ceil(length / frames), frames)
     for number, clip in enumerate(clips.tolist()):
-        own = list(range(number * frames, min(length, (number + 1) * frames)))
-        assert clip == [own[i % len(own)] for i in range(frames)]
+        expected = list(range(number * frames, min(length, (number + 1) * frames)))
+        assert clip == [expected[i % len(expected)] for i in range(frames)]
 
 
 def test_normalisation_subtracts_imagenets_mean_and_divides_by_its_deviation() -> None:
@@ -110,7 +112,7 @@ def test_normalisation_subtracts_imagenets_mean_and_divides_by_its_deviation() -
 def test_augmentation_with_everything_off_is_normalisation(still: Augment) -> None:
     out = np.empty((3, 3, 12, 8), np.float32)
     normalise(noise(), out)
-    assert np.allclose(augmented(noise(), still, 0), out, atol=2e-6)
+    assert np.allclose(augmented(noise(), still, 0), out, atol=1e-5)
 
 
 def changed(clip: Clip, change: Change) -> NDArray[np.float64]:
@@ -184,11 +186,11 @@ def test_a_shift_brings_in_the_mean_colour() -> None:
     assert not out[:, :, :, 6:].any()
 
 
-def test_a_shift_past_the_picture_leaves_the_mean_colour() -> None:
+def test_a_shift_beyond_the_frame_leaves_the_mean_colour() -> None:
     assert not applied(noise(), replace(NOTHING, down=40, right=-40)).any()
 
 
-def test_colours_stay_in_the_range_of_a_picture() -> None:
+def test_colours_stay_in_the_valid_range() -> None:
     gains = np.array([3, 1, 0.1], np.float32)
     values = colours(applied(noise(), replace(NOTHING, brightness=2.0, contrast=3.0, gains=gains)))
     assert values.min() >= -1e-6
@@ -204,35 +206,35 @@ def test_no_saturation_is_grey_and_no_contrast_is_plain() -> None:
 
 
 def test_outcomes_have_the_distributions_that_the_settings_name(lively: Augment) -> None:
-    found = draws(replace(lively, flip=0.3, erase=0.2))
-    assert np.mean([change.flip for change in found]) == pytest.approx(0.3, abs=0.03)
-    assert np.mean([change.hole != (0, 0, 0, 0) for change in found]) == pytest.approx(0.2, abs=0.03)
-    for shifts in ([change.down for change in found], [change.right for change in found]):
+    changes = draws(replace(lively, flip=0.3, erase=0.2))
+    assert np.mean([change.flip for change in changes]) == pytest.approx(0.3, abs=0.03)
+    assert np.mean([change.hole != (0, 0, 0, 0) for change in changes]) == pytest.approx(0.2, abs=0.03)
+    for shifts in ([change.down for change in changes], [change.right for change in changes]):
         counts = np.bincount(np.array(shifts) + 4)
         assert len(counts) == 9
         assert np.abs(counts / 4000 - 1 / 9).max() < 0.02
     for name, spread in (("brightness", 0.3), ("contrast", 0.3), ("saturation", 0.5)):
-        factors = np.array([getattr(change, name) for change in found])
+        factors = np.array([getattr(change, name) for change in changes])
         assert factors.min() >= 1 - spread
         assert factors.max() <= 1 + spread
         assert factors.mean() == pytest.approx(1, abs=0.02)
         assert factors.std() == pytest.approx(spread / math.sqrt(3), rel=0.05)
-    gammas = np.log([change.gamma for change in found])
+    gammas = np.log([change.gamma for change in changes])
     assert np.abs(gammas).max() <= 0.2
     assert gammas.std() == pytest.approx(0.2 / math.sqrt(3), rel=0.05)
-    gains = np.log([change.gains for change in found])
+    gains = np.log([change.gains for change in changes])
     assert gains.std(axis=0) == pytest.approx([0.1] * 3, rel=0.05)
     assert np.abs(np.corrcoef(gains.T) - np.eye(3)).max() < 0.06
 
 
 def test_factors_never_fall_below_0(still: Augment) -> None:
-    found = draws(replace(still, brightness=3, contrast=3, saturation=3), 200)
-    assert min(min(change.brightness, change.contrast, change.saturation) for change in found) == 0
+    changes = draws(replace(still, brightness=3, contrast=3, saturation=3), 200)
+    assert min(min(change.brightness, change.contrast, change.saturation) for change in changes) == 0
 
 
-def test_holes_lie_in_the_picture_with_the_wanted_area_and_aspect(still: Augment) -> None:
-    found = draws(replace(still, erase=1.0, erase_area_low=0.05, erase_area_high=0.15, erase_aspect=2.0))
-    top, bottom, left, right = np.array([change.hole for change in found]).T
+def test_holes_are_inside_the_frame_with_the_set_area_and_aspect(still: Augment) -> None:
+    changes = draws(replace(still, erase=1.0, erase_area_low=0.05, erase_area_high=0.15, erase_aspect=2.0))
+    top, bottom, left, right = np.array([change.hole for change in changes]).T
     assert (top.min(), bottom.max(), left.min(), right.max()) == (0, 64, 0, 32)
     high, wide = bottom - top, right - left
     share = high * wide / (64 * 32)
@@ -243,7 +245,7 @@ def test_holes_lie_in_the_picture_with_the_wanted_area_and_aspect(still: Augment
     assert np.abs(np.log(high / wide)).max() < math.log(2.0) + 0.12  # sides are whole pixels
 
 
-def test_a_hole_that_would_not_fit_is_cut_to_the_picture(still: Augment) -> None:
+def test_a_hole_that_does_not_fit_is_cut_to_the_frame(still: Augment) -> None:
     given = replace(still, erase=1.0, erase_area_low=1.0, erase_area_high=1.0, erase_aspect=4.0)
     for change in draws(given, 300):
         top, bottom, left, right = change.hole

@@ -10,16 +10,16 @@ from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import write_store
 from sttreid.tracklets.subset import training_subset
 
-PEOPLE = 20  # in each split
+IDENTITIES = 20  # in each split
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     splits = ("train", "validation", "test")
     rows = [
-        {"identity": 100 * place + person, "camera": camera, "frame": 1, "split": split}
-        for place, split in enumerate(splits)
-        for person in range(1, PEOPLE + 1)
+        {"identity": 100 * number + identity, "camera": camera, "frame": 1, "split": split}
+        for number, split in enumerate(splits)
+        for identity in range(1, IDENTITIES + 1)
         for camera in (1, 2)
     ]
     index = pd.DataFrame(rows).assign(visibility=1.0)
@@ -28,38 +28,38 @@ def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("store") / "set", index, crops, 4, 2)
 
 
-def people(store):
+def identities(store):
     return set(store.of_split("train")["identity"])
 
 
-def test_so_many_identities_train_with_all_their_tracklets_and_pixels(store):
+def test_the_chosen_identities_keep_all_their_tracklets_and_pixels(store):
     few = training_subset(store, 7, 0)
-    assert len(people(few)) == 7
+    assert len(identities(few)) == 7
     rows = few.of_split("train")
     assert (rows.groupby("identity").size() == 2).all()
-    known = store.tracklets.set_index("tracklet")
+    table = store.tracklets.set_index("tracklet")
     for row in rows.to_dict("records"):
-        assert known.loc[row["tracklet"], "start"] == row["start"]
+        assert table.loc[row["tracklet"], "start"] == row["start"]
         assert few.frames[row["start"]].max() == row["start"]
 
 
-def test_fewer_are_among_more_and_another_seed_draws_others(store):
-    drawn = [people(training_subset(store, count, 3)) for count in (2, 5, 11, PEOPLE)]
-    assert all(one < other for one, other in pairwise(drawn))
-    assert len({tuple(sorted(people(training_subset(store, 5, seed)))) for seed in range(10)}) > 5
+def test_subsets_are_nested_and_another_seed_draws_others(store):
+    drawn = [identities(training_subset(store, count, 3)) for count in (2, 5, 11, IDENTITIES)]
+    assert all(fewer < more for fewer, more in pairwise(drawn))
+    assert len({tuple(sorted(identities(training_subset(store, 5, seed)))) for seed in range(10)}) > 5
 
 
-def test_other_splits_stay_as_they_are(store):
+def test_other_splits_do_not_change(store):
     few = training_subset(store, 2, 0)
     for split in ("validation", "test"):
         pd.testing.assert_frame_equal(few.of_split(split), store.of_split(split))
     pd.testing.assert_frame_equal(few.gallery(), store.gallery())
 
 
-def test_none_named_are_all(store):
-    assert training_subset(store, 0, 0) is store
+def test_none_are_all(store):
+    assert training_subset(store, None, 0) is store
 
 
-def test_more_than_there_are_is_said(store):
+def test_more_identities_than_available_are_refused(store):
     with pytest.raises(InputError, match="must be at most the 20 of the training split, got 21"):
         training_subset(store, 21, 0)

@@ -1,4 +1,4 @@
-"""Training runs in processes of their own, which tests may kill, starve and restart."""
+"""Training runs in processes of their own, which tests may kill, limit and restart."""
 
 import multiprocessing
 import os
@@ -12,12 +12,13 @@ from pathlib import Path
 import torch
 
 from sttreid.model.weights import save
-from sttreid.runtime.checkpoints import kept
-from sttreid.runtime.distributed import joined
+from sttreid.runtime.checkpoints import SECONDS, checkpoint_folder
+from sttreid.runtime.distributed import process_group
 from sttreid.runtime.files import write_text
-from sttreid.runtime.numerics import SECONDS
+from sttreid.runtime.progress import history_text
+from sttreid.runtime.supervisor import supervise
 from sttreid.tracklets.store import open_store
-from sttreid.training.loop import Recipe, fit, history_text
+from sttreid.training.loop import Recipe, fit
 from tests.sections import BATCH, COMPUTE, LOSS, MODEL, PLAIN, SCHEDULE, small_network
 
 STEPS = 24
@@ -27,8 +28,8 @@ SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["sttreid.training.loop", "torch._dynamo"])
 
 
-def look(network: torch.nn.Module) -> dict[str, float]:
-    """A measurement that depends on the weights to the last bit."""
+def measure(network: torch.nn.Module, *_: object) -> dict[str, float]:
+    """A validation that depends on the weights to the last bit."""
     return {"train_rank1": float(sum(p.detach().double().sum() for p in network.parameters()))}
 
 
@@ -37,22 +38,27 @@ def train(
 ) -> None:
     """Train with dropout and write what a stage would write: model.pt and history.tsv.
 
-    ``at`` is called before each step with its number; ``limit`` is the largest file in bytes that the process
-    may write while it trains, as on a full disk; ``seconds`` lie between two checkpoints.
+    Args:
+        store: path of the tracklet store.
+        folder: of the outputs, the checkpoints, and stderr (log.txt).
+        at: is called before each step with its number.
+        limit: the largest file in bytes that the process may write while it trains, as on a full disk.
+        seconds: between two checkpoints.
     """
     os.environ[SECONDS] = str(seconds)
-    sys.stderr = (folder / "said.txt").open("a", buffering=1)
+    sys.stderr = (folder / "log.txt").open("a", buffering=1)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     network = small_network(dropout=0.2)
     if at is not None:
-        begins(network, at)
-    with joined(torch.device("cpu")) as ranks, kept(folder / "scratch") as scratch:
+        before_steps(network, at)
+    with process_group(torch.device("cpu")) as group, checkpoint_folder(folder / "scratch") as checkpoints:
         if limit:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-        history = fit(network, open_store(store), RECIPE, 0, look, "test", scratch, ranks)
+        with supervise("test", checkpoints, group) as observer:
+            history = fit(network, open_store(store), RECIPE, 0, group, observer, measure)
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        if ranks.first:
+        if group.first:
             save(network, MODEL, folder / "model.pt")
             write_text(folder / "history.tsv", history_text(history))
 
@@ -68,8 +74,8 @@ class Signal:
             os.kill(os.getpid(), self.number)
 
 
-def begins(network: torch.nn.Module, at: Callable[[int], None]) -> None:
-    """Call ``at`` with 1, 2, ... whenever the network is about to see a batch, in this process."""
+def before_steps(network: torch.nn.Module, at: Callable[[int], None]) -> None:
+    """Call ``at`` with 1, 2, ... before the network is trained on a batch in this process."""
     count = 0
 
     def hook(module: torch.nn.Module, _: object) -> None:

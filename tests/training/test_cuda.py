@@ -1,4 +1,4 @@
-"""On a CUDA device: the same run twice, and a killed one, give the same bytes. Not run without one."""
+"""On a CUDA device: two runs, and an interrupted one, give equal bytes. Skipped without such a device."""
 
 from dataclasses import replace
 
@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from sttreid.runtime import numerics
-from sttreid.runtime.checkpoints import kept
+from sttreid.runtime.checkpoints import checkpoint_folder
+from sttreid.runtime.distributed import SINGLE
+from sttreid.runtime.supervisor import supervise
 from sttreid.training.loop import fit
 from tests.sections import COMPUTE, small_network
 from tests.training.runs import RECIPE
@@ -21,21 +23,21 @@ def device():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_cuda_run_repeats_itself_and_goes_on_after_an_interruption(store, tmp_path, device, precision):
+def test_a_cuda_run_repeats_and_resumes_with_equal_bytes(store, tmp_path, device, precision):
     recipe = replace(RECIPE, compute=replace(COMPUTE, precision=precision))
 
-    def run(folder, stop=0):
-        looked = []
+    def run(path, stop=0):
+        validations = []
 
-        def look(_):
-            looked.append(1)
-            if len(looked) == stop:
+        def interrupt(*_):
+            validations.append(1)
+            if len(validations) == stop:
                 raise KeyboardInterrupt
             return {}
 
         network = small_network(dropout=0.2).to(device)
-        with kept(folder) as scratch:
-            history = fit(network, store, recipe, 0, look, "test", scratch)
+        with checkpoint_folder(path) as folder, supervise("test", folder, SINGLE) as observer:
+            history = fit(network, store, recipe, 0, SINGLE, observer, interrupt)
         return network.state_dict(), history
 
     (first, one), (second, two) = run(tmp_path / "a"), run(tmp_path / "b")

@@ -22,7 +22,7 @@ from sttreid.training.losses import (
 from tests.sections import LOSS, small_clips, small_network
 
 seeds = st.integers(0, 2**31)
-margins = st.sampled_from([0.0, 0.3, 1.5])
+margins = st.sampled_from([None, 0.3, 1.5])
 
 
 def noise(seed, *shape):
@@ -60,7 +60,7 @@ def test_part_cross_entropy_is_the_mean_over_parts():
 
 
 def naive_batch_hard(features, positives, negatives, margin):
-    """``positives`` and ``negatives`` say of two row numbers whether they are such a pair."""
+    """``positives`` and ``negatives``: two row numbers -> whether they are such a pair."""
     rows = [[x / math.hypot(*row) for x in row] for row in features.tolist()]
     losses = []
     for a in range(len(rows)):
@@ -69,7 +69,7 @@ def naive_batch_hard(features, positives, negatives, margin):
         far = [math.dist(rows[a], rows[b]) for b in others if negatives(a, b)]
         if near and far:
             gap = max(near) - min(far)
-            losses.append(math.log1p(math.exp(gap)) if margin == 0 else max(0.0, gap + margin))
+            losses.append(math.log1p(math.exp(gap)) if margin is None else max(0.0, gap + margin))
     return sum(losses) / len(losses) if losses else 0.0
 
 
@@ -90,10 +90,10 @@ def test_triplet_equals_the_search_for_the_hardest_pairs(seed, labels, margin, s
     st.integers(1, 3),
     margins,
 )
-def test_frame_triplet_takes_positives_of_the_tracklet_and_negatives_of_other_people(seed, clips, t, margin):
+def test_frame_triplet_has_positives_in_the_tracklet_and_negatives_elsewhere(seed, clips, t, margin):
     frames = noise(seed, len(clips), t, 3)
     identities = [identity for identity, _ in clips]
-    tracklets = [2 * identity + second for identity, second in clips]  # up to two tracklets a person
+    tracklets = [2 * identity + second for identity, second in clips]  # up to two tracklets per identity
     owner = [row for row in range(len(clips)) for _ in range(t)]
     expected = naive_batch_hard(
         frames.flatten(0, 1),
@@ -101,36 +101,36 @@ def test_frame_triplet_takes_positives_of_the_tracklet_and_negatives_of_other_pe
         lambda a, b: identities[owner[a]] != identities[owner[b]],
         margin,
     )
-    found = frame_triplet(frames, torch.tensor(identities), torch.tensor(tracklets), margin)
-    assert float(found) == pytest.approx(expected, abs=1e-7)
+    value = frame_triplet(frames, torch.tensor(identities), torch.tensor(tracklets), margin)
+    assert float(value) == pytest.approx(expected, abs=1e-7)
 
 
-def test_another_tracklet_of_the_same_person_is_neither_positive_nor_negative():
-    # person 0's second tracklet lies opposite the first: as a positive it would cost much
+def test_another_tracklet_of_the_same_identity_is_neither_positive_nor_negative():
+    # identity 0's second tracklet is opposite the first: as a positive it would cost much
     frames = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[-1.0, 0.0], [-1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])
     classes, tracklets = torch.tensor([0, 0, 1]), torch.tensor([0, 1, 2])
     assert float(frame_triplet(frames, classes, tracklets, 1.4)) == pytest.approx(0.0, abs=1e-6)
     assert float(triplet(frames.flatten(0, 1), classes.repeat_interleave(2), 1.4)) > 1
 
 
-def test_the_soft_margin_is_used_at_margin_zero():
+def test_no_margin_is_the_soft_margin():
     features = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]], dtype=torch.float64)
     classes = torch.tensor([0, 0, 1, 1])
     gap = 0.0  # each anchor's positive and nearest negative are both a quarter turn away
-    assert float(triplet(features, classes, 0.0)) == pytest.approx(math.log1p(math.exp(gap)))
+    assert float(triplet(features, classes, None)) == pytest.approx(math.log1p(math.exp(gap)))
     assert float(triplet(features, classes, 0.3)) == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("margin", [0.0, 0.3])
+@pytest.mark.parametrize("margin", [None, 0.3])
 def test_no_anchor_gives_zero_with_a_gradient(margin):
     features = noise(0, 4, 3).requires_grad_()
-    loss = triplet(features, torch.arange(4), margin)  # nobody has a positive
+    loss = triplet(features, torch.arange(4), margin)  # no anchor has a positive
     loss.backward()
     assert float(loss.detach()) == 0
     assert torch.equal(features.grad, torch.zeros(4, 3, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("margin", [0.0, 0.3])
+@pytest.mark.parametrize("margin", [None, 0.3])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("kind", ["positives", "everything", "zeros"])
 def test_gradients_stay_finite_where_features_coincide(kind, dtype, margin):
@@ -226,7 +226,7 @@ CLASSES, TRACKLETS = torch.tensor([0, 0, 1, 1]), torch.tensor([5, 6, 8, 9])
         ({"stt": False, "gt": False}, {"identity", "triplet"}),
     ],
 )
-def test_terms_are_those_of_the_branches_that_are_on(changes, expected):
+def test_terms_are_those_of_the_enabled_branches(changes, expected):
     output = small_network(**changes)(small_clips(), "first")
     assert terms(output, CLASSES, TRACKLETS, LOSS).keys() == expected
 
@@ -237,20 +237,21 @@ def test_a_weight_of_zero_leaves_its_term_out(off):
     assert terms(output, CLASSES, TRACKLETS, replace(LOSS, **{off: 0.0})).keys() == ALL - {off}
 
 
-def test_each_term_looks_at_its_own_part_of_the_output():
+def test_each_term_reads_its_own_part_of_the_output():
     output = small_network()(small_clips(), "first")
-    found = terms(output, CLASSES, TRACKLETS, LOSS)
+    named = terms(output, CLASSES, TRACKLETS, LOSS)
+    stt, gt = output.branches["stt"], output.branches["gt"]
     expected = {
         "identity": cross_entropy(output.logits["stt"], CLASSES, 0.1),
-        "triplet": triplet(output.branches["stt"], CLASSES, 0.3),
-        "spatial": cross_entropy(output.frame_logits, CLASSES, 0.1),
-        "spatial_part": part_cross_entropy(output.part_logits, CLASSES, 0.1),
-        "frame_triplet": frame_triplet(output.frames, CLASSES, TRACKLETS, 0.3),
-        "entropy": attention_entropy(output.temporal_attention, 0.3),
+        "triplet": triplet(stt.embedding, CLASSES, 0.3),
+        "spatial": cross_entropy(stt.frame_logits, CLASSES, 0.1),
+        "spatial_part": part_cross_entropy(stt.part_logits, CLASSES, 0.1),
+        "frame_triplet": frame_triplet(stt.frames, CLASSES, TRACKLETS, 0.3),
+        "entropy": attention_entropy(stt.attention, 0.3),
         "global_identity": cross_entropy(output.logits["gt"], CLASSES, 0.1),
-        "global_triplet": triplet(output.branches["gt"], CLASSES, 0.3),
+        "global_triplet": triplet(gt.embedding, CLASSES, 0.3),
     }
-    assert {name: value.item() for name, value in found.items()} == {k: v.item() for k, v in expected.items()}
+    assert {name: value.item() for name, value in named.items()} == {k: v.item() for k, v in expected.items()}
 
 
 def test_the_total_weighs_each_term():
@@ -261,5 +262,5 @@ def test_the_total_weighs_each_term():
 
 
 def test_no_term_at_all_is_refused():
-    with pytest.raises(InputError, match="loss must have a weight above 0 for a branch that is on, got none"):
+    with pytest.raises(InputError, match="loss must have a weight above 0 for an enabled branch, got none"):
         total({}, LOSS)

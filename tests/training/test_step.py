@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sttreid.runtime.distributed import ALONE
+from sttreid.runtime.distributed import SINGLE
+from sttreid.training import losses
 from sttreid.training.loop import fit
 from sttreid.training.step import Step
 from tests.sections import COMPUTE, FRAMES, LOSS, small_clips, small_network
@@ -15,7 +16,7 @@ CLASSES, TRACKLETS = torch.tensor([0, 0, 1, 1]), torch.tensor([4, 5, 6, 7])
 
 
 def terms(precision: str, **changes: object) -> tuple[Step, dict[str, torch.Tensor]]:
-    step = Step(small_network(**changes), LOSS, replace(COMPUTE, precision=precision), ALONE.gather).train()
+    step = Step(small_network(**changes), LOSS, replace(COMPUTE, precision=precision), SINGLE.gather).train()
     return step, step(small_clips(), CLASSES, TRACKLETS)
 
 
@@ -32,32 +33,52 @@ def test_bf16_rounds_the_network_s_products_alone():
 
 
 def test_a_bf16_run_repeats_itself_and_is_not_the_fp32_run(store):
-    def losses(precision: str) -> list[float]:
+    def run(precision: str) -> list[float]:
         recipe = replace(RECIPE, compute=replace(COMPUTE, precision=precision))
         recipe = replace(recipe, schedule=replace(RECIPE.schedule, steps=4, warmup=1))
         network = small_network()
-        history = fit(network, store, recipe, 0, lambda _: {}, "test")
+        history = fit(network, store, recipe, 0, SINGLE, validate=lambda *_: {})
         assert all(value.dtype != torch.bfloat16 for value in network.state_dict().values())
         return history["loss"].tolist()
 
-    first, second, full = losses("bf16"), losses("bf16"), losses("fp32")
+    first, second, full = run("bf16"), run("bf16"), run("fp32")
     assert first == second
     assert first != full
     assert first[0] == pytest.approx(full[0], rel=0.02)
 
 
-def test_attention_over_all_patches_of_a_clip_is_never_kept():
-    """What a backward pass needs is all that lives on: nothing of it has T*N x T*N numbers a head."""
+def test_attention_over_all_patches_of_a_clip_is_never_saved():
+    """No tensor that is saved for the backward pass has T*N x T*N numbers per head."""
     patches = FRAMES * 8
-    kept: list[torch.Size] = []
+    saved: list[torch.Size] = []
 
-    def note(value: torch.Tensor) -> torch.Tensor:
-        kept.append(value.shape)
+    def save(value: torch.Tensor) -> torch.Tensor:
+        saved.append(value.shape)
         return value
 
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda value: value):
         terms("fp32")
-    assert any(patches + 1 in shape for shape in kept)  # GT's tokens are among it
+    assert any(patches + 1 in shape for shape in saved)  # GT's tokens are saved
     assert not [
-        shape for shape in kept if len(shape) > 1 and min(shape[-2:]) >= patches and shape[-1] <= patches + 1
+        shape for shape in saved if len(shape) > 1 and min(shape[-2:]) >= patches and shape[-1] <= patches + 1
     ]
+
+
+@pytest.mark.parametrize(
+    ("switches", "weights", "idle"),
+    [
+        ({}, {}, False),
+        ({}, {"spatial_part": 0.0}, True),
+        ({}, {"global_identity": 0.0}, True),
+        ({}, {"triplet": 0.0, "frame_triplet": 0.0, "entropy": 0.0}, False),  # these train no classifier
+        ({"gt": False}, {"global_identity": 0.0}, False),
+        ({"stt": False, "gt": False}, {"spatial": 0.0}, False),
+        ({"stt": False, "gt": False}, {"identity": 0.0}, True),
+    ],
+)
+def test_a_head_without_its_term_is_idle(switches, weights, idle):
+    step = Step(small_network(**switches), replace(LOSS, **weights), COMPUTE, SINGLE.gather)
+    assert step.has_idle_heads == idle
+    terms = step(small_clips(), CLASSES, TRACKLETS)
+    losses.total(terms, step.loss).backward()
+    assert any(p.grad is None for p in step.parameters() if p.requires_grad) == idle

@@ -1,13 +1,13 @@
-"""Per-query results -> intervals: what another choice of test people, and of seeds, would have given.
+"""Per-query results -> confidence intervals over test identities and seeds.
 
-Queries of one person are not independent, so whole identities are drawn with replacement, all their queries
-together (a cluster bootstrap); with several seeds these are drawn as well, independently of the identities
-(Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007: rows and columns of crossed data are
-drawn apart). Two models that were asked the same queries are compared draw by draw, which takes out how hard
-the queries are.
+Queries of one identity are not independent, so whole identities are resampled with all their queries (cluster
+bootstrap). With several seeds, seeds are resampled too, independently of the identities (Owen, "The
+pigeonhole bootstrap", Annals of Applied Statistics 1, 2007: rows and columns of crossed data are resampled
+separately). Two models are compared on the same queries, resample by resample, which removes the difficulty
+of the queries.
 
-With one seed an interval says nothing about training again, and of S seeds the bootstrap sees only
-(S - 1) / S of their variance: half with two, four fifths with five. :class:`Difference` says what that costs.
+With one seed an interval covers the test identities only, not another training run. Of S seeds the bootstrap
+sees only (S - 1) / S of their variance; :class:`Difference` says what that costs.
 """
 
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from sttreid.retrieval.metrics import counted
+from sttreid.retrieval.metrics import metric as metric_named
 from sttreid.runtime.errors import InputError
 
 RESAMPLES = 1000
 LEVEL = 0.95  # of an interval
-ENOUGH_SEEDS = 5  # with fewer, and with fewer people, too many differences that are none are told apart
-ENOUGH_PEOPLE = 30
-RANKS = {"rank1": 1, "rank5": 5, "rank10": 10, "rank20": 20}
-COLUMNS = {"mAP": "ap", "mINP": "inp"}
+MIN_SEEDS = 5  # with fewer seeds or identities the intervals are clearly too narrow
+MIN_IDENTITIES = 30
 
 Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A measure and the ends of its interval, as fractions."""
+    """A metric and the ends of its confidence interval, as fractions."""
 
     value: float
     low: float
@@ -42,22 +42,21 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference(Interval):
-    """A difference of two models on the same queries.
+    """A paired difference of two models on the same queries.
 
     Attributes:
-        p: two-sided, for the hypothesis of none. It is too small, and the interval too narrow, with few seeds
-            or people. Where nothing differs, and the seeds' differences spread far more than the people's,
-            the interval leaves out 0 (5 % are meant) in 50 % of all cases with 2 seeds, 25 % with 3, 16 %
-            with 5 and 10 % with 10. Seeds that do not differ at all leave 16 % with 5 people, 11 % with 10
-            and 7 % with 30 (tests/test_uncertainty.py simulates both).
+        p: two-sided p-value of no difference. It is too small, and the interval too narrow, with few seeds or
+            identities. False-positive rate of the nominal 5 % test where the variance of the seeds dominates:
+            50 % with 2 seeds, 25 % with 3, 16 % with 5, 10 % with 10. Where seeds do not differ at all: 16 %
+            with 5 identities, 11 % with 10, 7 % with 30 (tests/analysis/test_uncertainty.py simulates both).
     """
 
     p: float
 
     @property
-    def side(self) -> str:
-        """``"above"``, ``"below"``, or ``"not told apart"`` where the interval holds 0."""
-        return "above" if self.low > 0 else "below" if self.high < 0 else "not told apart"
+    def direction(self) -> str:
+        """``"above"``, ``"below"``, or ``"not significant"`` where the interval contains 0."""
+        return "above" if self.low > 0 else "below" if self.high < 0 else "not significant"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,97 +64,94 @@ class Sample:
     """One model on one data set, reduced to what resampling needs.
 
     Attributes:
-        place: name of the data set: all samples of one are resampled alike.
-        measure: what the sums are of; samples of unlike measures are never averaged or compared.
-        sums: [S, C] of a measure over the queries of each of C identities, with each of S seeds.
+        dataset: its name; all samples of one data set are resampled alike.
+        metric: name of the metric that is summed; samples of different metrics are never combined.
+        sums: [S, C] of the metric over the queries of each of C identities, for each of S seeds.
         counts: [C] queries of each identity.
         identities: [C] ascending.
     """
 
-    place: str
-    measure: str
+    dataset: str
+    metric: str
     sums: Doubles
     counts: Doubles
     identities: NDArray[np.int64]
 
     def __post_init__(self) -> None:
         """Raises InputError: there is no seed or no identity, or a length is not that of the identities."""
-        people = len(self.identities)
+        number = len(self.identities)
         shapes = self.sums.shape[1:], self.counts.shape
-        if shapes != ((people,), (people,)) or 0 in self.sums.shape:
-            rule = f"sums [S >= 1, C] and counts [C] must be of the {people} identities"
-            raise InputError(f"{self.place}: {rule}, got {self.sums.shape} and {self.counts.shape}")
+        if shapes != ((number,), (number,)) or 0 in self.sums.shape:
+            rule = f"sums [S >= 1, C] and counts [C] must be of the {number} identities"
+            raise InputError(f"{self.dataset}: {rule}, got {self.sums.shape} and {self.counts.shape}")
+
+    @property
+    def by_seed(self) -> Doubles:
+        """[S] the metric of each seed: the mean over its queries."""
+        means: Doubles = self.sums.sum(axis=1) / self.counts.sum()
+        return means
 
     @property
     def value(self) -> float:
-        """The measure: the mean over queries and seeds."""
+        """The metric: the mean over queries and seeds."""
         return float(self.sums.sum() / self.counts.sum() / len(self.sums))
 
 
-def sample(place: str, tables: Sequence[pd.DataFrame], measure: str) -> Sample:
-    """Reduce per-query tables of one model on one data set, one table a seed.
+def sample(dataset: str, tables: Sequence[pd.DataFrame], metric: str) -> Sample:
+    """Reduce per-query tables of one model on one data set, one table per seed.
 
     Args:
-        place: name of the data set.
+        dataset: its name.
         tables: with the columns query, identity, first_hit, ap and inp, as in
             :attr:`sttreid.retrieval.result.Result.per_query`; queries that do not count have no ap.
-        measure: rank1, rank5, rank10, rank20, mAP or mINP.
+        metric: name of one of :data:`sttreid.retrieval.metrics.METRICS`.
 
     Raises:
-        InputError: the measure is unknown, there is no table or no query that counts, a query stands in a
-            table twice or its score is not finite, or two tables hold other queries.
+        InputError: the metric is unknown, there is no table or no query that counts, a query is in a table
+            twice or its score is not finite, or two tables hold different queries.
     """
-    if measure not in {**RANKS, **COLUMNS}:
-        raise InputError(f"the measure must be one of {', '.join([*RANKS, *COLUMNS])}, got {measure!r}")
-    counted = [table[table["ap"].notna()].sort_values("query") for table in tables]
-    if not counted or counted[0].empty:
-        raise InputError(f"{place}: there must be at least 1 query that counts, got 0")
-    for table in counted:
-        _check_table(place, table)
-    keys = counted[0][["query", "identity"]].to_numpy()
-    for table in counted[1:]:
-        if not np.array_equal(table[["query", "identity"]].to_numpy(), keys):
-            raise InputError(
-                f"{place}: all seeds must have the same {len(keys)} queries, got {len(table)} others"
-            )
+    of_queries = metric_named(metric).of_queries
+    counting = [counted(table).sort_values("query") for table in tables]
+    if not counting or counting[0].empty:
+        raise InputError(f"{dataset}: there must be at least 1 query that counts, got 0")
+    keys = counting[0][["query", "identity"]].to_numpy()
     identities, cluster = np.unique(keys[:, 1], return_inverse=True)
-    sums = [np.bincount(cluster, _values(table, measure), len(identities)) for table in counted]
-    return Sample(place, measure, np.array(sums), np.bincount(cluster).astype(float), identities)
+    sums = []
+    for table in counting:
+        values = of_queries(table)
+        _check_table(dataset, table, values, metric)
+        if not np.array_equal(table[["query", "identity"]].to_numpy(), keys):
+            rule = f"all seeds must have the same {len(keys)} queries"
+            raise InputError(f"{dataset}: {rule}, got {len(table)} different ones")
+        sums.append(np.bincount(cluster, values, len(identities)))
+    return Sample(dataset, metric, np.array(sums), np.bincount(cluster).astype(float), identities)
 
 
-def _check_table(place: str, table: pd.DataFrame) -> None:
-    """Each query once, with scores that are numbers."""
+def _check_table(dataset: str, table: pd.DataFrame, values: Doubles, metric: str) -> None:
+    """Each query is in the table once, with a finite value."""
     if table["query"].duplicated().any():
         query = table["query"][table["query"].duplicated()].iloc[0]
-        raise InputError(f"{place}: each query must stand in a table once, got query {query} again")
-    broken = table[~np.isfinite(table[[*COLUMNS.values()]].to_numpy(float)).all(axis=1)]
-    if len(broken):
-        shown = ", ".join(f"{name} {broken[name].iloc[0]}" for name in COLUMNS.values())
-        raise InputError(f"{place}: query {broken['query'].iloc[0]}: scores must be finite, got {shown}")
-
-
-def _values(table: pd.DataFrame, measure: str) -> Doubles:
-    if measure in RANKS:
-        first = table["first_hit"].to_numpy()
-        hits: Doubles = ((first > 0) & (first <= RANKS[measure])).astype(float)
-        return hits
-    return np.asarray(table[COLUMNS[measure]], float)
+        raise InputError(f"{dataset}: each query must be in a table once, got query {query} again")
+    broken = ~np.isfinite(values)
+    if broken.any():
+        query, value = table["query"].to_numpy()[broken][0], values[broken][0]
+        raise InputError(f"{dataset}: {metric} of query {query} must be finite, got {value}")
 
 
 def interval(samples: Sequence[Sample], resamples: int = RESAMPLES, seed: int = 0) -> Interval:
-    """The mean of a measure over data sets (each counts alike), and its interval.
+    """The mean of a metric over data sets (equal weights) with its confidence interval.
 
     Args:
-        samples: of one measure; all with the same number of seeds, and those of one data set of the same
-            people.
-        resamples: how often people and seeds are drawn anew, at least 1.
-        seed: of the draws, at least 0.
+        samples: of one metric, all with the same number of seeds; those of one data set have the same
+            identities.
+        resamples: number of bootstrap resamples, at least 1.
+        seed: of the resampling, at least 0.
 
     Raises:
-        InputError: there is no sample, or they do not belong together, or an argument is too small.
+        InputError: there is no sample, the samples do not fit together, or an argument is too small.
     """
-    low, high = _ends(resampled(samples, resamples, seed))
-    return Interval(float(np.mean([one.value for one in samples])), low, high)
+    low, high = _percentiles(resampled(samples, resamples, seed))
+    return Interval(float(np.mean([each.value for each in samples])), low, high)
 
 
 def difference(
@@ -164,83 +160,85 @@ def difference(
     """Our mean minus theirs on the same queries, with a paired interval; arguments as :func:`interval`.
 
     Raises:
-        InputError: as :func:`interval`; or the data sets, their queries or the measures differ.
+        InputError: as :func:`interval`; or the data sets, their queries or the metrics differ.
     """
     if len(ours) != len(theirs):
-        raise InputError(
-            f"a paired comparison needs the same data sets, got {len(ours)} of ours, {len(theirs)} of theirs"
-        )
-    for one, other in zip(ours, theirs, strict=True):
-        _check_pair(one, other)
+        rule = "a paired comparison needs the same data sets"
+        raise InputError(f"{rule}, got {len(ours)} of ours, {len(theirs)} of theirs")
+    for our, their in zip(ours, theirs, strict=True):
+        check_pair(our, their)
     draws = resampled(ours, resamples, seed) - resampled(theirs, resamples, seed)
-    low, high = _ends(draws)
+    low, high = _percentiles(draws)
     tail = (min(int((draws <= 0).sum()), int((draws >= 0).sum())) + 1) / (resamples + 1)
-    value = float(np.mean([one.value for one in ours]) - np.mean([one.value for one in theirs]))
+    value = float(np.mean([each.value for each in ours]) - np.mean([each.value for each in theirs]))
     return Difference(value, low, high, min(1.0, 2 * tail))
 
 
-def _check_pair(one: Sample, other: Sample) -> None:
-    """Both must have been asked the same, by the same people, as often."""
-    if one.measure != other.measure:
-        rule = "a paired comparison needs one measure"
-        raise InputError(f"{one.place}: {rule}, got {one.measure} and {other.measure}")
-    same = one.place == other.place and np.array_equal(one.identities, other.identities)
-    if not same or not np.array_equal(one.counts, other.counts):
-        raise InputError(
-            f"{one.place}: a paired comparison needs the same queries, got those of {other.place}"
-        )
-    if len(one.sums) != len(other.sums):
-        seeds = f"{len(one.sums)} and {len(other.sums)}"
-        raise InputError(f"{one.place}: a paired comparison needs equally many seeds, got {seeds}")
+def check_pair(ours: Sample, theirs: Sample) -> None:
+    """Two models can be compared.
+
+    Raises:
+        InputError: the metrics, the data sets, their queries or the numbers of seeds differ.
+    """
+    if ours.metric != theirs.metric:
+        rule = "a paired comparison needs one metric"
+        raise InputError(f"{ours.dataset}: {rule}, got {ours.metric} and {theirs.metric}")
+    same = ours.dataset == theirs.dataset and np.array_equal(ours.identities, theirs.identities)
+    if not same or not np.array_equal(ours.counts, theirs.counts):
+        rule = "a paired comparison needs the same queries"
+        got = f"{ours.counts.sum():.0f} of {len(ours.counts)} identities and {theirs.counts.sum():.0f}"
+        raise InputError(f"{ours.dataset}: {rule}, got {got} of {len(theirs.counts)} in {theirs.dataset}")
+    if len(ours.sums) != len(theirs.sums):
+        rule = "a paired comparison needs the same number of seeds"
+        raise InputError(f"{ours.dataset}: {rule}, got {len(ours.sums)} and {len(theirs.sums)}")
 
 
 def resampled(samples: Sequence[Sample], resamples: int, seed: int) -> Doubles:
-    """[resamples] means over the data sets of the resampled measure; equal arguments give equal draws.
+    """[resamples] means over the data sets of the resampled metric; equal arguments give equal draws.
 
-    What is drawn depends on a data set's name and number of people alone, so that two models which were asked
-    by the same people are drawn alike, in one call or in two.
+    The draws depend on the name and the number of identities of a data set alone, so that two models with the
+    same identities are resampled alike, in one call or in two.
 
     Raises:
         InputError: as :func:`interval`.
     """
-    _check_draws(resamples, seed)
-    _check_alike(samples)
+    _check_arguments(resamples, seed)
+    _check_samples(samples)
     count = len(samples[0].sums)
     weights = _draws(resamples, count, (seed,)) / count  # [R, S]
     total = np.zeros(resamples)
-    for one in samples:
+    for each in samples:
         # [R, C] how often each identity was drawn
-        drawn = _draws(resamples, len(one.counts), (seed, crc32(one.place.encode())))
-        total += ((drawn @ one.sums.T) * weights).sum(axis=1) / (drawn @ one.counts)
+        drawn = _draws(resamples, len(each.counts), (seed, crc32(each.dataset.encode())))
+        total += ((drawn @ each.sums.T) * weights).sum(axis=1) / (drawn @ each.counts)
     return total / len(samples)
 
 
-def _check_draws(resamples: int, seed: int) -> None:
+def _check_arguments(resamples: int, seed: int) -> None:
     for name, value, least in (("resamples", resamples, 1), ("seed", seed, 0)):
         if value < least:
             raise InputError(f"{name} must be at least {least}, got {value}")
 
 
-def _check_alike(samples: Sequence[Sample]) -> None:
-    """One measure, one number of seeds, and in one data set the same people."""
-    seeds = sorted({len(one.sums) for one in samples})
+def _check_samples(samples: Sequence[Sample]) -> None:
+    """One metric, one number of seeds, and in one data set the same identities."""
+    seeds = sorted({len(each.sums) for each in samples})
     if len(seeds) != 1:
-        raise InputError(f"there must be samples, all of equally many seeds, got those of {seeds} seeds")
-    measures = sorted({one.measure for one in samples})
-    if len(measures) != 1:
-        raise InputError(f"all samples must be of one measure, got {' and '.join(measures)}")
+        raise InputError(f"there must be samples, all with the same number of seeds, got {seeds} seeds")
+    metrics = sorted({each.metric for each in samples})
+    if len(metrics) != 1:
+        raise InputError(f"all samples must be of one metric, got {' and '.join(metrics)}")
     first: dict[str, Sample] = {}
-    for one in samples:
-        known = first.setdefault(one.place, one).identities
-        if not np.array_equal(known, one.identities):
-            got = f"{len(known)} and {len(one.identities)}, of whom they share"
-            shared = len(np.intersect1d(known, one.identities))
-            raise InputError(
-                f"{one.place}: all samples of a data set must be of the same people, got {got} {shared}"
-            )
+    for each in samples:
+        expected = first.setdefault(each.dataset, each).identities
+        if not np.array_equal(expected, each.identities):
+            shared = len(np.intersect1d(expected, each.identities))
+            rule = "all samples of a data set must have the same identities"
+            got = f"{len(expected)} and {len(each.identities)}, of which {shared} are shared"
+            raise InputError(f"{each.dataset}: {rule}, got {got}")
 
 
-@lru_cache(maxsize=8)  # a report asks for the same people hundreds of times; MARS takes 5 MB
+@lru_cache(maxsize=8)  # a report resamples the same identities hundreds of times; MARS takes 5 MB
 def _draws(resamples: int, count: int, seed: tuple[int, ...]) -> Doubles:
     rng = np.random.default_rng([*seed, count])
     draws = rng.multinomial(count, np.full(count, 1 / count), resamples).astype(float)
@@ -248,6 +246,6 @@ def _draws(resamples: int, count: int, seed: tuple[int, ...]) -> Doubles:
     return draws
 
 
-def _ends(draws: Doubles) -> tuple[float, float]:
+def _percentiles(draws: Doubles) -> tuple[float, float]:
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

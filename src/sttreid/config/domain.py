@@ -17,6 +17,7 @@ from sttreid.runtime.errors import InputError
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 DOMAINS: Final = Path("domains")  # folder of the domain files
 BENCHMARK: Final = "benchmark"  # file in that folder: the scale of the pinned sets
+RENAMED: Final = {"clothing.twins": "clothing.look_alikes"}  # former key of a domain -> the key
 
 FIRST_DISTRACTOR: Final = 10_001  # identities count from 1, distractors from here
 
@@ -239,8 +240,8 @@ class Benchmark(Scale):
 
 
 DEFAULT_SCALE: Final = Scale(  # of the command `sttreid simulate render`
-    identities=100, distractors=0, cameras=4, min_frames=10, max_frames=16, width=640, height=360, fps=12, seed=1,
-    train=0.6, validation=0.1,
+    identities=100, distractors=0, cameras=4, min_frames=10, max_frames=16, width=640, height=360, fps=12,
+    seed=1, train=0.6, validation=0.1,
 )  # fmt: skip
 
 
@@ -267,14 +268,14 @@ def read_domain(path: Path) -> Domain:
     Raises:
         InputError: as for :func:`load_domain`.
     """
-    return parse(Domain, read_yaml(path), str(path))
+    return parse(Domain, read_yaml(path), str(path), RENAMED)
 
 
 def load_benchmark(folder: Path = DOMAINS) -> Benchmark:
     """Reads the scale of the pinned sets from folder/benchmark.yaml.
 
     Raises:
-        InputError: the file cannot be read, a key is unknown or missing, or a value breaks the rule of its field.
+        InputError: the file cannot be read, a key is unknown or missing, or a value breaks a rule.
     """
     path = folder / f"{BENCHMARK}.yaml"
     return parse(Benchmark, read_yaml(path), str(path))

@@ -1,227 +1,288 @@
-"""Tables -> charts of the page, drawn by Vega-Altair into SVG text that needs no script to be shown.
+"""Tables -> Vega-Altair charts, and charts -> SVG and PNG; nothing else draws.
 
-Colours are CSS variables of the page's style sheet, so that a chart is light or dark with its reader. Charts
-are 340 pixels wide, a phone's column, and grow with the page. What differs by colour differs by shape or dash
-as well.
+On the page, colours are CSS variables of its style sheet, so that a chart is light or dark with its reader;
+static files have fixed colours. What differs by colour differs by shape or dash as well. Charts fit a phone's
+column and grow with the page.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 import pandas as pd
 import vl_convert
 
-WIDTH = 250  # pixels of the plane, beside an axis
+WIDTH = 250  # pixels of the plane, without the axis
 VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
-COLOURS = [f"var(--series-{number})" for number in range(1, 9)]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3], [10, 2], [3, 3, 1, 3]]
-SHAPES = [
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-    "cross",
-    "triangle-down",
-    "triangle-left",
-    "triangle-right",
-]
-SHARE = alt.Axis(format=".0%", labelOverlap=True, tickCount=5)
+SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left"]
+BAR, NUMBER, HEAD = 20, 11, 5  # pixels of a bar, of a line of numbers and of a head's row of cells
 
 
-def heat(table: pd.DataFrame, measure: str) -> str:
-    """Means of trained models (rows) on targets (columns), written in their cells.
+Chart = alt.Chart | alt.LayerChart
 
-    Args:
-        table: of :func:`sttreid.report.plots.cross_domain`.
-        measure: its column.
-    """
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of text, minor text, grid lines, background, heat map, text on it, and series."""
+
+    ink: str
+    soft: str
+    line: str
+    paper: str
+    heat: str
+    heat_ink: str
+    series: tuple[str, ...]
+
+
+PAGE = Palette(
+    ink="var(--ink)",
+    soft="var(--soft)",
+    line="var(--line)",
+    paper="var(--paper)",
+    heat="var(--heat)",
+    heat_ink="var(--heat-ink)",
+    series=tuple(f"var(--series-{number})" for number in range(1, 9)),
+)
+STATIC = Palette(
+    ink="#1c1e21",
+    soft="#5d6269",
+    line="#d9dce0",
+    paper="#fff",
+    heat="#174e86",
+    heat_ink="#fff",
+    series=("#0072b2", "#c05a00", "#00795a", "#a8417e", "#6b5b00", "#5846b0", "#3d3d3d", "#a02c2c"),
+)
+
+
+def svg(chart: alt.TopLevelMixin, palette: Palette = PAGE) -> str:
+    """SVG text that needs no script; equal charts give equal text."""
+    return str(vl_convert.vegalite_to_svg(_content(chart, palette), vl_version=VEGA_LITE))
+
+
+def png(chart: alt.TopLevelMixin, scale: float) -> bytes:
+    """A PNG file of a chart with static colours, ``scale`` times as large."""
+    return bytes(vl_convert.vegalite_to_png(_content(chart, STATIC), vl_version=VEGA_LITE, scale=scale))
+
+
+def heat(table: pd.DataFrame, metric: str, palette: Palette = PAGE) -> Chart:
+    """A matrix: columns source (rows), target (columns) and the metric (a fraction), written in its cells."""
     axis = alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False)
     base = alt.Chart(table).encode(
         x=alt.X("target:N", title="tested on", sort=None, axis=axis),
         y=alt.Y("source:N", title="trained on", sort=None),
     )
-    low, high = float(table[measure].min()), float(table[measure].max())
+    low, high = float(table[metric].min()), float(table[metric].max())
     depth = alt.Scale(domain=[low, max(high, low + 1e-9)], range=[0.08, 1])
-    cells = base.mark_rect().encode(
-        fill=alt.value("var(--heat)"),
-        fillOpacity=alt.FillOpacity(measure, scale=depth, legend=None),
-    )
-    ink = alt.condition(
-        f"datum.{measure} > {low + 0.5 * (high - low)}", alt.value("var(--heat-ink)"), alt.value("var(--ink)")
-    )
-    numbers = base.mark_text().encode(text=alt.Text(measure, format=".1%"), color=ink)
-    return drawn(cells + numbers, height=26 * table["source"].nunique())
+    opacity = alt.FillOpacity(metric, scale=depth, legend=None)
+    cells = base.mark_rect().encode(fill=alt.value(palette.heat), fillOpacity=opacity)
+    dark = f"datum.{metric} > {low + 0.5 * (high - low)}"
+    ink = alt.condition(dark, alt.value(palette.heat_ink), alt.value(palette.ink))
+    numbers = base.mark_text().encode(text=alt.Text(metric, format=".1%"), color=ink)
+    return _sized(cells + numbers, height=26 * table["source"].nunique())
 
 
-def intervals(table: pd.DataFrame, title: str, even: float | None = None) -> str:
-    """Points with the ends of their intervals, one row a name and one mark a group.
+def forest(
+    table: pd.DataFrame,
+    title: str,
+    reference: float | None = None,
+    percent: bool = True,
+    palette: Palette = PAGE,
+) -> Chart:
+    """Points with intervals: a row for each name and a mark for each group.
 
     Args:
-        table: name, group, value, low, high (fractions) and sound; marks of what is not sound are hollow.
-        title: of the value's axis.
-        even: where a rule stands, if anywhere.
+        table: name, group, value, low, high and hollow (marks that are not filled).
+        title: of the axis of values.
+        reference: value of a dashed rule, if any.
+        percent: whether values are fractions that are shown in per cent.
+        palette: colours.
     """
-    names, groups = list(table["name"].unique()), list(table["group"].unique())
+    names, groups = _unique(table, "name"), _unique(table, "group")
+    colour = _colour("group", groups, palette)
     base = alt.Chart(table).encode(
         y=alt.Y("name:N", sort=names, title=None, axis=alt.Axis(labelLimit=200)),
         yOffset=alt.YOffset("group:N", sort=groups),
-        color=colour("group", groups),
+        color=colour,
     )
-    lines = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title, axis=SHARE), x2="high:Q")
+    scale = alt.Scale(zero=percent)
     points = base.mark_point(size=45, strokeWidth=1.5, opacity=1).encode(
-        x="value:Q",
-        shape=alt.Shape("group:N", sort=groups, scale=alt.Scale(domain=groups, range=cycled(SHAPES, groups))),
-        fill=alt.condition("datum.sound", colour("group", groups), alt.value("var(--paper)")),
+        x=alt.X("value:Q", scale=scale),
+        shape=_shape("group", groups),
+        fill=alt.condition("datum.hollow", alt.value(palette.paper), colour),
     )
-    marks = lines + points
-    if even is not None:
-        rule = alt.Chart(pd.DataFrame({"even": [even]})).mark_rule(strokeDash=[4, 3], color="var(--soft)")
-        marks = rule.encode(x="even:Q") + marks
-    return drawn(marks, height=(10 + 14 * len(groups)) * len(names))
+    x = alt.X("low:Q", title=title, axis=_axis(percent), scale=scale)
+    marks = base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q") + points
+    if reference is not None:
+        rule = alt.Chart(pd.DataFrame({"value": [reference]})).mark_rule(strokeDash=[4, 3])
+        marks = rule.encode(x="value:Q", color=alt.value(palette.soft)) + marks
+    return _sized(marks, height=(10 + 14 * len(groups)) * len(names))
 
 
 def lines(
-    table: pd.DataFrame, x: str, y: str, titles: tuple[str, str], share: bool, points: bool = False
-) -> str:
-    """One line a name, with the columns name, x and y; ``points`` marks each measurement.
-
-    A column ``group`` with two values dashes the lines of the second; the caption must say which that is.
-    """
-    names = list(table["name"].unique())
-    stroke = alt.Legend(symbolType="stroke", symbolSize=200)
-    dash = alt.StrokeDash(
-        "name:N",
-        sort=names,
-        title=None,
-        legend=stroke,
-        scale=alt.Scale(domain=names, range=cycled(DASHES, names)),
-    )
-    if "group" in table:
-        groups = list(table["group"].unique())
-        scale = alt.Scale(domain=groups, range=cycled(DASHES, groups))
-        dash = alt.StrokeDash("group:N", sort=groups, legend=None, scale=scale)
-    base = alt.Chart(table).encode(
-        x=alt.X(f"{x}:Q", title=titles[0], axis=alt.Axis(format="d", tickMinStep=1), scale=_fit()),
-        y=alt.Y(f"{y}:Q", title=titles[1], axis=SHARE if share else alt.Axis()),
-        color=colour("name", names, stroke),
-    )
-    chart = base.mark_line(strokeWidth=1.8).encode(strokeDash=dash)
-    return drawn(chart + base.mark_point(filled=True, size=22, opacity=1) if points else chart)
-
-
-def growth(table: pd.DataFrame, x: str, titles: tuple[str, str]) -> str:
-    """One line a name with the interval of each point, over a number whose axis doubles with each step.
+    table: pd.DataFrame,
+    x: str,
+    y: str,
+    titles: tuple[str, str],
+    percent: bool = False,
+    points: bool = False,
+    log: bool = False,
+) -> Chart:
+    """A line for each name.
 
     Args:
-        table: name, x, and value, low, high (fractions).
-        x: a column of positive numbers.
+        table: name, x and y; with group, of two values, the lines of the second are dashed (the caption must
+            say which that is); with low and high, intervals are drawn.
+        x: a column of numbers.
+        y: a column of numbers.
         titles: of the two axes.
+        percent: whether y is a fraction that is shown in per cent.
+        points: whether each measurement is marked.
+        log: whether the axis of x is logarithmic, to the base 2.
     """
-    names = list(table["name"].unique())
-    ticks = sorted(int(value) for value in table[x].unique())
-    axis = alt.Axis(values=ticks, format="d")
+    names = _unique(table, "name")
+    field = "group" if "group" in table else "name"
+    styles, legend = _unique(table, field), alt.Legend(symbolType="stroke", symbolSize=200)
+    ticks = {"values": sorted(table[x].unique().tolist())} if log else {"tickMinStep": 1}
+    fit = alt.Scale(type="log", base=2, nice=False) if log else alt.Scale(zero=False, nice=False)
     base = alt.Chart(table).encode(
-        x=alt.X(f"{x}:Q", title=titles[0], axis=axis, scale=alt.Scale(type="log", base=2, nice=False)),
-        color=colour("name", names),
+        x=alt.X(f"{x}:Q", title=titles[0], axis=alt.Axis(format="d", **ticks), scale=fit),
+        y=alt.Y(f"{y}:Q", title=titles[1], axis=_axis(percent)),
+        color=_colour("name", names, PAGE, legend),
     )
-    y = alt.Y("low:Q", title=titles[1], axis=SHARE)
-    marks = base.mark_point(filled=True, size=50, opacity=1).encode(y="value:Q", shape=_shape(names))
-    return drawn(
-        base.mark_rule(strokeWidth=1.5).encode(y=y, y2="high:Q")
-        + base.mark_line().encode(y="value:Q")
-        + marks
-    )
-
-
-def bands(table: pd.DataFrame, titles: tuple[str, str], even: float) -> str:
-    """Mean and interval of a quantity over bins, one line a name, and a rule at what is even.
-
-    Args:
-        table: name, bin (text, in order), value, low, high.
-        titles: of the two axes.
-        even: where the rule stands.
-    """
-    names, bins = list(table["name"].unique()), list(table["bin"].unique())
-    base = alt.Chart(table).encode(
-        x=alt.X("bin:N", sort=bins, title=titles[0], axis=alt.Axis(labelAngle=0)),
-        xOffset=alt.XOffset("name:N", sort=names),
-        color=colour("name", names),
-    )
-    low, high = min(table["low"].min(), even), max(table["high"].max(), even)
-    scale = alt.Scale(domain=[low, high], nice=True, zero=False)
-    y = alt.Y("low:Q", title=titles[1], scale=scale)
-    marks = base.mark_point(filled=True, size=50, opacity=1).encode(
-        y=alt.Y("value:Q", scale=scale), shape=_shape(names)
-    )
-    rule = alt.Chart(pd.DataFrame({"even": [even]})).mark_rule(strokeDash=[4, 3], color="var(--soft)")
-    return drawn(rule.encode(y="even:Q") + base.mark_rule(strokeWidth=2).encode(y=y, y2="high:Q") + marks)
-
-
-def scatter(table: pd.DataFrame) -> str:
-    """Points on a plane without axes, coloured and shaped by name; columns name, x and y (-1 to 1)."""
-    names = list(table["name"].unique())
-    plane = alt.Scale(domain=[-1.03, 1.03])
-    chart = (
-        alt.Chart(table)
-        .mark_point(size=14, strokeWidth=1.1, aria=False)
-        .encode(
-            x=alt.X("x:Q", axis=None, scale=plane),
-            y=alt.Y("y:Q", axis=None, scale=plane),
-            color=colour("name", names),
-            shape=_shape(names),
+    chart: Chart = base.mark_line(strokeWidth=1.8).encode(
+        strokeDash=alt.StrokeDash(
+            f"{field}:N",
+            sort=styles,
+            title=None,
+            legend=legend if field == "name" else None,
+            scale=alt.Scale(domain=styles, range=_cycled(DASHES, styles)),
         )
     )
-    return drawn(chart, width=330, height=330)
+    if points:
+        chart = chart + base.mark_point(filled=True, size=22, opacity=1)
+    if "low" in table:
+        chart = chart + base.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
+    return _sized(chart)
 
 
-def colour(field: str, names: Sequence[str], legend: alt.Legend | None = None) -> alt.Color:
-    """The page's series colours, in the order of the names; ``legend`` replaces the usual one."""
-    scale = alt.Scale(domain=list(names), range=cycled(COLOURS, names))
-    drawn_as = legend or alt.Legend()
-    return alt.Color(f"{field}:N", sort=list(names), title=None, scale=scale, legend=drawn_as)
+def scatter(table: pd.DataFrame) -> Chart:
+    """Points on a plane without axes, by name; columns name, x and y (-1 to 1)."""
+    names, plane = _unique(table, "name"), alt.Scale(domain=[-1.03, 1.03])
+    chart = alt.Chart(table).mark_point(size=14, strokeWidth=1.1)
+    chart = chart.encode(
+        x=alt.X("x:Q", axis=None, scale=plane),
+        y=alt.Y("y:Q", axis=None, scale=plane),
+        color=_colour("name", names, PAGE),
+        shape=_shape("name", names),
+    )
+    return _sized(chart, width=330, height=330)
 
 
-def cycled(marks: Sequence[Any], names: Sequence[str]) -> list[Any]:
-    """A mark for each name; they repeat where there are more names than marks."""
-    return [marks[place % len(marks)] for place in range(len(names))]
+def attention(uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Palette = PAGE) -> Chart:
+    """A clip's film strip; below it how visible each frame is, and for each variant its attention.
+
+    Attention is a bar that reaches the rule where the frame gets an even share, its weight as a number, and a
+    cell for each head, as opaque as the head's weight.
+
+    Args:
+        uri: of the strip.
+        size: width and height of one frame in it, in pixels.
+        rows: a row for each variant and frame: variant, visibility (0 to 1 or NaN), weight (0 to 1), even
+            (weight over an even share) and heads (list of weights); frames in order.
+        palette: colours.
+    """
+    wide, bottom = size
+    boxes: list[dict[str, Any]] = []
+    numbers: list[dict[str, Any]] = []
+    rules, heads = [], len(rows["heads"].iloc[0])
+    for series, (_, frames) in enumerate(rows.groupby("variant", sort=False)):
+        if not series:
+            seen = ["?" if pd.isna(share) else f"{100 * share:.0f}" for share in frames["visibility"]]
+            numbers += _row_of_numbers(seen, wide, bottom := bottom + NUMBER, palette.soft)
+        base = bottom + BAR
+        rules.append({"y": base - BAR / 2})
+        weights = [f"{100 * weight:.0f}" for weight in frames["weight"]]
+        numbers += _row_of_numbers(weights, wide, base + NUMBER, palette.series[series])
+        for place, frame in enumerate(frames.itertuples()):
+            box = {"x": wide * (place + 0.1), "x2": wide * (place + 0.9), "colour": palette.series[series]}
+            boxes.append({**box, "y": base - BAR * min(frame.even, 2) / 2, "y2": base, "opacity": 1.0})
+            for head, weight in enumerate(frame.heads):
+                y = base + NUMBER + 2 + HEAD * head
+                boxes.append({**box, "y": y, "y2": y + HEAD - 1, "opacity": min(weight, 1.0)})
+        bottom = base + NUMBER + HEAD * heads + 4
+    width = wide * len(frames)
+    x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, width], nice=False))
+    down = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[bottom, 0], nice=False))
+    colour = alt.Color("colour:N", scale=None)
+    image = alt.Chart(pd.DataFrame({"uri": [uri], "x": [0], "y": [0]})).encode(x=x, y=down, url="uri:N")
+    bars = alt.Chart(pd.DataFrame(boxes)).mark_rect().encode(x=x, y=down, x2="x2:Q", y2="y2:Q", color=colour)
+    text = alt.Chart(pd.DataFrame(numbers)).mark_text(fontSize=9, baseline="alphabetic")
+    even = alt.Chart(pd.DataFrame(rules)).mark_rule(color=palette.soft, strokeWidth=0.6).encode(y=down)
+    strip = image.mark_image(width=width, height=size[1], align="left", baseline="top")
+    bars = bars.encode(opacity=alt.Opacity("opacity:Q", scale=None))
+    return _sized(strip + even + bars + text.encode(x=x, y=down, text="text:N", color=colour), width, bottom)
 
 
-def drawn(chart: alt.TopLevelMixin, width: float = WIDTH, height: float = 190) -> str:
-    """The SVG text of a chart; equal charts give equal text."""
-    content: dict[str, Any] = chart.properties(width=width, height=height).to_dict()
-    content["config"] = CONFIG
-    content["autosize"] = {"type": "pad", "contains": "padding"}
-    return str(vl_convert.vegalite_to_svg(content, vl_version=VEGA_LITE))
+def _row_of_numbers(texts: Sequence[str], wide: int, y: float, colour: str) -> list[dict[str, Any]]:
+    """A number below each frame."""
+    return [
+        {"x": wide * (place + 0.5), "y": y, "text": text, "colour": colour}
+        for place, text in enumerate(texts)
+    ]
 
 
-def _shape(names: Sequence[str]) -> alt.Shape:
-    scale = alt.Scale(domain=list(names), range=cycled(SHAPES, names))
-    return alt.Shape("name:N", sort=list(names), title=None, scale=scale)
+def _unique(table: pd.DataFrame, column: str) -> list[str]:
+    return [str(value) for value in table[column].unique()]
 
 
-def _fit() -> alt.Scale:
-    return alt.Scale(zero=False, nice=False)
+def _cycled(marks: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """A mark for each name; marks repeat where there are more names."""
+    return [marks[number % len(marks)] for number in range(len(names))]
 
 
-_TEXT: Mapping[str, Any] = {
-    "labelColor": "var(--ink)",
-    "titleColor": "var(--ink)",
-    "titleFontWeight": "normal",
-}
-CONFIG: Mapping[str, Any] = {
-    "background": "transparent",
-    "font": "Roboto, system-ui, sans-serif",  # Roboto comes with vl-convert, which measures words with it
-    "view": {"stroke": None},
-    "axis": {**_TEXT, "gridColor": "var(--line)", "domainColor": "var(--soft)", "tickColor": "var(--soft)"},
-    "padding": {"left": 14, "right": 6, "top": 5, "bottom": 5},  # the reader's letters may be wider
-    "legend": {
-        **_TEXT,
+def _colour(
+    field: str, names: Sequence[str], palette: Palette, legend: alt.Legend | None = None
+) -> alt.Color:
+    scale = alt.Scale(domain=list(names), range=_cycled(palette.series, names))
+    return alt.Color(f"{field}:N", sort=list(names), title=None, scale=scale, legend=legend or alt.Legend())
+
+
+def _shape(field: str, names: Sequence[str]) -> alt.Shape:
+    scale = alt.Scale(domain=list(names), range=_cycled(SHAPES, names))
+    return alt.Shape(f"{field}:N", sort=list(names), title=None, scale=scale)
+
+
+def _axis(percent: bool) -> alt.Axis:
+    return alt.Axis(format=".0%", labelOverlap=True, tickCount=5) if percent else alt.Axis()
+
+
+def _sized(chart: Chart, width: float = WIDTH, height: float = 190) -> Chart:
+    sized: Chart = chart.properties(width=width, height=height)
+    return sized
+
+
+def _content(chart: alt.TopLevelMixin, palette: Palette) -> dict[str, Any]:
+    content: dict[str, Any] = chart.to_dict()
+    text = {"labelColor": palette.ink, "titleColor": palette.ink, "titleFontWeight": "normal"}
+    columns = {
         "orient": "bottom",
         "columns": 2,
         "columnPadding": 22,
         "labelLimit": 150,
         "symbolStrokeWidth": 2,
-    },
-    "text": {"color": "var(--ink)"},
-}
+    }
+    content["autosize"] = {"type": "pad", "contains": "padding"}
+    content["config"] = {
+        "aria": False,  # the page describes a chart as one image
+        "background": "transparent" if palette is PAGE else palette.paper,
+        "font": "Roboto, system-ui, sans-serif",  # Roboto comes with vl-convert, which measures text with it
+        "view": {"stroke": None},
+        "axis": {**text, "gridColor": palette.line, "domainColor": palette.soft, "tickColor": palette.soft},
+        "padding": {"left": 14, "right": 6, "top": 5, "bottom": 5},  # the reader's font may be wider
+        "legend": {**text, **columns},
+        "text": {"color": palette.ink},
+        "title": {"color": palette.ink, "fontWeight": "normal"},
+    }
+    return content

@@ -1,177 +1,373 @@
-"""The report as one Markdown page."""
+"""Scores, histories, verdicts and visuals -> the report: one page, whose figures are for HTML only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import altair as alt
+import numpy as np
 import pandas as pd
 
-from sttreid.analysis.uncertainty import ENOUGH_PEOPLE, ENOUGH_SEEDS
-from sttreid.report.breakdown import breakdown_table
-from sttreid.report.evidence import Evidence
-from sttreid.report.summary import Content, shifts
-from sttreid.report.tables import (
-    ablation_table,
-    against_baselines,
-    counts_table,
-    cross_domain_table,
-    means_table,
-    paper_table,
-    percent,
-    seeds_sentence,
-    shift_table,
-)
+from sttreid.analysis.claims import QUESTIONS
+from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS, Interval, Sample, interval
+from sttreid.report import charts, filmstrips, tables
+from sttreid.report.filmstrips import Visuals
+from sttreid.report.render import Block, Bullets, Cell, Figure, Heading, Page, Section, Table
+from sttreid.report.results import BASELINES, Content, Scores, Variant
+from sttreid.report.tables import NONE, TEXT, bracket, percent, rates, scope, seeds_phrase, signed
+from sttreid.retrieval.metrics import HEADLINE
+
+EDGES = (-1.0, -0.2, -0.05, 0.05, 0.2, 1.0)  # of a frame's visibility less the mean of its clip
+BINS = ("< -20", "-20 to -5", "-5 to 5", "5 to 20", "> 20")  # the same in points
+MARKS = {"supported": "good", "not supported": "bad"}
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
-    """Everything that a report tells.
+class Results:
+    """Everything that the report shows.
 
     Attributes:
-        protocol: what the results of each target follow, as in the results files.
-        targets: data sets that are tested on.
+        cross: cross-domain scores.
+        ablation: scores of the ablation.
+        variants: how its variants are made and trained.
+        source: data set that they are trained on.
         synthetic: data set of the pre-training.
-        cross: table of :func:`sttreid.report.summary.matrix`.
-        cross_queries: the per-query results behind it, and ...
-        cross_known: ... the same as evidence.
-        arms: table of :func:`sttreid.report.summary.arms`.
-        arms_known: the evidence behind it.
-        source: what the ablation is trained on.
-        reused: variants for which the fine-tuned model stands.
-        fitted: rank-1 on its training identities (0 to 1) that a variant must reach to be comparable.
-        domains: how far apart the data sets are, as for :func:`sttreid.report.summary.shifts`.
+        reference: the variant that is the default run's model; None without one.
+        min_train_rank1: rank-1 on training identities that makes a variant comparable.
+        runs: histories of the default run: name of the data set -> one for each seed.
+        histories: the same of the variants.
+        domains: content of ``metrics/domains.json``.
+        claims: content of ``metrics/claims.json``.
+        visuals: of the stage ``visualise``.
     """
 
-    protocol: Content
-    targets: Sequence[str]
-    synthetic: str
-    cross: pd.DataFrame
-    cross_queries: pd.DataFrame
-    cross_known: Evidence
-    arms: pd.DataFrame
-    arms_known: Evidence
+    cross: Scores
+    ablation: Scores
+    variants: Sequence[Variant]
     source: str
-    reused: Sequence[str]
-    fitted: float
+    synthetic: str
+    reference: str | None
+    min_train_rank1: float
+    runs: Mapping[str, Sequence[pd.DataFrame]]
+    histories: Mapping[str, Sequence[pd.DataFrame]]
     domains: Content
+    claims: Content
+    visuals: Visuals
 
 
-def report(found: Findings) -> str:
-    """What was run, how it was scored, the tables, and what may be concluded from them."""
-    sections = (
-        "# Results",
-        _run(found),
-        _protocol(found),
-        _cross_domain(found),
-        _breakdown(found),
-        _shift(found),
-        _ablation(found),
-        _paper(),
-    )
-    return "\n\n".join(sections) + "\n"
-
-
-def _run(found: Findings) -> str:
-    seeds = [str(seed) for seed in found.cross["seed"].unique()]
-    named = f"seed {seeds[0]}" if len(seeds) == 1 else f"the seeds {', '.join(seeds)}"
-    ours = all(rules["name"].startswith("embedded") for rules in found.protocol.values())
-    rendered = (  # true of the sets that this protocol is for
-        " All people and cameras are rendered: the figures compare settings of this repository with each"
-        " other and say nothing about accuracy on footage of real people."
-    )
-    return (
-        f"Pre-trained on {found.synthetic}, fine-tuned on each of {', '.join(found.targets)}, tested on all"
-        f" of them, with {named}.{rendered if ours else ''}"
-        f" {seeds_sentence(len(seeds), found.cross_known.people)}"
-    )
-
-
-def _protocol(found: Findings) -> str:
-    """One section a protocol, and the counts of all targets."""
-    named: dict[str, list[str]] = {}
-    for target in found.targets:
-        named.setdefault(found.protocol[target]["name"], []).append(target)
+def report(results: Results) -> Page:
+    """The whole page."""
+    cross = results.cross
+    shift = tables.shift_table(cross, results.domains)
+    hard = _text("difficulty", identities=MIN_IDENTITIES, seeds=MIN_SEEDS)
+    history = _text("history", seeds=seeds_phrase(cross.seeds))
+    training = training_figures(results.runs, "default run", history)
+    training += training_figures(results.histories, "ablation", history)
     sections = [
-        _rules(found.protocol[own[0]], f" of {', '.join(own)}" if len(named) > 1 else "")
-        for own in named.values()
+        _claims(results),
+        _cross_domain(cross),
+        _ablation(results),
+        Section("Training", training, visual=True),
+        *_attention(results),
+        _ranked_lists(results),
+        _maps(results),
+        _protocol(cross),
+        Section("What makes a query hard", [hard, tables.difficulty_table(cross)]),
+        Section("Domain shift", [TEXT["shift"], shift]),
     ]
-    if len(named) > 1:
-        sections.append("Means over several targets mix these protocols.")
-    return "\n\n".join((*sections, counts_table(found.cross)))
+    return Page(TEXT["title"], _lead(results), sections)
 
 
-def _rules(words: Content, whose: str) -> str:
-    unmatched = {"drop": "are left out and counted", "zero": "score 0"}[words["unmatched"]]
-    rules = (
-        f"- gallery: {words['gallery']}; junk never answers",
-        f"- a query never meets the tracklets of the {words['excluded']}, itself included",
-        f"- average precision: {words['average_precision']}; queries without a match {unmatched}; all"
-        " measures are means over the same queries",
-        f"- ties: {words['ties']}, a wrong answer ranks before a right one at the same distance",
+def summary_chart(results: Results) -> alt.HConcatChart:
+    """Rank-1 of both results for ``metrics/results.svg``: the matrix, and the ablation with intervals."""
+    forest = charts.forest(_by_variant(results, "rank1"), "rank-1", palette=charts.STATIC)
+    matrix = charts.heat(_trained(results.cross), "rank1", charts.STATIC)
+    matrix = matrix.properties(title="Cross-domain rank-1", height=200)
+    title = ["Ablation on {}, 95 % CI", "hollow: not comparable"]
+    forest = forest.properties(title=[line.format(results.source) for line in title])
+    return alt.hconcat(matrix, forest, spacing=40).resolve_scale(
+        color="independent", shape="independent", fill="independent"
     )
-    return "\n\n".join((f"## Protocol{whose}: {words['name']}", words["source"], "\n".join(rules)))
 
 
-def _cross_domain(found: Findings) -> str:
-    table, known = found.cross, found.cross_known
-    parts = (
-        "## Cross-domain",
-        "Per cent. In-domain cells, tested on unseen people of the training set, are bold.",
-        cross_domain_table(table, known, found.targets),
-        "Means over the cells of each setting:",
-        means_table(table, known, found.synthetic),
-        "Trained models against what needs no training: gain in mAP on the same queries, by these means"
-        " (each interval by itself; that all of them hold together is less certain).",
-        "\n".join(f"- {sentence}" for sentence in against_baselines(table, known)),
+def training_figures(histories: Mapping[str, Sequence[pd.DataFrame]], what: str, scope: str) -> list[Figure]:
+    """Loss, rank-1 on training and validation identities, and attention entropy where it is measured.
+
+    Args:
+        histories: name -> training histories, one for each seed; means over seeds are drawn.
+        what: is trained, for the titles.
+        scope: of the figures.
+    """
+    means = {name: pd.concat(each).groupby("step").mean().reset_index() for name, each in histories.items()}
+    if not means:
+        return []
+    loss = [tables.training_curve(mean[["step", "loss"]]).assign(name=name) for name, mean in means.items()]
+    whole = pd.concat([mean.assign(name=name) for name, mean in means.items()])
+    sides = {"training": "train_rank1", "validation": "validation_rank1"}
+    rank1 = [whole[["name", "step"]].assign(rank1=whole[key], group=side) for side, key in sides.items()]
+    curves = {"loss": ("Training loss", pd.concat(loss)), "rank1": ("Rank-1 in training", pd.concat(rank1))}
+    if "attention_entropy" in whole:
+        curves["attention_entropy"] = ("Attention entropy", whole[["name", "step", "attention_entropy"]])
+    return [
+        _curves(table.dropna(), column, f"{title}, {what}", scope)
+        for column, (title, table) in curves.items()
+    ]
+
+
+def claims_table(content: Content) -> Table:
+    """The verdict on each of the paper's questions, and the rank-1 effects that it rests on.
+
+    Args:
+        content: of ``claims.json``.
+    """
+    settings = ("in_domain", "cross_domain", "cross_minus_in_domain", "direct_transfer")
+    contrasts = [each for each in content["contrasts"].values() if each["confirmatory"]]
+    rows: list[list[str | Cell]] = []
+    for name, question in content["questions"].items():
+        cells = []
+        for setting in settings:
+            verdict, effects = question["verdict"].get(setting, NONE), []
+            for each in contrasts:
+                numbers = each.get(setting, {}).get("rank1", {})
+                if each["question"] == name and "effect" in numbers:
+                    effect = signed(*(numbers[key] for key in ("effect", "low", "high")))
+                    effects.append(f"{each['ours']} against {each['theirs']} {effect}")
+            text = f"{verdict}: {'; '.join(effects)}" if effects else verdict
+            cells.append(Cell(text, mark=MARKS.get(verdict, "")))
+        paper = f"{question['paper']} ({question['read_in']})"
+        rows.append([f"{name}: {QUESTIONS[name].text}", paper, *cells])
+    columns = ["question", "the paper, on its data", *(name.replace("_", "-") for name in settings)]
+    return Table(columns, rows, "Verdicts, with rank-1 effects in points", left=len(columns))
+
+
+def _text(key: str, **values: object) -> str:
+    return str(TEXT[key].format(**values))
+
+
+def _lead(results: Results) -> list[Block]:
+    cross, names = results.cross, {"synthetic": results.synthetic, "baselines": ", ".join(BASELINES)}
+    run = _text("run", targets=", ".join(cross.targets), seeds=seeds_phrase(cross.seeds), **names)
+    rendered = all(name.startswith("embedded") for name in cross.protocol_names.values())
+    return [run, *([TEXT["rendered"]] if rendered else []), _intervals(cross)]
+
+
+def _intervals(scores: Scores) -> str:
+    """What the intervals cover, and whether there are enough seeds and identities for them."""
+    seeds = len(scores.seeds)
+    over = "test identities and seeds" if seeds > 1 else "test identities"
+    sentences = [_text("intervals", over=over, identities=scores.identities)]
+    if seeds == 1:
+        sentences.append(TEXT["one_seed"])
+    elif seeds < MIN_SEEDS:
+        sentences.append(_text("few_seeds", least=MIN_SEEDS))
+    if scores.identities < MIN_IDENTITIES:
+        sentences.append(_text("few_identities", least=MIN_IDENTITIES))
+    return " ".join(sentences)
+
+
+def _claims(results: Results) -> Section:
+    content, scores, papers = results.claims, results.ablation, TEXT["paper_sets"]
+    told = _text("claims", seeds=content["seeds"], min_seeds=content["min_seeds"])
+    ours = [[target, *rates(results.cross, [(target, target)])] for target in results.cross.targets]
+    number = max(len(ours), len(papers))
+    ours += [[NONE] * (1 + len(HEADLINE))] * (number - len(ours))
+    papers = [*papers, *[[NONE] * 4] * (number - len(papers))]
+    columns = ["the paper, in-domain on", "mAP", "rank-1", "read in", "here, in-domain on"]
+    columns += [metric.label for metric in HEADLINE]
+    sets = [[*paper, *our] for paper, our in zip(papers, ours, strict=True)]
+    comparable, steps = {each.name: each.comparable for each in results.variants}, []
+    for *paper, before, after in TEXT["paper_steps"]:
+        if {before, after} <= set(comparable):
+            names = (name if comparable[name] else f"{name} (not comparable)" for name in (before, after))
+            gains: list[str | Cell] = []
+            for setting in ("in_domain", "cross_domain"):
+                better, base = scores.cells(setting, after), scores.cells(setting, before)
+                gains.append(tables.gain(scores.difference(better, base, "rank1")) if better else NONE)
+            steps.append([*paper, " → ".join(names), *gains])
+    added = ["added", "the paper, on", "rank-1", "read in", "here", "in-domain rank-1", "cross-domain rank-1"]
+    blocks = [
+        told,
+        claims_table(content),
+        TEXT["paper"],
+        Table(columns, sets, "The paper and this run, in-domain, in per cent", left=5),
+        Table(added, steps, "Steps of the ablation, gains in points", left=5),
+    ]
+    return Section("The paper's claims", blocks)
+
+
+def _cross_domain(scores: Scores) -> Section:
+    table, said = _trained(scores), scope(scores)
+    figures: list[Block] = [
+        Figure(f"Trained models: {metric.label}", charts.heat(table, metric.name), TEXT["heat"], said)
+        for metric in HEADLINE
+    ]
+    marks = [
+        _mark(name.replace("_", "-"), metric.label, scores.interval(scores.cells(name), metric.name))
+        for name in scores.settings
+        for metric in HEADLINE
+    ]
+    figures.append(
+        Figure("Settings", charts.forest(pd.DataFrame(marks), "mean over cells"), TEXT["settings"], said)
     )
-    return "\n\n".join(parts)
+    curve = tables.cmc(scores).rename(columns=lambda name: name.replace("_", "-")).set_index("rank")
+    rows = [
+        [str(rank), *map(percent, values)] for rank, values in zip(curve.index, curve.to_numpy(), strict=True)
+    ]
+    data = Table(["rank", *curve.columns], rows, "CMC, in per cent")
+    long = curve.reset_index().melt("rank", var_name="name", value_name="share")
+    chart = charts.lines(long, "rank", "share", ("rank", "queries"), percent=True)
+    figures.append(Figure("Cumulative matching characteristic", chart, TEXT["cmc"], said, data))
+    blocks = [
+        TEXT["cross_domain"],
+        tables.cross_domain_table(scores),
+        tables.settings_table(scores),
+        TEXT["baselines"],
+        tables.baselines_table(scores),
+    ]
+    return Section("Cross-domain", [*blocks, *figures])
 
 
-def _breakdown(found: Findings) -> str:
-    told = (
-        "Rank-1 of each target's own model, in per cent, for queries of which more or less is seen (the mean"
-        " visibility of their boxes) and for shorter and longer tracklets, a third of all queries each as far"
-        f" as equal values allow; in parentheses their number and that of their people: with fewer than"
-        f" {ENOUGH_PEOPLE} people, or {ENOUGH_SEEDS} seeds, an interval is too narrow."
-    )
-    table = breakdown_table(found.cross_queries, found.targets)
-    return "\n\n".join(("## What makes a query hard", told, table))
+def _ablation(results: Results) -> Section:
+    scores, source = results.ablation, results.source
+    blocks: list[Block] = [_text("ablation", source=source, least=percent(results.min_train_rank1))]
+    if results.reference is not None:
+        blocks.append(_text("reference", name=results.reference, source=source))
+    blocks += [_intervals(scores), tables.ablation_table(scores, results.variants)]
+    for metric in HEADLINE:
+        chart = charts.forest(_by_variant(results, metric.name), metric.label)
+        caption = _text("variants", source=source)
+        blocks.append(Figure(f"Ablation: {metric.label}", chart, caption, scope(scores)))
+    return Section("Ablation", blocks)
 
 
-def _shift(found: Findings) -> str:
-    told = (
-        "Told apart: how well a small classifier (logistic regression on the colours of six stripes, the"
-        " contrast and the sharpness of a single crop) says which of the two data sets a crop comes from, in"
-        " per cent of crops of cameras that it has not seen, ± the standard error over the cameras; 50 is a"
-        " guess, and with less an unseen camera looks more like the other data set than like its own. Beside"
-        " it what the step costs: rank-1 on the target of the target's own model, of this model, and the"
-        " difference on the same queries, which is not told apart from none where its interval holds 0."
-    )
-    table = shift_table(shifts(found.cross, found.domains), found.cross_known)
-    return "\n\n".join(("## How far apart the domains are", told, table))
+def _attention(results: Results) -> list[Section]:
+    visuals, source, protocols = results.visuals, results.source, results.cross.protocol_names
+    frames, (above, below) = visuals.with_shares(), visuals.variants
+    names = f"{above} (above) and {below} (below)"
+    first = frames[frames["variant"] == visuals.variants[0]]
+    numbers = {"queries": first["tracklet"].nunique(), "frames": len(first), "seed": visuals.seed}
+    said = _text("attention_scope", source=source, protocol=protocols[source], **numbers)
+    told = _text("temporal", source=source, names=names)
+    blocks: list[Block] = [told, _attention_table(frames, visuals.variants)]
+    blocks += [*_by_visibility(frames, said), *filmstrips.temporal(visuals, said)]
+    spatial: list[Block] = [_text("spatial", names=names), *filmstrips.spatial(visuals, said)]
+    return [
+        Section("Temporal attention", blocks, visual=True),
+        Section("Spatial attention", spatial, visual=True),
+    ]
 
 
-def _ablation(found: Findings) -> str:
-    told = (
-        f"Per cent. Every variant is trained on {found.source} and tested on unseen people of all targets."
-        f" One is comparable only if its rank-1 on the training identities reaches {percent(found.fitted)} %"
-        " with each seed: an arm that has not fitted them says nothing about over-fitting. Steps before a"
-        " plus were trained on the synthetic set: an arm with them was also trained for longer, so what it"
-        " gains over the others is not the gain of synthetic data alone."
-        f" {seeds_sentence(found.arms['seed'].nunique(), found.arms_known.people)}"
-    )
-    parts = ["## Ablation", told, ablation_table(found.arms, found.arms_known, found.fitted)]
-    if found.reused:
-        names = ", ".join(found.reused)
-        parts.append(
-            f"The fine-tuned model of {found.source}, trained once for both tables, stands for {names}."
-        )
-    return "\n\n".join(parts)
+def _attention_table(frames: pd.DataFrame, names: Sequence[str]) -> Table:
+    """How concentrated temporal attention is: means over clips or frames."""
+    strongest = [max(heads) for heads in frames["heads"]]
+    frames = frames.assign(tokens=np.exp(frames["entropy"]), strongest=strongest)
+    frames = frames.assign(uneven=(frames["even"] - 1).abs())
+    keys, columns = ["variant", "identity", "tracklet", "clip"], ["tokens", "token", "strongest"]
+    clips = frames.groupby(keys)[columns].max().reset_index()
+    rows = []
+    for name in names:
+        tokens, *others = (_over_identities(clips[clips["variant"] == name], column) for column in columns)
+        others.append(_over_identities(frames[frames["variant"] == name], "uneven"))
+        rows.append([name, bracket(tokens, "{:.2f}".format), *map(bracket, others)])
+    told = ["effective tokens, exp(entropy)", "weight on the token itself, %"]
+    told += ["highest weight of a head on a frame, %", "distance of a frame from an even share, %"]
+    return Table(["variant", *told], rows, "Concentration of temporal attention")
 
 
-def _paper() -> str:
-    told = (
-        "The Spatiotemporal Transformer paper (arXiv 2103.16469) was tested on videos of real people, with a"
-        " full ResNet-50. Its figures stand here for their direction, not to be compared with those above:"
-        " data, network size and protocol all differ."
-    )
-    return "\n\n".join(("## What the paper reports, on other data", told, paper_table()))
+def _by_visibility(frames: pd.DataFrame, said: str) -> list[Figure]:
+    """Whether more visible frames get more attention; nothing where visibility is unknown."""
+    frames = frames.dropna(subset=["gap"])
+    bins = pd.cut(frames["gap"], EDGES, labels=BINS, include_lowest=True)
+    groups = dict(iter(frames.groupby([bins, "variant"], observed=True)))
+    names = frames["variant"].unique()
+    cells = [(label, name) for label in BINS for name in names if (label, name) in groups]
+    means = {cell: _over_identities(groups[cell], "even") for cell in cells}
+    if not means:
+        return []
+    rows = [[label, name, bracket(mean, "{:.2f}".format)] for (label, name), mean in means.items()]
+    columns = ["visibility less the clip's mean, points", "variant", "weight over an even share"]
+    data = Table(columns, rows, "Attention by visibility", left=2)
+    marks = pd.DataFrame([_mark(*cell, mean) for cell, mean in means.items()])
+    chart = charts.forest(marks, "weight / even share", reference=1.0, percent=False)
+    return [Figure("Attention by visibility", chart, TEXT["by_visibility"], said, data)]
+
+
+def _ranked_lists(results: Results) -> Section:
+    blocks: list[Block] = [TEXT["ranked"]]
+    for target in results.cross.targets:
+        for kind in ("hardest", "even"):
+            if lists := filmstrips.ranked(results.visuals, target, kind):
+                said = scope(results.cross, [results.visuals.seed])
+                blocks += [Heading(f"{target}: {TEXT[kind]}", said), *lists]
+    return Section("Ranked lists", blocks, visual=True)
+
+
+def _maps(results: Results) -> Section:
+    blocks: list[Block] = [TEXT["maps"]]
+    for model, table in results.visuals.maps.groupby("model", sort=False):
+        groups = table.groupby("dataset", sort=False)["own"]
+        rows = [[str(name), str(len(group)), percent(group.mean())] for name, group in groups]
+        data = Table(["data set", "tracklets", "of the same set, %"], rows, "Ten nearest neighbours")
+        trained = f"{results.synthetic}, then {model}" if model != results.synthetic else f"{model} alone"
+        said = f"Needs no protocol; seed {results.visuals.seed}; {len(table)} tracklets."
+        chart = charts.scatter(table.rename(columns={"dataset": "name"})[["name", "x", "y"]])
+        blocks.append(Figure(f"Trained on {trained}", chart, TEXT["tsne"], said, data))
+    return Section("Map of the embeddings", blocks, visual=True)
+
+
+def _protocol(scores: Scores) -> Section:
+    """The rules of each protocol, and the counts of all targets."""
+    groups: dict[str, list[str]] = {}
+    for target, name in scores.protocol_names.items():
+        groups.setdefault(name, []).append(target)
+    blocks: list[Block] = [TEXT["mixed"]] if len(groups) > 1 else []
+    for name, targets in groups.items():
+        rules = scores.protocols[targets[0]]
+        unmatched = {"drop": "are not counted", "zero": "score 0"}[rules["unmatched"]]
+        items = [
+            f"gallery: {rules['gallery']}; junk is removed",
+            f"ignored for a query: gallery tracklets of the {rules['excluded']}",
+            f"average precision: {rules['average_precision']}; queries without a match {unmatched}",
+            f"ties: {rules['ties']}",
+        ]
+        blocks += [f"{name} ({', '.join(targets)}): {rules['source']}", Bullets(items)]
+    return Section("Protocol", [*blocks, tables.counts_table(scores)])
+
+
+def _trained(scores: Scores) -> pd.DataFrame:
+    table = tables.matrix(scores)
+    return table[~table["source"].isin(BASELINES)]
+
+
+def _by_variant(results: Results, metric: str) -> pd.DataFrame:
+    scores, marks = results.ablation, []
+    for made in results.variants:
+        for setting in scores.settings:
+            mean = scores.interval(scores.cells(setting, made.name), metric)
+            marks.append(_mark(made.name, setting.replace("_", "-"), mean, hollow=not made.comparable))
+    return pd.DataFrame(marks)
+
+
+def _mark(name: str, group: str, mean: Interval, hollow: bool = False) -> dict[str, Any]:
+    """A row of :func:`charts.forest`."""
+    ends = {"value": mean.value, "low": mean.low, "high": mean.high}
+    return {"name": name, "group": group, "hollow": hollow, **ends}
+
+
+def _over_identities(table: pd.DataFrame, column: str) -> Interval:
+    """The mean of a column, and its CI over identities."""
+    identities, cluster = np.unique(table["identity"].to_numpy(np.int64), return_inverse=True)
+    sums = np.bincount(cluster, table[column].to_numpy(float)).astype(float)
+    counts = np.bincount(cluster).astype(float)
+    return interval([Sample("attention", column, sums[None], counts, identities)])
+
+
+def _curves(table: pd.DataFrame, column: str, title: str, scope: str) -> Figure:
+    """Training curves; their first and last values are the data."""
+    keys, share = ["name", "group"] if "group" in table else ["name"], column == "rank1"
+    text = percent if share else "{:.2f}".format
+    ends = [(key, curve[column].iloc[[0, -1]]) for key, curve in table.groupby(keys, sort=False)]
+    data = Table([*keys, "first", "last"], [[*key, *map(text, end)] for key, end in ends], title, len(keys))
+    titles = ("step", "rank-1" if share else column.replace("_", " "))
+    chart = charts.lines(table, "step", column, titles, percent=share, points=column != "loss")
+    return Figure(title, chart, TEXT[column], scope, data)

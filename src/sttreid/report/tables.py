@@ -1,208 +1,283 @@
-"""Long tables -> Markdown tables; rates become per cent with one decimal, always mAP before rank-1."""
+"""Scores -> numbers and tables: the metrics files, the plots' tables, and the tables of the pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import yaml
 
-from sttreid.analysis.uncertainty import ENOUGH_PEOPLE, ENOUGH_SEEDS, Difference, Interval
-from sttreid.report.evidence import Cell, Evidence, cells_of
-from sttreid.report.summary import BASELINES, COUNTS, LOOKS, SETTINGS, STEPS, lowest_fit
+from sttreid.analysis.uncertainty import Difference, Interval, interval, sample
+from sttreid.report.render import TEMPLATES, Cell, Table
+from sttreid.report.results import BASELINES, COUNTS, Content, Scores, Variant
+from sttreid.report.results import Cell as Tested
+from sttreid.retrieval.metrics import HEADLINE, METRICS, counted
+from sttreid.runtime.errors import InputError
 
 NONE = "-"
-PAIR = "mAP / R-1"
-
-FALSE_ALARMS = (
-    "two models that do not differ are told apart in more than 5 % of all cases, up to half with 2 seeds"
-)
-
-LATER, SUMMARY = "tables of TF-CLIP and CLIMB-ReID", "a summary of the paper"
-
-# What the literature reports for the paper (arXiv 2103.16469), and where that number was read.
-PAPER = (
-    ("MARS, trained and tested on it", LATER, "86.3 / 88.7"),
-    ("LS-VID, trained and tested on it", LATER, "78.0 / 87.5"),
-    ("iLIDS-VID, trained and tested on it", LATER, f"{NONE} / 87.5"),
-    ("MARS → DukeMTMC-VideoReID, without the spatial constraint", SUMMARY, f"{NONE} / 50.6"),
-    ("MARS → DukeMTMC-VideoReID, with the spatial constraint", SUMMARY, f"{NONE} / 60.5"),
-    ("DukeMTMC-VideoReID, gained by the global branch", SUMMARY, f"{NONE} / about +3.9"),
-    ("gained by synthetic pre-training, on all three sets", SUMMARY, "not known"),
-    ("all other rows of its ablation", NONE, "not known"),
-)
+TEXT = yaml.safe_load((TEMPLATES / "report.yaml").read_text(encoding="utf-8"))
+DIGITS = 4  # of a fraction in a metrics file
+CURVE = 200  # rows of a training curve; more can neither be seen in a plot nor read in a diff
+RANKS = 20  # of the CMC
+THIRDS = {"visibility": "visible share", "length": "frames"}
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A pipe table whose first ``left`` columns are set left and the others right; ends without a newline.
-
-    A ``|`` inside a cell is escaped.
-    """
-    rule = [":--" if column < left else "--:" for column in range(len(header))]
-    lines = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in (lines[0], rule, *lines[1:]))
+def percent(share: float) -> str:
+    """A fraction in per cent with one decimal; what rounds to zero has no sign."""
+    return f"{round(100 * share, 1) + 0.0:.1f}"
 
 
-def cross_domain_table(table: pd.DataFrame, known: Evidence, targets: Sequence[str]) -> str:
-    """Who trained on what (rows) scores how much where (columns); in-domain cells are bold.
-
-    Args:
-        table: of :func:`sttreid.report.summary.matrix`.
-        known: the per-query results behind it.
-        targets: columns, in this order.
-    """
-    rows = []
-    for source in table["source"].unique():
-        cells = [pair(known, [(source, target)]) for target in targets]
-        marked = [f"**{c}**" if source == t else c for c, t in zip(cells, targets, strict=True)]
-        rows.append([source, *marked])
-    return markdown(["trained on", *(f"{target}, {PAIR}" for target in targets)], rows)
+def bracket(mean: Interval, text: Callable[[float], str] = percent) -> str:
+    """A value and its confidence interval, in per cent or as ``text`` writes numbers."""
+    return f"{text(mean.value)} [{text(mean.low)}, {text(mean.high)}]"
 
 
-def means_table(table: pd.DataFrame, known: Evidence, synthetic: str) -> str:
-    """One row a setting: the mean over its cells, each data set and seed alike; arguments as above."""
-    told = {
-        "in_domain": "in-domain: tested on unseen people of the training set",
-        "cross_domain": "cross-domain: trained on one target, tested on another",
-        "direct_transfer": f"direct transfer: trained on {synthetic} alone",
-        "untrained": "untrained: random weights",
-        "histogram": "histogram: colours in stripes, nothing learnt",
-        "equalised": "equalised: the same, each channel equalised within a tracklet",
-    }
-    present = [name for name in SETTINGS if name in set(table["setting"])]
-    rows = [[told[name], pair(known, cells_of(table, name, "source"))] for name in present]
-    return markdown(["setting", PAIR], rows)
+def signed(value: float, low: float, high: float) -> str:
+    """An effect in points with its sign and, unless it is empty, its confidence interval."""
+    text, ends = percent(value), f" [{percent(low)}, {percent(high)}]" if low < high else ""
+    return f"{'' if text.startswith('-') else '+'}{text}{ends}"
 
 
-def counts_table(table: pd.DataFrame) -> str:
-    """One row a target: queries that count, queries without a match, tracklets that answer, how many of these
-    are distractors, how many the protocol takes away, and junk.
-    """
-    first = table.groupby("target", sort=False)[list(COUNTS)].first()
-    rows = [[str(target), *(str(row[name]) for name in COUNTS)] for target, row in first.iterrows()]
-    header = ["queries", "without a match", "gallery", "of these distractors", "left out", "junk removed"]
-    return markdown(["tested on", *header], rows)
+def rates(scores: Scores, cells: Sequence[Tested]) -> list[str]:
+    """The headline metrics of a mean over cells; "-" without cells."""
+    if not cells:
+        return [NONE] * len(HEADLINE)
+    return [bracket(scores.interval(cells, metric.name), metric.text) for metric in HEADLINE]
 
 
-def shift_table(table: pd.DataFrame, known: Evidence) -> str:
-    """One row a source and target: how well their crops are told apart, and what the step between them costs.
-
-    Args:
-        table: of :func:`sttreid.report.summary.shifts`.
-        known: the per-query results behind it.
-    """
-    rows = []
-    for (source, target), seeds in table.groupby(["source", "target"], sort=False):
-        first = seeds.iloc[0]
-        apart = f"{percent(first['accuracy'])} ± {percent(first['standard_error'])}"
-        own, other = [(target, target)], [(source, target)]
-        drop = known.difference(own, other, "rank1")
-        rates = [known.interval(cells, "rank1") for cells in (own, other)]
-        rows.append([source, target, apart, *(bracket(one) for one in rates), marked(drop)])
-    header = ["trained on", "tested on", "told apart", "own model, R-1", "this model, R-1", "drop, points"]
-    return markdown(header, rows, left=2)
+def gain(effect: Difference) -> Cell:
+    """A difference; muted, and in words, where it is not significant."""
+    text = signed(effect.value, effect.low, effect.high)
+    if effect.direction == "not significant":
+        return Cell(f"{text}, not significant", mark="muted")
+    return Cell(text)
 
 
-def ablation_table(table: pd.DataFrame, known: Evidence, fitted: float) -> str:
-    """One row a variant; an arm that does not fit its training identities is marked, since it tells nothing.
-
-    Args:
-        table: of :func:`sttreid.report.summary.arms`.
-        known: the per-query results behind it.
-        fitted: rank-1 on its training identities (0 to 1) that a variant must reach with every seed.
-    """
-    looks = table.groupby("variant")[[*STEPS, *LOOKS]].mean()
-    told = table.groupby("variant")["composition"].first()
-    fits = lowest_fit(table)
-    rows = []
-    for variant in table["variant"].unique():
-        cells = [
-            cells_of(table[table["variant"] == variant], setting, "variant")
-            for setting in ("in_domain", "cross_domain")
-        ]
-        pairs = [pair(known, some) if some else NONE for some in cells]
-        look = looks.loc[variant]
-        seen = [percent(look["train_rank1"]), percent(look["validation_rank1"]), *pairs]
-        before = f"{look['pretrain_steps']:.0f} + " if look["pretrain_steps"] else ""
-        steps = f"{before}{look['steps']:.0f}"
-        rows.append([variant, told[variant], verdict(fits[variant], fitted), steps, *seen])
-    header = ["variant", "made of", "comparable", "steps", "train R-1", "validation R-1"]
-    return markdown([*header, f"in-domain, {PAIR}", f"cross-domain, {PAIR}"], rows, left=3)
-
-
-def paper_table() -> str:
-    """What the paper is known to report, on data sets that are not this repository's."""
-    return markdown(["the paper's data and setting", "read in", PAIR], PAPER, left=2)
-
-
-def verdict(fit: float, fitted: float) -> str:
-    """Whether a variant may be compared with others that are."""
-    if fit >= fitted:
-        return "yes"
-    return f"not comparable: fits only {percent(fit)} % of its training identities"
-
-
-def seeds_sentence(seeds: int, people: int) -> str:
-    """What the number of seeds, and the smallest number of people of a data set, let one conclude."""
-    drawn = f"Brackets hold 95 % bootstrap intervals over the people of the test, {people} or more a data set"
-    few = " and ".join(
-        f"{count} {name}"
-        for name, count, enough in (("seeds", seeds, ENOUGH_SEEDS), ("people", people, ENOUGH_PEOPLE))
-        if count < enough and (name, count) != ("seeds", 1)
-    )
-    narrow = f" With {few}, which are few, intervals are too narrow: {FALSE_ALARMS}." if few else ""
-    if seeds == 1:
-        told = "differences are inconclusive, because another seed may turn them round"
-        return f"One seed was run: {told}. {drawn}; of training again they say nothing.{narrow}"
-    return f"Means over {seeds} seeds. {drawn}, and over seeds.{narrow}"
+def seeds_phrase(seeds: Sequence[int]) -> str:
+    """ "seed 0" or "seeds 0, 1"."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
 
 
 def protocols_phrase(names: Mapping[str, str]) -> str:
-    """ "protocol embedded", or each target's where they differ.
-
-    Args:
-        names: target -> the name of its protocol.
-    """
+    """ "protocol embedded", or that of each target (target -> name) where they differ."""
     if len(set(names.values())) == 1:
         return f"protocol {next(iter(names.values()))}"
     return f"protocols {', '.join(f'{name} of {target}' for target, name in names.items())}"
 
 
-def pair(known: Evidence, cells: Sequence[Cell]) -> str:
-    """mAP / rank-1 in per cent, means over some cells, each as :func:`bracket`."""
-    return " / ".join(bracket(known.interval(cells, measure)) for measure in ("mAP", "rank1"))
+def scope(scores: Scores, seeds: Sequence[int] | None = None) -> str:
+    """What scores are computed from: protocol, seeds and number of queries."""
+    queries = ", ".join(f"{number} {target}" for target, number in scores.counts["queries"].items())
+    phrase = protocols_phrase(scores.protocol_names).capitalize()
+    return f"{phrase}; {seeds_phrase(seeds or scores.seeds)}; queries: {queries}."
 
 
-def bracket(interval: Interval) -> str:
-    """A value and the ends of its interval, in per cent."""
-    return f"{percent(interval.value)} [{percent(interval.low)}, {percent(interval.high)}]"
+def cross_domain_metrics(scores: Scores) -> dict[str, Any]:
+    """Content of ``metrics/cross_domain.json``: means over seeds, fractions.
+
+    A setting is one number, the mean over its cells, with its confidence interval; a trained model is one
+    number for each target; the cross-domain drop is in-domain less cross-domain, by target.
+    """
+    content, means = _header(scores), scores.table.groupby(["model", "target"], sort=False)
+    content["interval"] = {}
+    for metric in (metric.name for metric in HEADLINE):
+        values = {setting: scores.interval(scores.cells(setting), metric) for setting in scores.settings}
+        if "cross_domain" in values:
+            values["cross_domain_drop"] = drop(scores, metric)
+        content[metric] = {name: round(value.value, DIGITS) for name, value in values.items()}
+        content["interval"][metric] = {name: _ends(value) for name, value in values.items()}
+        for (model, target), mean in means[metric].mean().items():
+            if model not in BASELINES:
+                content[metric].setdefault(str(model), {})[str(target)] = round(float(mean), DIGITS)
+    return content
 
 
-def marked(gain: Difference) -> str:
-    """A difference as :func:`bracket`, and whether it is none as far as its interval can tell."""
-    none = gain.side == "not told apart"
-    return f"{bracket(gain)}, {gain.side}" if none else bracket(gain)
+def drop(scores: Scores, metric: str, cells: Sequence[Tested] | None = None) -> Difference:
+    """The cross-domain drop: each target's own model less the models of other sets, on the same queries."""
+    cells = scores.cells("cross_domain") if cells is None else cells
+    return scores.difference([(target, target) for _, target in cells], cells, metric)
 
 
-def gained(value: float, low: float, high: float) -> str:
-    """An effect in points with its sign and the ends of its interval, if it has one."""
-    told, ends = percent(value), f" [{percent(low)}, {percent(high)}]" if low < high else ""
-    return f"{'' if told.startswith('-') else '+'}{told}{ends}"
+def ablation_metrics(scores: Scores, variants: Sequence[Variant]) -> dict[str, Any]:
+    """Content of ``metrics/ablation.json``: an entry for each variant, fractions."""
+    content = _header(scores)
+    for made in variants:
+        values = {
+            f"{metric.name}_{setting}": scores.interval(scores.cells(setting, made.name), metric.name)
+            for setting in scores.settings
+            for metric in HEADLINE
+        }
+        content[made.name] = {
+            **{name: round(value.value, DIGITS) for name, value in values.items()},
+            "train_rank1": round(made.train_rank1, DIGITS),
+            "validation_rank1": round(made.validation_rank1, DIGITS),
+            "comparable": int(made.comparable),
+            "interval": {name: _ends(value) for name, value in values.items()},
+        }
+    return content
 
 
-def percent(share: float) -> str:
-    """A fraction as per cent with one decimal; what rounds to zero has no sign."""
-    return f"{round(100 * share, 1) + 0.0:.1f}"
+def matrix(scores: Scores) -> pd.DataFrame:
+    """source, target and all metrics, means over seeds."""
+    table = scores.table.rename(columns={"model": "source"}).groupby(["source", "target"], sort=False)
+    return table[[metric.name for metric in METRICS]].mean().reset_index()
 
 
-def against_baselines(table: pd.DataFrame, known: Evidence) -> list[str]:
-    """One line a baseline: how far each setting with training lies above it in mAP, on the same queries."""
-    present = set(table["setting"])
-    sentences = []
+def cmc(scores: Scores) -> pd.DataFrame:
+    """Cumulative matching characteristic: rank (1 to 20) and, for each setting, the share of queries with a
+    match at that rank or before, the mean over cells and seeds.
+    """
+    ranks = np.arange(1, RANKS + 1)
+    groups = counted(scores.queries).groupby(["model", "target"])["first_hit"]
+    first = {cell: hits.to_numpy() for cell, hits in groups}
+    shares = {cell: ((hits > 0) & (hits <= ranks[:, None])).mean(axis=1) for cell, hits in first.items()}
+    curves = {name: np.mean([shares[c] for c in scores.cells(name)], axis=0) for name in scores.settings}
+    return pd.DataFrame({"rank": ranks, **curves})
+
+
+def variant_means(scores: Scores) -> pd.DataFrame:
+    """A row for each variant with the columns <metric>_<setting>: means over seeds and targets."""
+    names = [metric.name for metric in METRICS]
+    wide = scores.table.pivot_table(names, "model", "setting", sort=False)[names]
+    wide.columns = [f"{metric}_{setting}" for metric, setting in wide.columns]
+    return wide.rename_axis("variant").reset_index()
+
+
+def training_curve(history: pd.DataFrame) -> pd.DataFrame:
+    """A training history in at most 200 rows, each the mean of neighbouring steps and named by the last.
+
+    Args:
+        history: a row for each step, ``step`` ascending; other columns are empty where nothing was measured.
+    """
+    groups = np.arange(len(history)) * min(CURVE, len(history)) // max(len(history), 1)
+    means = history.drop(columns="step").groupby(groups).mean()
+    means.insert(0, "step", history["step"].groupby(groups).last())
+    return means
+
+
+def tsv(table: pd.DataFrame) -> str:
+    """Tab-separated text with a header, six significant digits, empty where there is no value."""
+    return str(table.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def counts_table(scores: Scores) -> Table:
+    """One row for each target."""
+    columns = ["queries", "without a match", "gallery", "of these distractors", "excluded", "junk removed"]
+    rows = [[str(target), *(str(row[name]) for name in COUNTS)] for target, row in scores.counts.iterrows()]
+    return Table(["tested on", *columns], rows, "Number of test tracklets")
+
+
+def cross_domain_table(scores: Scores) -> Table:
+    """Models (rows) on targets (columns); in-domain cells are bold."""
+    columns = [f"{target} {metric.label}" for target in scores.targets for metric in HEADLINE]
+    rows: list[list[str | Cell]] = []
+    for model in scores.models:
+        cells = [(rate, target) for target in scores.targets for rate in rates(scores, [(model, target)])]
+        rows.append([model, *(Cell(rate, bold=model == target) for rate, target in cells)])
+    return Table(["trained on", *columns], rows, "Every model on every target, in per cent")
+
+
+def settings_table(scores: Scores) -> Table:
+    """Means over the cells of each setting, and the cross-domain drop."""
+    rows = [[TEXT["setting"][name], *rates(scores, scores.cells(name))] for name in scores.settings]
+    if "cross_domain" in scores.settings:
+        drops = (bracket(drop(scores, metric.name), metric.text) for metric in HEADLINE)
+        rows.append([TEXT["setting"]["drop"], *drops])
+    columns = ["setting", *(metric.label for metric in HEADLINE)]
+    return Table(columns, rows, "Means of the settings, in per cent")
+
+
+def baselines_table(scores: Scores) -> Table:
+    """What each setting gains over what needs no training, on the same queries."""
+    trained = [name for name in scores.settings if name not in BASELINES]
+    rows: list[list[str | Cell]] = []
     for baseline in BASELINES:
-        sides = []
-        for name in SETTINGS:
-            if name in present and name not in BASELINES:
-                cells = cells_of(table, name, "source")
-                gain = known.difference(cells, [(baseline, target) for _, target in cells], "mAP")
-                sides.append(f"{name.replace('_', '-')} {gain.side}, {bracket(gain)}")
-        level = known.interval(cells_of(table, baseline, "source"), "mAP")
-        sentences.append(f"{baseline}, {percent(level.value)} mAP: {'; '.join(sides)}")
-    return sentences
+        for metric in HEADLINE:
+            cells = [scores.cells(name) for name in trained]
+            pairs = [(ours, [(baseline, target) for _, target in ours]) for ours in cells]
+            gains = [gain(scores.difference(ours, theirs, metric.name)) for ours, theirs in pairs]
+            level = scores.interval(scores.cells(baseline), metric.name)
+            rows.append([baseline, metric.label, percent(level.value), *gains])
+    columns = ["baseline", "metric", "baseline", *(name.replace("_", "-") for name in trained)]
+    return Table(columns, rows, "Gain over baselines, in points", left=2)
+
+
+def shift_table(scores: Scores, domains: Content) -> Table:
+    """How well crops of two data sets are separated, and the cross-domain drop between them.
+
+    Args:
+        scores: of the cross-domain results.
+        domains: content of ``metrics/domains.json``, which has each pair once, in any order.
+
+    Raises:
+        InputError: a pair is missing.
+    """
+    rows: list[list[str | Cell]] = []
+    for setting in ("cross_domain", "direct_transfer"):
+        for source, target in scores.cells(setting):
+            told = (_of_pair(domains, key, source, target) for key in ("accuracy", "standard_error"))
+            cells = [(target, target), (source, target)]
+            ranks = [bracket(scores.interval([cell], "rank1")) for cell in cells]
+            lost = gain(drop(scores, "rank1", cells[1:]))
+            rows.append([source, target, " ± ".join(map(percent, told)), *ranks, lost])
+    columns = ["trained on", "tested on", "separable"]
+    columns += ["own model rank-1", "this model rank-1", "drop, points"]
+    return Table(columns, rows, "Domain shift and cross-domain drop, in per cent", left=2)
+
+
+def difficulty_table(scores: Scores) -> Table:
+    """Rank-1 of each target's own model for thirds of the queries, by visibility and by length."""
+    rows, queries = [], counted(scores.queries)
+    own = queries[queries["model"] == queries["target"]]
+    for column, name in THIRDS.items():
+        values = own[column].dropna()
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, 4))).tolist() if len(values) else []
+        for low, high in pairwise(edges):
+            upper = own[column] <= high if high == edges[-1] else own[column] < high
+            third = own[(own[column] >= low) & upper]
+            cells = [_third(third[third["target"] == target], target) for target in scores.targets]
+            rows.append([f"{name} {low:.3g} to {high:.3g}", *cells])
+    columns = ["queries", *(f"{target} rank-1 (queries; identities)" for target in scores.targets)]
+    return Table(columns, rows, "Rank-1 by visibility and length, in per cent")
+
+
+def ablation_table(scores: Scores, variants: Sequence[Variant]) -> Table:
+    """One row for each variant."""
+    settings = ("in_domain", "cross_domain")
+    rows: list[list[str | Cell]] = []
+    for made in variants:
+        fit = Cell(f"no: fits {percent(made.lowest_train_rank1)} % of its training identities", mark="bad")
+        steps = f"{made.pretrain_steps} + {made.steps}" if made.pretrain_steps else str(made.steps)
+        words = [made.name, " + ".join(made.composition), "yes" if made.comparable else fit, steps]
+        trained = map(percent, (made.train_rank1, made.validation_rank1))
+        cells = [rate for setting in settings for rate in rates(scores, scores.cells(setting, made.name))]
+        rows.append([*words, *trained, *cells])
+    columns = ["variant", "made of", "comparable", "steps", "training rank-1", "validation rank-1"]
+    columns += [f"{setting.replace('_', '-')} {metric.label}" for setting in settings for metric in HEADLINE]
+    return Table(columns, rows, "The ablation, in per cent", left=3)
+
+
+def _header(scores: Scores) -> dict[str, Any]:
+    """What both metrics files begin with."""
+    counts = {name: {str(t): int(n) for t, n in scores.counts[name].items()} for name in COUNTS}
+    return {"protocol": scores.protocol_names, "seeds": len(scores.seeds), **counts}
+
+
+def _ends(mean: Interval) -> dict[str, float]:
+    return {"low": round(mean.low, DIGITS), "high": round(mean.high, DIGITS)}
+
+
+def _of_pair(domains: Content, key: str, *pair: str) -> float:
+    for first, second in (pair, pair[::-1]):
+        if second in domains[key].get(first, {}):
+            return float(domains[key][first][second])
+    raise InputError(f"metrics/domains.json: the {key} of {' and '.join(pair)} is missing")
+
+
+def _third(rows: pd.DataFrame, target: str) -> str:
+    tables = [table for _, table in rows.groupby("seed")]
+    if not tables:
+        return "- (0; 0)"
+    reduced = sample(target, tables, "rank1")
+    return f"{bracket(interval([reduced]))} ({len(tables[0])}; {len(reduced.identities)})"

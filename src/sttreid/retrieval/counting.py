@@ -94,8 +94,8 @@ class Counter:
         line = np.full(len(self.queries.rows), -1)
         line[queries] = np.arange(len(queries))
         first, last = np.searchsorted(self._same_column, [columns[0], columns[-1] + 1])
-        lines, places = line[self._same_query[first:last]], self._same_column[first:last] - columns[0]
-        tile[lines[lines >= 0], places[lines >= 0]] = -np.inf
+        lines, offsets = line[self._same_query[first:last]], self._same_column[first:last] - columns[0]
+        tile[lines[lines >= 0], offsets[lines >= 0]] = -np.inf
         if self.candidates.excludes_camera:
             camera = self.candidates.query_camera[queries, None]
             tile[camera == self.candidates.gallery_camera[columns]] = -np.inf
@@ -103,28 +103,28 @@ class Counter:
     def _count_doubts(
         self, chunk: Chunk, tile: Singles, columns: Integers, low: Singles, high: Singles, doubtful: Mask
     ) -> None:
-        """Add the doubts that double precision puts above their match; ``doubtful`` [r, P] has some."""
+        """Add the negatives that double precision puts above matches with doubts, ``doubtful`` [r, P]."""
         lines, slots = np.nonzero(doubtful)
         for first in range(0, len(lines), LINES):
             line, slot = lines[first : first + LINES], slots[first : first + LINES]
             values = tile[line]
-            index, place = np.nonzero((values >= low[line, slot, None]) & (values < high[line, slot, None]))
+            index, offset = np.nonzero((values >= low[line, slot, None]) & (values < high[line, slot, None]))
             line, slot = line[index], slot[index]
-            similarity = cosines(self.queries, self.gallery, chunk.queries[line], columns[place])
+            similarity = cosines(self.queries, self.gallery, chunk.queries[line], columns[offset])
             is_above = similarity >= chunk.limit[line, slot]
             np.add.at(chunk.above, (line[is_above], slot[is_above]), 1)
 
     def _choose(
         self, chunk: Chunk, tile: Singles, columns: Integers, rival: Singles, lines: Integers
     ) -> None:
-        """Update the nearest negatives of some rows by the similarities of their rivals."""
-        index, place = np.nonzero(tile[lines] >= rival[lines, None])
-        similarity = cosines(self.queries, self.gallery, chunk.queries[lines[index]], columns[place])
+        """Update the nearest negatives of ``lines`` by the similarities of their rivals."""
+        index, offset = np.nonzero(tile[lines] >= rival[lines, None])
+        similarity = cosines(self.queries, self.gallery, chunk.queries[lines[index]], columns[offset])
         top = np.full(len(lines), -np.inf)
         np.maximum.at(top, index, similarity)
         nearest = np.flatnonzero(similarity >= top[index] - NOISE)
         nearest = nearest[np.flatnonzero(np.diff(index[nearest], prepend=-1))]  # the first of each row
-        _keep_best(chunk, lines, top, columns[place[nearest]])
+        _keep_best(chunk, lines, top, columns[offset[nearest]])
 
     def _count_rows(self, chunk: Chunk, columns: Integers, lines: Integers) -> None:
         """Count whole rows in double precision."""

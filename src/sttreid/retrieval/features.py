@@ -110,8 +110,8 @@ def as_array(values: Features) -> NDArray[np.floating]:
         return np.asarray(values)
     import torch
 
-    known = (torch.float16, torch.float32, torch.float64)
-    if values.dtype.is_floating_point and values.dtype not in known:
+    in_numpy = (torch.float16, torch.float32, torch.float64)
+    if values.dtype.is_floating_point and values.dtype not in in_numpy:
         values = values.float()
     array: NDArray[np.floating] = values.detach().cpu().numpy()
     return array

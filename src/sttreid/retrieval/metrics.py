@@ -47,7 +47,7 @@ class Metric:
 
     @property
     def unit(self) -> str:
-        """The unit of :meth:`text`: "%", or "" without one."""
+        """The unit of :meth:`text`: "%" or ""."""
         return "%" if self.percent else ""
 
 

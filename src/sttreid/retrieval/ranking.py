@@ -14,7 +14,7 @@ from sttreid.retrieval.features import Doubles
 from sttreid.retrieval.labels import Candidates, Integers
 from sttreid.runtime.errors import InputError
 
-QUERIES: Final = 256  # ranked at once: the working copy is QUERIES x G, however many queries there are
+QUERIES: Final = 256  # ranked at once: the working copy is QUERIES x G
 
 
 @dataclass(frozen=True, eq=False)

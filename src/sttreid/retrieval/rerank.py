@@ -51,7 +51,7 @@ def rerank(query_features: Features, gallery_features: Features, k1: int, k2: in
     Args:
         query_features: [Q, D] rows of any length but 0.
         gallery_features: [G, D].
-        k1: neighbours of a row, besides itself, that may be reciprocal; fewer if there are fewer rows.
+        k1: neighbours of a row, in addition to itself, that may be reciprocal; fewer if there are fewer rows.
         k2: nearest neighbours, including the row itself, whose encodings are averaged; 1: no averaging.
         weight: of the plain distance, the paper's lambda: 0 is the Jaccard distance alone, 1 the plain
             ranking.
@@ -154,7 +154,7 @@ class _Neighbours:
 def _search(rows: _Rows, length: int, distances: Singles) -> _Neighbours:
     """Visit every tile once, for its rows and its columns, and write the plain [Q, G] distances."""
     count, queries = len(rows.unit), len(distances)
-    found = _Neighbours(
+    nearest = _Neighbours(
         np.zeros((count, length), np.int64), np.full((count, length), np.inf), np.zeros(count, np.float64)
     )
     for block, others, tile in rows.tiles(queries):
@@ -163,17 +163,17 @@ def _search(rows: _Rows, length: int, distances: Singles) -> _Neighbours:
         if block == others:
             np.fill_diagonal(tile, -1.0)  # a row is nearer to itself than to its copies
         else:
-            _merge(found, others, block, tile.T)
-        _merge(found, block, others, tile)
-    np.maximum(found.distance, 0.0, out=found.distance)
-    found.farthest[found.farthest == 0] = 1.0  # all rows are equal: every distance is 0
-    return found
+            _merge(nearest, others, block, tile.T)
+        _merge(nearest, block, others, tile)
+    np.maximum(nearest.distance, 0.0, out=nearest.distance)
+    nearest.farthest[nearest.farthest == 0] = 1.0  # all rows are equal: every distance is 0
+    return nearest
 
 
-def _merge(found: _Neighbours, block: slice, others: slice, tile: Doubles) -> None:
+def _merge(nearest: _Neighbours, block: slice, others: slice, tile: Doubles) -> None:
     """Merge a tile [block, others] into the neighbours of the block's rows."""
-    index, distance = found.index[block], found.distance[block]
-    np.maximum(found.farthest[block], tile.max(axis=1), out=found.farthest[block])
+    index, distance = nearest.index[block], nearest.distance[block]
+    np.maximum(nearest.farthest[block], tile.max(axis=1), out=nearest.farthest[block])
     count, length = index.shape
     limit = distance[:, -1]
     if np.isinf(limit).any() and tile.shape[1] > length:  # the first tile limits itself

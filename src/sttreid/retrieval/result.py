@@ -146,7 +146,7 @@ def _per_query(ranking: Ranking, candidates: Candidates, query: Labels, protocol
 
 
 def _filled(where: Mask, values: NDArray[np.generic], otherwise: float) -> NDArray[np.generic]:
-    """[N] the values where the mask is true, in their order, and one other value elsewhere."""
+    """[N] the values, in their order, where the mask is true; ``otherwise`` elsewhere."""
     out = np.full(len(where), otherwise, dtype=values.dtype)
     out[where] = values
     return out

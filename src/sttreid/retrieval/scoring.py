@@ -13,6 +13,7 @@ from sttreid.config.params import Rerank, ResolvedEvaluate
 from sttreid.embedding import Precision, embed_tracklets
 from sttreid.model.network import Network
 from sttreid.retrieval.evaluation import evaluate, evaluate_distances
+from sttreid.retrieval.features import Features
 from sttreid.retrieval.histogram import histograms
 from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.protocol import Protocol, protocol
@@ -61,14 +62,12 @@ def score_histogram(store: Store, settings: ResolvedEvaluate, *, equalised: bool
 
 
 def rules(settings: ResolvedEvaluate) -> Protocol:
-    """The protocol of the settings. Re-ranked results have a name of their own: they are never averaged with
-    plain ones.
-    """
+    """The protocol; re-ranked results have another name, because they do not mix with plain ones."""
     plain = protocol(settings.protocol)
-    rerank_by = settings.rerank
-    if not rerank_by.enabled:
+    reranking = settings.rerank
+    if not reranking.enabled:
         return plain
-    note = f" Distances are re-ranked: k1 {rerank_by.k1}, k2 {rerank_by.k2}, weight {rerank_by.weight:g}."
+    note = f" Distances are re-ranked: k1 {reranking.k1}, k2 {reranking.k2}, weight {reranking.weight:g}."
     return replace(plain, name=f"{plain.name}-reranked", source=plain.source + note)
 
 
@@ -92,7 +91,7 @@ def _score(
 
 
 def reranked(
-    query_features: Tensor, gallery_features: Tensor, junk: NDArray[np.bool_], settings: Rerank
+    query_features: Features, gallery_features: Features, junk: NDArray[np.bool_], settings: Rerank
 ) -> NDArray[np.float32]:
     """[Q, G] re-ranked distances of queries [Q, D] to a gallery [G, D].
 

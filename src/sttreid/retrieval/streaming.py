@@ -84,10 +84,10 @@ def rank_features(
                 used = chunk.match >= 0
                 above[chunk.match[used]] = chunk.above[used]
                 wrong[chunk.queries] = chunk.best_column
-        some = np.flatnonzero(wrong >= 0)
+        paired = np.flatnonzero(wrong >= 0)  # queries with a negative
         distance = np.full(len(wrong), np.nan)
-        distance[some] = 1 - cosines(queries, gallery, some, wrong[some])
-    wrong[some] = candidates.rows[wrong[some]]
+        distance[paired] = 1 - cosines(queries, gallery, paired, wrong[paired])
+    wrong[paired] = candidates.rows[wrong[paired]]
     return Ranking(candidates.rows[column], owner, 1 - similarity, above, wrong, distance)
 
 
@@ -123,7 +123,7 @@ def _same_identity_similarities(
 
 
 def _chunks(rows: Integers, limits: Doubles, counts: Integers, threads: int) -> Iterator[Chunk]:
-    """Queries in chunks, at least one per thread if there are as many queries.
+    """Queries in chunks: at least as many chunks as threads, if there are as many queries.
 
     Args:
         rows: the queries, ordered by their number of matches so that little of a chunk is padding.
@@ -144,7 +144,7 @@ def _chunks(rows: Integers, limits: Doubles, counts: Integers, threads: int) -> 
 
 
 def _stream(counter: Counter, chunks: list[Chunk], threads: int) -> None:
-    """Count all gallery entries for some chunks; the tiles that follow are read ahead."""
+    """Count all gallery tiles for the chunks, while the next tiles are read."""
     gallery = counter.gallery
     count = len(gallery.rows)
     tiles = [np.arange(start, min(start + TILE, count)) for start in range(0, count, TILE)]
@@ -172,7 +172,7 @@ def _count(counter: Counter, chunk: Chunk, product: Product, units: Singles, col
 
 
 def _product(queries: FeatureRows, rows: Integers) -> Product:
-    """The product of some queries with a tile: by NumPy's BLAS, or on the queries' CUDA device."""
+    """The product of these queries with a tile: by NumPy's BLAS, or on the queries' CUDA device."""
     units = queries.unit32(rows)
     device = queries.device
     if device is None:

@@ -1,1 +1,1 @@
-"""Nothing -> camera videos and tracks: dressed people walk through scenes before whole-camera lenses."""
+"""Domain -> camera videos and tracks: dressed pedestrians walk through the scenes of whole cameras."""

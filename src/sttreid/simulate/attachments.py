@@ -158,7 +158,7 @@ def _envelope(base: BaseMesh, angle: Doubles, heights: Doubles, centre: float) -
 
 
 def _sheet_weights(angle: Doubles, level: Doubles) -> Floats:
-    """Weights [V, J] of a sheet: it hangs from the pelvis; its front follows the front leg, its back the rear leg."""
+    """Weights [V, J] of a sheet on the pelvis; its front follows the front leg, its back the rear leg."""
     weights = np.zeros((len(angle), len(JOINTS)), np.float32)
     follows = np.clip((Z_HIP + _HELD - level) / _FALLS, 0, 1)
     front = np.clip(0.5 - 0.8 * np.sin(angle), 0, 1)
@@ -260,7 +260,7 @@ def _girth(base: BaseMesh) -> float:
 
 
 def arm_clearance(base: BaseMesh, side: str) -> float:
-    """Minimum angle of an arm, radians, at which hand and bag clear the hips, the coat and a bag at the hip."""
+    """Minimum angle of an arm, radians, at which hand and bag clear hips, coat and a bag at the hip."""
     carried = base.appearance.carried
     shoulder, elbow, hand = (base.joints[JOINT[name + side]] for name in ("uarm", "larm", "hand"))
     arm = float(np.sqrt(((elbow - shoulder) ** 2).sum()) + np.sqrt(((hand - elbow) ** 2).sum()))

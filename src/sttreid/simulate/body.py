@@ -20,7 +20,7 @@ BONES: Final = (
     "claL", "uarmL", "larmL", "handL", "claR", "uarmR", "larmR", "handR",
     "thighL", "shankL", "footL", "thighR", "shankR", "footR",
 )  # fmt: skip
-# A skirt or coat turns around the middle of the hips: its front with the leg in front, its back with the other.
+# A skirt or coat turns around the middle of the hips: front with the front leg, back with the rear leg.
 JOINTS: Final = (*BONES, "sheetF", "sheetB")
 JOINT: Final = {name: number for number, name in enumerate(JOINTS)}
 
@@ -55,8 +55,9 @@ class MeshPart(IntEnum):
 
 
 _PART_OF_STEM: Final = {
-    "pelvis": MeshPart.TORSO, "spine1": MeshPart.TORSO, "spine2": MeshPart.TORSO, "chest": MeshPart.TORSO, "cla": MeshPart.TORSO,
-    "neck": MeshPart.NECK, "head": MeshPart.HEAD, "uarm": MeshPart.UPPER_ARM, "larm": MeshPart.FOREARM, "hand": MeshPart.HAND,
+    "pelvis": MeshPart.TORSO, "spine1": MeshPart.TORSO, "spine2": MeshPart.TORSO, "chest": MeshPart.TORSO,
+    "cla": MeshPart.TORSO, "neck": MeshPart.NECK, "head": MeshPart.HEAD, "uarm": MeshPart.UPPER_ARM,
+    "larm": MeshPart.FOREARM, "hand": MeshPart.HAND,
     "thigh": MeshPart.THIGH, "shank": MeshPart.SHANK, "foot": MeshPart.FOOT,
 }  # fmt: skip
 
@@ -104,7 +105,7 @@ def body() -> Body:
 
 
 def shaped(coefficients: Floats, height: float) -> tuple[Floats, Floats, float]:
-    """Vertices [V, 3] and joints [J, 3] in metres of a shape [S], and the scale from canonical to real metres."""
+    """Vertices [V, 3] and joints [J, 3] in metres of a shape [S], and the scale from canonical metres."""
     model = body()
     mean = np.concatenate([model.rest, model.joints])
     # einsum, because a matrix product may be summed in another order on another machine
@@ -117,7 +118,7 @@ def shaped(coefficients: Floats, height: float) -> tuple[Floats, Floats, float]:
 
 @cache
 def arm_at_rest(side: str) -> tuple[float, tuple[float, float, float], float]:
-    """Rest pose of an arm: angle of the upper arm from vertical, axis [3] of the elbow, and its bend (radians)."""
+    """Rest pose of an arm: angle of the upper arm from vertical, axis [3] and bend of the elbow (radians)."""
     joints = body().joints.astype(np.float64)
     upper = joints[JOINT["larm" + side]] - joints[JOINT["uarm" + side]]
     lower = joints[JOINT["hand" + side]] - joints[JOINT["larm" + side]]

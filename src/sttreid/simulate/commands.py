@@ -6,7 +6,7 @@ from pathlib import Path
 from sttreid.config.domain import DOMAINS, Domain, Scale, load_benchmark, load_domain, read_domain, scaled
 from sttreid.runtime.errors import InputError
 from sttreid.simulate import dataset
-from sttreid.simulate.contact_sheet import write_sheet
+from sttreid.simulate.identity_sheet import write_identity_sheet
 from sttreid.simulate.manifest import MANIFEST, differences
 
 
@@ -37,7 +37,7 @@ def render(
 
 
 def verify(folders: Sequence[Path], manifest: Path | None = None) -> None:
-    """Compares the files of rendered folders with the checksums of their manifests, or of another ``manifest``.
+    """Compares rendered folders with the checksums of their own manifests, or of another ``manifest``.
 
     Raises:
         InputError: files differ (one line per file), or a manifest cannot be read.
@@ -53,7 +53,7 @@ def sheet(folder: Path, path: Path, identities: int = 24) -> None:
     Raises:
         InputError: the folder has no manifest, or the sheet would be too large.
     """
-    write_sheet(folder, path, identities)
+    write_identity_sheet(folder, path, identities)
 
 
 def _domain(word: str) -> tuple[str, Domain]:

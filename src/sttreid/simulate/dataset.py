@@ -38,7 +38,7 @@ def render(
     workers: int | None = None,
     version: str | None = None,
 ) -> None:
-    """Renders videos, tracks, tables of truth and the manifest of the domain ``name``; then replaces ``folder``.
+    """Renders the videos, tracks, truth and manifest of the domain ``name``, and then replaces ``folder``.
 
     ``workers`` processes (None: one per processor) render one camera each at a time; their number changes no
     byte. After a failure ``folder`` is as it was before.

@@ -175,7 +175,7 @@ def _feet(pedestrian: Pedestrian) -> list[_Foot]:
 
 
 def _rolled(sole: Doubles) -> Doubles:
-    """Forward motion [len(_GRID)] of the ankle as the sole rolls, while its lowest point rests on the ground."""
+    """Forward motion [len(_GRID)] of the ankle as the sole rolls without slipping."""
     back, up = _pitched(sole, _GRID)
     lowest = (up[1:] + up[:-1]).argmin(1)
     pairs = np.arange(len(lowest))
@@ -185,13 +185,13 @@ def _rolled(sole: Doubles) -> Doubles:
 
 
 def _pitched(sole: Doubles, pitch: Doubles) -> tuple[Doubles, Doubles]:
-    """Positions relative to the ankle, to the back and up, [T, S] each, of a sole with its toe raised by ``pitch``."""
+    """A sole with its toe raised by ``pitch`` [T], relative to the ankle: to the back and up, [T, S] each."""
     cosine, sine = np.cos(pitch)[:, None], np.sin(pitch)[:, None]
     return sole[:, 0] * cosine + sole[:, 1] * sine, sole[:, 1] * cosine - sole[:, 0] * sine
 
 
 def _pitch(gait: Gait, foot_phase: Doubles) -> Doubles:
-    """Angle [T] of the raised toe, radians: interpolated between heel strike, flat sole, toe off and swing."""
+    """Angle [T] of the raised toe, radians, from heel strike over flat sole and toe off to swing."""
     knots = (0.0, _FLAT, gait.stance - _RISING, gait.stance + _FOLLOWS, 1 - _READY, 1.0)
     values = np.array([gait.strike, 0.0, 0.0, -gait.push, gait.strike, gait.strike])
     segment = np.clip(np.searchsorted(knots, foot_phase, side="right") - 1, 0, len(knots) - 2)
@@ -243,7 +243,7 @@ def _sway(gait: Gait, phase: Doubles) -> Doubles:
 
 
 def _height(pedestrian: Pedestrian, feet: list[_Foot], phase: Doubles) -> Doubles:
-    """Height [T] of the pelvis: as high as both legs allow, smoothed, with its motion scaled by ``bounce``."""
+    """Height [T] of the pelvis: as high as both legs allow, smoothed, its motion scaled by ``bounce``."""
     gait, table = pedestrian.appearance.gait, np.arange(_TABLE) / _TABLE
     turned, sway = _pelvis_turn(gait, table), _sway(gait, table)
     limits = []

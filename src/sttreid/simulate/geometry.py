@@ -9,7 +9,7 @@ Ints = NDArray[np.int32]
 
 
 def band_faces(rows: int, columns: int, closed: bool) -> Ints:
-    """Triangles [F, 3] of a grid of rows x columns vertices; ``closed`` joins the last column to the first."""
+    """Triangles [F, 3] of a grid of vertices, row by row; ``closed`` joins the last column to the first."""
     sides = columns if closed else columns - 1
     row, column = np.meshgrid(np.arange(rows - 1), np.arange(sides), indexing="ij")
     left = (row * columns + column).ravel()

@@ -1,4 +1,4 @@
-"""Meshes of dressed pedestrians: the body, thickened where cloth covers it, with sheets and solids attached."""
+"""Meshes of pedestrians: the body, thickened where cloth covers it, with sheets and solids attached."""
 
 from dataclasses import dataclass
 

@@ -39,7 +39,7 @@ def skin(
     out: Floats,
     turned: Floats,
 ) -> None:
-    """Writes to ``out`` and ``turned`` the vertices and normals [V, 3], moved by the joints' matrices [J, 3, 4]."""
+    """Moves vertices and normals [V, 3] by the joints' matrices [J, 3, 4]; writes ``out`` and ``turned``."""
     blend = np.zeros((3, 4), np.float32)
     for v in range(vertices.shape[0]):
         blend[:] = 0

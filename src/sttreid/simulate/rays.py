@@ -67,7 +67,7 @@ Intersection = tuple[float, SolidFace, float, float, float]
 
 @kernel
 def meet(solid: Any, px: float, py: float, pz: float, dx: float, dy: float, dz: float) -> Intersection:
-    """First intersection of the ray from p along d with a solid: distance (or MISS), SolidFace, outward unit normal."""
+    """First intersection of the ray p + t d with a solid: distance or MISS, SolidFace, outward normal."""
     if solid["shape"] == Shape.GROUND:
         distance = -pz / dz if dz < -1e-6 and pz > 0 else MISS
         return distance, SolidFace.LEVEL, 0.0, 0.0, 1.0
@@ -149,7 +149,7 @@ def _ellipsoid(
 
 @kernel
 def _plane(x: float, y: float, z: float, nx: float, ny: float, nz: float) -> tuple[float, float]:
-    """Coordinates of a point in the coordinate plane that faces its normal most, so that no texture is stretched."""
+    """Coordinates of a point in the coordinate plane most nearly normal to n; it stretches textures least."""
     if abs(nz) > abs(nx) and abs(nz) > abs(ny):
         return x, y
     return (y, z) if abs(nx) > abs(ny) else (x, z)
@@ -216,7 +216,7 @@ def sunlit(solids: Any, point: Doubles, towards: Doubles) -> float:
 
 @kernel
 def _extent(camera: Any, ball: Doubles, out: Doubles) -> None:
-    """Writes to ``out`` [4] the first column, first row, last column and last row of a sphere; all if it is near."""
+    """Writes the first column, first row, last column, last row [4] of a sphere to ``out``; all if near."""
     out[0], out[1], out[2], out[3] = -MISS, -MISS, MISS, MISS
     turn, origin, centre = camera["turn"], camera["position"], camera["centre"]
     x, y, z = ball[0] - origin[0], ball[1] - origin[1], ball[2] - origin[2]

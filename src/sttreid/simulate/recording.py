@@ -22,10 +22,8 @@ _RED, _GREEN, _BLUE = (np.float32(share) for share in (0.256788, 0.504129, 0.097
 _BLUE_R, _BLUE_G, _BLUE_B = (np.float32(share) for share in (-0.148223, -0.290993, 0.439216))
 _RED_R, _RED_G, _RED_B = (np.float32(share) for share in (0.439216, -0.367788, -0.071427))
 _MIDDLE: Final = np.float32(128.5)  # grey (128), plus 0.5 for rounding
-_STILL_CAMERA: Final = {
-    "sc_threshold": "0",
-    "b_strategy": "0",
-}  # without cuts or pans there is nothing to search
+# There are no cuts or pans to search for.
+_STILL_CAMERA: Final = {"sc_threshold": "0", "b_strategy": "0"}
 
 Single = np.float32
 
@@ -56,6 +54,8 @@ class VideoWriter:
     """An MP4 file of constant frame rate and equal bytes for equal images; a context manager.
 
     The encoder has one thread, because x264 produces other bytes with more, and writes no version strings.
+    Presets slower than superfast give equal bytes only if the width is a multiple of 128 (observed with PyAV
+    18.1: at other widths the bytes depend on memory outside of the image).
     """
 
     def __init__(
@@ -76,10 +76,7 @@ class VideoWriter:
     def write(self, planes: NDArray[np.uint8]) -> None:
         """Appends one frame: yuv420p planes uint8 [H * 3 / 2, W]."""
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
-        frame.pts, frame.time_base = (
-            self._frames,
-            self._time_base,
-        )  # the muxer changes the stream's own time base
+        frame.pts, frame.time_base = self._frames, self._time_base  # the muxer changes the stream's time base
         self._container.mux(self._stream.encode(frame))
         self._frames += 1
 
@@ -93,9 +90,7 @@ class VideoWriter:
             self._container.mux(self._stream.encode(None))
             self._container.close()
             return
-        with suppress(
-            av.FFmpegError
-        ):  # closing an incomplete video fails as well, and must not hide the first error
+        with suppress(av.FFmpegError):  # closing an incomplete video fails as well; keep the first error
             self._container.close()
 
 

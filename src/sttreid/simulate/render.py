@@ -1,4 +1,4 @@
-"""Rendering of one camera: pedestrians walk, are drawn, recorded and boxed; the truth is written next to it."""
+"""Rendering of one camera: pedestrians walk and are drawn, recorded and boxed, with the truth."""
 
 import os
 from collections.abc import Callable
@@ -98,7 +98,7 @@ def render_camera(
 
 
 def truth_table(boxes: list[Box]) -> pd.DataFrame:
-    """The table of boxes of ``sttreid.simulate.truth`` without the camera, in the order of the track lines."""
+    """The table of boxes (sttreid.simulate.truth) without the camera, in the order of the track lines."""
     rows = [vars(box.truth) | {"identity": box.identity} for box in boxes]
     return pd.DataFrame(rows).sort_values(["frame", "identity"], ignore_index=True)
 

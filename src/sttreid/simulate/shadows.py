@@ -1,4 +1,4 @@
-"""Shadows of persons on the ground (compiled): the mesh projected along the sunlight, and a spot at the feet."""
+"""Shadows of persons on the ground (compiled): the mesh projected along the light, and a spot at the feet."""
 
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ def flatten(points: Floats, direction: Floats, out: Floats) -> None:
 
 @kernel
 def stencil(screen: Floats, faces: Ints, mask: NDArray[np.uint8], box: NDArray[np.int64]) -> None:
-    """Sets ``mask`` [H, W] to 1 inside projected triangles; extends ``box`` (left, top, right, bottom) to them."""
+    """Sets ``mask`` [H, W] to 1 in projected triangles; extends ``box`` (left, top, right, bottom)."""
     height, width = mask.shape
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
@@ -68,7 +68,7 @@ def darken(
     position: Any,
     factor: float,
 ) -> None:
-    """Darkens the ground in ``box``: by ``factor`` under the mask, and around ``position`` [2]; clears the mask."""
+    """Darkens the ground in ``box``, by ``factor`` in the mask, and at ``position`` [2]; clears the mask."""
     for y in range(max(0, box[1]), min(image.shape[0] - 1, box[3]) + 1):
         for x in range(max(0, box[0]), min(image.shape[1] - 1, box[2]) + 1):
             shaded = mask[y, x]

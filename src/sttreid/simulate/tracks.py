@@ -67,7 +67,7 @@ class Detector:
 
 
 def lost_frames(rng: np.random.Generator, length: int, share: float) -> range:
-    """Frames of a walk of ``length`` frames in which the tracker loses the identity, with probability ``share``.
+    """Frames of a walk in which the tracker loses the identity, with probability ``share``.
 
     They split the track into two; a walk that is too short for two tracks stays whole.
     """

@@ -49,7 +49,7 @@ class Truth:
 
 
 def facing(position: NDArray[np.float64], yaw: float) -> float:
-    """Orientation in degrees of a person at ``position`` [2] on the ground who walks towards ``yaw`` (radians).
+    """Orientation in degrees of a person at ``position`` [2] on the ground with heading ``yaw`` (radians).
 
     The camera hangs above the origin and looks along +y.
     """

@@ -1,24 +1,25 @@
-"""Stage ``curves``: arms that learnt more or fewer identities -> curves.json, curves.md, page, plot table."""
+"""Stage ``curves``: results of variants with more or fewer identities -> learning curves, page."""
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import torch
 
+from sttreid.analysis.study import Run
+from sttreid.analysis.study import study as group
+from sttreid.analysis.trials import Curve, curve_effects, curves_content, levels
 from sttreid.config import paths
 from sttreid.config.claims import Claims
 from sttreid.config.params import Ablation, Compute, Simulate
-from sttreid.config.variants import trial_name
+from sttreid.config.study import Study, counted_schedule, trial_name
 from sttreid.embedding import embed_tracklets
 from sttreid.model.weights import restore
-from sttreid.report import arms, plots, summary
-from sttreid.report.curves import FINETUNE, PRETRAIN, Curve, content, counted, levels
-from sttreid.report.curves_page import Told, page, site
+from sttreid.report import render, tables
+from sttreid.report.study_pages import curves_page
 from sttreid.runtime import numerics
-from sttreid.runtime.files import read_json, read_table, write_json, write_text
+from sttreid.runtime.files import write_json, write_text
 from sttreid.stages.command import run
+from sttreid.stages.inputs import ablation_runs
 from sttreid.tracklets.store import Store, open_store
 from sttreid.tracklets.subset import training_subset
 from sttreid.training.validation import rank1
@@ -31,40 +32,42 @@ def main(
     compute: Compute,
     ablation: Ablation,
     claims: Claims,
+    study: Study,
 ) -> None:
-    """Trials say how many identities; 0 of them are all that the training split holds."""
-    side = counted(ablation)
-    store = open_store(paths.tracklets(simulate.domain if side == PRETRAIN else ablation.source))
-    known = int(store.of_split("train")["identity"].nunique())
-    numbers = {name: int(trial[side]["identities"]) or known for name, trial in ablation.trials.items()}
-    order = sorted(numbers, key=lambda trial: numbers[trial])
-    named = {variant: [trial_name(variant, trial) for trial in order] for variant in ablation.variants}
-    curves = [Curve(variant, own, [numbers[trial] for trial in order]) for variant, own in named.items()]
-    cells, runs = [], []
-    numerics.prepare(compute.threads)
-    for name, seed in itertools.product(itertools.chain(*named.values()), seeds):
-        history = pd.read_csv(paths.cell_history(name, seed), sep="\t")
-        cells.append(summary.complete(read_json(paths.cell_result(name, seed)), history, []))
-        own = arms.runs_of(cells[-1], read_table(paths.cell_queries(name, seed)), history)
-        if side == FINETUNE:  # the rank-1 of the history is among other numbers of identities at each point
-            own[0] = replace(own[0], train_rank1=_fit(name, seed, store, min(numbers.values()), compute))
-        runs += own
-    summary.arms(cells)  # refuses results of several protocols or of other data
-    study = arms.study(runs, ablation.source, targets, ablation.fitted)
-    told = Told(study, curves, claims.contrasts, side, summary.names(cells[0]["protocol"]))
-    text, whole, folder = page(told), site(told), paths.metrics()
-    write_json(folder / "curves.json", content(study, curves))
-    write_text(folder / "curves.md", text)
-    write_text(folder / "report" / "curves.html", whole)
-    write_text(folder / "plots" / "curves.tsv", plots.text(levels(study, curves)))
+    """Trials set the number of identities; null means all of the training split."""
+    schedule = counted_schedule(study, ablation.variants)
+    store = open_store(paths.tracklets(simulate.domain if schedule == "pretrain" else ablation.source))
+    available = int(store.of_split("train")["identity"].nunique())
+    identities = {name: trial[schedule]["identities"] or available for name, trial in study.trials.items()}
+    trials = sorted(identities, key=lambda trial: identities[trial])
+    curves = [
+        Curve(variant, [trial_name(variant, trial) for trial in trials], sorted(identities.values()))
+        for variant in study.variants
+    ]
+    runs, protocols = ablation_runs(ablation, simulate.domain, targets, seeds)
+    if schedule == "finetune":  # the training rank-1 of a history is among as many identities as were learned
+        numerics.prepare(compute.threads)
+        fewest = min(identities.values())
+        runs = [_with_common_test(each, store, fewest, compute) for each in runs]
+    results = group(runs, ablation.source, targets, ablation.min_train_rank1, protocols)
+    effects = curve_effects(results, curves, claims.contrasts)
+    page = curves_page(results, curves, effects, claims.contrasts, schedule)
+    folder = paths.publication()
+    write_json(folder / "curves.json", curves_content(results, effects, curves))
+    write_text(folder / "curves.md", render.markdown(page))
+    write_text(folder / "report" / "curves.html", render.html(page))
+    write_text(folder / "plots" / "curves.tsv", tables.tsv(levels(effects, curves)))
 
 
-def _fit(name: str, seed: int, store: Store, fewest: int, compute: Compute) -> float:
-    """Rank-1 among the identities that every point of a seed has learnt: one test for all of them."""
-    own = training_subset(store, fewest, seed).of_split("train")
-    features = embed_tracklets(restore(paths.cell_model(name, seed)), store, own, compute.embed_batch)
-    identities, cameras = torch.tensor(own[["identity", "camera"]].to_numpy(np.int64)).unbind(1)
-    return rank1(features, identities, cameras)
+def _with_common_test(each: Run, store: Store, fewest: int, compute: Compute) -> Run:
+    """Training rank-1 among the identities that all points of a seed learned from."""
+    if each.history is None:
+        return each
+    tracklets = training_subset(store, fewest, each.seed).of_split("train")
+    network = restore(paths.model("ablation", each.seed, each.variant))
+    features = embed_tracklets(network, store, tracklets, compute.embed_batch)
+    identities, cameras = torch.tensor(tracklets[["identity", "camera"]].to_numpy(np.int64)).unbind(1)
+    return replace(each, train_rank1=rank1(features, identities, cameras))
 
 
 if __name__ == "__main__":

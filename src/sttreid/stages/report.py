@@ -1,85 +1,91 @@
 """Stage ``report``: all results -> metrics/ablation.json, plot tables, figures, report.md and the page."""
 
-import itertools
+from dataclasses import fields, replace
 
 import pandas as pd
 
 from sttreid.config import paths
-from sttreid.config.params import Ablation, Picture, Simulate
-from sttreid.report import plots, summary
-from sttreid.report.evidence import evidence
-from sttreid.report.figure import figure
-from sttreid.report.films import Pictures
-from sttreid.report.page import Findings, report
-from sttreid.report.poster import poster
-from sttreid.report.site import site
+from sttreid.config.params import Params
+from sttreid.config.variants import composition, resolve
+from sttreid.report import charts, filmstrips, page, render, results, tables
+from sttreid.report.filmstrips import Visuals
+from sttreid.report.page import Results
+from sttreid.report.results import Content
 from sttreid.runtime.files import read_json, read_table, write_bytes, write_json, write_text
 from sttreid.stages.command import run
+from sttreid.stages.cross_domain import cross_domain
 
-TABLES = ("frames", "patches", "lists", "maps", "strips")
 
-
-def main(
-    simulate: Simulate, targets: list[str], seeds: list[int], ablation: Ablation, picture: Picture
-) -> None:
-    """Cells and seeds are named by params, never found by a search: leftovers of older runs are not read."""
-    results = [read_json(paths.cross_result(seed)) for seed in seeds]
-    queries = pd.concat([read_table(paths.cross_queries(seed)) for seed in seeds], ignore_index=True)
-    histories = {
-        f"{name}-{seed}": pd.read_csv(paths.history(name, seed), sep="\t")
-        for name in (simulate.domain, *targets)
-        for seed in seeds
+def main(params: Params) -> None:
+    """Variants and seeds are named by params: results of earlier runs that are left over are not read."""
+    ablation, seeds, source = params.ablation, params.seeds, params.ablation.source
+    cross = cross_domain(params.targets, seeds, params.simulate.domain)
+    contents = [read_json(paths.result("ablation", seed)) for seed in seeds]
+    queries = pd.concat([read_table(paths.queries("ablation", seed)) for seed in seeds], ignore_index=True)
+    made: dict[str, Content] = {name: contents[0]["variants"][name] for name in ablation.variants}
+    scores = results.ablation(contents, queries, list(made), source, cross, ablation.reference)
+    runs = {
+        name: _histories("cross_domain", seeds, name) for name in (params.simulate.domain, *params.targets)
     }
-    cells, asked = [], []
-    for variant, seed in itertools.product(ablation.variants, seeds):
-        cell, own = read_json(paths.cell_result(variant, seed)), read_table(paths.cell_queries(variant, seed))
-        name = f"ablation-{variant}-{seed}"
-        if cell["reuses"]:
-            name = f"{ablation.source}-{seed}"
-            own = queries[(queries["source"] == ablation.source) & (queries["seed"] == seed)]
-        else:
-            own = own[own["moment"] == "trained"]
-            histories.setdefault(name, pd.read_csv(paths.cell_history(variant, seed), sep="\t"))
-        cells.append(summary.complete(cell, histories[name], results))
-        asked.append(own.assign(variant=variant))
-    cross, arms = summary.matrix(results, targets, simulate.domain), summary.arms(cells)
-    found = Findings(
-        protocol=results[0]["protocol"],
-        targets=targets,
-        synthetic=simulate.domain,
+    histories = {name: _histories("ablation", seeds, name) for name in made}
+    trained = dict(histories)
+    if ablation.reference is not None:
+        made[ablation.reference] = _reference(params, ablation.reference)
+        trained[ablation.reference] = runs[source]
+    variants = [results.variant(name, made[name], trained[name], ablation.min_train_rank1) for name in made]
+    content = Results(
         cross=cross,
-        cross_queries=queries,
-        cross_known=evidence(queries, "source", cross),
-        arms=arms,
-        arms_known=evidence(pd.concat(asked, ignore_index=True), "variant", arms),
-        source=ablation.source,
-        reused=sorted({cell["variant"] for cell in cells if cell["reuses"]}),
-        fitted=ablation.fitted,
+        ablation=scores,
+        variants=variants,
+        source=source,
+        synthetic=params.simulate.domain,
+        reference=ablation.reference,
+        min_train_rank1=ablation.min_train_rank1,
+        runs=runs,
+        histories=histories,
         domains=read_json(paths.METRICS / "domains.json"),
+        claims=read_json(paths.METRICS / "claims.json"),
+        visuals=Visuals(**{field.name: read_table(paths.visual(field.name)) for field in fields(Visuals)}),
     )
-    tables = {name: read_table(paths.picture(name)) for name in TABLES}
-    claims = (paths.METRICS / "claims.md").read_text(encoding="utf-8")
-    _write(found, histories, Pictures(picture.left, picture.right, **tables), claims)
+    _write(content, seeds)
 
 
-def _write(found: Findings, histories: dict[str, pd.DataFrame], pictures: Pictures, claims: str) -> None:
+def _histories(group: paths.Group, seeds: list[int], name: str) -> list[pd.DataFrame]:
+    return [pd.read_csv(paths.history(group, seed, name), sep="\t") for seed in seeds]
+
+
+def _reference(params: Params, name: str) -> Content:
+    """What the default run's model consists of, and its steps: a variant without overrides."""
+    plain = replace(params, ablation=replace(params.ablation, variants={name: {}}))
+    variant = resolve(plain, name, params.seeds[0])
+    steps = {"pretrain_steps": params.pretrain.steps, "steps": variant.train.steps}
+    return {"composition": composition(variant), **steps}
+
+
+def _write(content: Results, seeds: list[int]) -> None:
     """All files are computed before the first is written: a failure leaves the last good ones together."""
-    content = summary.ablation(summary.names(found.protocol), found.arms, found.arms_known, found.fitted)
-    picture, page = figure(found.cross, found.arms, found.targets, found.fitted), report(found)
-    bars, whole = plots.ablation(found.arms), site(found, histories, pictures, claims)
-    attention = poster(pictures)
-    write_json(paths.METRICS / "ablation.json", content)
-    write_text(paths.METRICS / "plots" / "ablation.tsv", plots.text(plots.wide(bars)))
+    whole, poster = page.report(content), filmstrips.poster(content.visuals)
+    text, html = render.markdown(whole), render.html(whole)
+    summary = charts.svg(page.summary_chart(content), charts.STATIC)
+    metrics = tables.ablation_metrics(content.ablation, content.variants)
+    curves = {
+        f"{prefix}{name}-{seed}": history
+        for prefix, histories in (("", content.runs), ("ablation-", content.histories))
+        for name, by_seed in histories.items()
+        for seed, history in zip(seeds, by_seed, strict=True)
+    }
+    write_json(paths.METRICS / "ablation.json", metrics)
+    write_text(paths.METRICS / "plots" / "ablation.tsv", tables.tsv(tables.variant_means(content.ablation)))
     folder = paths.METRICS / "plots" / "training"
-    for name, history in histories.items():
-        write_text(folder / f"{name}.tsv", plots.text(plots.history_curve(history)))
-    for path in folder.iterdir():  # DVC leaves this folder alone, so curves of former cells would stay
-        if path.stem not in histories:
+    for name, history in curves.items():
+        write_text(folder / f"{name}.tsv", tables.tsv(tables.training_curve(history)))
+    for path in folder.iterdir():  # DVC keeps this folder, so curves of earlier variants would stay
+        if path.stem not in curves:
             path.unlink()
-    write_text(paths.METRICS / "results.svg", picture)
-    write_text(paths.METRICS / "report.md", page)
-    write_bytes(paths.METRICS / "attention.jpg", attention)
-    write_text(paths.METRICS / "report" / "index.html", whole)
+    write_text(paths.METRICS / "results.svg", summary)
+    write_text(paths.METRICS / "report.md", text)
+    write_bytes(paths.METRICS / "attention.jpg", poster)
+    write_text(paths.METRICS / "report" / "index.html", html)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,27 @@
-"""Stage ``tuning``: a search's trials -> tuning.json and tuning.md, by accuracy on validation identities."""
+"""Stage ``tuning``: histories of a search -> the best trial of each variant, by validation identities."""
 
-import pandas as pd
-
+from sttreid.analysis.trials import search, tuning_content
 from sttreid.config import paths
 from sttreid.config.params import Ablation
-from sttreid.config.variants import trial_name
-from sttreid.report import summary, tuning
-from sttreid.runtime.files import read_json, write_json, write_text
+from sttreid.config.study import Study, trial_name
+from sttreid.report import render
+from sttreid.report.study_pages import tuning_page
+from sttreid.runtime.files import write_json, write_text
 from sttreid.stages.command import run
+from sttreid.stages.inputs import history
 
 
-def main(seeds: list[int], ablation: Ablation) -> None:
-    """Choose a trial for each arm; putting it into a study's parameters is left to people."""
-    cells = {
-        (arm, trial): [_cell(trial_name(arm, trial), seed) for seed in seeds]
-        for arm in ablation.variants
-        for trial in ablation.trials
+def main(seeds: list[int], ablation: Ablation, study: Study) -> None:
+    """No test split is read. To use a choice, enter it into a study's params.yaml."""
+    histories = {
+        (variant, trial): [history("ablation", seed, trial_name(variant, trial)) for seed in seeds]
+        for variant in study.variants
+        for trial in study.trials
     }
-    table = tuning.trials(cells, ablation.fitted)
-    write_json(paths.metrics() / "tuning.json", tuning.content(table, len(seeds)))
-    write_text(paths.metrics() / "tuning.md", tuning.page(table, ablation.source, seeds, ablation.fitted))
-
-
-def _cell(name: str, seed: int) -> summary.Content:
-    history = pd.read_csv(paths.cell_history(name, seed), sep="\t")
-    return summary.complete(read_json(paths.cell_result(name, seed)), history, [])
+    table = search(histories, ablation.min_train_rank1)
+    page = tuning_page(table, ablation.source, seeds, ablation.min_train_rank1)
+    write_json(paths.publication() / "tuning.json", tuning_content(table, len(seeds)))
+    write_text(paths.publication() / "tuning.md", render.markdown(page))
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def fit(
         for batch in observer.watch(batches, len(history), schedule.steps, clips):
             number = len(history)  # of the step, from 0
             _prepare(network, optimiser, schedule, seed, number, group)
-            row, stop = _gradients(module, optimiser, batch, recipe, group, observer.stop_requested())
+            row, stop = _gradients(module, optimiser, batch, recipe, group, observer.stop_requested)
             if problem := _not_finite(row):
                 raise _divergence(network, optimiser, batch, row, number, problem, observer)
             optimiser.step()
@@ -146,7 +146,7 @@ def _gradients(
     batch: Batch,
     recipe: Recipe,
     group: Group,
-    stop_requested: bool,
+    stop_requested: Callable[[], bool],
 ) -> tuple[Row, bool]:
     """Forward and backward.
 
@@ -163,9 +163,10 @@ def _gradients(
     norm = nn.utils.clip_grad_norm_(module.parameters(), recipe.schedule.max_grad_norm)
     values = {"loss": loss, **terms, "grad_norm": norm}
     numbers = torch.stack([value.detach() for value in values.values()])
+    stop = stop_requested()
     if group.world_size == 1:
-        return dict(zip(values, numbers.tolist(), strict=True)), stop_requested
-    *means, stops = group.mean(torch.cat([numbers, numbers.new_tensor([float(stop_requested)])])).tolist()
+        return dict(zip(values, numbers.tolist(), strict=True)), stop
+    *means, stops = group.mean(torch.cat([numbers, numbers.new_tensor([float(stop)])])).tolist()
     return dict(zip(values, means, strict=True)), stops > 0
 
 

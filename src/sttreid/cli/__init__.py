@@ -1,0 +1,1 @@
+"""The command ``sttreid``: data sets, the simulator, the evaluator, studies and benchmarks."""

@@ -1,0 +1,340 @@
+"""The command ``sttreid``: data sets, the simulator, the evaluator, studies and benchmarks.
+
+A command imports what it needs when it runs: ``sttreid --help`` loads neither torch nor pandas. Bad input
+ends the process with status 2 and one sentence on stderr. Stages are ``python -m sttreid.stages.NAME``.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from sttreid.cli import checkout
+from sttreid.runtime.errors import InputError
+
+EXTRAS = {  # package -> the extra that installs it
+    "altair": "report",
+    "av": "simulate",
+    "decord": "pipeline",
+    "dvc": "pipeline",
+    "h5py": "pipeline",
+    "jinja2": "report",
+    "numba": "simulate",
+    "ruamel": "pipeline",
+    "sklearn": "report",
+}
+
+
+def examples(*commands: str) -> str:
+    """The end of a command's help; the control character keeps the lines as they are."""
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
+app = typer.Typer(
+    help="Video-based person re-identification with the Spatiotemporal Transformer.",
+    epilog=examples(
+        "sttreid describe mars /sets/MARS",
+        "sttreid evaluate --query q.npz --gallery g.npz --protocol market",
+        "sttreid simulate render my_domain.yaml out --identities 20",
+    ),
+    rich_markup_mode=None,  # plain text: rich would double the start-up time
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+simulate = typer.Typer(rich_markup_mode=None)
+app.add_typer(
+    simulate,
+    name="simulate",
+    help="Render or verify synthetic camera videos.",
+    epilog=examples("sttreid simulate render campus out --benchmark", "sttreid simulate verify out"),
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and end the process: status 0, 2 for bad input, or that of a benchmark."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        status = app(words or ["--help"], prog_name="sttreid", standalone_mode=False)
+    except typer.TyperException as error:
+        _fail(error.format_message())
+    except InputError as error:
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        _fail(f"this command needs the package {package}: pip install 'sttreid[{EXTRAS[package]}]'")
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(sentence: str) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from sttreid import __version__
+
+        print(f"sttreid {__version__}")
+    elif context.invoked_subcommand is None:
+        raise InputError("a command is missing; sttreid --help lists them")
+
+
+@app.command(
+    epilog=examples(
+        "sttreid describe mars /sets/MARS",
+        "sttreid describe mars /sets/MARS --strict --sheet mars.jpg",
+        "sttreid describe ilids_vid /sets/iLIDS-VID -o split=3",
+        "sttreid describe campus",
+    )
+)
+def describe(
+    name: Annotated[str, typer.Argument(help="A reader; without FOLDER, a data set of params.yaml.")],
+    folder: Annotated[Path | None, typer.Argument(help="Where the data set lies.")] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", "-o", metavar="KEY=VALUE", help="An option of the reader; repeatable."),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A count that differs from the official one is an error.")
+    ] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Also draw tracklets on a contact sheet (.jpg or .png).")
+    ] = None,
+    tracklets: Annotated[int, typer.Option(help="How many tracklets the sheet shows.")] = 24,
+    seed: Annotated[int, typer.Option(help="Of the draw of these tracklets.")] = 0,
+) -> None:
+    """Print what a data set on disk holds.
+
+    Counts, lengths and, for published sets, the differences from the official counts.
+    """
+    from sttreid.data.describe import describe
+
+    print(describe(name, folder, _pairs(option or [], "--option"), strict, sheet, tracklets, seed))
+
+
+@app.command(epilog=examples("sttreid index mars /sets/MARS", "sttreid index mars"))
+def index(
+    name: Annotated[str, typer.Argument(help="A data set of params.yaml whose root is a manifest.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where it lies; kept in the untracked sets/local.yaml.")
+    ] = None,
+) -> None:
+    """Write the manifest of a data set that lies elsewhere.
+
+    The command checks the data set first. DVC tracks the manifest, sets/NAME.json, instead of the folder.
+    """
+    from sttreid.data.index import index
+
+    print(index(name, folder))
+
+
+@simulate.command(
+    epilog=examples(
+        "sttreid simulate render campus out --benchmark",
+        "sttreid simulate render unreal out --identities 3000 --cameras 34 --seed 7",
+        "sttreid simulate render my_domain.yaml out --identities 20",
+    )
+)
+def render(
+    domain: Annotated[str, typer.Argument(help="A file of domains/ by its name, or a .yaml file.")],
+    folder: Annotated[Path, typer.Argument(help="Is created; must not exist.")],
+    benchmark: Annotated[
+        bool,
+        typer.Option("--benchmark", help="Use the frozen scale of the benchmark; takes no scale options."),
+    ] = False,
+    identities: Annotated[
+        int | None, typer.Option(help="Identities with tracklets in several cameras.")
+    ] = None,
+    distractors: Annotated[int | None, typer.Option(help="Further identities, never a query.")] = None,
+    cameras: Annotated[int | None, typer.Option(help="Number of cameras.")] = None,
+    min_frames: Annotated[int | None, typer.Option(help="Of a tracklet.")] = None,
+    max_frames: Annotated[int | None, typer.Option(help="Of a tracklet.")] = None,
+    width: Annotated[int | None, typer.Option(help="Of the videos, in pixels.")] = None,
+    height: Annotated[int | None, typer.Option(help="Of the videos, in pixels.")] = None,
+    fps: Annotated[int | None, typer.Option(help="Frames per second.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed draws another data set.")] = None,
+    train: Annotated[float | None, typer.Option(help="Share of the identities (0 to 1).")] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Share of the identities; the rest is the test.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; the bytes do not depend on them.")] = None,
+) -> None:
+    """Render camera videos, tracks and ground truth."""
+    from sttreid.simulate.commands import render
+
+    scale = {
+        "identities": identities,
+        "distractors": distractors,
+        "cameras": cameras,
+        "min_frames": min_frames,
+        "max_frames": max_frames,
+        "width": width,
+        "height": height,
+        "fps": fps,
+        "seed": seed,
+        "train": train,
+        "validation": validation,
+    }
+    given = {name: value for name, value in scale.items() if value is not None}
+    render(domain, folder, given, benchmark, workers)
+    print(f"{folder}: rendered")
+
+
+@simulate.command(
+    epilog=examples(
+        "sttreid simulate verify data/campus data/winter",
+        "sttreid simulate verify out --manifest data/campus/manifest.json",
+    )
+)
+def verify(
+    folders: Annotated[list[Path], typer.Argument(help="Rendered data sets.")],
+    manifest: Annotated[
+        Path | None, typer.Option(help="Of another rendering; default: each folder's own.")
+    ] = None,
+) -> None:
+    """Compare files with the checksums of their manifest."""
+    from sttreid.simulate.commands import verify
+
+    verify(folders, manifest)
+    print("Every file has the checksum of its manifest.")
+
+
+@simulate.command(epilog=examples("sttreid simulate sheet out sheet.jpg --identities 24"))
+def sheet(
+    folder: Annotated[Path, typer.Argument(help="A rendered data set.")],
+    path: Annotated[Path, typer.Argument(help="The JPEG file to write.")],
+    identities: Annotated[int, typer.Option(help="How many identities it shows.")] = 24,
+) -> None:
+    """Draw a contact sheet of a rendered data set.
+
+    Its rows are identities, its columns cameras and moments.
+    """
+    from sttreid.simulate.commands import sheet
+
+    sheet(folder, path, identities)
+    print(f"{path}: drawn")
+
+
+@app.command(
+    epilog=examples(
+        "sttreid evaluate --query q.npz --gallery g.npz --protocol market",
+        "sttreid evaluate --query q.npy --query-labels q.csv \\",
+        "    --gallery g.npy --gallery-labels g.csv --protocol mars-official --json",
+        "sttreid evaluate --distances d.npy --query-labels q.csv --gallery-labels g.csv --protocol market",
+        "sttreid evaluate --model campus.pt --tracklets artifacts/tracklets/campus --protocol embedded",
+    )
+)
+def evaluate(
+    protocol: Annotated[str, typer.Option(help="Name of the protocol, e.g. market or mars-official.")],
+    query: Annotated[
+        Path | None, typer.Option(help="Features [Q, D]: .npy, or .npz with features, identity, camera.")
+    ] = None,
+    gallery: Annotated[Path | None, typer.Option(help="Features [G, D], as --query.")] = None,
+    distances: Annotated[
+        Path | None, typer.Option(help="Distances [Q, G], smaller is nearer, in place of features.")
+    ] = None,
+    query_labels: Annotated[
+        Path | None,
+        typer.Option(help="CSV, Parquet or .npz with the columns identity and camera, one row per query."),
+    ] = None,
+    gallery_labels: Annotated[
+        Path | None, typer.Option(help="As --query-labels; columns distractor, junk and query are flags.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="A trained model (.pt); needs --tracklets.")] = None,
+    tracklets: Annotated[Path | None, typer.Option(help="A tracklet store with a test split.")] = None,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal encoding.")] = False,
+    k1: Annotated[int, typer.Option(help="Of re-ranking.")] = 20,
+    k2: Annotated[int, typer.Option(help="Of re-ranking.")] = 6,
+    weight: Annotated[float, typer.Option(help="Of the plain distance in re-ranking (lambda).")] = 0.3,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    per_query: Annotated[
+        Path | None, typer.Option(help="Also write one row per query to this Parquet file.")
+    ] = None,
+) -> None:
+    """Compute rank-k, mAP and mINP under a named protocol.
+
+    From features, from distances, or from a model and a tracklet store.
+    """
+    from sttreid.cli.evaluation import Files, as_json, as_table, evaluate_files
+    from sttreid.config.conversion import parse
+    from sttreid.config.params import Rerank
+    from sttreid.runtime.files import write_table
+
+    files = Files(query, gallery, distances, query_labels, gallery_labels, model, tracklets)
+    settings = parse(Rerank, {"enabled": True, "k1": k1, "k2": k2, "weight": weight}, "--rerank")
+    result = evaluate_files(files, protocol, settings if rerank else None)
+    if per_query is not None:
+        write_table(per_query, result.per_query)
+    print(as_json(result) if json_ else as_table(result))
+
+
+@app.command(
+    "new-study", epilog=examples("sttreid new-study wide --from claims model.width=64 'seeds=[0,1]'")
+)
+def new_study(
+    name: Annotated[str, typer.Argument(help="Of the new study.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="What it changes.")
+    ] = None,
+    source: Annotated[str, typer.Option("--from", help="The study that it starts from.")] = "claims",
+) -> None:
+    """Create a study, experiments/NAME, and check it."""
+    from sttreid.config.experiments import new_study
+
+    for line in new_study(checkout.root(), name, source, overrides or []):
+        print(line)
+    print(f"experiments/{name}: created; `make study STUDY={name}` runs it")
+
+
+@app.command("check-study", epilog=examples("sttreid check-study claims"))
+def check_study(name: Annotated[str, typer.Argument(help="A folder of experiments/.")]) -> None:
+    """Check a study before it trains for hours.
+
+    Its variants, trials and contrasts must fit together.
+    """
+    from sttreid.config.experiments import check_study
+
+    notes = check_study(checkout.root(), name)
+    print("\n".join(notes or [f"experiments/{name}: its variants, trials and contrasts fit together"]))
+
+
+@app.command(
+    epilog=examples("sttreid bench", "sttreid bench protocols", "sttreid bench training --help"),
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+def bench(
+    name: Annotated[str | None, typer.Argument(help="A benchmark; none: list them.")] = None,
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="Its arguments; --help explains them.")
+    ] = None,
+) -> None:
+    """List or run the benchmarks of a checkout.
+
+    They are the modules of the folder bench/.
+    """
+    folder = checkout.root()
+    if name is not None:
+        raise typer.Exit(checkout.run_benchmark(folder, name, arguments or []))
+    benchmarks = checkout.benchmarks(folder)
+    width = max(map(len, benchmarks))
+    print("\n".join(f"{key:<{width}}  {text}" for key, text in benchmarks.items()))
+
+
+def _pairs(words: list[str], option: str) -> dict[str, str]:
+    """Words KEY=VALUE as a mapping."""
+    pairs = {}
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign or not key:
+            raise InputError(f"{option}: must be KEY=VALUE, got {word!r}")
+        pairs[key] = value
+    return pairs

@@ -1,0 +1,219 @@
+"""Files of other programs -> metrics: features, distances and labels, or a model and a tracklet store.
+
+Arrays are ``.npy`` or ``.npz``; labels are columns of a CSV or Parquet file, or arrays of the ``.npz`` file.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from sttreid.config.params import Rerank, ResolvedEvaluate
+from sttreid.retrieval import Labels, Result, evaluate, evaluate_distances, protocol
+from sttreid.retrieval.metrics import METRICS
+from sttreid.retrieval.result import COUNTS
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_table
+
+NUMBERS = ("identity", "camera")
+FLAGS = ("query", "distractor", "junk")  # optional
+ARRAYS = (".npy", ".npz")
+
+
+@dataclass(frozen=True)
+class Files:
+    """What to evaluate: features of both sides, distances, or a model and a store; the rest is None.
+
+    Attributes:
+        query: features [Q, D]; a ``.npz`` file may hold the labels too.
+        gallery: features [G, D].
+        distances: [Q, G], smaller is nearer.
+        query_labels: one row per query.
+        gallery_labels: one row per gallery tracklet.
+        model: of :func:`sttreid.load_model`.
+        tracklets: a tracklet store with a test split.
+    """
+
+    query: Path | None = None
+    gallery: Path | None = None
+    distances: Path | None = None
+    query_labels: Path | None = None
+    gallery_labels: Path | None = None
+    model: Path | None = None
+    tracklets: Path | None = None
+
+
+def evaluate_files(files: Files, name: str, rerank: Rerank | None = None) -> Result:
+    """Compute the metrics of a protocol.
+
+    Args:
+        files: what to evaluate.
+        name: of the protocol.
+        rerank: how features are re-ranked; None: they are not.
+
+    Raises:
+        InputError: the files are no complete set, one breaks a rule of its format, or as
+            :func:`sttreid.retrieval.evaluation.evaluate`.
+    """
+    rules = protocol(name)
+    given = {key for key, path in vars(files).items() if path is not None}
+    if given == {"model", "tracklets"}:
+        query, gallery, query_labels, gallery_labels = _embedded(files)
+    elif {"query", "gallery"} <= given <= {"query", "gallery", "query_labels", "gallery_labels"}:
+        query, gallery = (read_array(_path(path), "features") for path in (files.query, files.gallery))
+        query_labels = read_labels(files.query_labels or _path(files.query))
+        gallery_labels = read_labels(files.gallery_labels or _path(files.gallery))
+    elif given == {"distances", "query_labels", "gallery_labels"} and rerank is None:
+        distances = read_array(_path(files.distances), "distances")
+        sides = read_labels(_path(files.query_labels)), read_labels(_path(files.gallery_labels))
+        return evaluate_distances(distances, *sides, rules)
+    else:
+        got = ", ".join(f"--{key.replace('_', '-')}" for key in vars(files) if key in given) or "none of them"
+        raise InputError(
+            "give --query and --gallery (features), or --distances with --query-labels and --gallery-labels"
+            f" (not re-ranked), or --model and --tracklets; got {got}"
+        )
+    if rerank is None:
+        return evaluate(query, gallery, query_labels, gallery_labels, rules)
+    from sttreid.retrieval import scoring  # loads torch, which plain features do not need
+
+    rules = scoring.rules(ResolvedEvaluate(name, rerank))
+    distances = scoring.reranked(query, gallery, gallery_labels.junk, rerank)
+    return evaluate_distances(distances, query_labels, gallery_labels, rules, tie=scoring.RERANKED_TIE)
+
+
+def as_table(result: Result) -> str:
+    """The metrics, the counts that they depend on, and the rules of the protocol."""
+    values = result.metrics
+    metrics = {metric.label: f"{metric.text(values[metric.name])} {metric.unit}" for metric in METRICS}
+    counts = {name: getattr(result, name) for name in COUNTS}
+    rules = {field.name: getattr(result.protocol, field.name) for field in fields(result.protocol)[2:]}
+    return "\n".join(
+        [*_lines(metrics), "", *_lines(counts), "", f"protocol {result.protocol.name}:", *_lines(rules)]
+    )
+
+
+def _lines(values: Mapping[str, object]) -> list[str]:
+    """Names and values in two columns."""
+    return [f"{name.replace('_', ' '):<18} {value}".rstrip() for name, value in values.items()]
+
+
+def as_json(result: Result) -> str:
+    """The metrics and counts, rates as fractions."""
+    return json.dumps({"protocol": result.protocol.name, **result.numbers()}, indent=1)
+
+
+def _embedded(files: Files) -> tuple[NDArray[Any], NDArray[Any], Labels, Labels]:
+    """Features and labels of both sides of a store's test."""
+    from sttreid.inference import embed_store, load_model, open_store
+    from sttreid.retrieval.scoring import labels_of
+
+    store = open_store(_path(files.tracklets))
+    table = store.gallery()
+    features = embed_store(load_model(_path(files.model)), store, table)
+    query, gallery = (features[table[role].to_numpy(bool)] for role in ("query", "gallery"))
+    return query, gallery, *labels_of(table)
+
+
+def _path(path: Path | None) -> Path:
+    """A path that the caller has checked to be given."""
+    assert path is not None
+    return path
+
+
+def read_array(path: Path, name: str) -> NDArray[Any]:
+    """A matrix from a file.
+
+    Args:
+        path: a ``.npy`` file, which is memory-mapped, or a ``.npz`` file.
+        name: of the array in a ``.npz`` file: "features" or "distances".
+
+    Raises:
+        InputError: the file cannot be read, has no such array, or the array is no matrix of numbers.
+    """
+    array = _arrays(path, (name,))[name] if path.suffix == ".npz" else _load(path)
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
+        got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "another kind of file"
+        raise InputError(f"{path}: {name} must be a matrix of numbers, got {got}")
+    return array
+
+
+def read_labels(path: Path) -> Labels:
+    """Labels of one side, one row per tracklet.
+
+    Args:
+        path: CSV (``.csv``), Parquet (``.parquet``) or ``.npz``, with the whole numbers identity and camera,
+            and perhaps the flags query, distractor and junk (true and false, or 1 and 0).
+
+    Raises:
+        InputError: the file cannot be read, a column is missing, or a value is of the wrong kind.
+    """
+    readers = {".csv": _csv, ".parquet": _parquet, ".npz": _npz}
+    if path.suffix not in readers:
+        raise InputError(f"{path}: labels must be in a .csv, .parquet or .npz file, got {path.suffix!r}")
+    columns = readers[path.suffix](path)
+    missing = [name for name in NUMBERS if name not in columns]
+    if missing:
+        raise InputError(f"{path}: must have the columns identity and camera, got {', '.join(columns)}")
+    flags = {name: _flag(path, name, columns[name]) for name in FLAGS if name in columns}
+    try:
+        return Labels(columns["identity"], columns["camera"], **flags)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _load(path: Path) -> Any:
+    if path.suffix not in ARRAYS:
+        raise InputError(f"{path}: arrays must be in a .npy or .npz file, got {path.suffix!r}")
+    try:
+        return np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path}: must be a NumPy file without pickled objects ({error})") from error
+
+
+def _arrays(path: Path, needed: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    """All arrays of a ``.npz`` file that the evaluator can use."""
+    with _load(path) as archive:
+        missing = [name for name in needed if name not in archive]
+        if missing:
+            raise InputError(f"{path}: must hold {' and '.join(needed)}, got {', '.join(archive.files)}")
+        wanted = {*needed, *(FLAGS if needed == NUMBERS else ())}
+        return {name: archive[name] for name in archive.files if name in wanted}
+
+
+def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
+    return _arrays(path, NUMBERS)
+
+
+def _csv(path: Path) -> Mapping[str, NDArray[Any]]:
+    try:
+        table = pd.read_csv(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:  # pandas' own errors and those of the encoding
+        raise InputError(f"{path}: must be CSV with a header ({' '.join(str(error).split())})") from error
+    return _columns(table)
+
+
+def _parquet(path: Path) -> Mapping[str, NDArray[Any]]:
+    return _columns(read_table(path))
+
+
+def _columns(table: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    return {str(name): table[name].to_numpy() for name in table.columns}
+
+
+def _flag(path: Path, name: str, values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Text files hold flags as 0 and 1 as well."""
+    if values.dtype.kind in "iu" and np.isin(values, (0, 1)).all():
+        return values.astype(bool)
+    if values.dtype.kind != "b":
+        raise InputError(f"{path}: {name} must be true or false (1 or 0) in every row, got {values.dtype}")
+    return values

@@ -1,0 +1,206 @@
+"""Tables of the stage ``visualise`` -> film strips, attention and ranked lists of the page."""
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+
+from sttreid.report import charts
+from sttreid.report.render import Clips, Image, Match, RankedList
+from sttreid.report.tables import percent
+
+GLOW = np.array([[90, 20, 110], [220, 50, 60], [255, 170, 40], [255, 250, 190]], float)  # even to most
+SHOWN = 3  # tracklets of the static image
+SCALE, QUALITY = 2.0, 75  # of the static image
+
+
+@dataclass(frozen=True, eq=False)
+class Visuals:
+    """The tables of the stage ``visualise`` (:mod:`sttreid.report.visuals`), all of the first seed.
+
+    Attributes:
+        frames: temporal attention of every frame of the source's queries, by variant.
+        patches: spatial attention of a few tracklets, by variant.
+        lists: ranked lists of every target's own model.
+        maps: test tracklets in the space of two models, on a plane.
+        strips: film strips (JPEG), of clips and of the lists.
+    """
+
+    frames: pd.DataFrame
+    patches: pd.DataFrame
+    lists: pd.DataFrame
+    maps: pd.DataFrame
+    strips: pd.DataFrame
+
+    @property
+    def variants(self) -> list[str]:
+        """Whose attention is shown, in order."""
+        return [str(name) for name in self.frames["variant"].unique()]
+
+    @property
+    def seed(self) -> int:
+        """Of all tables."""
+        return int(self.strips["seed"].iloc[0])
+
+    def with_shares(self) -> pd.DataFrame:
+        """``frames`` with ``even``, a frame's weight over an even share of what the clip's frames get
+        together, and ``gap``, its visibility less the mean of the clip's frames.
+        """
+        frames = self.frames
+        clip = frames.groupby(["variant", "tracklet", "clip"])
+        even = frames["weight"] / frames["times"] * clip["times"].transform("sum") / (1 - frames["token"])
+        return frames.assign(even=even, gap=frames["visibility"] - clip["visibility"].transform("mean"))
+
+
+def temporal(visuals: Visuals, scope: str) -> list[Clips]:
+    """Temporal attention, clip by clip, of each chosen tracklet."""
+    return [
+        Clips(title, caption, scope, charts=[_clip(strip, frames) for strip, frames in clips])
+        for title, caption, clips in _tracklets(visuals)
+    ]
+
+
+def spatial(visuals: Visuals, scope: str) -> list[Clips]:
+    """Spatial attention of the same clips: the frames, then the frames under each variant's weights."""
+    tracklets = []
+    for title, caption, clips in _tracklets(visuals):
+        stacks = []
+        for strip, frames in clips:
+            patches = visuals.patches[visuals.patches["tracklet"] == strip["tracklet"]]
+            number, top = int(strip["clip"]) + 1, float(patches["weight"].max())
+            stack = [_image(strip, f"Clip {number}")]
+            for name in visuals.variants:
+                rows = patches[(patches["variant"] == name) & patches["place"].isin(frames["place"])]
+                weights = rows.pivot_table("weight", ["place", "row"], "column").to_numpy()
+                weights = weights.reshape(rows["place"].nunique(), -1, weights.shape[1])
+                shown = _image(strip, f"Clip {number}, attention of {name}: {_where(weights)}")
+                stack.append(Image(overlay(shown.jpeg, weights, top), shown.width, shown.height, shown.alt))
+            stacks.append(stack)
+        tracklets.append(Clips(title, caption, scope, stacks=stacks))
+    return tracklets
+
+
+def ranked(visuals: Visuals, dataset: str, kind: str) -> list[RankedList]:
+    """The ranked lists of one data set; ``kind`` is "hardest" or "even"."""
+    rows = visuals.lists[(visuals.lists["dataset"] == dataset) & (visuals.lists["kind"] == kind)]
+    strips = visuals.strips[visuals.strips["kind"] == "list"].set_index(["dataset", "tracklet"])
+    lists = []
+    for query, matches in rows.groupby("query", sort=False):
+        first, gaps = matches.iloc[0], matches["rank"].diff().fillna(1) > 1
+        who = f"identity {first['query_identity']}, camera {first['query_camera']}"
+        seen = first["query_visibility"]
+        visible = "" if pd.isna(seen) else f", {percent(seen)} % visible"
+        hit = int(first["query_first_hit"])
+        told = f"first correct match at rank {hit}" if hit else "no correct match"
+        lists.append(
+            RankedList(
+                title=f"{dataset}, tracklet {query}: AP {percent(first['query_ap'])} %, {told}",
+                text=f"{who}, {first['query_length']} frames{visible}",
+                strip=_image(strips.loc[(dataset, query)], f"Query: {who}"),
+                matches=[
+                    _match(row, gap, strips.loc[(dataset, row["tracklet"])])
+                    for (_, row), gap in zip(matches.iterrows(), gaps, strict=True)
+                ],
+            )
+        )
+    return lists
+
+
+def poster(visuals: Visuals) -> bytes:
+    """Temporal attention in a few tracklets as one JPEG file, for places that show no HTML."""
+    series = (f"{mark} {name}" for mark, name in zip(("blue", "orange"), visuals.variants, strict=False))
+    told = f"Weight of each frame in the temporal token's attention, %: {', '.join(series)}; grey: visible, %"
+    rows = [
+        alt.hconcat(*(_chart(strip, frames, charts.STATIC) for strip, frames in clips), spacing=8).properties(
+            title=alt.Title(f"{title}: {caption}", anchor="start", fontSize=11)
+        )
+        for title, caption, clips in list(_tracklets(visuals))[:SHOWN]
+    ]
+    whole = alt.vconcat(*rows, spacing=12).properties(title=alt.Title(told, anchor="start", fontSize=12))
+    return _jpeg(Pillow.open(io.BytesIO(charts.png(whole, SCALE))).convert("RGB"), QUALITY)
+
+
+def overlay(jpeg: bytes, weights: NDArray[np.floating], top: float) -> bytes:
+    """Lay patch weights over a grey film strip: places with more than an even share glow.
+
+    Args:
+        jpeg: the strip, of T frames.
+        weights: [T, H, W] of the patches; those of a frame sum to 1 or less.
+        top: weight that glows most.
+
+    Returns:
+        A JPEG file of the same size.
+    """
+    pixels = np.asarray(Pillow.open(io.BytesIO(jpeg)).convert("L"), float)
+    count, rows, columns = weights.shape
+    flat = weights.transpose(1, 0, 2).reshape(rows, count * columns)
+    down = np.arange(pixels.shape[0]) * rows // pixels.shape[0]
+    across = np.arange(pixels.shape[1]) * count * columns // pixels.shape[1]
+    even = 1 / (rows * columns)
+    share = np.clip((flat[down][:, across] - even) / max(top - even, 1e-12), 0, 1)
+    steps = np.linspace(0, 1, len(GLOW))
+    glow = np.stack([np.interp(share, steps, GLOW[:, channel]) for channel in range(3)], axis=-1)
+    blend = (0.8 * share**0.5)[..., None]
+    mixed = (1 - blend) * pixels[..., None] + blend * glow
+    return _jpeg(Pillow.fromarray(mixed.round().astype(np.uint8)), 85)
+
+
+def _tracklets(
+    visuals: Visuals,
+) -> Iterator[tuple[str, str, Sequence[tuple[pd.Series, pd.DataFrame]]]]:
+    """Title and caption of each chosen tracklet, and its clips: the strip and the frames of all variants."""
+    strips, frames = visuals.strips[visuals.strips["kind"] == "clip"], visuals.with_shares()
+    for tracklet, clips in strips.groupby("tracklet", sort=False):
+        rows = frames[frames["tracklet"] == tracklet]
+        seen = rows["visibility"]
+        visible = "" if seen.isna().all() else f", {percent(seen.min())} to {percent(seen.max())} % visible"
+        caption = f"identity {rows['identity'].iloc[0]}, {rows['place'].nunique()} frames{visible}"
+        parts = [(strip, rows[rows["clip"] == strip["clip"]]) for _, strip in clips.iterrows()]
+        yield f"{clips['dataset'].iloc[0]}, tracklet {tracklet}", caption, parts
+
+
+def _clip(strip: pd.Series, frames: pd.DataFrame) -> tuple[charts.Chart, str]:
+    """The chart of a clip, and its description."""
+    first = frames[frames["variant"] == frames["variant"].iloc[0]]
+    seen = ("?" if pd.isna(share) else f"{100 * share:.0f}" for share in first["visibility"])
+    parts = [f"visible {', '.join(seen)} per cent"]
+    for name, rows in frames.groupby("variant", sort=False):
+        parts.append(f"{name} {', '.join(f'{100 * weight:.0f}' for weight in rows['weight'])} per cent")
+    chart = _chart(strip, frames, charts.PAGE).properties(padding=0)
+    return chart, f"Clip {int(strip['clip']) + 1}: {'; '.join(parts)}."
+
+
+def _chart(strip: pd.Series, frames: pd.DataFrame, palette: charts.Palette) -> charts.Chart:
+    return charts.attention(
+        _image(strip, "").uri, (int(strip["width"]), int(strip["height"])), frames, palette
+    )
+
+
+def _match(row: pd.Series, gap: bool, strip: pd.Series) -> Match:
+    told = f"identity {row['identity']}, camera {row['camera']}, distance {row['distance']:.3f}"
+    verdict = "correct" if row["correct"] else "wrong"
+    shown = _image(strip, f"Rank {row['rank']}, {verdict}: {told}")
+    return Match(int(row["rank"]), bool(row["correct"]), gap, told, shown)
+
+
+def _image(strip: pd.Series, text: str) -> Image:
+    """A row of ``strips``."""
+    return Image(bytes(strip["jpeg"]), int(strip["width"]) * int(strip["frames"]), int(strip["height"]), text)
+
+
+def _where(weights: NDArray[np.floating]) -> str:
+    """Shares of the weight [T, H, W] that go to the thirds of the frames' height."""
+    thirds = [part.sum() for part in np.array_split(weights.sum((0, 2)) / weights.sum(), 3)]
+    names = ("top", "middle", "bottom")
+    return ", ".join(f"{percent(share)} % {name}" for share, name in zip(thirds, names, strict=True))
+
+
+def _jpeg(image: Pillow.Image, quality: int) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=quality, optimize=True)
+    return content.getvalue()

@@ -1,0 +1,51 @@
+"""What the stages of a study read: the ablation's results and training histories."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from sttreid.analysis.study import PRETRAINED, TRAINED, UNTRAINED, Run, protocol_names, runs_of
+from sttreid.config import paths
+from sttreid.config.params import Ablation
+from sttreid.runtime.files import read_json, read_table
+
+
+def ablation_runs(
+    ablation: Ablation, synthetic: str, targets: Sequence[str], seeds: Sequence[int]
+) -> tuple[list[Run], dict[str, str]]:
+    """Every variant with every seed, last the reference, and the name of each target's protocol.
+
+    Variants and seeds are those of params.yaml; what former runs left is not read.
+
+    Raises:
+        InputError: results are missing, or do not follow one protocol on the same data.
+    """
+    runs, results = [], []
+    for seed in seeds:
+        result, queries = (
+            read_json(paths.result("ablation", seed)),
+            read_table(paths.queries("ablation", seed)),
+        )
+        results.append(result)
+        for variant in ablation.variants:
+            moments = dict(iter(queries[queries["variant"] == variant].groupby("moment")))
+            steps = result["variants"].get(variant, {}).get("pretrain_steps", 0)
+            runs += runs_of(variant, seed, steps, moments, history("ablation", seed, variant))
+        if ablation.reference is not None:
+            results.append(read_json(paths.result("cross_domain", seed)))
+            runs += _reference_runs(ablation.reference, ablation.source, synthetic, seed)
+    return runs, protocol_names(results, targets)
+
+
+def history(group: paths.Group, seed: int, name: str) -> pd.DataFrame:
+    """A training history."""
+    return pd.read_csv(paths.history(group, seed, name), sep="\t")
+
+
+def _reference_runs(name: str, source: str, synthetic: str, seed: int) -> list[Run]:
+    """The default run's models of the source, of the synthetic set and without training, as one variant."""
+    queries = read_table(paths.queries("cross_domain", seed))
+    models = {TRAINED: source, PRETRAINED: synthetic, UNTRAINED: "untrained"}
+    moments = {moment: queries[queries["source"] == model] for moment, model in models.items()}
+    steps = int(history("cross_domain", seed, synthetic)["step"].iloc[-1])
+    return runs_of(name, seed, steps, moments, history("cross_domain", seed, source))

@@ -1,0 +1,148 @@
+"""Pages of claims, learning curves and tuning: every number has its row, every figure its scope."""
+
+from dataclasses import replace
+
+import pytest
+
+from sttreid.analysis.claims import findings
+from sttreid.analysis.trials import Curve, curve_effects, search
+from sttreid.config.claims import Contrast
+from sttreid.report.render import Cell, Figure, Table, html, markdown
+from sttreid.report.study_pages import claims_page, curves_page, tuning_page
+from tests.analysis.studies import CLAIMS, history, of_runs, runs, trained
+
+NUMBERS = (15, 30)
+CURVES = [Curve(name, [f"{name}-{n}" for n in NUMBERS], NUMBERS) for name in ("new", "old")]
+
+
+@pytest.fixture(scope="module")
+def study():
+    """Two variants, one with a temporal token, three seeds."""
+    new = [trained(run, 0.95, validation=[0.2, 0.5], entropy=[1.2, 0.8]) for run in runs("new", 0.7)]
+    old = [trained(run, 0.95, validation=[0.2, 0.5]) for run in runs("old", 0.4)]
+    return of_runs([*new, *old])
+
+
+@pytest.fixture(scope="module")
+def points():
+    """Two variants with two numbers of identities; one point of "old" is underfit with one seed."""
+    every = [
+        trained(
+            run,
+            0.8 if (name, n, run.seed) == ("old", 15, 1) else 1.0,
+            validation=[0.1, n / 100 + run.seed / 50],
+        )
+        for name, rate in (("new", 0.6), ("old", 0.3))
+        for n in NUMBERS
+        for run in runs(f"{name}-{n}", rate + n / 200)
+    ]
+    return of_runs(every)
+
+
+def blocks(page, kind, title=None):
+    return [
+        block
+        for section in page.sections
+        if title in (None, section.title)
+        for block in section.blocks
+        if isinstance(block, kind)
+    ]
+
+
+def rendered(page):
+    """The HTML page, which needs no script and is the same each time."""
+    text = html(page)
+    assert text == html(page)
+    assert "<script" not in text
+    assert "NaN" not in text
+    return text
+
+
+def test_the_claims_page_has_a_row_for_every_finding(study):
+    results = findings(study, CLAIMS)
+    page = claims_page(study, results, CLAIMS)
+    (effects,) = blocks(page, Table, "Effects")
+    assert [row[0] for row in effects.rows] == [each.contrast.question for each in results]
+    assert all(str(each.verdict) in row[4].text for row, each in zip(effects.rows, results, strict=True))
+    (verdicts,) = blocks(page, Table, "Verdicts")
+    assert len(verdicts.rows) == 4
+    assert "new against old" in markdown(page)
+
+
+def test_the_claims_page_compares_training_and_test_and_follows_attention(study):
+    page = claims_page(study, findings(study, CLAIMS), CLAIMS)
+    (variants,) = blocks(page, Table, "Variants and over-fitting")
+    for row in variants.rows:
+        rates = 100 * study.accuracy(row[0], ["home"], "rank1").seeds
+        assert [float(cell) for cell in row[2:5]] == [95.0, 95.0, 50.0]
+        assert float(row[5]) == pytest.approx(95 - rates.mean(), abs=0.051)
+        assert [float(cell) for cell in row[6].split(", ")] == pytest.approx(rates, abs=0.051)
+    (entropy,) = blocks(page, Table, "Attention entropy in training")
+    assert entropy.rows == [["new", "1.200 (10)", "1.200 (10)", "0.800 (20)", "0.80, 0.80, 0.80"]]
+
+
+def test_every_figure_of_claims_has_a_scope_and_is_drawn(study):
+    page = claims_page(study, findings(study, CLAIMS), CLAIMS)
+    figures = blocks(page, Figure)
+    tested = "Protocol embedded; seeds 0, 1, 2; queries: 86 home, 86 away."
+    untested = "No test queries; seeds 0, 1, 2."
+    assert {figure.scope for figure in figures} == {tested, untested}
+    assert sum(figure.scope == tested for figure in figures) == 5  # two metrics, three properties
+    text = rendered(page)
+    assert all(figure.title in text for figure in figures)
+    assert text.count("<svg") >= len(figures)
+
+
+def test_without_properties_and_attention_their_sections_are_left_out(study):
+    bare = [
+        replace(
+            run,
+            history=history([0.2]),
+            queries={
+                name: table.drop(columns=["visibility", "length", "viewpoint_change"])
+                for name, table in run.queries.items()
+            },
+        )
+        for group in study.variants.values()
+        for run in group
+    ]
+    titles = [s.title for s in claims_page(of_runs(bare), findings(of_runs(bare), CLAIMS), CLAIMS).sections]
+    assert "Variants and over-fitting" in titles
+    assert not {"Subgroups of queries", "Attention entropy in training"} & set(titles)
+
+
+def test_a_missing_variant_has_a_row_without_numbers(study):
+    alone = of_runs(study.variants["new"])
+    page = claims_page(alone, findings(alone, CLAIMS), CLAIMS)
+    (effects,) = blocks(page, Table, "Effects")
+    assert {cell for row in effects.rows for cell in row[5:]} == {"-"}
+    assert all("old" in row[4].text for row in effects.rows if row[4].text.startswith("inconclusive"))
+    rendered(page)
+
+
+def test_the_curves_page_has_a_row_for_each_point_slope_and_difference(points):
+    contrasts = {"a": Contrast("RQ2", "new", "old", confirmatory=False)}
+    effects = curve_effects(points, CURVES, contrasts)
+    page = curves_page(points, CURVES, effects, contrasts, "finetune")
+    (table,) = blocks(page, Table, "Points")
+    assert [row[:2] for row in table.rows] == [["new", "15"], ["new", "30"], ["old", "15*"], ["old", "30"]]
+    (slopes,) = blocks(page, Table, "Slopes")
+    assert [row[0] for row in slopes.rows] == ["new", "old"]
+    (differences,) = blocks(page, Table, "Differences")
+    assert [row[1] for row in differences.rows] == ["15", "30", "doubling"]
+    assert len(blocks(page, Figure)) == 5  # direct transfer was not tested
+    rendered(page)
+    assert "Differences" not in markdown(
+        curves_page(points, CURVES, curve_effects(points, CURVES, {}), {}, "pretrain")
+    )
+
+
+def test_the_tuning_page_marks_the_choice():
+    histories = {
+        ("first", trial): [history([rank1]).assign(train_rank1=fit)]
+        for trial, rank1, fit in (("slow", 0.35, 0.95), ("fast", 0.45, 0.91))
+    }
+    page = tuning_page(search(histories, 0.9), "campus", [7, 8], 0.9)
+    table = next(block for block in page.lead if isinstance(block, Table))
+    assert table.rows == [["first", Cell("35.0 / 95.0"), Cell("45.0 / 91.0", bold=True)]]
+    assert "seeds 7, 8" in markdown(page)
