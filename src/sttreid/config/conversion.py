@@ -69,7 +69,9 @@ def _sentences(section: Any, error: ValidationError, renamed: Mapping[str, str])
         elif detail["type"] in ("missing", "missing_argument"):
             sentences.append(f"the key {key} is missing")
         elif detail["type"] == "value_error":
-            sentences.append(f"{key}: {detail['ctx']['error']}")
+            sentences.append(
+                f"{key}: {detail['ctx']['error']}" if detail["loc"] else str(detail["ctx"]["error"])
+            )
         elif detail["type"] == "dataclass_type":
             names = ", ".join(_keys(section, detail["loc"]))
             sentences.append(f"{key} must be a section with the keys {names}, got {detail['input']!r}")
