@@ -35,10 +35,10 @@ def settings() -> Decode:
 
 
 def plain(name: str, root: Path, out: Path) -> Figures:
-    """Reads every picture and writes it; nothing else."""
+    """Reads every image and writes it; nothing else."""
     found = READERS[name](root)
     made = order_rows(found, settings().validation, "raise")
-    paths = [f"{found.root}/{picture}" for picture in made.names().to_pylist()]
+    paths = [f"{found.root}/{image}" for image in made.names().to_pylist()]
     start, cpu = time.monotonic(), time.process_time()
     number, length, shard = 0, 0, (out / "0").open("wb")
     for path in paths:

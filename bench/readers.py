@@ -30,11 +30,11 @@ class Cost:
     start: float  # MB of memory before, imports included
     peak: float  # MB at most
     tracklets: int
-    pictures: int
+    images: int
 
 
 def write(name: str, folder: Path) -> int:
-    """Writes a tree of the official size; the number of its pictures."""
+    """Writes a tree of the official size; the number of its images."""
     if name == "mars":
         return trees.write_mars(folder, {"train": trees.mars_train(), "test": trees.mars_test()})
     return trees.write_ls_vid(folder, {split: trees.ls_vid(split) for split in ("train", "val", "test")})
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
         for _ in range(2):
             cost = read(given.name, Path(folder))
             print(
-                f"{given.name}: {cost.tracklets:,} tracklets, {cost.pictures:,} pictures:"
+                f"{given.name}: {cost.tracklets:,} tracklets, {cost.images:,} images:"
                 f" {cost.cpu:.1f} CPU-s, {cost.wall:.1f} s, at most {cost.peak:.0f} MB"
                 f" ({cost.start:.0f} MB before)",
                 flush=True,

@@ -1,6 +1,6 @@
-"""MARS and LS-VID as they are named and counted, with other pictures: official names, lists, indexes, counts.
+"""MARS and LS-VID as they are named and counted, with other images: official names, lists, indexes, counts.
 
-A plan is one row a tracklet (identity, camera, length, query); a tree is a plan written down. A picture is a
+A plan is one row a tracklet (identity, camera, length, query); a tree is a plan written down. An image is a
 hard link to one of 120 small JPEGs, because a file takes about 65,000 links.
 """
 
@@ -39,7 +39,7 @@ def lengths(count: int, total: int, least: int, most: int, median: int) -> Ints:
 
 
 def mars_train() -> pd.DataFrame:
-    """6 identities before one camera, 39 more with two tracklets, 580 who share the rest."""
+    """6 identities of one camera, 39 more with two tracklets, 580 with the rest."""
     few = np.concatenate([np.full(6, 1), np.tile([1, 2], 39)])
     rest = np.repeat(np.arange(1, 7), np.array(MARS_CAMERAS) - np.bincount(few, minlength=7)[1:])
     identity = np.concatenate([np.arange(6), np.repeat(np.arange(6, 45), 2), 45 + np.arange(len(rest)) % 580])
@@ -48,7 +48,7 @@ def mars_train() -> pd.DataFrame:
 
 
 def mars_test() -> pd.DataFrame:
-    """70 persons whose two tracklets both ask, 556 with many before each of 3 or 4 cameras, 8 others."""
+    """70 identities with two queries, 556 with many tracklets in each of 3 or 4 cameras, 8 others."""
     pairs = [(2 * number, camera) for number in range(1, 71) for camera in (1, 2)]
     many = [
         (2 * number, camera) for number in range(71, 627) for camera in range(1, 5 if number < 243 else 4)
@@ -95,7 +95,7 @@ def _with_lengths(plan: pd.DataFrame, found: Ints) -> pd.DataFrame:
 
 
 def write_mars(folder: Path, plans: dict[str, pd.DataFrame]) -> int:
-    """Write the tree of two plans, "train" and "test"; the number of its pictures."""
+    """Write the tree of two plans, "train" and "test"; the number of its images."""
     links = Links(folder / "jpegs")
     (folder / "MARS" / "info").mkdir(parents=True)
     for side, unsorted in plans.items():
@@ -129,7 +129,7 @@ def _write_mars_index(info: Path, side: str, plan: pd.DataFrame) -> None:
 
 
 def write_ls_vid(folder: Path, plans: dict[str, pd.DataFrame]) -> int:
-    """Write the tree of three plans, "train", "val" and "test"; the number of its pictures."""
+    """Write the tree of three plans, "train", "val" and "test"; the number of its images."""
     links = Links(folder / "jpegs")
     root = folder / "LS-VID"
     for place in ("list_sequence", "test/data"):
@@ -179,7 +179,7 @@ class Links:
             coarse.resize((64, 128)).save(path, quality=85)
 
     def make(self, folder: Path, names: list[str]) -> None:
-        """A picture of each name in the folder."""
+        """An image of each name in the folder."""
         for name in names:
             os.link(self._jpegs[self.made % JPEGS], f"{folder}/{name}")
             self.made += 1

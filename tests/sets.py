@@ -1,4 +1,4 @@
-"""Tiny copies of published data sets, in their exact formats. Every picture is the same small JPEG or PNG."""
+"""Tiny copies of published data sets, in their exact formats. Every image is the same small JPEG or PNG."""
 
 import io
 import json
@@ -20,9 +20,9 @@ def encoded(kind: str) -> bytes:
     return content.getvalue()
 
 
-PICTURES = {".jpg": encoded("JPEG"), ".png": encoded("PNG")}
+IMAGES = {".jpg": encoded("JPEG"), ".png": encoded("PNG")}
 
-# identity, camera, track, first frame, pictures; the lists are sorted as texts, so F1000 stands before F998
+# identity, camera, track, first frame, images; the lists are sorted as texts, so F1000 precedes F998
 MARS_TRAIN = [(3, 1, 1, 1, 3), (3, 2, 2, 2, 2), (7, 1, 1, 1, 4), (7, 6, 9, 1, 1), (12, 3, 1, 998, 4)]
 MARS_TEST = [
     (-1, 1, 1, 1, 2),
@@ -79,13 +79,13 @@ PAIRS = (1, 2, 3, 4, 200, 7, 9, 11)  # of PRID2011; 9 and 11 are in no split
 
 
 def frames(found: PublishedSet) -> list[int]:
-    """The numbers of all pictures, tracklet after tracklet."""
+    """The numbers of all images, tracklet after tracklet."""
     return [number for row in range(len(found.table)) for number in found.frame_numbers(row).tolist()]
 
 
 def put(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(PICTURES[path.suffix])
+    path.write_bytes(IMAGES[path.suffix])
 
 
 def mars_name(identity: int, camera: int, track: int, frame: int) -> str:
@@ -144,7 +144,7 @@ def ls_table(plan: list) -> NDArray[np.float64]:
 
 
 def write_index(data: Path, side: str, table: NDArray, queries: Sequence[int], npy: bool = False) -> None:
-    """MATLAB 5 for val, 7.3 (HDF5 behind a block of 512 bytes) for test, or NumPy files."""
+    """MATLAB 5 for val, 7.3 (HDF5 after a block of 512 bytes) for test, or NumPy files."""
     rows = np.array(queries, float)
     if npy:
         np.save(data / f"info_{side}.npy", table)
@@ -165,9 +165,9 @@ def duke_name(identity: int, camera: int, mark: str, place: int, frame: int, old
 
 def duke(folder: Path, older: bool = False, plan: list = DUKE) -> Path:
     root = folder / ("dukemtmc_videoReID" if older else "DukeMTMC-VideoReID")
-    for side, identity, tracklet, camera, mark, pictures in plan:
+    for side, identity, tracklet, camera, mark, images in plan:
         place = root / f"{side}{'_split' if older else ''}" / f"{identity:04d}" / f"{tracklet:04d}"
-        for number, frame in pictures:
+        for number, frame in images:
             put(place / duke_name(identity, camera, mark, number, frame, older))
     return root
 
@@ -178,7 +178,7 @@ def ilids_splits() -> NDArray[np.uint16]:
 
 
 def ilids(folder: Path, inner: bool = True) -> Path:
-    """inner: sequences and splits side by side in i-LIDS-VID, instead of splits beside it."""
+    """inner: sequences and splits are both in i-LIDS-VID, instead of splits next to it."""
     root = folder / "iLIDS"
     top = root / "i-LIDS-VID"
     for camera in (1, 2):

@@ -23,11 +23,11 @@ def test_the_plans_have_the_official_sizes() -> None:
 
 
 def off(found: PublishedSet) -> list[str]:
-    """The checks that are off, but for those of numbers of pictures."""
+    """The checks that are off, but for those of numbers of images."""
     return [check.what for check in found.checks if not check.passed and "images" not in check.what]
 
 
-def test_trees_with_one_picture_a_tracklet_pass_every_check_that_counts_no_pictures(tmp_path: Path) -> None:
+def test_trees_with_one_image_a_tracklet_pass_every_check_that_counts_no_images(tmp_path: Path) -> None:
     sides = {"train": trees.mars_train(), "test": trees.mars_test()}
     made = trees.write_mars(tmp_path / "mars", {side: plan.assign(length=1) for side, plan in sides.items()})
     found = read_mars(tmp_path / "mars" / "MARS")
@@ -52,5 +52,5 @@ def test_lengths_have_the_sum_the_extremes_and_the_median(count: int, mean: int)
     assert np.median(found) == 36
 
 
-def test_no_picture_gets_more_links_than_a_file_takes() -> None:
+def test_no_image_gets_more_links_than_a_file_takes() -> None:
     assert 2_982_685 / trees.JPEGS < 65_000

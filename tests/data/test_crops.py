@@ -25,7 +25,7 @@ def triangle(size: int, start: float, length: float, count: int) -> NDArray[np.f
 
 
 @pytest.mark.parametrize("size", [(64, 32), (16, 8), (7, 5), (120, 90)])
-def test_a_crop_is_the_antialiased_bilinear_picture_of_its_box(size: tuple[int, int]) -> None:
+def test_a_crop_is_the_antialiased_bilinear_image_of_its_box(size: tuple[int, int]) -> None:
     frame = noise(80, 60)
     rows, columns = triangle(80, 0, 80, size[0]), triangle(60, 0, 60, size[1])
     expected = np.einsum("iy,yxc,jx->ijc", rows, frame, columns)

@@ -70,7 +70,7 @@ def test_names_sort_by_their_numbers_whatever_the_padding(numbers: list[int]) ->
     assert sorted(names, key=natural_key) == [f"c{n:0{numbers.index(n) % 5 + 1}d}" for n in sorted(numbers)]
 
 
-def test_pictures_and_folders_are_told_from_everything_else(tmp_path: Path) -> None:
+def test_images_and_folders_are_told_from_everything_else(tmp_path: Path) -> None:
     names = ["10.jpg", "9.JPG", "8.Jpg", "naïve é 人.png", "no\u00a0break 人\u3000一.jpg"]
     for name in (*names, ".hidden.jpg", "notes.txt", "film.mp4"):
         (tmp_path / name).write_bytes(b"")

@@ -15,7 +15,7 @@ from sttreid.data.published.disk_buffer import DiskBuffer
 from sttreid.data.published.published_set import PublishedSet, assemble
 from sttreid.data.readers.ls_vid import read_ls_vid
 from sttreid.data.readers.mars import read_mars
-from sttreid.data.registry import Settings, find_reader
+from sttreid.data.registry import ReadSettings, find_reader
 from sttreid.data.splits import validation_identities
 from sttreid.data.store_rows import StoreRows, order_rows
 from sttreid.runtime.errors import InputError
@@ -35,11 +35,11 @@ MAKERS = {
 
 def read(reader: str, folder: Path) -> PublishedSet:
     found = find_reader(reader)
-    return found.read(MAKERS[reader](folder), found.options(**found.usual), Settings(TENTH))
+    return found.read(MAKERS[reader](folder), found.options(**found.usual), ReadSettings(TENTH))
 
 
 def tracklets(made: StoreRows) -> list[tuple[object, ...]]:
-    """Split, identity, camera, roles and pictures of each tracklet."""
+    """Split, identity, camera, roles and images of each tracklet."""
     names = made.names().to_pylist()
     columns = ["split", "identity", "camera", "query", "gallery", "junk"]
     out = []
@@ -50,7 +50,7 @@ def tracklets(made: StoreRows) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("reader", MAKERS)
-def test_every_picture_of_every_tracklet_is_there_once_and_in_order(tmp_path: Path, reader: str) -> None:
+def test_every_image_of_every_tracklet_is_there_once_and_in_order(tmp_path: Path, reader: str) -> None:
     found = read(reader, tmp_path)
     made = order_rows(found, TENTH, "skip")
     assert set(made.index().columns) == set(WITH_ROLES.names)
@@ -74,7 +74,7 @@ def test_every_picture_of_every_tracklet_is_there_once_and_in_order(tmp_path: Pa
     assert (steps > 0).all()
 
 
-def test_mars_has_junk_and_distractors_behind_its_test(tmp_path: Path) -> None:
+def test_mars_has_junk_and_distractors_after_its_test(tmp_path: Path) -> None:
     index = order_rows(read("mars", tmp_path), TENTH, "raise").index().drop_duplicates("tracklet")
     last = index[index["split"] == "distractors"]
     assert last["identity"].tolist() == [-1, -1, 0, 0]
@@ -85,7 +85,7 @@ def test_mars_has_junk_and_distractors_behind_its_test(tmp_path: Path) -> None:
     assert asked[["identity", "camera"]].to_numpy().tolist() == [[2, 1], [2, 5], [4, 3], [4, 6]]
 
 
-def test_the_first_camera_asks_and_the_second_answers(tmp_path: Path) -> None:
+def test_the_first_camera_has_the_queries_and_the_second_the_gallery(tmp_path: Path) -> None:
     index = order_rows(read("prid2011", tmp_path), TENTH, "skip").index()
     test = index[index["split"] == "test"]
     assert (test["query"] == (test["camera"] == 1)).all()
@@ -127,7 +127,7 @@ def test_one_identity_cannot_train_and_validate() -> None:
         validation_identities(table({1: [1, 2]}), TENTH)
 
 
-def test_missing_pictures_stop_or_are_listed(tmp_path: Path) -> None:
+def test_missing_images_stop_or_are_listed(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     (root / "bbox_test/0002/0002C5T0002F003.jpg").unlink()
     found = read_mars(root)
@@ -147,10 +147,10 @@ def test_missing_pictures_stop_or_are_listed(tmp_path: Path) -> None:
             "missing": 1,
         }
     ]
-    assert "bbox_test/0002/0002C5T0002F003.jpg" in made.names().to_pylist()  # whoever opens it will tell
+    assert "bbox_test/0002/0002C5T0002F003.jpg" in made.names().to_pylist()  # opening it reports the file
 
 
-def test_a_tracklet_without_a_picture_is_listed_and_has_no_row(tmp_path: Path) -> None:
+def test_a_tracklet_without_an_image_is_listed_and_has_no_row(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     (root / "tracklet_test/0002/0002_0001_15_0001_7.jpg").unlink()
     found = read_ls_vid(root)
@@ -175,7 +175,7 @@ def test_numbers_that_do_not_ascend_are_replaced(rows: list[list[int]]) -> None:
 
 
 def arranged(rows: list[list[int]]) -> StoreRows:
-    """PublishedSet with pictures of these numbers."""
+    """PublishedSet with images of these numbers."""
     lengths = np.array([len(row) for row in rows])
     spool = DiskBuffer(["frame"])
     names = pa.array([f"{row}_{place}.jpg" for row, own in enumerate(rows) for place in range(len(own))])
@@ -192,7 +192,7 @@ def arranged(rows: list[list[int]]) -> StoreRows:
     ),
     st.data(),
 )
-def test_a_range_of_the_pictures_is_that_part_of_all(rows: list[list[int]], data: st.DataObject) -> None:
+def test_a_range_of_the_images_is_that_part_of_all(rows: list[list[int]], data: st.DataObject) -> None:
     made = arranged(rows)
     start = data.draw(st.integers(0, len(made)))
     stop = data.draw(st.integers(start, len(made) + 2))

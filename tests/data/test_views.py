@@ -1,4 +1,4 @@
-"""Sides of tracklets from the simulator's table of tracks, and the angle to the most alike right answer."""
+"""Orientations from the simulator's table of tracks, and the smallest viewpoint change to a match."""
 
 import itertools
 
@@ -70,8 +70,8 @@ def test_an_empty_table_is_refused_by_name(store, tmp_path):
         read_orientations(store, tmp_path / TRACK_TABLE)
 
 
-def test_the_turn_is_the_smallest_angle_to_a_right_answer_of_another_camera(store):
-    """170 and -170 are 20 degrees apart; who is seen by one camera alone has no answer."""
+def test_the_viewpoint_change_is_the_smallest_angle_to_a_match_in_another_camera(store):
+    """170 and -170 are 20 degrees apart; an identity of one camera has no match."""
     sides = np.array([side for *_, side in [*TEST, DISTRACTOR]])
     found = viewpoint_changes(store, sides)
     assert found.index.tolist() == list(range(len(TEST)))

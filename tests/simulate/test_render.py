@@ -27,7 +27,7 @@ def rows(path: Path) -> list[list[float]]:
 
 
 def test_boxes_contain_the_persons_they_name(empty: Domain, scale: Scale, tmp_path: Path) -> None:
-    """A lone walker before an empty scene: the image changes inside the box, and hardly elsewhere."""
+    """A single pedestrian in an empty scene: the image changes inside the box and almost nowhere else."""
     still = replace(empty, sensor=replace(empty.sensor, noise=replace(empty.sensor.noise, high=0.0)))
     render_camera("lone", still, scale, 1, [1], tmp_path, ignore)
     with av.open(str(tmp_path / "c1.mp4")) as container:
@@ -106,7 +106,7 @@ def test_the_nearer_person_hides_the_farther_one(empty: Domain, scale: Scale) ->
 
 def test_exact_boxes_enclose_silhouettes(domain: Domain, scale: Scale) -> None:
     """Every sample of the person lies in the box, and none of its sides could move in by two pixels."""
-    bare = replace(domain.clothing, backpack=0.0, bag=0.0, trolley=0.0)  # bags may stand out of the box
+    bare = replace(domain.clothing, backpack=0.0, bag=0.0, trolley=0.0)  # bags may reach out of the box
     recording = module._Recording("box", replace(domain, clothing=bare), scale, 1, [1, 2, 3, 4, 5])
     checked = 0
     while recording.waiting or recording.actors:
@@ -128,7 +128,7 @@ def test_exact_boxes_enclose_silhouettes(domain: Domain, scale: Scale) -> None:
 
 
 def silhouette(recording: "module._Recording", actor: "module._Actor") -> tuple[np.ndarray, np.ndarray]:
-    """Pixel columns and rows of the samples of a person in the frame that was just filmed."""
+    """Pixel columns and rows of the samples of a person in the last frame."""
     recording.clock -= 1
     pose = recording._pose(actor)
     recording.clock += 1

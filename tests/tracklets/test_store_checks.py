@@ -18,7 +18,7 @@ SCHEMA = pa.schema([*WITH_ROLES, *PLACES])
 
 @pytest.fixture(params=[1, 2, 5, 100])
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    """Four tracklets of three pictures in two shards; the index is checked in blocks of some rows."""
+    """Four tracklets of three images in two shards; the index is checked in blocks of some rows."""
     monkeypatch.setattr(module, "ROWS_AT_ONCE", request.param)
     rows = [
         {"tracklet": place // 3, "identity": 7 + place // 3, "camera": 1, "frame": 1 + place % 3}

@@ -112,7 +112,9 @@ def test_the_attention_s_entropy_is_that_of_every_validation_clip(store):
             normalise(store.frames[start + frames], clip[0].numpy())
             for layer in network(clip, "first").branches["stt"].attention[0].tolist():
                 entropies += [-sum(a * math.log(a) for a in head) for head in layer]
-    assert values["attention_entropy"] == pytest.approx(np.mean(entropies), rel=1e-6)
+    assert values["attention_entropy"] == pytest.approx(
+        np.mean(entropies), rel=1e-4
+    )  # float32, other batch size
     assert 0 < values["attention_entropy"] <= math.log(1 + network.frames)
     assert values["rank1_gap"] == values["train_rank1"] - values["validation_rank1"]
 

@@ -268,7 +268,7 @@ def _attention_table(frames: pd.DataFrame, names: Sequence[str]) -> Table:
     for name in names:
         tokens, *others = (_over_identities(clips[clips["variant"] == name], column) for column in columns)
         others.append(_over_identities(frames[frames["variant"] == name], "uneven"))
-        rows.append([name, _plain(tokens), *map(bracket, others)])
+        rows.append([name, bracket(tokens, "{:.2f}".format), *map(bracket, others)])
     told = ["effective tokens, exp(entropy)", "weight on the token itself, %"]
     told += ["highest weight of a head on a frame, %", "distance of a frame from an even share, %"]
     return Table(["variant", *told], rows, "Concentration of temporal attention")
@@ -284,7 +284,7 @@ def _by_visibility(frames: pd.DataFrame, said: str) -> list[Figure]:
     means = {cell: _over_identities(groups[cell], "even") for cell in cells}
     if not means:
         return []
-    rows = [[label, name, _plain(mean)] for (label, name), mean in means.items()]
+    rows = [[label, name, bracket(mean, "{:.2f}".format)] for (label, name), mean in means.items()]
     columns = ["visibility less the clip's mean, points", "variant", "weight over an even share"]
     data = Table(columns, rows, "Attention by visibility", left=2)
     marks = pd.DataFrame([_mark(*cell, mean) for cell, mean in means.items()])
@@ -352,10 +352,6 @@ def _mark(name: str, group: str, mean: Interval, hollow: bool = False) -> dict[s
     """A row of :func:`charts.forest`."""
     ends = {"value": mean.value, "low": mean.low, "high": mean.high}
     return {"name": name, "group": group, "hollow": hollow, **ends}
-
-
-def _plain(mean: Interval) -> str:
-    return f"{mean.value:.2f} [{mean.low:.2f}, {mean.high:.2f}]"
 
 
 def _over_identities(table: pd.DataFrame, column: str) -> Interval:

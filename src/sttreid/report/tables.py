@@ -1,6 +1,6 @@
 """Scores -> numbers and tables: the metrics files, the plots' tables, and the tables of the pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -28,9 +28,9 @@ def percent(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}"
 
 
-def bracket(mean: Interval) -> str:
-    """A value and its confidence interval, in per cent."""
-    return f"{percent(mean.value)} [{percent(mean.low)}, {percent(mean.high)}]"
+def bracket(mean: Interval, text: Callable[[float], str] = percent) -> str:
+    """A value and its confidence interval, in per cent or as ``text`` writes numbers."""
+    return f"{text(mean.value)} [{text(mean.low)}, {text(mean.high)}]"
 
 
 def signed(value: float, low: float, high: float) -> str:
@@ -43,7 +43,7 @@ def rates(scores: Scores, cells: Sequence[Tested]) -> list[str]:
     """The headline metrics of a mean over cells; "-" without cells."""
     if not cells:
         return [NONE] * len(HEADLINE)
-    return [bracket(scores.interval(cells, metric.name)) for metric in HEADLINE]
+    return [bracket(scores.interval(cells, metric.name), metric.text) for metric in HEADLINE]
 
 
 def gain(effect: Difference) -> Cell:
@@ -182,7 +182,8 @@ def settings_table(scores: Scores) -> Table:
     """Means over the cells of each setting, and the cross-domain drop."""
     rows = [[TEXT["setting"][name], *rates(scores, scores.cells(name))] for name in scores.settings]
     if "cross_domain" in scores.settings:
-        rows.append([TEXT["setting"]["drop"], *(bracket(drop(scores, metric.name)) for metric in HEADLINE)])
+        drops = (bracket(drop(scores, metric.name), metric.text) for metric in HEADLINE)
+        rows.append([TEXT["setting"]["drop"], *drops])
     columns = ["setting", *(metric.label for metric in HEADLINE)]
     return Table(columns, rows, "Means of the settings, in per cent")
 

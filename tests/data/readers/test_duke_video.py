@@ -35,17 +35,17 @@ def test_both_forms_of_names_and_folders_give_the_same_tracklets(tmp_path: Path,
     assert [found.image_paths(row) for row in range(len(found.table))] == [
         [
             PurePosixPath(f"{side}{'_split' if older else ''}/{identity:04d}/{tracklet:04d}")
-            / sets.duke_name(identity, camera, mark, *picture, older)
-            for picture in pictures
+            / sets.duke_name(identity, camera, mark, *image, older)
+            for image in images
         ]
-        for side, identity, tracklet, camera, mark, pictures in sets.DUKE
+        for side, identity, tracklet, camera, mark, images in sets.DUKE
     ]
     assert found.table["camera"].tolist() == [row[3] for row in sets.DUKE]
     assert sets.frames(found) == [frame for row in sets.DUKE for _, frame in row[5]]
     assert found.table["row"].tolist() == [1, 2, 3, 1, 2, 1, 2, 3, 4, 5]
 
 
-def test_queries_are_rows_of_their_own_and_strangers_are_distractors(tmp_path: Path) -> None:
+def test_queries_have_their_own_rows_and_unmatched_gallery_identities_are_distractors(tmp_path: Path) -> None:
     table = read_duke_video(sets.duke(tmp_path)).table
     assert table["split"].tolist() == ["train"] * 3 + ["test"] * 7
     assert table["label"].tolist() == [0, 0, 1] + [-1] * 7
@@ -80,7 +80,7 @@ def test_what_is_incomplete_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(refusal(root, strict=True).splitlines()) == 4
 
 
-def test_tracklets_and_pictures_are_sorted_as_numbers(tmp_path: Path) -> None:
+def test_tracklets_and_images_are_sorted_as_numbers(tmp_path: Path) -> None:
     root = sets.duke(tmp_path)
     for tracklet in (10, 9):
         for place in (10_000, 9_999, 2):
@@ -98,7 +98,7 @@ def test_a_suffix_may_be_in_any_case(tmp_path: Path) -> None:
     assert read_duke_video(root).table["length"].tolist()[0] == 3
 
 
-def test_a_name_with_a_stray_blank_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+def test_a_name_with_a_stray_blank_is_refused_and_not_ignored(tmp_path: Path) -> None:
     root = sets.duke(tmp_path)
     sets.put(root / "train" / "0030" / "0001" / "0030_C8_F0002_X0013\u00a0.jpg")
     assert "an image must be named like 0001_C6_F0099_X30823.jpg" in refusal(root)
@@ -120,7 +120,7 @@ def test_a_folder_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
         ("train/people/0001/0030_C8_F0002_X0013.jpg", "the folder 'people' must be a number"),
     ],
 )
-def test_misplaced_and_misnamed_pictures_are_refused(tmp_path: Path, place: str, words: str) -> None:
+def test_misplaced_and_misnamed_images_are_refused(tmp_path: Path, place: str, words: str) -> None:
     root = sets.duke(tmp_path)
     sets.put(root / place)
     assert words in refusal(root)

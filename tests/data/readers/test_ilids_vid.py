@@ -35,7 +35,7 @@ def test_the_first_half_of_a_split_tests_and_the_second_trains(tmp_path: Path, s
 
 @pytest.mark.parametrize("inner", [False, True])
 @pytest.mark.parametrize("below", ["", "i-LIDS-VID"])
-def test_the_splits_may_lie_beside_or_below(tmp_path: Path, inner: bool, below: str) -> None:
+def test_the_splits_may_be_next_to_the_images_or_below(tmp_path: Path, inner: bool, below: str) -> None:
     root = sets.ilids(tmp_path, inner)
     found = read_ilids_vid(root / below)
     assert len(found.table) == 12
@@ -87,7 +87,7 @@ def test_a_person_without_a_second_camera_is_refused(tmp_path: Path) -> None:
         ("cam1_person001.png", "an image must be named like cam1_person001_00317.png"),
     ],
 )
-def test_misplaced_and_misnamed_pictures_are_refused(tmp_path: Path, name: str, words: str) -> None:
+def test_misplaced_and_misnamed_images_are_refused(tmp_path: Path, name: str, words: str) -> None:
     root = sets.ilids(tmp_path)
     sets.put(root / "i-LIDS-VID" / "sequences" / "cam1" / "person001" / name)
     assert words in refusal(root)

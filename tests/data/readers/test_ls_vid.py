@@ -59,7 +59,7 @@ def test_all_layouts_give_the_lists_tracklets(tmp_path: Path, layout: str, digit
 
 
 @pytest.mark.parametrize("layout", ["test/data", "info", "npy"])
-def test_queries_also_stand_in_the_gallery(tmp_path: Path, layout: str) -> None:
+def test_queries_are_also_in_the_gallery(tmp_path: Path, layout: str) -> None:
     table = read_ls_vid(sets.ls_vid(tmp_path, layout)).table
     for split, side in (("validation", "val"), ("test", "test")):
         own = table[table["split"] == split]
@@ -82,7 +82,7 @@ def test_a_copy_without_the_validation_split_is_read(tmp_path: Path) -> None:
     assert "validation tracklets: must be 779, got 0 (779 too few)" in found.mismatches
 
 
-def test_missing_and_surplus_pictures_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_surplus_images_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ls_vid, "OFFICIAL", {})
     root = sets.ls_vid(tmp_path)
     for path in (root / "tracklet_test" / "0000").glob("0000_0002*_10?.jpg"):
@@ -151,7 +151,7 @@ def test_a_line_without_path_and_identity_is_refused(tmp_path: Path, line: str) 
     assert refusal(root) == f"{path}:1: {rule}, got {line!r}"
 
 
-def test_a_tracklet_stands_in_the_list_once(tmp_path: Path) -> None:
+def test_a_tracklet_is_listed_once(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     path = root / "list_sequence" / "list_seq_train.txt"
     path.write_text(path.read_text() + path.read_text().splitlines()[1])
@@ -164,7 +164,7 @@ def test_an_index_with_other_rows_than_the_list_is_refused(tmp_path: Path) -> No
     assert "must have a row for each of 6 lines" in refusal(root)
 
 
-def test_a_line_that_ends_in_a_slash_means_all_pictures_of_its_folder(tmp_path: Path) -> None:
+def test_a_line_that_ends_in_a_slash_means_all_images_of_its_folder(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     path = root / "list_sequence" / "list_seq_train.txt"
     path.write_text(path.read_text().replace("0002/0002_0001_1_0007", "0002/"))
@@ -172,7 +172,7 @@ def test_a_line_that_ends_in_a_slash_means_all_pictures_of_its_folder(tmp_path: 
     assert [found.image_paths(row) for row in range(3)] == expected(1)[:3]
 
 
-def test_pictures_of_two_cameras_are_told_and_misnamed_ones_refused(tmp_path: Path) -> None:
+def test_images_of_two_cameras_are_told_and_misnamed_ones_refused(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     place = root / "tracklet_train" / "0002"
     path = root / "list_sequence" / "list_seq_train.txt"

@@ -57,7 +57,7 @@ def expected(side: str, plan: list) -> list[list[PurePosixPath]]:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_every_tracklet_has_its_official_row_and_its_pictures_in_numeric_order(
+def test_every_tracklet_has_its_official_row_and_its_images_in_numeric_order(
     tmp_path: Path, end: str
 ) -> None:
     found = read_mars(sets.mars(tmp_path, end))
@@ -79,7 +79,7 @@ def test_roles_are_those_of_the_official_evaluation(tmp_path: Path) -> None:
     assert train["label"].tolist() == [0, 0, 1, 1, 2]
     assert not train["query"].any()
     assert not train["gallery"].any()
-    assert test["gallery"].all(), "the queries answer too"
+    assert test["gallery"].all(), "the queries are in the gallery too"
     assert test["row"][test["query"]].tolist() == sets.MARS_QUERIES
     assert test["kind"].tolist() == ["junk"] * 2 + ["distractor"] * 2 + ["person"] * 6
     assert (test["label"] == -1).all()
@@ -98,7 +98,7 @@ def test_a_count_that_is_off_is_a_sentence_and_in_strict_mode_an_error(tmp_path:
     assert f"{root}: {sentence}" in refusal(root, strict=True).splitlines()
 
 
-def test_missing_pictures_are_counted_and_never_shorten_a_tracklet(
+def test_missing_images_are_counted_and_never_shorten_a_tracklet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mars, "OFFICIAL", COUNTS)
@@ -118,7 +118,7 @@ def test_missing_pictures_are_counted_and_never_shorten_a_tracklet(
     assert "1 too many" in refusal(root, strict=True)
 
 
-def test_pictures_in_another_identity_s_folder_are_missing(tmp_path: Path) -> None:
+def test_images_in_another_identity_s_folder_are_missing(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     name = "0003C1T0001F002.jpg"
     (root / "bbox_train" / "0003" / name).rename(root / "bbox_train" / "0007" / name)
@@ -130,19 +130,19 @@ def test_links_spaces_and_other_alphabets_in_the_path(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     shutil.move(real / "bbox_train" / "0012", elsewhere)
     (real / "bbox_train" / "0012").symlink_to(elsewhere, target_is_directory=True)
-    picture = real / "bbox_test" / "0002" / "0002C1T0001F001.jpg"
-    picture.rename(tmp_path / "picture.jpg")
-    picture.symlink_to(tmp_path / "picture.jpg")
+    image = real / "bbox_test" / "0002" / "0002C1T0001F001.jpg"
+    image.rename(tmp_path / "image.jpg")
+    image.symlink_to(tmp_path / "image.jpg")
     link = tmp_path / "a link"
     link.symlink_to(real, target_is_directory=True)
     found = read_mars(link)
     assert found.root == link
     assert not found.table["missing"].any()
-    (tmp_path / "picture.jpg").unlink()  # a link to nothing is no picture
+    (tmp_path / "image.jpg").unlink()  # a link to nothing is no image
     assert read_mars(link).table["missing"].sum() == 1
 
 
-def test_other_files_are_passed_over(tmp_path: Path) -> None:
+def test_other_files_are_ignored(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     for name in (".DS_Store", "Thumbs.db", "._0003C1T0001F001.jpg"):
         (root / "bbox_train" / "0003" / name).write_bytes(b"")
@@ -153,7 +153,7 @@ def test_other_files_are_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", ["../../../etc/passwd", "/etc/passwd", "0003C1T0001F001.png", "0003C7T0001F001.jpg", "", "a\0b"]
 )
-def test_a_line_that_is_no_picture_of_the_set_is_refused(tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_no_image_of_the_set_is_refused(tmp_path: Path, line: str) -> None:
     root = sets.mars(tmp_path)
     path = root / "info" / "train_name.txt"
     lines = path.read_text().splitlines()
@@ -184,11 +184,11 @@ def test_an_index_that_does_not_fit_the_list_is_refused(
     assert words.format(names=names) in refusal(root)
 
 
-def test_tracklets_that_share_pictures_or_span_tracks_are_told(tmp_path: Path) -> None:
+def test_tracklets_that_share_images_or_span_tracks_are_told(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     path = root / "info" / "tracks_test_info.mat"
     table = scipy.io.loadmat(path)["track_test_info"]
-    table[6] = [18, 20, 4, 3]  # its own two pictures and the next row's only one
+    table[6] = [18, 20, 4, 3]  # its own two images and the next row's only one
     scipy.io.savemat(path, {"track_test_info": table})
     found = read_mars(root).mismatches
     assert (

@@ -34,7 +34,7 @@ def test_a_split_names_its_halves_with_and_without_the_inner_folder(
     assert found.table["length"].tolist() == [2 + identity % 2 for identity in found.table["identity"]]
 
 
-def test_a_split_list_may_lie_beside_the_inner_folder_or_in_info(tmp_path: Path) -> None:
+def test_a_split_list_may_be_next_to_the_inner_folder_or_in_info(tmp_path: Path) -> None:
     root = sets.prid(tmp_path)
     assert len(read_prid2011(root / "prid_2011").table) == 12
     (root / "info").mkdir()
@@ -87,7 +87,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["01.png", "0001.PNG"])
-def test_two_pictures_of_one_frame_are_refused(tmp_path: Path, name: str) -> None:
+def test_two_images_of_one_frame_are_refused(tmp_path: Path, name: str) -> None:
     root = sets.prid(tmp_path)
     folder = root / "prid_2011" / "multi_shot" / "cam_a" / "person_0001"
     shutil.copy(folder / "0001.png", folder / name)

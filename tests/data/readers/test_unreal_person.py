@@ -78,7 +78,7 @@ def test_the_video_layout_below_a_release(tmp_path: Path) -> None:
 def test_a_mixed_or_misnamed_tracklet_is_refused(tmp_path: Path, name: str, words: str) -> None:
     root = sets.unreal_video(tmp_path)
     sets.put(root / "2" / name)
-    if "person" in words:  # the first picture says whose tracklet it is
+    if "person" in words:  # the first image says whose tracklet it is
         (root / "2" / name).rename(root / "2" / name.replace("F1", "F2"))
     assert words in refusal(root)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sttreid.data.contact_sheet import HEIGHT, WIDTH, write_sheet
 from sttreid.data.readers.mars import read_mars
+from sttreid.data.tracklet_sheet import HEIGHT, WIDTH, write_sheet
 from sttreid.runtime.errors import InputError
 from tests import sets
 
@@ -16,7 +16,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def paint(root: Path) -> None:
-    """Every picture in the grey of its tracklet and frame."""
+    """Every image in the grey of its tracklet and frame."""
     found = read_mars(root)
     for row in range(len(found.table)):
         for place, path in enumerate(found.image_paths(row)):
@@ -28,8 +28,8 @@ def test_a_row_shows_its_tracklet_from_the_first_frame_to_the_last(root: Path, t
     paint(root)
     found = read_mars(root)
     assert write_sheet(found, tmp_path / "new" / "sheet.png", 100, seed=0) == []
-    with Image.open(tmp_path / "new" / "sheet.png") as picture:
-        page = np.asarray(picture)
+    with Image.open(tmp_path / "new" / "sheet.png") as image:
+        page = np.asarray(image)
     half = page.shape[1] // 2
     for row, length in enumerate(found.table["length"]):
         block = page[row // 2 * HEIGHT :, row % 2 * half :]
@@ -48,7 +48,7 @@ def test_a_draw_is_repeated_by_its_seed_and_differs_by_it(root: Path, tmp_path: 
     assert a == b != c
 
 
-def test_pictures_that_cannot_be_read_are_red_and_named(root: Path, tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_red_and_named(root: Path, tmp_path: Path) -> None:
     folder = root / "bbox_train" / "0003"
     (folder / "0003C1T0001F001.jpg").write_bytes(b"no JPEG")
     whole = (folder / "0003C1T0001F002.jpg").read_bytes()
@@ -60,8 +60,8 @@ def test_pictures_that_cannot_be_read_are_red_and_named(root: Path, tmp_path: Pa
     ]
     assert all("the image cannot be read" in line for line in broken)
     assert [line.count(str(root)) for line in broken] == [1, 1, 1]
-    with Image.open(tmp_path / "sheet.png") as picture:
-        page = picture.convert("RGB")
+    with Image.open(tmp_path / "sheet.png") as image:
+        page = image.convert("RGB")
     left = page.width // 2 - 8 * WIDTH
     assert [page.getpixel((left + place * WIDTH + 5, 5)) for place in range(3)] == [(200, 30, 30)] * 3
 
