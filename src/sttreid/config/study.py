@@ -49,7 +49,7 @@ def counted_schedule(
 
     Raises:
         InputError: there are fewer than two trials; a trial overrides anything but the identities of one
-            schedule, the same for all; two trials have as many identities; or pre-training identities are
+            schedule, the same for all; two trials have the same number of identities; or pre-training identities are
             varied for a variant without pre-training.
     """
     if len(study.trials) < 2:
