@@ -61,7 +61,7 @@ def test_repeated_frames_share_what_they_get_together(visuals):
 def test_clips_follow_the_strips_and_are_described(visuals):
     shown = temporal(visuals, "scope")
     assert [clips.title for clips in shown] == ["campus, tracklet 8", "campus, tracklet 7"]
-    assert shown[1].caption == "identity 37, 2 frames, 40.0 to 100.0 % visible"
+    assert shown[1].caption == "Identity 37, 2 frames, 40.0 to 100.0 % visible."
     ((_, text),) = shown[1].charts
     assert text == "Clip 1: visible 100, 40 per cent; vanilla 60, 20 per cent; spatial 45, 45 per cent."
 

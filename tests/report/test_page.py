@@ -11,7 +11,8 @@ from sttreid.report import charts
 from sttreid.report.page import claims_table, report, summary_chart, training_figures
 from sttreid.report.render import Cell, Clips, Figure, RankedList, Table, html, markdown
 from sttreid.retrieval.metrics import HEADLINE
-from tests.report.conftest import CLAIMS, history
+from tests.analysis.contents import history
+from tests.report.conftest import CLAIMS
 
 
 class Document(HTMLParser):

@@ -1,20 +1,15 @@
 """Tables and metrics files show means that can be checked by hand."""
 
-import io
-
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from sttreid.analysis.results import SETTINGS
 from sttreid.analysis.uncertainty import Difference, Interval
 from sttreid.report import tables
 from sttreid.report.render import Cell
-from sttreid.report.results import SETTINGS
 from sttreid.retrieval.metrics import HEADLINE, METRICS
 from sttreid.runtime.errors import InputError
-from tests.report.conftest import TARGETS, cross_domain, cross_domain_queries, numbers
+from tests.analysis.contents import TARGETS, cross_domain, cross_domain_queries, numbers
 
 NAMES = [metric.name for metric in METRICS]
 
@@ -40,102 +35,6 @@ def test_phrases_name_seeds_and_protocols():
     assert (tables.seeds_phrase([0]), tables.seeds_phrase([0, 1])) == ("seed 0", "seeds 0, 1")
     assert tables.protocols_phrase({"a": "market", "b": "market"}) == "protocol market"
     assert "market of a, mars-official of b" in tables.protocols_phrase({"a": "market", "b": "mars-official"})
-
-
-def test_cross_domain_metrics_are_means_over_cells_and_seeds(contents):
-    content = tables.cross_domain_metrics(cross_domain(contents))
-    expected = {"in_domain": 0.55, "cross_domain": 0.35, "direct_transfer": 0.25, "untrained": 0.04}
-    expected |= {"histogram": 0.25, "equalised": 0.5, "cross_domain_drop": 0.2}
-    assert {name: content["rank1"][name] for name in expected} == expected
-    assert content["rank1"]["winter"] == {"campus": 0.35, "winter": 0.55, "station": 0.35}
-    assert set(content["mAP"]) == {*expected, *TARGETS, "unreal"}
-    assert content["interval"]["mAP"]["in_domain"] == {"low": 0.25, "high": 0.3}
-    assert set(content["interval"]) == {metric.name for metric in HEADLINE}
-    assert (content["seeds"], content["protocol"]) == (2, dict.fromkeys(TARGETS, "embedded"))
-    assert content["queries"] == {"campus": 100, "winter": 200, "station": 300}
-    assert content["junk"] == {"campus": 0, "winter": 5, "station": 10}
-
-
-def test_one_target_has_no_drop(contents):
-    content = tables.cross_domain_metrics(cross_domain(contents, ["winter"]))
-    assert "cross_domain" not in content["rank1"]
-    assert "cross_domain_drop" not in content["rank1"]
-
-
-def test_ablation_metrics_have_an_entry_for_each_variant(results):
-    content = tables.ablation_metrics(results.ablation, results.variants)
-    assert content["vanilla"]["rank1_in_domain"] == 0.45
-    assert content["vanilla"]["mAP_cross_domain"] == 0.15
-    assert content["vanilla"]["interval"]["mAP_in_domain"] == {"low": 0.2, "high": 0.25}
-    assert (content["vanilla"]["comparable"], content["spatial"]["comparable"]) == (1, 0)
-    assert content["full"]["rank1_in_domain"] == 0.55
-    assert content["full"]["train_rank1"] == 0.96
-
-
-def test_the_matrix_has_a_row_for_each_model_and_target(contents):
-    table = tables.matrix(cross_domain(contents))
-    assert list(table.columns) == ["source", "target", *NAMES]
-    assert len(table) == 21
-    cell = table[(table["source"] == "winter") & (table["target"] == "campus")]
-    assert cell[["rank1", "mAP"]].to_numpy().tolist() == [[0.35, 0.175]]
-
-
-def test_the_cmc_is_the_mean_over_cells_of_shares_counted_one_by_one(contents):
-    queries = cross_domain_queries(contents)
-    scores = cross_domain(contents)
-    hits = np.random.default_rng(0).integers(0, 40, len(queries))  # 0: no match; some beyond the curve
-    queries = queries.rename(columns={"source": "model"})
-    queries["first_hit"] = np.where(queries["ap"].notna(), hits, 0)
-    curve = tables.cmc(scores.__class__(**{**vars(scores), "queries": queries}))
-    assert list(curve.columns) == ["rank", *SETTINGS]
-    assert curve["rank"].tolist() == list(range(1, 21))
-    for rank in (1, 13, 20):
-        shares = []
-        for source, target in scores.cells("cross_domain"):
-            rows = queries[(queries["model"] == source) & (queries["target"] == target)]
-            first = [hit for hit, ap in zip(rows["first_hit"], rows["ap"], strict=True) if ap == ap]
-            shares.append(sum(1 <= hit <= rank for hit in first) / len(first))
-        assert curve["cross_domain"][rank - 1] == pytest.approx(np.mean(shares), abs=1e-12)
-
-
-def test_the_variants_have_a_column_for_each_metric_and_setting(results):
-    table = tables.variant_means(results.ablation)
-    assert table["variant"].tolist() == ["vanilla", "spatial", "full"]
-    assert set(table.columns) == {
-        "variant",
-        *(f"{n}_{s}" for n in NAMES for s in ("in_domain", "cross_domain")),
-    }
-    assert table["rank1_in_domain"].tolist() == pytest.approx([0.45, 0.3, 0.55])
-
-
-def history(steps):
-    step = np.arange(1, steps + 1)
-    measured = np.where((step % 100 == 0) | (step == steps), step / steps, np.nan)
-    return pd.DataFrame({"step": step, "loss": 1e5 - step, "train_rank1": measured})
-
-
-@settings(deadline=None, max_examples=25)
-@given(st.integers(1, 1500))
-def test_a_curve_has_at_most_200_rows_and_ends_at_the_last_step(steps):
-    curve = tables.training_curve(history(steps))
-    assert len(curve) == min(200, steps)
-    assert curve["step"].iloc[-1] == steps
-    assert curve["train_rank1"].iloc[-1] > 0.995
-    if steps <= 200:
-        pd.testing.assert_frame_equal(curve, history(steps), check_dtype=False)
-
-
-def test_neighbouring_steps_are_averaged_and_gaps_are_kept():
-    curve = tables.training_curve(history(1000))
-    assert curve["loss"].iloc[0] == 1e5 - 3  # mean of the steps 1 to 5
-    assert curve["train_rank1"].notna().sum() == 10
-
-
-def test_a_plot_table_reads_back():
-    table = pd.DataFrame({"name": ["a", "b"], "value": [1 / 3, np.nan]})
-    text = tables.tsv(table)
-    assert text == "name\tvalue\na\t0.333333\nb\t\n"
-    assert pd.read_csv(io.StringIO(text), sep="\t")["value"].isna().tolist() == [False, True]
 
 
 def test_in_domain_cells_are_bold(contents):

@@ -49,20 +49,11 @@ def temporal_attention(network: Network, store: Store, tracklets: pd.DataFrame, 
         heads = weights.mean(0).numpy()  # [heads, 1 + T]
         for place in np.unique(places):
             of_frame = heads[:, 1:][:, places == place].sum(1)
-            rows.append(
-                {
-                    "tracklet": int(tracklet.tracklet),
-                    "identity": int(tracklet.identity),
-                    "place": int(place),
-                    "clip": clip,
-                    "times": int((places == place).sum()),
-                    "heads": of_frame.tolist(),
-                    "weight": float(of_frame.mean()),
-                    "token": float(heads[:, 0].mean()),
-                    "entropy": entropy,
-                    "visibility": float(visibility[int(tracklet.start) + place]),
-                }
-            )
+            numbers = {"tracklet": int(tracklet.tracklet), "identity": int(tracklet.identity)}
+            numbers |= {"place": int(place), "clip": clip, "times": int((places == place).sum())}
+            shares = {"visibility": float(visibility[int(tracklet.start) + place]), "entropy": entropy}
+            shares |= {"weight": float(of_frame.mean()), "token": float(heads[:, 0].mean())}
+            rows.append({**numbers, **shares, "heads": of_frame.tolist()})
     return pd.DataFrame(rows)
 
 
