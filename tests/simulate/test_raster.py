@@ -10,8 +10,8 @@ from sttreid.simulate.raster import (
     HIDDEN,
     NOTHING,
     SAMPLES,
+    PosedMesh,
     Samples,
-    Surface,
     Surroundings,
     composite,
     empty_samples,
@@ -193,9 +193,9 @@ def test_the_counts_say_which_share_of_a_board_a_solid_hides(
     rasterise(screen, faces, parts, left, top, samples)
     counts = np.zeros(HIDDEN + len(SolidKind), np.int64)
     facing = np.array([0, -1, 0], np.float32)
-    surface = Surface(faces, parts, corners, np.zeros(4, np.float32), np.repeat(facing[None], 4, 0))
+    mesh = PosedMesh(faces, parts, corners, np.zeros(4, np.float32), np.repeat(facing[None], 4, 0))
     shade(
-        surface, samples, Surroundings(depth, kinds), material(draw_appearance(1, "a", domain, 0)), light,
+        mesh, samples, Surroundings(depth, kinds), material(draw_appearance(1, "a", domain, 0)), light,
         1.0, facing, left, top, tile, counts,
     )  # fmt: skip
     whole = (0.8 * focal / 6 * SAMPLES) * (1.8 * focal / 6 * SAMPLES)
@@ -232,10 +232,10 @@ def shaded(
     samples, tile = empty_samples(*shape), np.zeros((*shape, 4), np.float32)
     faces, parts = np.array([[0, 1, 2]], np.int32), np.full(1, MeshPart.COAT, np.uint8)
     rasterise(screen, faces, parts, 0, 0, samples)
-    surface = Surface(faces, parts, canonical, np.zeros(3, np.float32), np.repeat(facing[None], 3, 0))
+    mesh = PosedMesh(faces, parts, canonical, np.zeros(3, np.float32), np.repeat(facing[None], 3, 0))
     surroundings = Surroundings(np.full(shape, FAR), np.zeros(shape, np.uint8))
     shade(
-        surface, samples, surroundings, person, light, 1.0, facing, 0, 0, tile,
+        mesh, samples, surroundings, person, light, 1.0, facing, 0, 0, tile,
         np.zeros(HIDDEN + len(SolidKind), np.int64),
     )  # fmt: skip
     return tile

@@ -29,7 +29,7 @@ _TINY: Final = 1e-6
 _WRAP: Final = 0.25  # wrap lighting: cloth is lit slightly beyond the terminator
 
 
-class Surface(NamedTuple):
+class PosedMesh(NamedTuple):
     """The mesh of a person in one frame. V vertices, F triangles."""
 
     faces: Ints  # [F, 3]
@@ -183,13 +183,13 @@ def span(value: float, slope: float, cross: float, first: float, last: float) ->
 
 @kernel
 def shade(
-    surface: Surface, samples: Samples, surroundings: Surroundings, materials: Any, lights: Any,
+    mesh: PosedMesh, samples: Samples, surroundings: Surroundings, materials: Any, lights: Any,
     sunlit: float, view: Floats, left: int, top: int, tile: Floats, counts: Longs,
 ) -> None:  # fmt: skip
     """Shades the samples of a tile that the scene does not hide.
 
     Args:
-        surface: the mesh of the person.
+        mesh: the mesh of the person.
         samples: its nearest triangles, as written by ``rasterise``.
         surroundings: depth and kinds of the empty scene.
         materials: [1] MATERIAL.
@@ -205,8 +205,8 @@ def shade(
     Patterns are evaluated per sample. Light and folds vary slowly: they are evaluated once for those samples
     of a pixel that lie close together on the same part.
     """
-    faces, parts, normals = surface.faces, surface.parts, surface.normals
-    canonical, limb = surface.canonical, surface.limb
+    faces, parts, normals = mesh.faces, mesh.parts, mesh.normals
+    canonical, limb = mesh.canonical, mesh.limb
     depth, hit, bary = samples.depth, samples.hit, samples.bary
     scene, kinds = surroundings.depth, surroundings.kinds
     light, material = lights[0], materials[0]

@@ -215,10 +215,10 @@ class _Recording:
         view = scene.camera["position"][0] - pose.world[0]
         view /= np.sqrt((view**2).sum())
         counts = np.zeros(raster.HIDDEN + len(SolidKind), np.int64)
-        surface = raster.Surface(mesh.faces, mesh.face_parts, mesh.canonical, mesh.limb, pose.normals)
+        posed = raster.PosedMesh(mesh.faces, mesh.face_parts, mesh.canonical, mesh.limb, pose.normals)
         surroundings = raster.Surroundings(self.still.depth, self.still.kinds)
         raster.shade(
-            surface,
+            posed,
             samples,
             surroundings,
             mesh.material,
