@@ -1,14 +1,14 @@
 """What a training step costs: `python -m bench.training [--profile paper] [--identities 8 --clips 4]`.
 
-Our step (memory-mapped store, channels_last, one fused attention) in fp32, bf16 and, on CUDA, bf16 with
-torch.compile, against the same network trained the way other repositories of this field do it: eager fp32 in
-NCHW, one JPEG file a frame read with PIL and transformed picture by picture in a DataLoader,
-``nn.DataParallel`` around the network on CUDA, plain Adam, a number fetched from the device for every loss
-term. All cases see random pictures of the profile's size; they learn nothing.
+Our step (memory-mapped store, channels_last, fused attention) in fp32, bf16 and, on CUDA, bf16 with
+torch.compile, against the same network trained as other repositories of this field do it: eager fp32 in
+NCHW, one JPEG file per frame read with PIL and transformed image by image in a DataLoader,
+``nn.DataParallel`` around the network on CUDA, plain Adam, one number fetched from the device for every
+loss term. All cases read random images of the profile's size; nothing is learned.
 
-On CUDA the table also has the peak memory and the floating-point operations of backbone and transformers as a
-share of what a large matrix product reaches on the same device. Runs on a CPU as well, where only the ratios
-between the cases mean something.
+On CUDA the table also has the peak memory, and the floating-point operations of backbone and transformers
+as a share of the speed of a large matrix product on the same device. On a CPU only the ratios between the
+cases are meaningful.
 """
 
 import argparse
@@ -32,28 +32,28 @@ from torch.utils.flop_counter import FlopCounterMode
 from sttreid.config.params import Params, load
 from sttreid.model.network import Network
 from sttreid.runtime import numerics
-from sttreid.runtime.distributed import ALONE
+from sttreid.runtime.distributed import SINGLE
 from sttreid.tracklets.batches import Reader, plan
 from sttreid.tracklets.clips import MEAN, STD, restricted_random
 from sttreid.tracklets.store import Store, write_store
 from sttreid.training import losses
 from sttreid.training.loop import WORKERS
-from sttreid.training.schedule import optimizer
+from sttreid.training.optimisation import build_optimiser
 from sttreid.training.step import Step
 
-PEOPLE, LENGTH = 16, 20  # identities of two tracklets each, frames of a tracklet
-WARM_UP = 3  # steps that are not timed: allocators, kernels' choice, compilation
+IDENTITIES, LENGTH = 16, 20  # identities of two tracklets each, frames of a tracklet
+WARM_UP = 3  # steps that are not timed: allocators, choice of kernels, compilation
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one case took.
+    """The cost of one case.
 
     Attributes:
         clips: per second.
         wait: share of the time spent waiting for data.
         memory: peak of the device's, in GiB; NaN on a CPU.
-        busy: share of the time that a matrix product's speed would need for the same work; NaN on a CPU.
+        busy: share of the time in which matrix products would do the same work; NaN on a CPU.
     """
 
     clips: float
@@ -62,11 +62,11 @@ class Cost:
     busy: float
 
 
-def pictures(folder: Path, height: int, width: int) -> Store:
-    """A store of random, smooth pictures, and the same frames as JPEG files beside it."""
+def random_images(folder: Path, height: int, width: int) -> Store:
+    """A store of random, smooth images, and the same frames as JPEG files in the same folder."""
     rng = np.random.default_rng(0)
     rows, crops = [], []
-    for tracklet in range(2 * PEOPLE):
+    for tracklet in range(2 * IDENTITIES):
         for frame in range(1, LENGTH + 1):
             rows.append((tracklet, tracklet // 2, tracklet % 2, frame, "train", 1.0))
             coarse = Image.fromarray(rng.integers(0, 256, (8, 4, 3), dtype=np.uint8))
@@ -79,7 +79,7 @@ def pictures(folder: Path, height: int, width: int) -> Store:
 
 
 class Files(Dataset[tuple[Tensor, int, int]]):
-    """Clips as other repositories read them: a file a frame, every frame changed for itself."""
+    """Clips as the usual step reads them: one file per frame, each frame augmented independently."""
 
     def __init__(self, folder: Path, tracklets: pd.DataFrame, params: Params, rows: list[int]) -> None:
         self.folder, self.tracklets, self.params, self.rows = folder, tracklets, params, rows
@@ -87,24 +87,24 @@ class Files(Dataset[tuple[Tensor, int, int]]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, place: int) -> tuple[Tensor, int, int]:
-        row = self.tracklets.iloc[self.rows[place]]
-        rng = np.random.default_rng([place])
+    def __getitem__(self, index: int) -> tuple[Tensor, int, int]:
+        row = self.tracklets.iloc[self.rows[index]]
+        rng = np.random.default_rng([index])
         chosen = row["start"] + restricted_random(int(row["length"]), self.params.clip.frames, rng)
-        clip = torch.stack([self._picture(int(number), rng) for number in chosen])
+        clip = torch.stack([self._image(int(number), rng) for number in chosen])
         return clip, int(row["identity"]), int(row["tracklet"])
 
-    def _picture(self, number: int, rng: np.random.Generator) -> Tensor:
+    def _image(self, number: int, rng: np.random.Generator) -> Tensor:
         height, width, pad = self.params.decode.height, self.params.decode.width, self.params.augment.pad
-        picture = Image.open(self.folder / f"{number}.jpg").convert("RGB")
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        image = Image.open(self.folder / f"{number}.jpg").convert("RGB")
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
         if rng.random() < 0.5:
-            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         larger = Image.new("RGB", (width + 2 * pad, height + 2 * pad))
-        larger.paste(picture, (pad, pad))
+        larger.paste(image, (pad, pad))
         left, top = rng.integers(0, 2 * pad + 1, 2).tolist()
-        picture = larger.crop((left, top, left + width, top + height))
-        x = torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+        image = larger.crop((left, top, left + width, top + height))
+        x = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
         x = (x - torch.from_numpy(MEAN)[:, None, None]) / torch.from_numpy(STD)[:, None, None]
         if rng.random() < 0.5:
             x[:, : height // 4, : width // 2] = 0
@@ -114,19 +114,19 @@ class Files(Dataset[tuple[Tensor, int, int]]):
 def network_of(params: Params, device: torch.device) -> Network:
     torch.manual_seed(0)
     size = params.decode.height, params.decode.width
-    return Network(params.model, params.clip.frames, *size, PEOPLE).to(device)
+    return Network(params.model, params.clip.frames, *size, IDENTITIES).to(device)
 
 
 def ours(
     params: Params, store: Store, device: torch.device, steps: int, precision: str, compiled: bool
 ) -> Cost:
-    """Our step, as `sttreid.training.loop` makes it."""
+    """Our step, as in `sttreid.training.loop`."""
     network = network_of(params, device)
     compute = replace(params.compute, precision=precision)
-    step: nn.Module = Step(network, params.loss, compute, ALONE.gather)
+    step: nn.Module = Step(network, params.loss, compute, SINGLE.gather)
     if compiled:
         step.compile()
-    optimiser = optimizer(network, params.finetune)
+    optimiser = build_optimiser(network, params.finetune)
     cuda = device.type == "cuda"
     split = store.of_split("train")
     reader = Reader(store, split, params.batch, slice(None), params.clip.frames, params.augment, 0)
@@ -147,8 +147,8 @@ def ours(
         return timed(train, batches, steps, params, network, device, precision)
 
 
-def peers(params: Params, folder: Path, store: Store, device: torch.device, steps: int, workers: int) -> Cost:
-    """The same network and losses in the usual loop."""
+def usual(params: Params, folder: Path, store: Store, device: torch.device, steps: int, workers: int) -> Cost:
+    """The same network and losses in the usual loop of this field."""
     network = network_of(params, device)
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     network.backbone.register_forward_pre_hook(lambda _, given: given[0].contiguous())
@@ -192,9 +192,9 @@ def timed(
         torch.cuda.reset_peak_memory_stats()
     waited, start = 0.0, time.perf_counter()
     for _ in range(steps):
-        asked = time.perf_counter()
+        before = time.perf_counter()
         batch = next(batches)
-        waited += time.perf_counter() - asked
+        waited += time.perf_counter() - before
         train(batch)
     if cuda:
         torch.cuda.synchronize()
@@ -208,7 +208,7 @@ def timed(
 
 
 def operations(params: Params, network: Network, device: torch.device) -> dict[str, float]:
-    """Floating-point operations of one clip's forward pass, of the backbone and of all behind it."""
+    """Floating-point operations of one clip's forward pass: in the backbone, and in all after it."""
     size = params.clip.frames, 3, params.decode.height, params.decode.width
     clips = torch.zeros(2, *size, device=device)
     with torch.no_grad():
@@ -221,7 +221,7 @@ def operations(params: Params, network: Network, device: torch.device) -> dict[s
 
 
 def product_speed(device: torch.device, precision: str, side: int = 8192, repeats: int = 20) -> float:
-    """Operations a second of a large square matrix product: what the device can do."""
+    """Operations per second of a large square matrix product."""
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     a = torch.randn(side, side, device=device, dtype=kind)
     for _ in range(3):
@@ -235,10 +235,10 @@ def product_speed(device: torch.device, precision: str, side: int = 8192, repeat
 
 
 def parts(params: Params, store: Store, device: torch.device, steps: int, precision: str) -> dict[str, float]:
-    """Share of a step's time in each part, with the device brought to a stop between them."""
+    """Share of a step's time in each part, with the device synchronised between them."""
     network = network_of(params, device).train()
-    step = Step(network, params.loss, replace(params.compute, precision=precision), ALONE.gather)
-    optimiser = optimizer(network, params.finetune)
+    step = Step(network, params.loss, replace(params.compute, precision=precision), SINGLE.gather)
+    optimiser = build_optimiser(network, params.finetune)
     split = store.of_split("train")
     reader = Reader(store, split, params.batch, slice(None), params.clip.frames, params.augment, 0)
     seconds: dict[str, float] = {}
@@ -274,7 +274,7 @@ def parts(params: Params, store: Store, device: torch.device, steps: int, precis
         with part("optimiser", counts):
             nn.utils.clip_grad_norm_(network.parameters(), params.finetune.max_grad_norm)
             optimiser.step()
-    seconds["forward, behind the backbone"] = seconds.pop("forward") - seconds["backbone"]
+    seconds["forward, after the backbone"] = seconds.pop("forward") - seconds["backbone"]
     seconds["forward, backbone"] = seconds.pop("backbone")
     whole = sum(seconds.values())
     return {name: value / whole for name, value in sorted(seconds.items())}
@@ -286,17 +286,17 @@ def stop(device: torch.device) -> None:
 
 
 def parameters(profile: str, identities: int | None, clips: int | None) -> Params:
-    """params.yaml with a profile's overrides; batches and their sizes may be chosen."""
+    """params.yaml with a profile's overrides, and other sizes of a batch."""
     content = yaml.safe_load(Path("params.yaml").read_text())
     lines = Path(f"profiles/{profile}.txt").read_text().splitlines() if profile else []
     values = dict(line.split("=", 1) for line in lines if line.strip() and not line.startswith("#"))
     values |= {"batch.identities": identities} if identities else {}
     values |= {"batch.clips": clips} if clips else {}
     for key, value in values.items():
-        *places, last = key.split(".")
+        *sections, last = key.split(".")
         section = content
-        for place in places:
-            section = section[place]
+        for name in sections:
+            section = section[name]
         section[last] = yaml.safe_load(str(value))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
@@ -308,17 +308,17 @@ def report(params: Params, device: torch.device, steps: int, workers: int, compi
     """The costs as Markdown."""
     decode, batch = params.decode, params.batch
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    place = f"{decode.height}x{decode.width}, T = {params.clip.frames}, {batch.identities} x {batch.clips}"
-    made = f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads"
-    lines = [f"{made}; {place}; {steps} steps", ""]
+    sizes = f"{decode.height}x{decode.width}, T = {params.clip.frames}, {batch.identities} x {batch.clips}"
+    setup = f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    lines = [f"{setup}; {sizes}; {steps} steps", ""]
     lines.append("| step | clips/s | ratio | data wait | peak GiB | of a product's speed |")
     lines.append("|:--|--:|--:|--:|--:|--:|")
     cases = [("fp32", "fp32", False), ("bf16", "bf16", False)]
     cases += [("bf16, compiled", "bf16", True)] if compiled else []
     with tempfile.TemporaryDirectory() as folder:
-        store = pictures(Path(folder), decode.height, decode.width)
-        base = peers(params, Path(folder), store, device, steps, workers)
-        costs = {"as peers do it": base}
+        store = random_images(Path(folder), decode.height, decode.width)
+        base = usual(params, Path(folder), store, device, steps, workers)
+        costs = {"usual": base}
         for title, precision, compile_it in cases:
             costs[title] = ours(params, store, device, steps, precision, compile_it)
         shares = {kind: parts(params, store, device, steps, kind) for kind in ("fp32", "bf16")}
@@ -328,8 +328,8 @@ def report(params: Params, device: torch.device, steps: int, workers: int, compi
     lines = [line.replace("| nan |", "| - |") for line in lines]
     lines += ["", "| share of the step | " + " | ".join(shares["fp32"]) + " |"]
     lines.append("|:--" + "|--:" * len(shares["fp32"]) + "|")
-    for kind, found in shares.items():
-        lines.append(f"| {kind} | " + " | ".join(f"{share:.1%}" for share in found.values()) + " |")
+    for kind, parts_of in shares.items():
+        lines.append(f"| {kind} | " + " | ".join(f"{share:.1%}" for share in parts_of.values()) + " |")
     return "\n".join(lines)
 
 
@@ -341,7 +341,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--identities", type=int, help="P")
     parser.add_argument("--clips", type=int, help="K")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--workers", type=int, default=0, help="DataLoader processes of the peers' step")
+    parser.add_argument("--workers", type=int, default=0, help="DataLoader processes of the usual step")
     parser.add_argument("--compile", action="store_true", help="also on a CPU")
     given = parser.parse_args(arguments)
     params = parameters(given.profile, given.identities, given.clips)

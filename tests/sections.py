@@ -8,7 +8,7 @@ import torch
 from sttreid.config.params import Augment, Backbone, Batch, Compute, Loss, Model, Schedule
 from sttreid.model.network import Network
 
-FRAMES, HEIGHT, WIDTH, CLASSES = 3, 32, 16, 5  # the backbone's map is 4 x 2: eight patches a frame
+FRAMES, HEIGHT, WIDTH, CLASSES = 3, 32, 16, 5  # the feature map is 4 x 2: eight patches per frame
 
 BACKBONE = Backbone(width=2, layer1=1, layer2=1, layer3=1, last_stride=1, weights=None)
 MODEL = Model(

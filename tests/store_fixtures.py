@@ -1,4 +1,4 @@
-"""A tracklet store with people who differ in colour alone."""
+"""A tracklet store whose identities differ only in colour."""
 
 from pathlib import Path
 
@@ -10,22 +10,22 @@ from sttreid.tracklets.store import Store, open_store, write_store
 from tests.sections import HEIGHT, WIDTH
 
 LENGTH = 4  # frames of a tracklet
-PEOPLE = {"train": [3, 5, 8, 9], "validation": [1, 2], "test": [4, 6]}
+IDENTITIES = {"train": [3, 5, 8, 9], "validation": [1, 2], "test": [4, 6]}
 
 
 @pytest.fixture(scope="session")
 def store(store_folder: Path) -> Store:
-    """Two tracklets a person, one in each of two cameras."""
+    """Two tracklets per identity, one in each of two cameras."""
     return open_store(store_folder)
 
 
 @pytest.fixture(scope="session")
 def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where ``store`` lies."""
+    """The path of ``store``."""
     rng = np.random.default_rng(0)
     rows, crops = [], []
-    people = [(split, identity) for split, numbers in PEOPLE.items() for identity in numbers]
-    for split, identity in people:
+    pairs = [(split, identity) for split, identities in IDENTITIES.items() for identity in identities]
+    for split, identity in pairs:
         top, bottom = rng.integers(30, 225, (2, 3))
         for camera in (0, 1):
             number = len(rows) // LENGTH

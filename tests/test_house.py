@@ -1,4 +1,4 @@
-"""The structure: every stage agrees with dvc.yaml in names, parameters and dependencies; imports run downward."""
+"""Every stage agrees with dvc.yaml in names, parameters and dependencies; imports run downward."""
 
 import ast
 import importlib

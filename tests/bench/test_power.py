@@ -15,8 +15,8 @@ def outcomes(gain: float, spread: float = 0.0, seeds: int = 5, identities: int =
             for identity in range(identities):
                 for query in range(3):
                     for model, chance in (("with", 0.5 + gain + shift), ("without", 0.5)):
-                        place = (target, 3 * identity + query, identity, model, seed)
-                        rows.append((*place, int(rng.random() < chance)))
+                        key = (target, 3 * identity + query, identity, model, seed)
+                        rows.append((*key, int(rng.random() < chance)))
     return pd.DataFrame(rows, columns=["target", "query", "identity", "model", "seed", "hit"])
 
 
@@ -29,8 +29,8 @@ def test_differences_are_sums_over_the_queries_of_an_identity() -> None:
         assert cell.shape == (4, 2, 2)
         for identity in range(4):
             for seed in range(2):
-                own = table.query("target == @target and identity == @identity and seed == @seed")
-                hits = own.groupby("model")["hit"].sum()
+                group = table.query("target == @target and identity == @identity and seed == @seed")
+                hits = group.groupby("model")["hit"].sum()
                 assert cell[identity, seed].tolist() == [hits["with"] - hits["without"], 3]
 
 
@@ -42,7 +42,7 @@ def test_the_spread_of_independent_queries_is_that_of_the_binomial_or_a_little_m
     assert abs(drawn.mean()) < 4 * expected
 
 
-def test_the_bootstrap_is_that_of_seeds_and_people_drawn_one_by_one() -> None:
+def test_the_bootstrap_equals_seeds_and_identities_drawn_one_by_one() -> None:
     cells = differences(outcomes(0.1, 0.05, seeds=4, identities=25))
     rng = np.random.default_rng(0)
     slow = np.zeros(4000)
@@ -64,17 +64,17 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
     assert wide > 2 * narrow
 
 
-def test_queries_of_a_person_are_drawn_together() -> None:
+def test_queries_of_an_identity_are_drawn_together() -> None:
     table = outcomes(0.0)
     alike = table.assign(hit=table.groupby(["target", "seed", "identity", "model"])["hit"].transform("first"))
     spreads = [bootstrap(differences(rows), seed=0).std() for rows in (table, alike)]
     assert spreads[1] / spreads[0] == pytest.approx(np.sqrt(3), rel=0.35)
 
 
-def test_the_report_finds_a_difference_that_is_there() -> None:
+def test_the_report_shows_an_existing_difference() -> None:
     lines = report(outcomes(0.2), resamples=500).splitlines()
     assert lines[0].startswith("5 seeds (0, 1, 2, 3, 4)")
-    assert lines[-1].startswith("| mean of all, unlike seeds | 360 |")
+    assert lines[-1].startswith("| mean of all, different seeds | 360 |")
     cells = [cell.strip() for cell in lines[-2].split("|")]
     assert cells[1:3] == ["mean of all", "360"]
     low, high = (float(word) for word in cells[5].split(" to "))
@@ -82,7 +82,7 @@ def test_the_report_finds_a_difference_that_is_there() -> None:
     assert float(cells[7]) == pytest.approx(max((high - low) / 2, float(cells[6])), abs=0.11)
 
 
-def test_models_of_unlike_seeds_are_compared_query_by_query() -> None:
+def test_models_of_different_seeds_are_compared_query_by_query() -> None:
     table = outcomes(0.1, seeds=3, identities=4)
     shifted = unpaired(table).set_index(["target", "query", "model", "seed"])["hit"]
     for target, query, _, model, seed, hit in table.itertuples(index=False):

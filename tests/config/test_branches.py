@@ -1,12 +1,22 @@
-"""The declarations of branches: complete, and what they say about parameters without effect."""
+"""The declarations of branches: complete, and parameters without effect."""
 
 import subprocess
 import sys
 from dataclasses import fields, replace
 
 import pytest
+import torch
 
-from sttreid.config.branches import BRANCHES, CNN, GT, STT, effective_loss, effective_model, enabled, parts
+from sttreid.config.branches import (
+    BRANCHES,
+    CNN,
+    GT,
+    STT,
+    enabled,
+    parts,
+    unread_fields,
+    unread_loss_fields,
+)
 from sttreid.config.params import Loss
 from sttreid.model.branches import MODULES, BranchOutput
 from tests.sections import LOSS, MODEL, small_network
@@ -50,34 +60,42 @@ def test_every_declaration_refers_to_something_that_exists():
         ({"stt": False, "gt": False}, WEIGHTS - {"identity", "triplet"}),
     ],
 )
-def test_terms_of_disabled_branches_get_the_weight_0(switches, off):
-    loss = effective_loss(LOSS, replace(MODEL, **switches))
-    assert {name for name in WEIGHTS if getattr(loss, name) == 0} == off
-    assert all(getattr(loss, name) == getattr(LOSS, name) for name in WEIGHTS - off)
-    assert (loss.margin, loss.label_smoothing) == (LOSS.margin, LOSS.label_smoothing)
-    assert loss.entropy_threshold == (0 if "entropy" in off else LOSS.entropy_threshold)
+def test_terms_of_disabled_branches_are_not_read(switches, off):
+    threshold = {"entropy_threshold"} if "entropy" in off else set()
+    assert unread_loss_fields(LOSS, replace(MODEL, **switches)) == off | threshold
 
 
-def test_a_threshold_without_its_term_has_no_effect():
-    loss = replace(LOSS, entropy=0.0)
-    other = replace(loss, entropy_threshold=0.9)
-    assert effective_loss(loss, MODEL) == effective_loss(other, MODEL)
+def test_the_constants_of_a_term_with_weight_0_are_not_read():
+    assert unread_loss_fields(replace(LOSS, entropy=0.0), MODEL) == {"entropy", "entropy_threshold"}
+    assert unread_loss_fields(replace(LOSS, triplet=0.0), MODEL) == {"triplet"}  # others read the margin too
 
 
 @pytest.mark.parametrize(
     ("switches", "unread"),
     [
-        ({}, {}),
-        ({"gt": False}, {"global_layers": 3}),
-        ({"stt": False}, {"spatial_layers": 3, "temporal_layers": 3, "parts": 4}),
-        ({"stt": False, "gt": False}, {"width": 64, "heads": 4, "mlp_ratio": 3.0, "dropout": 0.5}),
+        ({}, set()),
+        ({"gt": False}, {"global_layers"}),
+        ({"stt": False}, {"spatial_layers", "temporal_layers", "parts"}),
+        (
+            {"stt": False, "gt": False},
+            {"global_layers", "spatial_layers", "temporal_layers", "parts"}
+            | {"width", "heads", "mlp_ratio", "dropout"},
+        ),
     ],
 )
-def test_fields_that_no_enabled_branch_reads_have_no_effect(switches, unread):
-    model = replace(MODEL, **switches)
-    assert effective_model(replace(model, **unread)) == effective_model(model)
-    for name in {field for branch in enabled(model) for field in branch.fields}:
-        assert getattr(effective_model(model), name) == getattr(model, name)
+def test_fields_of_disabled_branches_are_not_read(switches, unread):
+    assert unread_fields(replace(MODEL, **switches)) == unread
+
+
+def test_unread_fields_change_no_network():
+    for switches in ({"gt": False}, {"stt": False}, {"stt": False, "gt": False}):
+        changes = {
+            name: 0.5 if name == "dropout" else 2 for name in unread_fields(replace(MODEL, **switches))
+        }
+        first, second = small_network(**switches), small_network(**switches, **changes)
+        states = first.state_dict(), second.state_dict()
+        assert states[0].keys() == states[1].keys()
+        assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 @pytest.mark.parametrize(

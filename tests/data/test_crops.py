@@ -18,8 +18,8 @@ def triangle(size: int, start: float, length: float, count: int) -> NDArray[np.f
     weights = np.zeros((count, size))
     for out in range(count):
         centre = start + (out + 0.5) * length / count
-        for place in range(size):
-            weights[out, place] = max(0.0, 1 - abs(place + 0.5 - centre) / scale)
+        for index in range(size):
+            weights[out, index] = max(0.0, 1 - abs(index + 0.5 - centre) / scale)
         weights[out] /= weights[out].sum()
     return weights
 

@@ -201,8 +201,8 @@ def test_a_box_outside_its_image_is_listed_with_its_line(painted: Path, tmp_path
     assert (entry["path"], entry["boxes"]) == ("c2.txt:5", 1)
     (row,) = skipped.tracklets
     assert (row["identity"], row["camera"], row["missing"]) == (int(words[1]), 2, 1)
-    own = open_store(tmp_path / "store").tracklets.query(f"identity == {words[1]} and camera == 2")
-    assert own["length"].tolist() == [row["images"] - 1]
+    subset = open_store(tmp_path / "store").tracklets.query(f"identity == {words[1]} and camera == 2")
+    assert subset["length"].tolist() == [row["images"] - 1]
 
 
 def test_a_set_of_which_nothing_is_left_is_refused(campus: Path, tmp_path: Path) -> None:

@@ -47,11 +47,11 @@ def test_the_count_table_has_a_row_for_each_role(tmp_path: Path) -> None:
 
 
 def test_every_check_is_reported(tmp_path: Path) -> None:
-    found = read("ls_vid", sets.ls_vid(tmp_path))
-    lines = describe_published(found).splitlines()
-    for check in found.checks:
+    result = read("ls_vid", sets.ls_vid(tmp_path))
+    lines = describe_published(result).splitlines()
+    for check in result.checks:
         assert f"{'ok ' if check.passed else 'OFF'}  {check}" in lines
-    assert lines[-1] == f"{len(found.mismatches)} of {len(found.checks)} checks are off"
+    assert lines[-1] == f"{len(result.mismatches)} of {len(result.checks)} checks are off"
 
 
 def test_gaps_in_the_frame_numbers_are_counted(tmp_path: Path) -> None:
@@ -116,12 +116,12 @@ def test_camera_videos_are_counted_as_their_tracks_say(rendered: Path, tmp_path:
     lines = [line.split(",") for path in rendered.glob("c*.txt") for line in path.read_text().splitlines()]
     assert f"{len(lines):,} boxes, {len({line[1] for line in lines})} identities" in printed
     for name in ("c1", "c2"):
-        own = [line.split(",") for line in (rendered / f"{name}.txt").read_text().splitlines()]
-        told = next(line for line in printed.splitlines() if f"{name}.mp4" in line)
-        assert told.endswith(f"{len(own):,} boxes of {len({line[1] for line in own})} identities")
+        subset = [line.split(",") for line in (rendered / f"{name}.txt").read_text().splitlines()]
+        message = next(line for line in printed.splitlines() if f"{name}.mp4" in line)
+        assert message.endswith(f"{len(subset):,} boxes of {len({line[1] for line in subset})} identities")
     counts = [row(printed, split) for split in ("train", "validation", "test", "distractors")]
-    assert sum(one[3] for one in counts) == len(lines)
-    assert [one[0] for one in counts] == [2, 2, 2, 1]
+    assert sum(item[3] for item in counts) == len(lines)
+    assert [item[0] for item in counts] == [2, 2, 2, 1]
     with Image.open(sheet) as image:
         assert image.size == (2 * (96 + 8 * 48), 2 * 96)
 
@@ -132,8 +132,8 @@ def test_the_sheet_shows_the_crops_that_decode_stores(rendered: Path, tmp_path: 
     store = open_store(tmp_path / "store")
     with Image.open(tmp_path / "sheet.png") as image:
         sheet = np.asarray(image)
-    for place, (start, length) in enumerate(store.tracklets[["start", "length"]].to_numpy()):
-        down, across = divmod(place, 2)
+    for index, (start, length) in enumerate(store.tracklets[["start", "length"]].to_numpy()):
+        down, across = divmod(index, 2)
         x, y = across * (96 + 8 * 48) + 96, down * 96
         for number, frame in enumerate(np.unique(np.linspace(0, length - 1, 8).round().astype(int))):
             cell = sheet[y : y + 96, x + 48 * number : x + 48 * (number + 1)]
@@ -147,9 +147,9 @@ def test_footage_is_described_too_and_a_bad_video_is_said(rendered: Path, tmp_pa
     content = (tmp_path / "c1.mp4").read_bytes()
     half = len(content) // 2  # after the table of contents
     (tmp_path / "c1.mp4").write_bytes(content[:half] + bytes(len(content) - half))
-    told = describe("footage", tmp_path, sheet=tmp_path / "sheet.jpg").splitlines()[-2:]
-    assert "c1.mp4" in told[0]
-    assert told[1] == f"contact sheet: {tmp_path / 'sheet.jpg'}"
+    message = describe("footage", tmp_path, sheet=tmp_path / "sheet.jpg").splitlines()[-2:]
+    assert "c1.mp4" in message[0]
+    assert message[1] == f"contact sheet: {tmp_path / 'sheet.jpg'}"
 
 
 def test_a_data_set_of_the_parameters_needs_no_folder(

@@ -47,8 +47,10 @@ for root in map(Path, sys.argv[2:]):
 
 def plan(length: int) -> pd.DataFrame:
     """20 tracklets of 10 identities."""
-    made = pd.DataFrame({"identity": np.repeat(np.arange(1, 11), 2), "camera": [1, 2] * 10, "length": length})
-    return made.assign(query=made["camera"] == 1)
+    output = pd.DataFrame(
+        {"identity": np.repeat(np.arange(1, 11), 2), "camera": [1, 2] * 10, "length": length}
+    )
+    return output.assign(query=output["camera"] == 1)
 
 
 def write(reader: str, folder: Path, length: int) -> None:

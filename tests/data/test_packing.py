@@ -71,11 +71,11 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_bytes_of_every_image_are_kept(mars: Path, tmp_path: Path) -> None:
-    made = arranged(mars)
+    output = arranged(mars)
     run(mars, tmp_path / "store")
-    found = stored(tmp_path / "store")
-    assert list(found) == made.names().to_pylist()
-    assert found == {name: (mars / name).read_bytes() for name in found}
+    result = stored(tmp_path / "store")
+    assert list(result) == output.names().to_pylist()
+    assert result == {name: (mars / name).read_bytes() for name in result}
     shards = [path for path in (tmp_path / "store").iterdir() if path.suffix == ".bin"]
     assert len(shards) > 3
     assert max(path.stat().st_size for path in shards) <= LIMIT
@@ -83,14 +83,14 @@ def test_the_bytes_of_every_image_are_kept(mars: Path, tmp_path: Path) -> None:
 
 
 def test_a_store_of_images_is_read_as_one_of_crops(mars: Path, tmp_path: Path) -> None:
-    made, store = arranged(mars), run(mars, tmp_path / "store")
+    output, store = arranged(mars), run(mars, tmp_path / "store")
     expected = []
-    for name in made.names().to_pylist():
+    for name in output.names().to_pylist():
         frame = np.array(Image.open(mars / name))
         expected.append(crop(frame, (0, 0, frame.shape[1], frame.shape[0]), 12, 6))
     np.testing.assert_array_equal(store.frames[:], np.stack(expected), strict=True)
     columns = ["tracklet", "identity", "camera", "frame", "split", "query", "gallery", "junk"]
-    assert store.index[columns].to_numpy().tolist() == made.index()[columns].to_numpy().tolist()
+    assert store.index[columns].to_numpy().tolist() == output.index()[columns].to_numpy().tolist()
     assert store.index["visibility"].isna().all()
     assert set(store.index.columns) == {*columns, "visibility"}
     test = store.gallery()
@@ -114,7 +114,7 @@ def test_many_bytes_make_larger_shards_not_more(mars: Path, tmp_path: Path) -> N
     first = [len(next(iter(stored(tmp_path / "store").values())))]
     assert len(sizes) > 3
     assert first[0] < max(sizes) <= 5000
-    assert all(one + two > 5000 for one, two in pairwise(sizes))
+    assert all(item + two > 5000 for item, two in pairwise(sizes))
 
 
 class KilledError(BaseException):
@@ -211,14 +211,14 @@ def damage(root: Path) -> tuple[str, str, str]:
 
 def test_a_damaged_image_stops_the_run_with_its_path(mars: Path, tmp_path: Path) -> None:
     names = damage(mars)
-    found = arranged(mars, SKIP)
+    result = arranged(mars, SKIP)
     with pytest.raises(InputError) as error:
-        pack(found, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
+        pack(result, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
     assert str(error.value) == f"{mars / names[2]}: the file is no JPEG or PNG"
     assert not (tmp_path / "store").exists()
     Image.new("RGB", (16, 32)).save(mars / names[2])
     with pytest.raises(InputError, match=f"^{mars / names[0]}: the image is cut short$"):
-        pack(found, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
+        pack(result, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
 
 
 def test_what_is_skipped_is_listed(mars: Path, tmp_path: Path) -> None:

@@ -182,22 +182,22 @@ def torchvision_s_resnet50() -> dict[str, list[int]]:
     channels = 64
     for stage, (inner, depth) in enumerate(((64, 3), (128, 4), (256, 6), (512, 3)), start=1):
         for block in range(depth):
-            place = f"layer{stage}.{block}"
+            prefix = f"layer{stage}.{block}"
             for number, shape in enumerate(
                 ([inner, channels, 1, 1], [inner, inner, 3, 3], [4 * inner, inner, 1, 1]), start=1
             ):
-                shapes[f"{place}.conv{number}.weight"] = shape
-                shapes |= norm(f"{place}.bn{number}", shape[0])
+                shapes[f"{prefix}.conv{number}.weight"] = shape
+                shapes |= norm(f"{prefix}.bn{number}", shape[0])
             if block == 0:
-                shapes[f"{place}.downsample.0.weight"] = [4 * inner, channels, 1, 1]
-                shapes |= norm(f"{place}.downsample.1", 4 * inner)
+                shapes[f"{prefix}.downsample.0.weight"] = [4 * inner, channels, 1, 1]
+                shapes |= norm(f"{prefix}.downsample.1", 4 * inner)
             channels = 4 * inner
     return shapes | {"fc.weight": [1000, 2048], "fc.bias": [1000]}
 
 
-def norm(place: str, channels: int) -> dict[str, list[int]]:
+def norm(prefix: str, channels: int) -> dict[str, list[int]]:
     names = ("weight", "bias", "running_mean", "running_var")
-    return {f"{place}.{name}": [channels] for name in names} | {f"{place}.num_batches_tracked": []}
+    return {f"{prefix}.{name}": [channels] for name in names} | {f"{prefix}.num_batches_tracked": []}
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
@@ -212,9 +212,9 @@ def test_torchvision_s_resnet50_fits_by_every_name_and_shape(tmp_path, suffix):
     (torch.save if suffix == "pth" else save_file)(state, path)
     backbone = Backbone(64, (3, 4, 6), 2)
     load_backbone(backbone, path)
-    own = backbone.state_dict()
-    assert set(own) == {name for name in shapes if not name.startswith(("layer4.", "fc."))}
-    assert all(torch.equal(value, state[name]) for name, value in own.items())
+    loaded = backbone.state_dict()
+    assert set(loaded) == {name for name in shapes if not name.startswith(("layer4.", "fc."))}
+    assert all(torch.equal(value, state[name]) for name, value in loaded.items())
 
 
 BREAKS = {

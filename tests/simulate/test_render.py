@@ -134,10 +134,9 @@ def silhouette(recording: "module._Recording", actor: "module._Actor") -> tuple[
     recording.clock += 1
     person, (low, high) = actor.walk.pedestrian, (pose.screen.min(0), pose.screen.max(0))
     left, top = int(low[0]) - 2, int(low[1]) - 2
-    shape = ((int(high[1]) + 3 - top) * raster.SAMPLES, (int(high[0]) + 3 - left) * raster.SAMPLES)
-    depth, hit = np.full(shape, raster.FAR), np.full(shape, raster.NOTHING, np.int32)
-    bary = np.zeros((*shape, 2), np.float32)
-    raster.rasterise(pose.screen, person.faces, person.face_parts, left, top, depth, hit, bary)
+    samples = raster.empty_samples(int(high[1]) + 3 - top, int(high[0]) + 3 - left)
+    raster.rasterise(pose.screen, person.faces, person.face_parts, left, top, samples)
+    hit = samples.hit
     y, x = np.nonzero(hit != raster.NOTHING)
     return left + (x + 0.5) / raster.SAMPLES, top + (y + 0.5) / raster.SAMPLES
 

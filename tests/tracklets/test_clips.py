@@ -116,13 +116,13 @@ def test_augmentation_with_everything_off_is_normalisation(still: Augment) -> No
 
 
 def changed(clip: Clip, change: Change) -> NDArray[np.float64]:
-    """Oracle: every change in its own step, pixel values between 0 and 1, nothing folded together."""
+    """Oracle: every change in its pixel_grey step, pixel values between 0 and 1, nothing folded together."""
     value = (clip[:, :, ::-1] if change.flip else clip) / 255.0
     value = value**change.gamma * change.brightness
     grey = (value @ LUMA.astype(float)).mean()
     value = grey + change.contrast * (value - grey)
-    own = (value @ LUMA.astype(float))[..., None]
-    value = np.clip((own + change.saturation * (value - own)) * change.gains, 0, 1)
+    pixel_grey = (value @ LUMA.astype(float))[..., None]
+    value = np.clip((pixel_grey + change.saturation * (value - pixel_grey)) * change.gains, 0, 1)
     out = np.zeros((len(clip), 3, *clip.shape[1:3]))
     for y, x in np.ndindex(*clip.shape[1:3]):
         from_y, from_x = y - change.down, x - change.right

@@ -42,10 +42,10 @@ COUNT, HEIGHT, WIDTH = 11, 12, 6
     ],
 )
 def test_a_failure_is_told_without_address_and_path(error: Exception, words: str) -> None:
-    told = describe_error(error)
-    assert told.startswith(words)
-    assert "0x" not in told
-    assert "/" not in told
+    message = describe_error(error)
+    assert message.startswith(words)
+    assert "0x" not in message
+    assert "/" not in message
 
 
 def encode(row: int, kind: str, height: int = 24, width: int = 12, **options: object) -> bytes:
@@ -64,10 +64,10 @@ def build(folder: Path, contents: list[bytes], last: int) -> EncodedImages:
     places: list[list[int]] = [[], [], []]
     shards = [folder / "a.bin", folder / "b.bin"]
     position = [0, 0]
-    with shards[0].open("wb") as one, shards[1].open("wb") as two:
+    with shards[0].open("wb") as item, shards[1].open("wb") as two:
         for row, content in enumerate(contents):
             number = int(row > last)
-            (two if number else one).write(content)
+            (two if number else item).write(content)
             for column, value in zip(places, (number, position[number], len(content)), strict=True):
                 column.append(value)
             position[number] += len(content)
@@ -84,11 +84,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> EncodedImages:
 @pytest.fixture(scope="module")
 def array() -> NDArray[np.uint8]:
     """The same images, decoded by Pillow and resized by the code that cuts boxes out of videos."""
-    made = []
+    output = []
     for content in CONTENTS:
         frame = np.array(Image.open(io.BytesIO(content)).convert("RGB"))
-        made.append(crop(frame, (0, 0, frame.shape[1], frame.shape[0]), HEIGHT, WIDTH))
-    return np.stack(made)
+        output.append(crop(frame, (0, 0, frame.shape[1], frame.shape[0]), HEIGHT, WIDTH))
+    return np.stack(output)
 
 
 KEYS = [
@@ -115,9 +115,9 @@ KEYS = [
 def test_indexing_gives_what_an_array_gives(
     images: EncodedImages, array: NDArray[np.uint8], key: object
 ) -> None:
-    found, expected = images[key], array[key]
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, expected, strict=True)
+    result, expected = images[key], array[key]
+    assert result.dtype == np.uint8
+    np.testing.assert_array_equal(result, expected, strict=True)
 
 
 def test_it_has_the_shape_of_an_array(images: EncodedImages, array: NDArray[np.uint8]) -> None:
@@ -155,10 +155,10 @@ def reads(images: EncodedImages, monkeypatch: pytest.MonkeyPatch, rows: list[int
 def test_a_clip_is_one_short_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     contents = [encode(0, "JPEG")] * 40
     size = len(contents[0])
-    made = build(tmp_path / "shards", contents, 29)
-    assert reads(made, monkeypatch, list(range(4, 12))) == [8 * size]
-    assert reads(made, monkeypatch, [3, 8, 13, 18, 23]) == [21 * size]
-    assert reads(made, monkeypatch, [28, 29, 30, 31]) == [2 * size, 2 * size]
+    output = build(tmp_path / "shards", contents, 29)
+    assert reads(output, monkeypatch, list(range(4, 12))) == [8 * size]
+    assert reads(output, monkeypatch, [3, 8, 13, 18, 23]) == [21 * size]
+    assert reads(output, monkeypatch, [28, 29, 30, 31]) == [2 * size, 2 * size]
     far = [encode(0, "JPEG"), b"\xff\xd8" + bytes(READ_AHEAD), encode(0, "JPEG")]
     assert reads(build(tmp_path / "far", far, 9), monkeypatch, [2, 0]) == [size, size]
 
@@ -166,39 +166,39 @@ def test_a_clip_is_one_short_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_threads_may_share_it(images: EncodedImages, array: NDArray[np.uint8]) -> None:
     with ThreadPoolExecutor(8) as pool:
         rows = [np.random.default_rng(seed).integers(0, COUNT, 5) for seed in range(64)]
-        for chosen, found in zip(rows, pool.map(images.__getitem__, rows), strict=True):
-            np.testing.assert_array_equal(found, array[chosen])
+        for chosen, result in zip(rows, pool.map(images.__getitem__, rows), strict=True):
+            np.testing.assert_array_equal(result, array[chosen])
 
 
 def test_its_files_are_closed_with_it(tmp_path: Path) -> None:
-    made = build(tmp_path / "shards", CONTENTS, 6)
-    files = list(made._files)
-    del made
+    output = build(tmp_path / "shards", CONTENTS, 6)
+    files = list(output._files)
+    del output
     for file in files:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(file)
 
 
 def test_a_shard_that_is_missing_or_of_another_length_is_named(tmp_path: Path) -> None:
-    made = build(tmp_path / "shards", CONTENTS, 6)
-    places = made._shard, made._offset, made._length
+    output = build(tmp_path / "shards", CONTENTS, 6)
+    places = output._shard, output._offset, output._length
     path = tmp_path / "shards" / "b.bin"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=rf"b\.bin: the shard must hold {places[2][7:].sum()} bytes, got"):
-        EncodedImages(made._shards, places, HEIGHT, WIDTH, made._names)
+        EncodedImages(output._shards, places, HEIGHT, WIDTH, output._names)
     with pytest.raises(InputError, match=r"b\.bin: the shard is cut short"):
-        made[-1]
+        output[-1]
     path.unlink()
     with pytest.raises(InputError, match=r"b\.bin: the shard of the store cannot be opened"):
-        EncodedImages(made._shards, places, HEIGHT, WIDTH, made._names)
+        EncodedImages(output._shards, places, HEIGHT, WIDTH, output._names)
 
 
 def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     broken = CONTENTS[1][:4] + b"\0" * 40 + CONTENTS[1][44:]
-    made = build(tmp_path / "shards", [CONTENTS[0], broken, CONTENTS[2]], 6)
+    output = build(tmp_path / "shards", [CONTENTS[0], broken, CONTENTS[2]], 6)
     with pytest.raises(InputError, match=r"^some/1\.jpg: the image cannot be decoded"):
-        made[0:3]
-    assert made[[0, 2]].shape == (2, HEIGHT, WIDTH, 3)
+        output[0:3]
+    assert output[[0, 2]].shape == (2, HEIGHT, WIDTH, 3)
 
 
 def test_colours_are_rgb_whatever_the_image_holds() -> None:

@@ -66,10 +66,10 @@ def test_roles_are_kept_and_belong_to_a_tracklet(tmp_path: Path) -> None:
     number = index()["tracklet"]
     table = index().assign(query=number == 3, gallery=number != 3, junk=number == 1)
     crops = [(row, pixels(row)) for row in range(10)]
-    found = write_store(tmp_path / "store", table, iter(crops), 6, 4).tracklets
-    assert found["query"].tolist() == [False, False, False, True]
-    assert found["gallery"].tolist() == [True, True, True, False]
-    assert found["junk"].tolist() == [False, True, False, False]
+    result = write_store(tmp_path / "store", table, iter(crops), 6, 4).tracklets
+    assert result["query"].tolist() == [False, False, False, True]
+    assert result["gallery"].tolist() == [True, True, True, False]
+    assert result["junk"].tolist() == [False, True, False, False]
     table.loc[5, "gallery"] = False
     with pytest.raises(InputError, match="row 5: a tracklet must have one identity, camera, split and role"):
         write_store(tmp_path / "store", table, iter(crops), 6, 4)

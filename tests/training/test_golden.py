@@ -2,9 +2,9 @@
 
 After an intended change of the arithmetic, ``python -m tests.training.test_golden`` rewrites the file.
 
-The runs use one pinned numeric path (AVX2 kernels, one thread), on which Intel processors with AVX2 give equal
-bytes. Other processors ignore parts of it: there, and with other versions of torch or NumPy, only the losses of
-the first steps are compared, with a tolerance.
+The runs use one pinned numeric path (AVX2 kernels, one thread), on which Intel processors with AVX2 give
+equal bytes. Other processors ignore parts of it: there, and with other versions of torch or NumPy, only the
+losses of the first steps are compared, with a tolerance.
 """
 
 import json

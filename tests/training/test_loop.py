@@ -1,13 +1,12 @@
 """Training runs: repeatable, downhill, with a full history, and stopped before they spoil the weights."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from sttreid.config.params import Pretrain, Schedule
 from sttreid.runtime.distributed import SINGLE
 from sttreid.runtime.errors import DivergedError, InputError
 from sttreid.tracklets.batches import plan
@@ -49,7 +48,7 @@ def equal(one, other):
 
 
 class Recorder(Silent):
-    """Records what it is told; may resume from a state, and ask to stop in a step."""
+    """Records its calls; resumes from a state, and asks to stop in a step."""
 
     def __init__(self, state=None, stop=0):
         self.state, self.stop = state, stop
@@ -72,7 +71,7 @@ class Recorder(Silent):
 
     def diverged(self, step, state):
         self.divergences.append((step, state))
-        return "; kept somewhere"
+        return "; inputs written"
 
     def notify(self, message):
         self.messages.append(message)
@@ -231,7 +230,7 @@ def test_a_divergence_hands_all_inputs_of_its_step_to_the_observer(store, monkey
     assert step == 3
     assert state["tracklets"].tolist() == store.of_split("train")["tracklet"][rows].tolist()
     names = ", ".join(map(str, sorted(set(state["tracklets"].tolist()))))
-    assert str(error.value).endswith(f"the batch holds the tracklets {names}; kept somewhere")
+    assert str(error.value).endswith(f"the batch holds the tracklets {names}; inputs written")
     assert np.isnan(state["row"]["triplet"])
     assert state["clips"].shape == (4, FRAMES, 3, HEIGHT, WIDTH)
     assert all(torch.equal(value, state["network"][name]) for name, value in network.state_dict().items())
@@ -281,8 +280,8 @@ def test_a_complete_run_is_not_trained_again(store):
     pd.testing.assert_frame_equal(whole, history, check_exact=True)
 
 
-def test_what_a_result_depends_on_is_told_to_the_observer(store):
-    def told(store=store, recipe=RECIPE, seed=0, **changes):
+def test_the_observer_gets_all_that_a_result_depends_on(store):
+    def inputs(store=store, recipe=RECIPE, seed=0, **changes):
         observer = Recorder()
         recipe = replace(recipe, schedule=replace(recipe.schedule, steps=1))
         train(store, recipe, seed, observer=observer, **changes)
@@ -293,17 +292,17 @@ def test_what_a_result_depends_on_is_told_to_the_observer(store):
     cameras = store.index.assign(camera=store.index["camera"] + 1)
     fewer = store.tracklets[store.tracklets["tracklet"] != 15]
     results = [
-        told(),
-        told(seed=1),
-        told(recipe=replace(RECIPE, loss=replace(LOSS, margin=0.2))),
-        told(recipe=replace(RECIPE, schedule=replace(SCHEDULE, lr=0.02))),
-        told(dropout=0.1, width=16),
-        told(Store(pixels, store.index, store.tracklets)),
-        told(Store(store.frames, cameras, store.tracklets)),
-        told(Store(store.frames, store.index, fewer)),
+        inputs(),
+        inputs(seed=1),
+        inputs(recipe=replace(RECIPE, loss=replace(LOSS, margin=0.2))),
+        inputs(recipe=replace(RECIPE, schedule=replace(SCHEDULE, lr=0.02))),
+        inputs(dropout=0.1, width=16),
+        inputs(Store(pixels, store.index, store.tracklets)),
+        inputs(Store(store.frames, cameras, store.tracklets)),
+        inputs(Store(store.frames, store.index, fewer)),
     ]
     assert len(set(results)) == len(results)
-    assert told() == results[0]
+    assert inputs() == results[0]
 
 
 def test_too_few_identities_for_a_batch_are_refused(store):
@@ -311,11 +310,3 @@ def test_too_few_identities_for_a_batch_are_refused(store):
     with pytest.raises(InputError, match="at least the batch's 5 identities, got 4"):
         train(store, replace(RECIPE, batch=replace(BATCH, identities=5)), validate=lambda *_: calls.append(1))
     assert not calls
-
-
-def test_a_run_without_steps_does_not_change_the_network(store):
-    values = {field.name: getattr(SCHEDULE, field.name) for field in fields(Schedule)}
-    schedule = Pretrain(**values | {"steps": 0})
-    network, history = train(store, replace(RECIPE, schedule=schedule))
-    assert history.empty
-    assert equal(network, small_network())

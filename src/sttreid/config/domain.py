@@ -208,7 +208,7 @@ class Scale:
     cameras: Annotated[int, Field(ge=2)]
     min_frames: Annotated[int, Field(ge=6)]  # of a tracklet
     max_frames: Count  # of a tracklet
-    width: Even  # of the videos, pixels
+    width: Even  # of the videos, pixels; see VideoWriter for widths with reproducible bytes
     height: Even  # of the videos, pixels; the size of persons is proportional to it
     fps: Count  # frames per second
     seed: Annotated[int, Field(ge=0)]

@@ -30,7 +30,9 @@ def render(
         InputError: the domain or the scale breaks a rule, or the folder exists.
     """
     name, content = _domain(domain)
-    size, version = _benchmark(domain, bool(scale)) if benchmark else (scaled(scale or {}, "--scale"), None)
+    size, version = (
+        _benchmark(domain, bool(scale)) if benchmark else (scaled(scale or {}, "scale options"), None)
+    )
     if folder.exists():
         raise InputError(f"{folder}: must not exist yet; choose another folder")
     dataset.render(name, content, size, folder, workers, version)

@@ -44,16 +44,16 @@ MATRICES = {  # of the display: a, b, c, d
 def boxes(camera: str, frame: int) -> list[tuple[int, int, int, int, int]]:
     """Identity, left, top, width, height in an image of 128 x 96."""
     seen = [person for person in PEOPLE if {7: "hall", 9: "door"}.get(person, camera) == camera]
-    return [(person, 3 + 20 * place + frame, 7 + frame, 16, 48) for place, person in enumerate(seen)]
+    return [(person, 3 + 20 * position + frame, 7 + frame, 16, 48) for position, person in enumerate(seen)]
 
 
 def image(camera: str, frame: int, height: int = HEIGHT, width: int = WIDTH) -> Frame:
     """Everybody's box in a colour of their own; its lower half is as bright as the frame's number says."""
-    made = np.full((height, width, 3), 60, np.uint8)
+    output = np.full((height, width, 3), 60, np.uint8)
     for person, left, top, wide, high in boxes(camera, frame):
-        made[top : top + high, left : left + wide] = COLOURS[person]
-        made[top + high // 2 : top + high, left : left + wide] = 30 * frame
-    return made
+        output[top : top + high, left : left + wide] = COLOURS[person]
+        output[top + high // 2 : top + high, left : left + wide] = 30 * frame
+    return output
 
 
 def lines(camera: str, tail: str = ",1,1,1") -> str:
@@ -88,8 +88,8 @@ def sequence(folder: Path) -> None:
         f"[Sequence]\nname=lobby\nimDir=img1\nframeRate=25\nseqLength={FRAMES}\n"
         f"imWidth={WIDTH}\nimHeight={HEIGHT}\nimExt=.png\n"
     )
-    for number, made in enumerate(images("lobby"), 1):
-        Image.fromarray(made).save(folder / "img1" / f"{number:06d}.png")
+    for number, output in enumerate(images("lobby"), 1):
+        Image.fromarray(output).save(folder / "img1" / f"{number:06d}.png")
 
 
 def decoded(folder: Path, out: Path, options: FootageOptions = MINE) -> Store:
@@ -115,8 +115,8 @@ def test_videos_and_sequences_become_crops(mine: Path, tmp_path: Path) -> None:
     assert_shows_every_identity(store)
     assert len(store.frames) == FRAMES * (5 + 5 + 4)
     assert len(store.tracklets) == 5 + 5 + 4
-    found = store.tracklets.groupby("camera")["identity"].unique().map(sorted).to_dict()
-    assert found == {1: [1, 2, 3, 4, 9], 2: [1, 2, 3, 4, 7], 3: [1, 2, 3, 4]}  # door, hall, lobby
+    result = store.tracklets.groupby("camera")["identity"].unique().map(sorted).to_dict()
+    assert result == {1: [1, 2, 3, 4, 9], 2: [1, 2, 3, 4, 7], 3: [1, 2, 3, 4]}  # door, hall, lobby
 
 
 def test_cameras_are_numbered_by_their_names(mine: Path, write_video: Write) -> None:
@@ -129,31 +129,31 @@ def test_cameras_are_numbered_by_their_names(mine: Path, write_video: Write) -> 
         for suffix in (".mp4", ".txt"):
             (mine / f"{old}{suffix}").rename(mine / f"{new}{suffix}")
     (mine / "lobby").rename(mine / "lobby-07")
-    found = {c.number: c.tracks.name for c in read_footage(mine, MINE, VALIDATION).cameras}
-    assert found == {2: "cam_2.txt", 7: "gt.txt", 12: "cam_12.txt"}
+    result = {c.number: c.tracks.name for c in read_footage(mine, MINE, VALIDATION).cameras}
+    assert result == {2: "cam_2.txt", 7: "gt.txt", 12: "cam_12.txt"}
 
 
 def test_identities_are_drawn(mine: Path) -> None:
-    found = read_footage(mine, MINE, VALIDATION).boxes
-    splits = found.drop_duplicates("identity").set_index("identity")["split"]
+    result = read_footage(mine, MINE, VALIDATION).boxes
+    splits = result.drop_duplicates("identity").set_index("identity")["split"]
     assert splits[[1, 2, 3, 4]].value_counts().to_dict() == {"test": 2, "validation": 1, "train": 1}
     assert sorted(splits[[7, 9]]) == ["distractors", "train"]
     again = read_footage(mine, MINE, VALIDATION).boxes
-    pd.testing.assert_frame_equal(found, again)
+    pd.testing.assert_frame_equal(result, again)
     other = {seed: read_footage(mine, MINE, replace(VALIDATION, seed=seed)) for seed in range(5)}
     assert len({tuple(source.boxes["split"]) for source in other.values()}) > 1
 
 
 def test_a_set_may_only_train(mine: Path) -> None:
-    found = read_footage(mine, replace(MINE, test=0.0), VALIDATION).boxes
-    assert set(found["split"]) == {"train", "validation"}
+    result = read_footage(mine, replace(MINE, test=0.0), VALIDATION).boxes
+    assert set(result["split"]) == {"train", "validation"}
 
 
 def test_cameras_may_count_for_themselves(mine: Path) -> None:
-    found = read_footage(mine, replace(MINE, test=0.0, identity_scope="per_camera"), VALIDATION).boxes
-    assert found.groupby("identity")["camera"].nunique().eq(1).all()
-    assert found["identity"].nunique() == 5 + 5 + 4
-    assert set(found["identity"] % 1_000_000) == set(PEOPLE)
+    result = read_footage(mine, replace(MINE, test=0.0, identity_scope="per_camera"), VALIDATION).boxes
+    assert result.groupby("identity")["camera"].nunique().eq(1).all()
+    assert result["identity"].nunique() == 5 + 5 + 4
+    assert set(result["identity"] % 1_000_000) == set(PEOPLE)
 
 
 def test_a_gap_breaks_a_track(mine: Path, tmp_path: Path) -> None:
@@ -175,10 +175,10 @@ def test_what_motchallenge_does_not_consider_is_ignored(mine: Path) -> None:
 @pytest.mark.parametrize("text", ["", "\n", "1,50,1,1,9,9,0,1,1\n"])
 def test_a_camera_may_see_no_pedestrian(mine: Path, text: str) -> None:
     (mine / "lobby" / "gt" / "gt.txt").write_text(text)
-    found = read_footage(mine, MINE, VALIDATION)
-    assert len(found.cameras) == 3
-    assert set(found.boxes["camera"]) == {1, 2}
-    assert found.boxes["identity"].dtype == np.int64
+    result = read_footage(mine, MINE, VALIDATION)
+    assert len(result.cameras) == 3
+    assert set(result.boxes["camera"]) == {1, 2}
+    assert result.boxes["identity"].dtype == np.int64
 
 
 @pytest.mark.parametrize("tail", ["", ",0.73", ",1,-1,-1,-1", ",-1,-1,-1,-1"])
@@ -191,8 +191,8 @@ def turn(path: Path, how: object) -> None:
     """Write a display matrix into the header of an MP4's track."""
     a, b, c, d = (round(65536 * number) for number in MATRICES[how])
     content = bytearray(path.read_bytes())
-    place = content.find(b"tkhd") + 44
-    content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    position = content.find(b"tkhd") + 44
+    content[position : position + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
 
 
@@ -201,7 +201,9 @@ def test_rotated_videos_give_upright_crops(
     mine: Path, tmp_path: Path, write_video: Write, angle: int
 ) -> None:
     upright = images("hall")
-    write_video(mine / "hall.mp4", [np.rot90(made, angle // 90) for made in upright])  # as the sensor sees it
+    write_video(
+        mine / "hall.mp4", [np.rot90(output, angle // 90) for output in upright]
+    )  # as the sensor sees it
     turn(mine / "hall.mp4", angle)
     assert_shows_every_identity(decoded(mine, tmp_path / "store"))
 
@@ -302,9 +304,9 @@ def test_the_stage_decodes_footage_that_lies_elsewhere(
     content["datasets"]["mine"] = {"reader": "footage", "root": "sets/mine.json", **options}
     Path("params.yaml").write_text(yaml.safe_dump(content))
     (mine / "lobby" / "img1" / "000003.png").write_bytes(b"")
-    told = index("mine", mine)
-    assert f"camera 2: hall.mp4, {FRAMES} frames\n" in told
-    assert f"test: 2 identities, {2 * 3 * FRAMES} boxes\n" in told
+    sentence = index("mine", mine)
+    assert f"camera 2: hall.mp4, {FRAMES} frames\n" in sentence
+    assert f"test: 2 identities, {2 * 3 * FRAMES} boxes\n" in sentence
     run(decode.main, ["mine"])
     store = open_store(paths.tracklets("mine"))
     assert store.gallery()["query"].sum() == 6  # two identities in three cameras
