@@ -55,7 +55,7 @@ data: install
 # The pinned sets against their manifests' checksums.
 verify: install
 	dvc pull -q data.dvc
-	python -m sttreid.simulate verify data/campus data/winter data/station
+	sttreid simulate verify data/campus data/winter data/station
 
 # For maintainers: contact sheets of all domains for the README.
 sheets: install

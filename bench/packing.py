@@ -1,10 +1,10 @@
 """How fast a set of the official size is packed: `python -m bench.packing mars` (or `ls_vid`).
 
-The tree is that of bench.readers. In rounds, each in new processes, now this first and now that: plain
-reading of every file in the store's order and writing into files of a shard's length, and the stage's own
-work. Beside the ratio of the two (of seconds on the clock, and of CPU time, which other work on the machine
-touches less), what the rest of the stage costs (manifest, reader, order), the memory at most, and what
-opening the store and 8 frames of a tracklet cost. The caches are warmed: the first round is not counted.
+The tree is that of bench.readers. Each round compares two new processes, in alternating order: plain reading
+of every file in the store's order with plain writing of shards, and the stage ``decode``. Printed are the
+ratio of the two (in wall-clock and in CPU time, which other work on the machine changes less), the cost of
+the rest of the stage (manifest, reader, order), the peak memory, and the cost of opening the store and of
+reading 8 frames of a tracklet. The first round warms the caches and is not counted.
 """
 
 import argparse
@@ -35,10 +35,10 @@ def settings() -> Decode:
 
 
 def plain(name: str, root: Path, out: Path) -> Figures:
-    """Reads every picture and writes it; nothing else."""
-    found = READERS[name](root)
-    made = order_rows(found, settings().validation, "raise")
-    paths = [f"{found.root}/{picture}" for picture in made.names().to_pylist()]
+    """Reads every image and writes it; nothing else."""
+    published = READERS[name](root)
+    rows = order_rows(published, settings().validation, "raise")
+    paths = [f"{published.root}/{image}" for image in rows.names().to_pylist()]
     start, cpu = time.monotonic(), time.process_time()
     number, length, shard = 0, 0, (out / "0").open("wb")
     for path in paths:
@@ -60,11 +60,11 @@ def packed(name: str, root: Path, out: Path) -> Figures:
     marks = [time.monotonic()]
     manifest = scan(root)
     marks.append(time.monotonic())
-    found = READERS[name](root, strict=True, scratch=out)
-    made = order_rows(found, decode.validation, decode.on_error)
+    published = READERS[name](root, strict=True, scratch=out)
+    rows = order_rows(published, decode.validation, decode.on_error)
     marks.append(time.monotonic())
     before, cpu = peak_memory(), time.process_time()
-    pack(made, found.root, manifest, decode, out / "store")
+    pack(rows, published.root, manifest, decode, out / "store")
     marks.append(time.monotonic())
     cpu = time.process_time() - cpu
     parts = dict(zip(("manifest", "reader", "pack"), np.diff(marks).tolist(), strict=True))
@@ -72,7 +72,7 @@ def packed(name: str, root: Path, out: Path) -> Figures:
 
 
 def opened(out: Path) -> Figures:
-    """Opens the store and draws clips of 8 frames."""
+    """Opens the store and reads clips of 8 frames."""
     start = time.monotonic()
     store = open_store(out / "store")
     seconds = time.monotonic() - start
@@ -86,7 +86,7 @@ def opened(out: Path) -> Figures:
     return {"open": seconds, "clips": len(clips) / (time.monotonic() - start), "memory": peak_memory()}
 
 
-def apart(work: Callable[..., Figures], *arguments: Any) -> Figures:
+def in_process(work: Callable[..., Figures], *arguments: Any) -> Figures:
     """The same in a new process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, arguments)
@@ -100,16 +100,16 @@ def compare(name: str, root: Path, folder: Path, rounds: int) -> Path:
         folder.mkdir()
         done: dict[str, Figures] = {}
         for work in (plain, packed) if round_ % 2 else (packed, plain):
-            done[work.__name__] = apart(work, name, root, folder)
-        one, two = done["plain"], done["packed"]
-        ratios += [(one["plain"] / two["pack"], one["cpu"] / two["cpu"])] if round_ else []
+            done[work.__name__] = in_process(work, name, root, folder)
+        item, two = done["plain"], done["packed"]
+        ratios += [(item["plain"] / two["pack"], item["cpu"] / two["cpu"])] if round_ else []
         print(
-            f"plain {one['plain']:.1f} s, {one['cpu']:.1f} CPU-s; packing {two['pack']:.1f} s,"
+            f"plain {item['plain']:.1f} s, {item['cpu']:.1f} CPU-s; packing {two['pack']:.1f} s,"
             f" {two['cpu']:.1f} CPU-s; manifest {two['manifest']:.1f} s, reader and order"
             f" {two['reader']:.1f} s; at most {two['memory']:.0f} MB, {two['before']:.0f} MB before packing",
             flush=True,
         )
-    clock, cpu = (100 * statistics.median(own) for own in zip(*ratios, strict=True))
+    clock, cpu = (100 * statistics.median(subset) for subset in zip(*ratios, strict=True))
     print(f"packing at {clock:.0f} % of the plain speed by the clock, {cpu:.0f} % by CPU time (medians)")
     return folder
 
@@ -126,7 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
         root.mkdir()
         print(f"written: {write(given.name, root):,} links")
         out = compare(given.name, root, Path(folder) / "out", given.rounds)
-        done = apart(opened, out)
+        done = in_process(opened, out)
         files = list((out / "store").iterdir())
         total = sum(path.stat().st_size for path in files)
         print(f"{len(files)} files, {total:,} bytes, opened in {done['open']:.1f} s, {done['memory']:.0f} MB")

@@ -1,7 +1,7 @@
 """What reading a data set of the official size costs: `python -m bench.readers mars` (or `ls_vid`).
 
-The tree is written to a temporary folder (`--folder` names its parent: at least 300 MB and millions of
-links for LS-VID). The reader runs in a process of its own, strictly: the tree's counts are checked too.
+The tree is written to a temporary folder (`--folder` names its parent; LS-VID takes at least 300 MB and
+millions of links). The reader runs in a new process, in strict mode, so the tree's counts are checked too.
 """
 
 import argparse
@@ -30,11 +30,11 @@ class Cost:
     start: float  # MB of memory before, imports included
     peak: float  # MB at most
     tracklets: int
-    pictures: int
+    images: int
 
 
 def write(name: str, folder: Path) -> int:
-    """Writes a tree of the official size; the number of its pictures."""
+    """Writes a tree of the official size; the number of its images."""
     if name == "mars":
         return trees.write_mars(folder, {"train": trees.mars_train(), "test": trees.mars_test()})
     return trees.write_ls_vid(folder, {split: trees.ls_vid(split) for split in ("train", "val", "test")})
@@ -48,13 +48,13 @@ def read(name: str, folder: Path) -> Cost:
 
 def _read(name: str, folder: Path) -> Cost:
     start, cpu, wall = peak_memory(), time.process_time(), time.monotonic()
-    found = READERS[name](folder, strict=True)
+    result = READERS[name](folder, strict=True)
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    return Cost(cpu, wall, start, peak_memory(), len(found.table), len(found))
+    return Cost(cpu, wall, start, peak_memory(), len(result.table), len(result))
 
 
 def peak_memory() -> float:
-    """MB at most so far, of this process alone: getrusage's figure would start with its parent's (Linux)."""
+    """Peak memory of this process in MB (Linux); getrusage would include that of its parent."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 
@@ -69,14 +69,15 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         cpu, wall = time.process_time(), time.monotonic()
-        made = write(given.name, Path(folder))
+        links = write(given.name, Path(folder))
         print(
-            f"written: {made:,} links, {time.process_time() - cpu:.0f} CPU-s, {time.monotonic() - wall:.0f} s"
+            f"written: {links:,} links, {time.process_time() - cpu:.0f} CPU-s,"
+            f" {time.monotonic() - wall:.0f} s"
         )
         for _ in range(2):
             cost = read(given.name, Path(folder))
             print(
-                f"{given.name}: {cost.tracklets:,} tracklets, {cost.pictures:,} pictures:"
+                f"{given.name}: {cost.tracklets:,} tracklets, {cost.images:,} images:"
                 f" {cost.cpu:.1f} CPU-s, {cost.wall:.1f} s, at most {cost.peak:.0f} MB"
                 f" ({cost.start:.0f} MB before)",
                 flush=True,

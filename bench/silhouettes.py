@@ -137,16 +137,14 @@ def silhouette(person: Pedestrian, matrices: Floats, camera: NDArray[np.void]) -
     """Binary silhouette [HEIGHT, WIDTH] of a pose: crown to sole over all rows, centred on its mass."""
     world, normals, screen = (np.empty_like(person.vertices) for _ in range(3))
     raster.skin(person.vertices, person.normals, person.weights, person.influences, matrices, world, normals)
-    raster.project(world, camera, screen)
+    raster.project_points(world, camera, screen)
     low, high = screen[person.person, 1].min(), screen[person.person, 1].max()
     zoom = HEIGHT / (high - low)
     screen[:, 0] = (screen[:, 0] - screen[person.person, 0].mean()) * zoom + WIDTH
     screen[:, 1] = (screen[:, 1] - low) * zoom
-    samples = (HEIGHT * raster.SAMPLES, 2 * WIDTH * raster.SAMPLES)  # wide enough for the centring
-    depth, hit = np.full(samples, raster.FAR), np.full(samples, raster.NOTHING, np.int32)
-    bary = np.empty((*samples, 2), np.float32)
-    raster.rasterise(screen, person.faces, person.face_parts, 0, 0, depth, hit, bary)
-    tiles = (hit != raster.NOTHING).reshape(HEIGHT, raster.SAMPLES, 2 * WIDTH, raster.SAMPLES)
+    samples = raster.empty_samples(HEIGHT, 2 * WIDTH)  # wide enough for the centring
+    raster.rasterise(screen, person.faces, person.face_parts, 0, 0, samples)
+    tiles = (samples.hit != raster.NOTHING).reshape(HEIGHT, raster.SAMPLES, 2 * WIDTH, raster.SAMPLES)
     covered = tiles.mean((1, 3)) >= 0.5
     middle = np.average(np.arange(2 * WIDTH), weights=covered.sum(0))
     left = int(np.clip(round(middle - WIDTH / 2), 0, WIDTH))

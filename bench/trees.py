@@ -1,7 +1,7 @@
-"""MARS and LS-VID as they are named and counted, with other pictures: official names, lists, indexes, counts.
+"""Synthetic MARS and LS-VID with the official names, lists, indexes and counts, and other images.
 
-A plan is one row a tracklet (identity, camera, length, query); a tree is a plan written down. A picture is a
-hard link to one of 120 small JPEGs, because a file takes about 65,000 links.
+A plan is one row per tracklet (identity, camera, length, query); a tree is a plan written to disk. An image
+is a hard link to one of 120 small JPEGs, because a file takes about 65,000 links.
 """
 
 import os
@@ -39,7 +39,7 @@ def lengths(count: int, total: int, least: int, most: int, median: int) -> Ints:
 
 
 def mars_train() -> pd.DataFrame:
-    """6 identities before one camera, 39 more with two tracklets, 580 who share the rest."""
+    """6 identities of one camera, 39 more with two tracklets, 580 with the rest."""
     few = np.concatenate([np.full(6, 1), np.tile([1, 2], 39)])
     rest = np.repeat(np.arange(1, 7), np.array(MARS_CAMERAS) - np.bincount(few, minlength=7)[1:])
     identity = np.concatenate([np.arange(6), np.repeat(np.arange(6, 45), 2), 45 + np.arange(len(rest)) % 580])
@@ -48,21 +48,21 @@ def mars_train() -> pd.DataFrame:
 
 
 def mars_test() -> pd.DataFrame:
-    """70 persons whose two tracklets both ask, 556 with many before each of 3 or 4 cameras, 8 others."""
+    """70 identities with two queries, 556 with many tracklets in each of 3 or 4 cameras, 8 others."""
     pairs = [(2 * number, camera) for number in range(1, 71) for camera in (1, 2)]
     many = [
         (2 * number, camera) for number in range(71, 627) for camera in range(1, 5 if number < 243 else 4)
     ]
     others = [(2 * number, 5) for number in range(627, 635)]
     left = 8_062 - len(pairs) - len(others)
-    rows = pairs + [many[place % len(many)] for place in range(left)] + others
-    aside = [(-1, 1 + place % 6) for place in range(870)] + [(0, 1 + place % 6) for place in range(3_248)]
+    rows = pairs + [many[index % len(many)] for index in range(left)] + others
+    aside = [(-1, 1 + index % 6) for index in range(870)] + [(0, 1 + index % 6) for index in range(3_248)]
     plan = pd.DataFrame(aside + rows, columns=["identity", "camera"])
     plan["query"] = ~plan.duplicated() & (plan["identity"] > 0) & (plan["identity"] <= 2 * 626)
     short = np.concatenate([[1, 2, 3], 4 + np.arange(206) % 4])
     rest = len(plan) - len(short)
-    found = np.concatenate([short, lengths(rest, 681_089 - int(short.sum()), 8, 920, 36)])
-    return _with_lengths(plan, found)
+    result = np.concatenate([short, lengths(rest, 681_089 - int(short.sum()), 8, 920, 36)])
+    return _with_lengths(plan, result)
 
 
 def ls_vid(split: str) -> pd.DataFrame:
@@ -77,25 +77,25 @@ def ls_vid(split: str) -> pd.DataFrame:
     plan = pd.DataFrame({"identity": identity, "camera": 1 + (identity + turn) % 15})
     if split == "test":
         for row in LS_VID_ALONE:  # everyone of this identity before one camera
-            own = plan["identity"] == plan["identity"][row - 1]
-            plan.loc[own, "camera"] = plan["camera"][row - 1]
+            subset = plan["identity"] == plan["identity"][row - 1]
+            plan.loc[subset, "camera"] = plan["camera"][row - 1]
     alone = plan.groupby("identity")["camera"].transform("nunique") == 1
     can = np.flatnonzero(~alone & ~plan[["identity", "camera"]].duplicated())
-    asked = can[np.linspace(0, len(can) - 1, queries - 4 if split == "test" else queries).astype(int)]
+    requested = can[np.linspace(0, len(can) - 1, queries - 4 if split == "test" else queries).astype(int)]
     plan["query"] = False
-    plan.loc[asked, "query"] = True
+    plan.loc[requested, "query"] = True
     if split == "test":
         plan.loc[[row - 1 for row in LS_VID_ALONE], "query"] = True
     return _with_lengths(plan, lengths(count, total, 60, 2_533 if split == "test" else 1_500, 150))
 
 
-def _with_lengths(plan: pd.DataFrame, found: Ints) -> pd.DataFrame:
+def _with_lengths(plan: pd.DataFrame, result: Ints) -> pd.DataFrame:
     """The lengths in an order that has nothing to do with the identities."""
-    return plan.assign(length=np.random.default_rng(0).permutation(found))
+    return plan.assign(length=np.random.default_rng(0).permutation(result))
 
 
 def write_mars(folder: Path, plans: dict[str, pd.DataFrame]) -> int:
-    """Write the tree of two plans, "train" and "test"; the number of its pictures."""
+    """Write the tree of two plans, "train" and "test"; the number of its images."""
     links = Links(folder / "jpegs")
     (folder / "MARS" / "info").mkdir(parents=True)
     for side, unsorted in plans.items():
@@ -109,10 +109,10 @@ def write_mars(folder: Path, plans: dict[str, pd.DataFrame]) -> int:
             for stem, start, length in zip(stems, first.tolist(), plan["length"].tolist(), strict=True)
         ]
         top = folder / "MARS" / f"bbox_{side}"
-        for one in sorted(set(who)):
-            (top / one).mkdir(parents=True)
-        for one, own in zip(who, names, strict=True):
-            links.make(top / one, own)
+        for item in sorted(set(who)):
+            (top / item).mkdir(parents=True)
+        for item, subset in zip(who, names, strict=True):
+            links.make(top / item, subset)
         text = "\r\n".join(chain.from_iterable(names)) + "\r\n"
         (folder / "MARS" / "info" / f"{side}_name.txt").write_text(text, newline="")
         _write_mars_index(folder / "MARS" / "info", side, plan)
@@ -129,23 +129,23 @@ def _write_mars_index(info: Path, side: str, plan: pd.DataFrame) -> None:
 
 
 def write_ls_vid(folder: Path, plans: dict[str, pd.DataFrame]) -> int:
-    """Write the tree of three plans, "train", "val" and "test"; the number of its pictures."""
+    """Write the tree of three plans, "train", "val" and "test"; the number of its images."""
     links = Links(folder / "jpegs")
     root = folder / "LS-VID"
-    for place in ("list_sequence", "test/data"):
-        (root / place).mkdir(parents=True)
+    for folder_name in ("list_sequence", "test/data"):
+        (root / folder_name).mkdir(parents=True)
     for side, plan in plans.items():
         lines = []
         for row, (identity, camera, length) in enumerate(
             zip(plan["identity"].tolist(), plan["camera"].tolist(), plan["length"].tolist(), strict=True)
         ):
-            place, stem = (
+            target, stem = (
                 f"tracklet_{side}/{identity:04d}",
                 f"{identity:04d}_{row:05d}_{camera}_{row % 97:04d}",
             )
-            (root / place).mkdir(parents=True, exist_ok=True)
-            links.make(root / place, [f"{stem}_{frame:06d}.jpg" for frame in range(1, length + 1)])
-            lines.append(f"{place}/{stem} {identity}\n")
+            (root / target).mkdir(parents=True, exist_ok=True)
+            links.make(root / target, [f"{stem}_{frame:06d}.jpg" for frame in range(1, length + 1)])
+            lines.append(f"{target}/{stem} {identity}\n")
         (root / "list_sequence" / f"list_seq_{side}.txt").write_text("".join(lines))
         _write_ls_vid_index(root / "test" / "data", side, plan)
     return links.made
@@ -179,7 +179,7 @@ class Links:
             coarse.resize((64, 128)).save(path, quality=85)
 
     def make(self, folder: Path, names: list[str]) -> None:
-        """A picture of each name in the folder."""
+        """An image of each name in the folder."""
         for name in names:
             os.link(self._jpegs[self.made % JPEGS], f"{folder}/{name}")
             self.made += 1

@@ -1,4 +1,4 @@
-"""Tiny copies of published data sets, in their exact formats. Every picture is the same small JPEG or PNG."""
+"""Tiny copies of published data sets, in their exact formats. Every image is the same small JPEG or PNG."""
 
 import io
 import json
@@ -20,9 +20,9 @@ def encoded(kind: str) -> bytes:
     return content.getvalue()
 
 
-PICTURES = {".jpg": encoded("JPEG"), ".png": encoded("PNG")}
+IMAGES = {".jpg": encoded("JPEG"), ".png": encoded("PNG")}
 
-# identity, camera, track, first frame, pictures; the lists are sorted as texts, so F1000 stands before F998
+# identity, camera, track, first frame, images; the lists are sorted as texts, so F1000 precedes F998
 MARS_TRAIN = [(3, 1, 1, 1, 3), (3, 2, 2, 2, 2), (7, 1, 1, 1, 4), (7, 6, 9, 1, 1), (12, 3, 1, 998, 4)]
 MARS_TEST = [
     (-1, 1, 1, 1, 2),
@@ -78,14 +78,14 @@ PERSONS = (1, 2, 5, 10, 11, 319)  # of iLIDS-VID
 PAIRS = (1, 2, 3, 4, 200, 7, 9, 11)  # of PRID2011; 9 and 11 are in no split
 
 
-def frames(found: PublishedSet) -> list[int]:
-    """The numbers of all pictures, tracklet after tracklet."""
-    return [number for row in range(len(found.table)) for number in found.frame_numbers(row).tolist()]
+def frames(result: PublishedSet) -> list[int]:
+    """The numbers of all images, tracklet after tracklet."""
+    return [number for row in range(len(result.table)) for number in result.frame_numbers(row).tolist()]
 
 
 def put(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(PICTURES[path.suffix])
+    path.write_bytes(IMAGES[path.suffix])
 
 
 def mars_name(identity: int, camera: int, track: int, frame: int) -> str:
@@ -98,9 +98,9 @@ def mars(folder: Path, end: str = "\n", train: list = MARS_TRAIN, test: list = M
     for side, plan in (("train", train), ("test", test)):
         names, table = [], []
         for identity, camera, track, first, length in plan:
-            own = [mars_name(identity, camera, track, frame) for frame in range(first, first + length)]
+            subset = [mars_name(identity, camera, track, frame) for frame in range(first, first + length)]
             table.append([len(names) + 1, len(names) + length, identity, camera])
-            names += sorted(own)
+            names += sorted(subset)
         for name in names:
             put(root / f"bbox_{side}" / name[:4] / name)
         (root / "info" / f"{side}_name.txt").write_bytes("".join(name + end for name in names).encode())
@@ -127,10 +127,10 @@ def ls_vid(folder: Path, layout: str = "test/data", validation: bool = True, dig
             continue
         lines = []
         for identity, _, frames, stem in plan:
-            place = f"tracklet_{side}/{identity:04d}"
-            lines.append(f"{place}/{stem} {identity}\n")
+            target = f"tracklet_{side}/{identity:04d}"
+            lines.append(f"{target}/{stem} {identity}\n")
             for frame in frames:
-                put(root / place / f"{stem}_{frame:0{digits}d}.jpg")
+                put(root / target / f"{stem}_{frame:0{digits}d}.jpg")
         (lists / f"list_seq_{side}.txt").write_text("".join(lines))
         if side == "test" or (side == "val" and layout != "npy"):
             write_index(data, side, ls_table(plan), LS_QUERIES[side], npy=layout == "npy")
@@ -144,7 +144,7 @@ def ls_table(plan: list) -> NDArray[np.float64]:
 
 
 def write_index(data: Path, side: str, table: NDArray, queries: Sequence[int], npy: bool = False) -> None:
-    """MATLAB 5 for val, 7.3 (HDF5 behind a block of 512 bytes) for test, or NumPy files."""
+    """MATLAB 5 for val, 7.3 (HDF5 after a block of 512 bytes) for test, or NumPy files."""
     rows = np.array(queries, float)
     if npy:
         np.save(data / f"info_{side}.npy", table)
@@ -158,17 +158,17 @@ def write_index(data: Path, side: str, table: NDArray, queries: Sequence[int], n
             file.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM")
 
 
-def duke_name(identity: int, camera: int, mark: str, place: int, frame: int, older: bool = False) -> str:
+def duke_name(identity: int, camera: int, mark: str, index: int, frame: int, older: bool = False) -> str:
     between = "" if older else "_"
-    return between.join((f"{identity:04d}", f"C{camera}", f"F{place:04d}", f"{mark}{frame}")) + ".jpg"
+    return between.join((f"{identity:04d}", f"C{camera}", f"F{index:04d}", f"{mark}{frame}")) + ".jpg"
 
 
 def duke(folder: Path, older: bool = False, plan: list = DUKE) -> Path:
     root = folder / ("dukemtmc_videoReID" if older else "DukeMTMC-VideoReID")
-    for side, identity, tracklet, camera, mark, pictures in plan:
-        place = root / f"{side}{'_split' if older else ''}" / f"{identity:04d}" / f"{tracklet:04d}"
-        for number, frame in pictures:
-            put(place / duke_name(identity, camera, mark, number, frame, older))
+    for side, identity, tracklet, camera, mark, images in plan:
+        target = root / f"{side}{'_split' if older else ''}" / f"{identity:04d}" / f"{tracklet:04d}"
+        for number, frame in images:
+            put(target / duke_name(identity, camera, mark, number, frame, older))
     return root
 
 
@@ -178,7 +178,7 @@ def ilids_splits() -> NDArray[np.uint16]:
 
 
 def ilids(folder: Path, inner: bool = True) -> Path:
-    """inner: sequences and splits side by side in i-LIDS-VID, instead of splits beside it."""
+    """inner: sequences and splits are both in i-LIDS-VID, instead of splits next to it."""
     root = folder / "iLIDS"
     top = root / "i-LIDS-VID"
     for camera in (1, 2):
@@ -186,16 +186,16 @@ def ilids(folder: Path, inner: bool = True) -> Path:
             for frame in range(9 + person % 3, 12):
                 name = f"cam{camera}_person{person:03d}_{frame:05d}.png"
                 put(top / "sequences" / f"cam{camera}" / f"person{person:03d}" / name)
-    place = (top if inner else root) / "train-test people splits"
-    place.mkdir()
-    scipy.io.savemat(place / "train_test_splits_ilidsvid.mat", {"ls_set": ilids_splits()})
+    target = (top if inner else root) / "train-test people splits"
+    target.mkdir()
+    scipy.io.savemat(target / "train_test_splits_ilidsvid.mat", {"ls_set": ilids_splits()})
     return root
 
 
 def prid_splits() -> list[dict[str, list[str]]]:
     used = [f"person_{person:04d}" for person in PAIRS[:6]]
     rng = np.random.default_rng(1)
-    orders = [[used[place] for place in rng.permutation(6)] for _ in range(10)]
+    orders = [[used[index] for index in rng.permutation(6)] for _ in range(10)]
     return [{"train": order[:3], "test": order[3:]} for order in orders]
 
 
@@ -203,9 +203,9 @@ def prid(folder: Path, inner: bool = True) -> Path:
     root = folder / "prid2011"
     for camera in "ab":
         for person in PAIRS:
-            place = root / ("prid_2011" if inner else "") / "multi_shot" / f"cam_{camera}"
+            target = root / ("prid_2011" if inner else "") / "multi_shot" / f"cam_{camera}"
             for frame in range(1, 3 + person % 2):
-                put(place / f"person_{person:04d}" / f"{frame:04d}.png")
+                put(target / f"person_{person:04d}" / f"{frame:04d}.png")
     (root / "splits_prid2011.json").write_text(json.dumps(prid_splits()))
     return root
 

@@ -152,9 +152,7 @@ def test_a_real_network_embeds_a_batch_as_one_by_one():
     alone = torch.cat([embed_tracklets(network, store, table.iloc[[row]], 1) for row in range(6)])
     for batch in (2, 5, 64):
         together = embed_tracklets(network, store, table, batch)
-        torch.testing.assert_close(
-            together, alone, rtol=0, atol=1e-4
-        )  # float32, other kernels
+        torch.testing.assert_close(together, alone, rtol=0, atol=1e-4)  # float32, other kernels
     torch.testing.assert_close(embed_tracklets(network, store, table, 64, "bf16"), together, rtol=0, atol=0)
 
 

@@ -1,4 +1,4 @@
-"""Write the tables of README.md that must agree with published metrics: python tools/readme_tables.py [--check].
+"""Write the tables of README.md that tell published metrics: python tools/readme_tables.py [--check].
 
 A block between the two marker comments is replaced by the table of that name.
 """
@@ -21,41 +21,41 @@ CLAIMS = {
 }
 
 
-def row(*cells: str) -> str:
+def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def effect(comparison: dict[str, Any]) -> str:
+def _effect(comparison: dict[str, Any]) -> str:
     value, low, high = (100 * comparison[key] for key in ("effect", "low", "high"))
     verdict = comparison["verdict"]
     verdict = f"**{verdict}**" if verdict == "supported" else verdict
     return f"{verdict}, {value:+.1f} [{low:.1f}, {high:.1f}]"
 
 
-def claims() -> list[str]:
+def _claims() -> list[str]:
     contrasts = json.loads((ROOT / "metrics/claims/claims.json").read_text())["contrasts"]
-    lines = [row("claim", "in-domain", "cross-domain"), row(":--", ":--", ":--")]
+    lines = [_row("claim", "in-domain", "cross-domain"), _row(":--", ":--", ":--")]
     for name, claim in CLAIMS.items():
         settings = contrasts[name]
-        lines.append(row(claim, *(effect(settings[key]["rank1"]) for key in ("in_domain", "cross_domain"))))
+        lines.append(_row(claim, *(_effect(settings[key]["rank1"]) for key in ("in_domain", "cross_domain"))))
     return lines
 
 
-def scaling() -> list[str]:
+def _scaling() -> list[str]:
     curve = json.loads((ROOT / "metrics/scaling/curves.json").read_text())["curves"]["full"]
     settings = ("direct_transfer", "in_domain", "cross_domain")
     lines = [
-        row("synthetic identities", "direct transfer", "fine-tuned, in-domain", "fine-tuned, cross-domain"),
-        row(":--", "--:", "--:", "--:"),
+        _row("synthetic identities", "direct transfer", "fine-tuned, in-domain", "fine-tuned, cross-domain"),
+        _row(":--", "--:", "--:", "--:"),
     ]
     for point in sorted((name for name in curve["in_domain"] if name.isdigit()), key=int):
         points = [curve[setting][point] for setting in settings]
         percents = [[100 * p[key] for key in ("value", "low", "high")] for p in points]
-        lines.append(row(point, *(f"{value:.1f} [{low:.1f}, {high:.1f}]" for value, low, high in percents)))
+        lines.append(_row(point, *(f"{value:.1f} [{low:.1f}, {high:.1f}]" for value, low, high in percents)))
     return lines
 
 
-TABLES = {"claims": claims, "scaling": scaling}
+TABLES = {"claims": _claims, "scaling": _scaling}
 
 
 def main() -> None:

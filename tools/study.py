@@ -202,7 +202,8 @@ if __name__ == "__main__":
     for caught in (signal.SIGINT, signal.SIGTERM):
         signal.signal(caught, _interrupt)
     try:
-        print(f"{main(Path.cwd(), sys.argv[1])}: published; commit it")
+        publication = main(Path.cwd(), sys.argv[1])
+        print(f"{publication.relative_to(Path.cwd())}: published; commit it")
     except InputError as problem:
         sys.exit(f"error: {problem}")
     except InterruptedRunError:

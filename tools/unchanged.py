@@ -53,7 +53,8 @@ def main(root: Path) -> str:
         for dependency in (dependency for dependencies in changed.values() for dependency in dependencies):
             dependency.save()
         next(iter(changed)).dvcfile.dump_stages(list(changed), update_pipeline=False)
-    return f"{LOCK}: {len(changed)} stages have the new hashes of {', '.join(sorted(path for path, _ in compared))}"
+    paths = ", ".join(sorted(path for path, _ in compared))
+    return f"{LOCK}: {len(changed)} stages have the new hashes of {paths}"
 
 
 def difference(old: bytes, new: bytes, module: str) -> str | None:

@@ -143,7 +143,7 @@ def test_a_variant_that_was_not_run_is_a_reason():
 
 def test_an_exploratory_contrast_has_effects_and_no_verdict():
     _, _, results = analysed([runs("new", 0.9), runs("old", 0.2)], ("RQ1", "new", "old", False))
-    assert {each.verdict for each in results} == {"not comparable"}
+    assert {each.verdict for each in results} == {"exploratory"}
     assert all(each.p_holm is None for each in results)
     assert answers(results) == {}
 

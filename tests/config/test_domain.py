@@ -164,6 +164,7 @@ def test_numbers_that_dvc_writes_as_text_are_numbers(folder: Path) -> None:
     ("key", "value", "reason"),
     [
         ("clothing.backpak", 0.3, r"clothing\.backpak .*did you mean 'backpack'"),
+        ("clothing.twins", 0.3, r"clothing\.twins \(it is now clothing\.look_alikes\)"),
         ("clothing.hat", 1.5, r"clothing\.hat .*less than or equal to 1, got 1\.5"),
         ("view.person.low", "tall", r"view\.person\.low .*got 'tall'"),
         ("sensor.preset", "slwo", r"sensor\.preset .*'slow'.*got 'slwo'"),

@@ -67,6 +67,12 @@ ERRORS = [
     ({"finetune.steps": 2.5}, r"finetune\.steps should be a valid integer, .*got 2\.5"),
     ({"finetune.steps": 0}, r"finetune\.steps should be greater than or equal to 1, got 0"),
     ({"finetune.lr": 0}, r"finetune\.lr should be greater than 0, got 0"),
+    (
+        {"finetune.identities": 0},
+        r"finetune\.identities should be greater than or equal to 1 \(or empty\), got 0",
+    ),
+    ({"loss.margin": 0}, r"loss\.margin should be greater than 0 \(or empty\), got 0"),
+    ({"model.backbone.weights": ""}, r"model\.backbone\.weights .* \(or empty\), got ''"),
     ({"clip.frames": 0}, r"clip\.frames should be greater than or equal to 1, got 0"),
     ({"batch.identities": 1}, r"batch\.identities should be greater than or equal to 2, got 1"),
     ({"model.backbone.last_stride": 3}, r"model\.backbone\.last_stride should be 1 or 2, got 3"),

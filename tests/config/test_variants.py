@@ -76,9 +76,7 @@ def test_a_wrong_override_names_its_variant_and_key(overrides, message):
 
 
 def test_a_wrong_override_of_the_schedule_without_pre_training_names_its_variant_and_key():
-    with pytest.raises(
-        InputError, match=r"ablation\.variants\.new: unknown key finetune\.stepz"
-    ):
+    with pytest.raises(InputError, match=r"ablation\.variants\.new: unknown key finetune\.stepz"):
         variant({"pretrain": None, "finetune": {"stepz": 3}})
 
 

@@ -18,14 +18,14 @@ def triangle(size: int, start: float, length: float, count: int) -> NDArray[np.f
     weights = np.zeros((count, size))
     for out in range(count):
         centre = start + (out + 0.5) * length / count
-        for place in range(size):
-            weights[out, place] = max(0.0, 1 - abs(place + 0.5 - centre) / scale)
+        for index in range(size):
+            weights[out, index] = max(0.0, 1 - abs(index + 0.5 - centre) / scale)
         weights[out] /= weights[out].sum()
     return weights
 
 
 @pytest.mark.parametrize("size", [(64, 32), (16, 8), (7, 5), (120, 90)])
-def test_a_crop_is_the_antialiased_bilinear_picture_of_its_box(size: tuple[int, int]) -> None:
+def test_a_crop_is_the_antialiased_bilinear_image_of_its_box(size: tuple[int, int]) -> None:
     frame = noise(80, 60)
     rows, columns = triangle(80, 0, 80, size[0]), triangle(60, 0, 60, size[1])
     expected = np.einsum("iy,yxc,jx->ijc", rows, frame, columns)

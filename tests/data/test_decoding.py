@@ -35,13 +35,13 @@ def test_crops_equal_those_of_another_decoder(painted: Path, tmp_path: Path) -> 
     boxes = source.boxes.set_index(["camera", "identity", "frame"])
     for camera in source.cameras:
         with av.open(str(camera.video)) as file:
-            pictures = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
+            images = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
         for row in np.flatnonzero(store.index["camera"] == camera.number):
             entry = store.index.loc[row]
             left, top, width, height = boxes.loc[
                 (camera.number, entry["identity"], entry["frame"]), ["left", "top", "width", "height"]
             ].astype(int)
-            cut = pictures[entry["frame"] - 1].crop((left, top, left + width, top + height))
+            cut = images[entry["frame"] - 1].crop((left, top, left + width, top + height))
             expected = np.asarray(cut.resize((8, 16), Image.Resampling.BILINEAR)).astype(int)
             assert np.abs(store.frames[row] - expected).max() <= 2  # colour conversion may round otherwise
 
@@ -146,7 +146,7 @@ def test_the_order_of_lines_in_the_tracks_does_not_matter(painted: Path, tmp_pat
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
 
-def test_a_box_outside_the_picture_is_named_with_its_line(painted: Path, tmp_path: Path) -> None:
+def test_a_box_outside_the_image_is_named_with_its_line(painted: Path, tmp_path: Path) -> None:
     path = painted / "c2.txt"
     lines = path.read_text().splitlines()
     words = lines[4].split(",")
@@ -191,7 +191,7 @@ def test_the_rest_of_a_damaged_video_is_listed(painted: Path, tmp_path: Path) ->
     assert store.index[columns].to_numpy().tolist() == whole.index.loc[kept, columns].to_numpy().tolist()
 
 
-def test_a_box_outside_its_picture_is_listed_with_its_line(painted: Path, tmp_path: Path) -> None:
+def test_a_box_outside_its_image_is_listed_with_its_line(painted: Path, tmp_path: Path) -> None:
     path = painted / "c2.txt"
     lines = path.read_text().splitlines()
     words = lines[4].split(",")
@@ -201,8 +201,8 @@ def test_a_box_outside_its_picture_is_listed_with_its_line(painted: Path, tmp_pa
     assert (entry["path"], entry["boxes"]) == ("c2.txt:5", 1)
     (row,) = skipped.tracklets
     assert (row["identity"], row["camera"], row["missing"]) == (int(words[1]), 2, 1)
-    own = open_store(tmp_path / "store").tracklets.query(f"identity == {words[1]} and camera == 2")
-    assert own["length"].tolist() == [row["images"] - 1]
+    subset = open_store(tmp_path / "store").tracklets.query(f"identity == {words[1]} and camera == 2")
+    assert subset["length"].tolist() == [row["images"] - 1]
 
 
 def test_a_set_of_which_nothing_is_left_is_refused(campus: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sttreid.data.describe import describe, describe_published, histogram
 from sttreid.data.published.published_set import PublishedSet
 from sttreid.data.readers.cameras import read_cameras
 from sttreid.data.reading import read_dataset
-from sttreid.data.registry import Settings, find_reader
+from sttreid.data.registry import ReadSettings, find_reader
 from sttreid.runtime.errors import InputError
 from sttreid.simulate.dataset import render
 from sttreid.tracklets.store import open_store
@@ -25,11 +25,11 @@ from tests.tiny import ROOT
 
 def read(name: str, folder: Path, **options: int) -> PublishedSet:
     dataset = Dataset(name, Path("sets/a.json"), options={**find_reader(name).usual, **options})
-    return read_dataset(dataset, folder, Settings(Validation(share=0.1, seed=0)))
+    return read_dataset(dataset, folder, ReadSettings(Validation(share=0.1, seed=0)))
 
 
 def row(text: str, role: str) -> list[float]:
-    """The numbers behind a role in the count table."""
+    """The numbers of a role in the count table."""
     return [
         float(word) for line in text.splitlines() if line.startswith(f"{role} ") for word in line.split()[1:]
     ]
@@ -47,11 +47,11 @@ def test_the_count_table_has_a_row_for_each_role(tmp_path: Path) -> None:
 
 
 def test_every_check_is_reported(tmp_path: Path) -> None:
-    found = read("ls_vid", sets.ls_vid(tmp_path))
-    lines = describe_published(found).splitlines()
-    for check in found.checks:
+    result = read("ls_vid", sets.ls_vid(tmp_path))
+    lines = describe_published(result).splitlines()
+    for check in result.checks:
         assert f"{'ok ' if check.passed else 'OFF'}  {check}" in lines
-    assert lines[-1] == f"{len(found.mismatches)} of {len(found.checks)} checks are off"
+    assert lines[-1] == f"{len(result.mismatches)} of {len(result.checks)} checks are off"
 
 
 def test_gaps_in_the_frame_numbers_are_counted(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_gaps_in_the_frame_numbers_are_counted(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.integers(0, 10_000), min_size=1))
-def test_every_tracklet_stands_in_the_bin_of_its_length(lengths: list[int]) -> None:
+def test_every_tracklet_is_in_the_bin_of_its_length(lengths: list[int]) -> None:
     bins = {}
     for line in histogram(pd.Series(lengths)).splitlines():
         label, count = line.replace("#", "").strip().rsplit(maxsplit=1)
@@ -116,24 +116,24 @@ def test_camera_videos_are_counted_as_their_tracks_say(rendered: Path, tmp_path:
     lines = [line.split(",") for path in rendered.glob("c*.txt") for line in path.read_text().splitlines()]
     assert f"{len(lines):,} boxes, {len({line[1] for line in lines})} identities" in printed
     for name in ("c1", "c2"):
-        own = [line.split(",") for line in (rendered / f"{name}.txt").read_text().splitlines()]
-        told = next(line for line in printed.splitlines() if f"{name}.mp4" in line)
-        assert told.endswith(f"{len(own):,} boxes of {len({line[1] for line in own})} identities")
+        subset = [line.split(",") for line in (rendered / f"{name}.txt").read_text().splitlines()]
+        message = next(line for line in printed.splitlines() if f"{name}.mp4" in line)
+        assert message.endswith(f"{len(subset):,} boxes of {len({line[1] for line in subset})} identities")
     counts = [row(printed, split) for split in ("train", "validation", "test", "distractors")]
-    assert sum(one[3] for one in counts) == len(lines)
-    assert [one[0] for one in counts] == [2, 2, 2, 1]
-    with Image.open(sheet) as picture:
-        assert picture.size == (2 * (96 + 8 * 48), 2 * 96)
+    assert sum(item[3] for item in counts) == len(lines)
+    assert [item[0] for item in counts] == [2, 2, 2, 1]
+    with Image.open(sheet) as image:
+        assert image.size == (2 * (96 + 8 * 48), 2 * 96)
 
 
 def test_the_sheet_shows_the_crops_that_decode_stores(rendered: Path, tmp_path: Path) -> None:
     describe("cameras", rendered, sheet=tmp_path / "sheet.png", tracklets=99)
     decode_videos(read_cameras(rendered), 96, 48, tmp_path / "store")
     store = open_store(tmp_path / "store")
-    with Image.open(tmp_path / "sheet.png") as picture:
-        sheet = np.asarray(picture)
-    for place, (start, length) in enumerate(store.tracklets[["start", "length"]].to_numpy()):
-        down, across = divmod(place, 2)
+    with Image.open(tmp_path / "sheet.png") as image:
+        sheet = np.asarray(image)
+    for index, (start, length) in enumerate(store.tracklets[["start", "length"]].to_numpy()):
+        down, across = divmod(index, 2)
         x, y = across * (96 + 8 * 48) + 96, down * 96
         for number, frame in enumerate(np.unique(np.linspace(0, length - 1, 8).round().astype(int))):
             cell = sheet[y : y + 96, x + 48 * number : x + 48 * (number + 1)]
@@ -145,11 +145,11 @@ def test_footage_is_described_too_and_a_bad_video_is_said(rendered: Path, tmp_pa
         shutil.copy(path, tmp_path / path.name)
     assert "validation" in describe("footage", tmp_path, {"max_frame_gap": "3", "test": "0.4"})
     content = (tmp_path / "c1.mp4").read_bytes()
-    half = len(content) // 2  # behind the table of contents
+    half = len(content) // 2  # after the table of contents
     (tmp_path / "c1.mp4").write_bytes(content[:half] + bytes(len(content) - half))
-    told = describe("footage", tmp_path, sheet=tmp_path / "sheet.jpg").splitlines()[-2:]
-    assert "c1.mp4" in told[0]
-    assert told[1] == f"contact sheet: {tmp_path / 'sheet.jpg'}"
+    message = describe("footage", tmp_path, sheet=tmp_path / "sheet.jpg").splitlines()[-2:]
+    assert "c1.mp4" in message[0]
+    assert message[1] == f"contact sheet: {tmp_path / 'sheet.jpg'}"
 
 
 def test_a_data_set_of_the_parameters_needs_no_folder(

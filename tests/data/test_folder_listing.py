@@ -57,20 +57,20 @@ def test_wrong_places_are_told(tmp_path: Path) -> None:
 def test_a_path_from_a_list_never_leaves_the_root(text: str) -> None:
     root = Path("/sets/root")
     try:
-        found = check_relative("list:1", text)
+        result = check_relative("list:1", text)
     except InputError:
         return
-    assert os.path.normpath(root / found).startswith("/sets/root/")
-    assert not found.is_absolute()
+    assert os.path.normpath(root / result).startswith("/sets/root/")
+    assert not result.is_absolute()
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True))
 def test_names_sort_by_their_numbers_whatever_the_padding(numbers: list[int]) -> None:
-    names = [f"c{number:0{place % 5 + 1}d}" for place, number in enumerate(numbers)]
+    names = [f"c{number:0{position % 5 + 1}d}" for position, number in enumerate(numbers)]
     assert sorted(names, key=natural_key) == [f"c{n:0{numbers.index(n) % 5 + 1}d}" for n in sorted(numbers)]
 
 
-def test_pictures_and_folders_are_told_from_everything_else(tmp_path: Path) -> None:
+def test_images_and_folders_are_told_from_everything_else(tmp_path: Path) -> None:
     names = ["10.jpg", "9.JPG", "8.Jpg", "naïve é 人.png", "no\u00a0break 人\u3000一.jpg"]
     for name in (*names, ".hidden.jpg", "notes.txt", "film.mp4"):
         (tmp_path / name).write_bytes(b"")

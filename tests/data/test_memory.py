@@ -1,4 +1,4 @@
-"""How much memory reading and packing a published set takes does not depend on the number of its pictures."""
+"""How much memory reading and packing a published set takes does not depend on the number of its images."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ import pyarrow as pa
 from sttreid.config.datasets import Decode, Validation
 from sttreid.data import folder_manifest, packing
 from sttreid.data.published import disk_buffer, text_lists
-from sttreid.data.registry import Settings, find_reader
+from sttreid.data.registry import ReadSettings, find_reader
 from sttreid.data.store_rows import order_rows
 from sttreid.tracklets import store
 
@@ -30,7 +30,7 @@ text_lists.CHARACTERS = 4096
 def run(root, decode):
     manifest = folder_manifest.scan(root)
     reader = find_reader(sys.argv[1])
-    source = reader.read(root, reader.options(), Settings(decode.validation, scratch=root))
+    source = reader.read(root, reader.options(), ReadSettings(decode.validation, scratch=root))
     rows = order_rows(source, decode.validation, "raise")
     packing.pack(rows, source.root, manifest, decode, root / ".store", shard_bytes=3_000_000)
     return len(rows)
@@ -47,8 +47,10 @@ for root in map(Path, sys.argv[2:]):
 
 def plan(length: int) -> pd.DataFrame:
     """20 tracklets of 10 identities."""
-    made = pd.DataFrame({"identity": np.repeat(np.arange(1, 11), 2), "camera": [1, 2] * 10, "length": length})
-    return made.assign(query=made["camera"] == 1)
+    output = pd.DataFrame(
+        {"identity": np.repeat(np.arange(1, 11), 2), "camera": [1, 2] * 10, "length": length}
+    )
+    return output.assign(query=output["camera"] == 1)
 
 
 def write(reader: str, folder: Path, length: int) -> None:
@@ -59,7 +61,7 @@ def write(reader: str, folder: Path, length: int) -> None:
 
 
 @pytest.mark.parametrize("reader", ["mars", "ls_vid"])
-def test_memory_does_not_grow_with_the_pictures(tmp_path: Path, reader: str) -> None:
+def test_memory_does_not_grow_with_the_images(tmp_path: Path, reader: str) -> None:
     for name, length in (("few", 40), ("many", 400)):
         write(reader, tmp_path / name, length)
     folders = [str(tmp_path / name) for name in ("few", "few", "many")]  # the first time also loads modules

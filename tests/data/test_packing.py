@@ -1,4 +1,4 @@
-"""Published pictures in shards: the same bytes, whatever was killed, missing or damaged meanwhile."""
+"""Published images in shards: the same bytes, whatever was killed, missing or damaged meanwhile."""
 
 import shutil
 from dataclasses import replace
@@ -32,12 +32,12 @@ DECODE = Decode(
     validation=Validation(share=0.1, seed=0),
 )
 SKIP = replace(DECODE, on_error="skip")
-LIMIT = 4000  # bytes: a few pictures a shard
+LIMIT = 4000  # bytes: a few images a shard
 
 
 @pytest.fixture
 def mars(tmp_path: Path) -> Path:
-    """MARS in which every picture is another one, of another length and shape."""
+    """MARS in which every image is another one, of another length and shape."""
     root = sets.mars(tmp_path)
     rng = np.random.default_rng(0)
     for path in sorted(root.glob("bbox_*/*/*.jpg")):
@@ -56,7 +56,7 @@ def run(root: Path, folder: Path, decode: Decode = DECODE, limit: int = LIMIT) -
 
 
 def stored(folder: Path) -> dict[str, bytes]:
-    """Name -> bytes of every picture in the shards of a store."""
+    """Name -> bytes of every image in the shards of a store."""
     index = pq.read_table(folder / "index.parquet").to_pandas()
     names = pq.read_table(folder / "names.parquet")["name"].to_pylist()
     out = {}
@@ -70,27 +70,27 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_bytes_of_every_picture_are_kept(mars: Path, tmp_path: Path) -> None:
-    made = arranged(mars)
+def test_the_bytes_of_every_image_are_kept(mars: Path, tmp_path: Path) -> None:
+    output = arranged(mars)
     run(mars, tmp_path / "store")
-    found = stored(tmp_path / "store")
-    assert list(found) == made.names().to_pylist()
-    assert found == {name: (mars / name).read_bytes() for name in found}
+    result = stored(tmp_path / "store")
+    assert list(result) == output.names().to_pylist()
+    assert result == {name: (mars / name).read_bytes() for name in result}
     shards = [path for path in (tmp_path / "store").iterdir() if path.suffix == ".bin"]
     assert len(shards) > 3
     assert max(path.stat().st_size for path in shards) <= LIMIT
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_store_of_pictures_is_read_as_one_of_crops(mars: Path, tmp_path: Path) -> None:
-    made, store = arranged(mars), run(mars, tmp_path / "store")
+def test_a_store_of_images_is_read_as_one_of_crops(mars: Path, tmp_path: Path) -> None:
+    output, store = arranged(mars), run(mars, tmp_path / "store")
     expected = []
-    for name in made.names().to_pylist():
+    for name in output.names().to_pylist():
         frame = np.array(Image.open(mars / name))
         expected.append(crop(frame, (0, 0, frame.shape[1], frame.shape[0]), 12, 6))
     np.testing.assert_array_equal(store.frames[:], np.stack(expected), strict=True)
     columns = ["tracklet", "identity", "camera", "frame", "split", "query", "gallery", "junk"]
-    assert store.index[columns].to_numpy().tolist() == made.index()[columns].to_numpy().tolist()
+    assert store.index[columns].to_numpy().tolist() == output.index()[columns].to_numpy().tolist()
     assert store.index["visibility"].isna().all()
     assert set(store.index.columns) == {*columns, "visibility"}
     test = store.gallery()
@@ -114,7 +114,7 @@ def test_many_bytes_make_larger_shards_not_more(mars: Path, tmp_path: Path) -> N
     first = [len(next(iter(stored(tmp_path / "store").values())))]
     assert len(sizes) > 3
     assert first[0] < max(sizes) <= 5000
-    assert all(one + two > 5000 for one, two in pairwise(sizes))
+    assert all(item + two > 5000 for item, two in pairwise(sizes))
 
 
 class KilledError(BaseException):
@@ -122,7 +122,7 @@ class KilledError(BaseException):
 
 
 def dies(monkeypatch: pytest.MonkeyPatch, name: str, when: int, root: Path, folder: Path, **options) -> None:
-    """A run that is killed when it calls something for the n-th time."""
+    """A run that is interrupted when it calls something for the n-th time."""
     real, calls = getattr(packing, name), []
 
     def call(*arguments, **named):
@@ -141,7 +141,7 @@ def dies(monkeypatch: pytest.MonkeyPatch, name: str, when: int, root: Path, fold
     ("name", "when"),
     [("_read", 1), ("_read", 20), ("write_table", 3), ("to_table", 1), ("replace_folder", 1)],
 )
-def test_a_killed_run_goes_on_behind_its_last_whole_shard(
+def test_a_interrupted_run_resumes_after_its_last_complete_shard(
     mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, when: int
 ) -> None:
     run(mars, tmp_path / "expected")
@@ -156,7 +156,7 @@ def test_a_killed_run_goes_on_behind_its_last_whole_shard(
     assert files(tmp_path / "store") == files(tmp_path / "expected")
     assert not partial.exists()
     names = [str(mars / name) for name in arranged(mars).names().to_pylist()]
-    assert list(dict.fromkeys(read)) == names[done:]  # a picture that no longer fits is read twice
+    assert list(dict.fromkeys(read)) == names[done:]  # an image that no longer fits is read twice
     assert (done > 0) == (when > 1 or name == "to_table")
 
 
@@ -190,7 +190,7 @@ def test_a_damaged_table_of_a_shard_counts_as_none(
 
 
 def spoil(root: Path) -> str:
-    """A picture whose markers are whole and that cannot be decoded."""
+    """An image whose markers are whole and that cannot be decoded."""
     name: str = arranged(root).names()[5].as_py()
     content = bytearray((root / name).read_bytes())
     table = content.find(b"\xff\xdb")
@@ -200,25 +200,25 @@ def spoil(root: Path) -> str:
 
 
 def damage(root: Path) -> tuple[str, str, str]:
-    """A picture cut short, one that is missing, and a tracklet whose only picture is none."""
+    """An image cut short, one that is missing, and a tracklet whose only image is none."""
     names = ("bbox_train/0012/0012C3T0001F999.jpg", "bbox_test/0002/0002C5T0002F003.jpg")
     (root / names[0]).write_bytes((root / names[0]).read_bytes()[:-300])
     (root / names[1]).unlink()
     alone = "bbox_train/0007/0007C6T0009F001.jpg"
-    (root / alone).write_bytes(b"no picture")
+    (root / alone).write_bytes(b"no image")
     return (*names, alone)
 
 
-def test_a_damaged_picture_stops_the_run_with_its_path(mars: Path, tmp_path: Path) -> None:
+def test_a_damaged_image_stops_the_run_with_its_path(mars: Path, tmp_path: Path) -> None:
     names = damage(mars)
-    found = arranged(mars, SKIP)
+    result = arranged(mars, SKIP)
     with pytest.raises(InputError) as error:
-        pack(found, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
+        pack(result, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
     assert str(error.value) == f"{mars / names[2]}: the file is no JPEG or PNG"
     assert not (tmp_path / "store").exists()
     Image.new("RGB", (16, 32)).save(mars / names[2])
     with pytest.raises(InputError, match=f"^{mars / names[0]}: the image is cut short$"):
-        pack(found, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
+        pack(result, mars, scan(mars), DECODE, tmp_path / "store", LIMIT)
 
 
 def test_what_is_skipped_is_listed(mars: Path, tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_what_is_skipped_is_listed(mars: Path, tmp_path: Path) -> None:
     assert [(row["identity"], row["camera"], row["missing"]) for row in listed.tracklets] == [(2, 5, 1)]
     assert set(stored(tmp_path / "store")) == set(stored(tmp_path / "whole")) - set(names)
     assert len(store.frames) == len(whole.frames) - 3
-    assert len(store.tracklets) == len(whole.tracklets) - 1  # the one of one picture
+    assert len(store.tracklets) == len(whole.tracklets) - 1  # the one of one image
     assert store.frames[:].shape == (len(store.frames), 12, 6, 3)
 
 
@@ -265,7 +265,7 @@ def test_what_another_run_skipped_is_read_again_once_it_is_mended(
 
 
 def forbidden(path: str) -> bytes:
-    """A file's bytes; root may read what nobody may, so that the mode is looked at."""
+    """A file's bytes; root may read any file, so the mode is checked."""
     if not Path(path).stat().st_mode & 0o444:
         raise PermissionError(13, "Permission denied")
     return Path(path).read_bytes()
@@ -292,7 +292,7 @@ def test_two_runs_list_what_they_skip_in_the_same_words(mars: Path, tmp_path: Pa
     assert listed[0].images == [{"path": name, "reason": reason}]
 
 
-def test_a_set_without_any_whole_picture_is_refused(mars: Path, tmp_path: Path) -> None:
+def test_a_set_without_any_whole_image_is_refused(mars: Path, tmp_path: Path) -> None:
     for path in mars.glob("bbox_*/*/*.jpg"):
         path.write_bytes(b"")
     with pytest.raises(InputError, match="must hold at least one image, got none"):

@@ -13,7 +13,7 @@ from sttreid.config.datasets import Dataset, Validation
 from sttreid.data import readers as package
 from sttreid.data.reading import read_dataset
 from sttreid.data.registry import (
-    Settings,
+    ReadSettings,
     check_datasets,
     find_reader,
     parse_options,
@@ -24,7 +24,7 @@ from sttreid.retrieval.protocol import protocol
 from sttreid.runtime.errors import InputError
 from tests import sets
 
-SETTINGS = Settings(Validation(share=0.1, seed=0))
+SETTINGS = ReadSettings(Validation(share=0.1, seed=0))
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "mars": sets.mars,
     "duke_video": sets.duke,
@@ -63,7 +63,7 @@ def test_the_usual_options_are_enough_to_read_and_the_protocol_exists(tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["cameras", "footage"])
-def test_so_they_are_for_camera_videos(name: str) -> None:
+def test_the_usual_options_of_camera_videos_are_complete(name: str) -> None:
     usual = dataset(reader=name, **find_reader(name).usual)
     check_datasets({"mine": usual})
     assert protocol(protocol_name(usual)).name == protocol_name(usual)

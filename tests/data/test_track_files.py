@@ -32,7 +32,7 @@ def test_crlf_spaces_and_blank_lines_at_the_end_are_accepted(tmp_path: Path) -> 
     )
 
 
-def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     assert read(tmp_path, "\ufeff1,2,3,4,5,6") == read(tmp_path, "1,2,3,4,5,6")
 
 

@@ -27,11 +27,11 @@ def refusal(path: Path, expected: int) -> str:
 def test_frames_come_in_order_whole_and_of_the_right_shape(
     tmp_path: Path, write_video: Write, numbered: Numbered, burnt_in: Callable[[Frame], int], width: int
 ) -> None:
-    made = numbered(25, width, 64)
-    decoded = list(frames(write_video(tmp_path / "v.mp4", made), 25))
+    output = numbered(25, width, 64)
+    decoded = list(frames(write_video(tmp_path / "v.mp4", output), 25))
     assert {(frame.shape, frame.dtype.name) for frame in decoded} == {((64, width, 3), "uint8")}
     assert [burnt_in(frame) for frame in decoded] == list(range(1, 26))
-    assert max(np.abs(a.astype(int) - b).max() for a, b in zip(decoded, made, strict=True)) <= 20
+    assert max(np.abs(a.astype(int) - b).max() for a, b in zip(decoded, output, strict=True)) <= 20
 
 
 @pytest.mark.parametrize(

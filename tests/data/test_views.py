@@ -1,4 +1,4 @@
-"""Sides of tracklets from the simulator's table of tracks, and the angle to the most alike right answer."""
+"""Orientations from the simulator's table of tracks, and the smallest viewpoint change to a match."""
 
 import itertools
 
@@ -43,14 +43,14 @@ def write_tracks(folder, rows, columns=("identity", "camera", "first", "orientat
 
 def test_a_tracklet_takes_the_side_of_the_track_that_begins_with_it(store, tmp_path):
     write_tracks(tmp_path / "set", [(8, 8, 8, 1.0), *reversed([*TEST, DISTRACTOR])])
-    found = read_orientations(store, tmp_path / "set" / TRACK_TABLE)
-    assert found.tolist() == [side for *_, side in [*TEST, DISTRACTOR]]
+    result = read_orientations(store, tmp_path / "set" / TRACK_TABLE)
+    assert result.tolist() == [side for *_, side in [*TEST, DISTRACTOR]]
 
 
 def test_a_tracklet_whose_track_is_not_there_has_no_side(store, tmp_path):
     write_tracks(tmp_path / "set", TEST[1:])
-    found = read_orientations(store, tmp_path / "set" / TRACK_TABLE)
-    assert np.isnan(found).tolist() == [True, *[False] * 5, True]
+    result = read_orientations(store, tmp_path / "set" / TRACK_TABLE)
+    assert np.isnan(result).tolist() == [True, *[False] * 5, True]
 
 
 def test_a_set_without_truth_says_nothing(store, tmp_path):
@@ -70,15 +70,15 @@ def test_an_empty_table_is_refused_by_name(store, tmp_path):
         read_orientations(store, tmp_path / TRACK_TABLE)
 
 
-def test_the_turn_is_the_smallest_angle_to_a_right_answer_of_another_camera(store):
-    """170 and -170 are 20 degrees apart; who is seen by one camera alone has no answer."""
+def test_the_viewpoint_change_is_the_smallest_angle_to_a_match_in_another_camera(store):
+    """170 and -170 are 20 degrees apart; an identity of one camera has no match."""
     sides = np.array([side for *_, side in [*TEST, DISTRACTOR]])
-    found = viewpoint_changes(store, sides)
-    assert found.index.tolist() == list(range(len(TEST)))
+    result = viewpoint_changes(store, sides)
+    assert result.index.tolist() == list(range(len(TEST)))
     naive = dict.fromkeys(range(len(TEST)), np.nan)
-    for (one, a), (_, b) in itertools.permutations(enumerate(TEST), 2):
+    for (item, a), (_, b) in itertools.permutations(enumerate(TEST), 2):
         if a[0] == b[0] and a[1] != b[1]:
             turned = abs((a[3] - b[3] + 180) % 360 - 180)
-            naive[one] = np.nanmin([naive[one], turned])
-    np.testing.assert_allclose(found.to_numpy(), list(naive.values()))
-    assert found.tolist()[:5] == [20.0, 20.0, 80.0, 180.0, 180.0]
+            naive[item] = np.nanmin([naive[item], turned])
+    np.testing.assert_allclose(result.to_numpy(), list(naive.values()))
+    assert result.tolist()[:5] == [20.0, 20.0, 80.0, 180.0, 180.0]

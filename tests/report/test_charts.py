@@ -1,8 +1,9 @@
-"""Charts are small SVG text that shows every value, in colours of the page alone, and always the same."""
+"""Charts show every value, in the page's colours alone or in fixed ones, and always the same."""
 
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -15,123 +16,141 @@ def words(svg):
     return [text.text for text in ElementTree.fromstring(svg).iter(f"{NAME}text")]
 
 
-def a_heat():
+def heat(palette=charts.PAGE):
+    rows = [("campus", "campus", 0.5), ("campus", "winter", 0.4), ("winter", "campus", 0.3)]
+    table = pd.DataFrame([*rows, ("winter", "winter", 0.6)], columns=["source", "target", "rank1"])
+    return charts.heat(table, "rank1", palette)
+
+
+def forest(names=("first", "second"), reference=None, palette=charts.PAGE):
     rows = [
-        ("campus", "campus", 0.5),
-        ("campus", "winter", 0.4),
-        ("winter", "campus", 0.3),
-        ("winter", "winter", 0.6),
+        {"name": n, "group": g, "value": 0.4, "low": 0.3, "high": 0.5, "hollow": n == "second"}
+        for n in names
+        for g in ("in-domain", "cross-domain")
     ]
-    return charts.heat(pd.DataFrame(rows, columns=["source", "target", "rank1"]), "rank1")
+    return charts.forest(pd.DataFrame(rows), "rank-1", reference, palette=palette)
 
 
-def some_intervals(names=("one", "two")):
-    rows = [
-        {"name": name, "group": group, "value": 0.4, "low": 0.3, "high": 0.5, "sound": name != "two"}
-        for name in names
-        for group in ("in-domain", "cross-domain")
+def lines(count=2, **columns):
+    tables = [
+        pd.DataFrame({"name": f"line {i}", "step": [1, 2, 3], "loss": [3.0, 2.0, 1.0 + i]})
+        for i in range(count)
     ]
-    return charts.intervals(pd.DataFrame(rows), "rank-1")
+    return charts.lines(pd.concat(tables).assign(**columns), "step", "loss", ("step", "loss"), points=True)
 
 
-def some_lines(count=2, **columns):
-    table = pd.concat(
-        [
-            pd.DataFrame({"name": f"line {i}", "step": [1, 2, 3], "loss": [3.0, 2.0, 1.0 + i]})
-            for i in range(count)
-        ]
-    )
-    return charts.lines(table.assign(**columns), "step", "loss", ("step", "loss"), share=False)
-
-
-def some_bands():
-    rows = [
-        {"name": name, "bin": label, "value": 1.0, "low": 0.9, "high": 1.2}
-        for name in "ab"
-        for label in ("< 0", "> 0")
-    ]
-    return charts.bands(pd.DataFrame(rows), ("gap", "weight"), 1.0)
-
-
-def a_scatter():
-    return charts.scatter(pd.DataFrame({"name": ["a", "a", "b"], "x": [-1, 0, 1], "y": [1, 0, -1]}))
-
-
-def growing():
+def growth():
     rows = [
         {"name": name, "identities": n, "value": 0.1 * n**0.5, "low": 0.05, "high": 0.9}
         for name in "ab"
         for n in (15, 30, 60)
     ]
-    return charts.growth(pd.DataFrame(rows), "identities", ("identities", "rank-1"))
+    return charts.lines(pd.DataFrame(rows), "identities", "value", ("identities", "rank-1"), True, True, True)
 
 
-EVERY = [a_heat, some_intervals, some_lines, some_bands, a_scatter, growing]
+def scatter():
+    return charts.scatter(pd.DataFrame({"name": ["a", "a", "b"], "x": [-1, 0, 1], "y": [1, 0, -1]}))
+
+
+def attention(palette=charts.PAGE, visibility=(1.0, np.nan)):
+    rows = [
+        {"variant": v, "visibility": s, "weight": w, "even": 2 * w, "heads": [w, w / 2]}
+        for v, weights in (("a", (0.75, 0.25)), ("b", (0.5, 0.5)))
+        for w, s in zip(weights, visibility, strict=True)
+    ]
+    return charts.attention("data:image/jpeg;base64,AAAA", (16, 32), pd.DataFrame(rows), palette)
+
+
+EVERY = [heat, forest, lines, growth, scatter, attention]
 
 
 @pytest.mark.parametrize("draw", EVERY)
-def test_a_chart_fits_a_phone_and_comes_again(draw):
-    svg = draw()
-    assert float(ElementTree.fromstring(svg).get("width")) <= 380
-    assert svg == draw()
+def test_a_chart_fits_a_phone_and_is_the_same_again(draw):
+    svg = charts.svg(draw())
+    assert float(ElementTree.fromstring(svg).get("width")) <= 390
+    assert svg == charts.svg(draw())
     assert len(svg) < 40_000
 
 
 @pytest.mark.parametrize("draw", EVERY)
-def test_colours_are_those_of_the_page(draw):
-    found = set(re.findall(r'(?:fill|stroke)="([^"]+)"', draw()))
-    assert all(name.startswith("var(--") or name in ("none", "transparent", "#888") for name in found), found
+def test_colours_on_the_page_are_those_of_its_style_sheet(draw):
+    colours = set(re.findall(r'(?:fill|stroke)="([^"]+)"', charts.svg(draw())))
+    assert all(name.startswith("var(--") or name in ("none", "transparent", "#888") for name in colours), (
+        colours
+    )
+
+
+@pytest.mark.parametrize("draw", [heat, forest, attention])
+def test_static_files_need_no_style_sheet(draw):
+    assert "var(" not in charts.svg(draw(palette=charts.STATIC), charts.STATIC)
 
 
 @pytest.mark.parametrize("draw", EVERY)
 def test_nothing_has_an_id_that_another_chart_could_have(draw):
-    assert " id=" not in draw()
-    assert "url(" not in draw()
+    svg = charts.svg(draw())
+    assert " id=" not in svg
+    assert "url(" not in svg
 
 
 def test_the_heat_map_writes_every_number():
-    assert {"50.0%", "40.0%", "30.0%", "60.0%", "campus", "winter", "tested on"} <= set(words(a_heat()))
+    assert {"50.0%", "40.0%", "30.0%", "60.0%", "campus", "winter"} <= set(words(charts.svg(heat())))
 
 
-def test_what_is_not_sound_is_hollow():
-    assert some_intervals().count('fill="var(--paper)"') == 2
+def test_hollow_marks_have_the_colour_of_the_paper():
+    assert charts.svg(forest()).count('fill="var(--paper)"') == 2
 
 
-def test_lines_are_told_apart_without_colour():
-    dashes = set(re.findall(r'stroke-dasharray="([^"]+)"', some_lines(3)))
-    assert len(dashes) == 3
+def test_a_reference_is_one_dashed_rule():
+    plain, ruled = (charts.svg(forest(reference=value)) for value in (None, 0.45))
+    assert "stroke-dasharray" not in plain
+    assert ruled.count('stroke-dasharray="4,3"') == 1
 
 
-def test_more_lines_than_colours_can_be_drawn():
-    assert "line 9" in words(some_lines(10))
+def test_lines_differ_without_colour():
+    assert len(set(re.findall(r'stroke-dasharray="([^"]+)"', charts.svg(lines(3))))) == 3
+
+
+def test_there_may_be_more_lines_than_colours():
+    assert "line 9" in words(charts.svg(lines(10)))
 
 
 def test_the_second_group_is_dashed():
-    svg = some_lines(2, group=["training"] * 3 + ["validation"] * 3)
-    dashes = re.findall(r'stroke-dasharray="([^"]+)"', svg)
-    assert {"1,0", "6,3"} == set(dashes)
+    svg = charts.svg(lines(2, group=["training"] * 3 + ["validation"] * 3))
+    assert set(re.findall(r'stroke-dasharray="([^"]+)"', svg)) == {"1,0", "6,3"}
 
 
-def test_a_scatter_has_a_mark_a_point():
-    symbols = ElementTree.fromstring(a_scatter()).iter(f"{NAME}g")
-    marks = next(g for g in symbols if "mark-symbol role-mark" in (g.get("class") or ""))
+def test_a_doubling_is_one_step_of_a_logarithmic_axis():
+    labels = re.findall(r'transform="translate\(([\d.]+),[\d.]+\)"[^>]*>(15|30|60)<', charts.svg(growth()))
+    assert [label for _, label in labels] == ["15", "30", "60"]
+    places = [float(place) for place, _ in labels]
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=2)
+
+
+def test_a_scatter_has_a_mark_for_each_point():
+    groups = ElementTree.fromstring(charts.svg(scatter())).iter(f"{NAME}g")
+    marks = next(g for g in groups if "mark-symbol role-mark" in (g.get("class") or ""))
     assert len(list(marks)) == 3
 
 
 def test_names_are_escaped():
-    assert "<b>&" in words(some_intervals(("<b>&", "two")))
+    assert "<b>&" in words(charts.svg(forest(("<b>&", "second"))))
 
 
-def test_a_doubling_is_one_step_of_the_axis():
-    """The labels 15, 30 and 60 stand evenly spaced."""
-    found = re.findall(r'transform="translate\(([\d.]+),[\d.]+\)"[^>]*>(15|30|60)<', growing())
-    assert [label for _, label in found] == ["15", "30", "60"]
-    places = [float(place) for place, _ in found]
-    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=2)
+def test_attention_has_bars_numbers_and_a_cell_for_each_head():
+    chart = attention()
+    (layer,) = (part for part in chart.layer if "opacity" in part.data)
+    boxes = layer.data
+    bars = boxes[boxes["opacity"] == 1.0]
+    assert (bars["y2"] - bars["y"]).tolist() == [15, 5, 10, 10]  # 10 pixels are an even share
+    cells = boxes[boxes["opacity"] < 1]
+    assert cells["opacity"].tolist() == [0.75, 0.375, 0.25, 0.125, 0.5, 0.25, 0.5, 0.25]
+    svg = charts.svg(chart)
+    assert words(svg) == ["100", "?", "75", "25", "50", "50"]
+    assert boxes["y2"].max() <= float(ElementTree.fromstring(svg).get("height"))
 
 
-def test_intervals_may_have_a_rule():
-    rows = [{"name": "one", "group": "g", "value": 0.4, "low": 0.3, "high": 0.5, "sound": True}]
-    plain, ruled = (charts.intervals(pd.DataFrame(rows), "gain", even) for even in (None, 0.0))
-    assert "stroke-dasharray" not in plain
-    assert ruled.count('stroke-dasharray="4,3"') == 1
+def test_a_png_is_as_large_as_its_scale():
+    content = charts.png(heat(charts.STATIC), 2.0)
+    assert content.startswith(b"\x89PNG")
+    width = int.from_bytes(content[16:20])
+    assert width == pytest.approx(2 * float(ElementTree.fromstring(charts.svg(heat())).get("width")), abs=2)

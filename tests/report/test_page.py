@@ -1,118 +1,167 @@
-"""The page says what was run, how it was scored, and what may not be concluded."""
+"""The report: every section, figure and table, whole, offline, linked and described."""
 
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
 import pytest
 
-from sttreid.report.breakdown import breakdown_table
-from sttreid.report.page import report
-from sttreid.report.summary import shifts
-from sttreid.report.tables import (
-    ablation_table,
-    against_baselines,
-    counts_table,
-    cross_domain_table,
-    means_table,
-    paper_table,
-    shift_table,
-)
-from sttreid.runtime.errors import InputError
-
-TARGETS = ["campus", "winter", "station"]
+from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS
+from sttreid.report import charts
+from sttreid.report.page import claims_table, report, summary_chart, training_figures
+from sttreid.report.render import Cell, Clips, Figure, RankedList, Table, html, markdown
+from sttreid.retrieval.metrics import HEADLINE
+from tests.analysis.contents import history
+from tests.report.conftest import CLAIMS
 
 
-@pytest.fixture
-def page(found):
-    """Results and cells -> the page."""
-    return lambda results, cells: report(found(results, cells))
+class Document(HTMLParser):
+    """Tags with their attributes, and headings with their text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.headings, self.open = [], [], None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag in ("h1", "h2", "h3", "h4"):
+            self.open = (tag, "")
+
+    def handle_data(self, data):
+        if self.open:
+            self.open = (self.open[0], self.open[1] + data)
+
+    def handle_endtag(self, tag):
+        if self.open and tag == self.open[0]:
+            self.headings.append(self.open)
+            self.open = None
+
+    def of(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
 
 
-def test_the_page_holds_every_table_once(found, results, cells):
-    told = found(results, cells)
-    text = report(told)
-    table, known = told.cross, told.cross_known
-    tables = (
-        counts_table(table),
-        cross_domain_table(table, known, TARGETS),
-        means_table(table, known, "unreal"),
-        *(f"- {sentence}\n" for sentence in against_baselines(table, known)),
-        breakdown_table(told.cross_queries, TARGETS),
-        shift_table(shifts(table, told.domains), known),
-        ablation_table(told.arms, told.arms_known, 0.95),
-        paper_table(),
+def blocks(page, kind):
+    return [block for section in page.sections for block in section.blocks if isinstance(block, kind)]
+
+
+def test_every_figure_and_table_is_there(results):
+    page = report(results)
+    metrics, training = len(HEADLINE), 6
+    # matrices, settings, CMC; ablation; training; attention by visibility; two maps
+    assert len(blocks(page, Figure)) == metrics + 2 + metrics + training + 1 + 2
+    # verdicts, paper (2); matrix, settings, baselines; ablation; attention; counts; difficulty; shift
+    assert len(blocks(page, Table)) == 3 + 3 + 1 + 1 + 1 + 1 + 1
+    assert len(blocks(page, Clips)) == 4
+    assert len(blocks(page, RankedList)) == 3
+
+
+def test_markdown_has_the_tables_of_the_page(results):
+    page = report(results)
+    text = markdown(page)
+    for section in page.sections:
+        assert (f"## {section.title}" in text) != section.visual
+
+
+def test_headings_never_skip_a_level(whole):
+    levels = [int(tag[1]) for tag, _ in Document(whole).headings]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_every_link_has_a_target_and_every_id_is_unique(whole):
+    document = Document(whole)
+    ids = [attributes["id"] for _, attributes in document.tags if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    assert {link["href"].removeprefix("#") for link in document.of("a")} <= set(ids)
+    labels = {a["aria-labelledby"] for _, a in document.tags if "aria-labelledby" in a}
+    assert labels <= set(ids)
+
+
+def test_images_have_descriptions_and_sizes(whole):
+    document = Document(whole)
+    images = document.of("img")
+    assert len(images) == 3 * 4 + 2 * 3
+    assert all(image["alt"] and int(image["width"]) > 0 and int(image["height"]) > 0 for image in images)
+    charts_ = [a for _, a in document.tags if a.get("role") == "img"]
+    assert len(charts_) == len(document.of("svg"))
+    assert all(chart["aria-label"] for chart in charts_)
+
+
+def test_nothing_is_loaded_and_nothing_runs(whole):
+    document = Document(whole)
+    assert not document.of("script")
+    for _, attributes in document.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "xlink:href"):
+            assert attributes.get(name, "#").startswith(("#", "data:"))
+    assert "@import" not in whole
+    assert "url(" not in whole
+
+
+def test_figures_have_captions_and_tables_scopes(whole):
+    document = Document(whole)
+    assert len(document.of("figure")) == len(document.of("figcaption")) + len(document.of("ol"))
+    assert all(header.get("scope") for header in document.of("th"))
+    assert len(document.of("caption")) == len(document.of("table"))
+    assert document.of("html") == [{"lang": "en"}]
+    assert "width=device-width" in whole
+
+
+def test_equal_results_give_equal_bytes(whole, results):
+    assert whole == html(report(results))
+
+
+def test_a_verdict_comes_with_the_effects_of_its_confirmatory_contrasts():
+    (row,) = claims_table(CLAIMS).rows
+    (cell,) = (cell for cell in row if isinstance(cell, Cell) and cell.mark == "good")
+    assert cell.text == "supported: spatial against vanilla +10.0 [5.0, 15.0]"
+
+
+def test_variants_that_are_underfit_are_hollow(results):
+    page = report(results)
+    (figure, *_) = (f for f in blocks(page, Figure) if f.title.startswith("Ablation"))
+    table = figure.chart.data
+    hollow = table.groupby("name")["hollow"].first()
+    assert hollow.to_dict() == {"vanilla": False, "spatial": True, "full": False}
+
+
+def test_steps_of_the_paper_are_shown_where_both_variants_were_run(results):
+    (table,) = (t for t in blocks(report(results), Table) if t.caption.startswith("Steps"))
+    ((*_, step, in_domain, _),) = table.rows
+    assert step == "vanilla → spatial (not comparable)"
+    assert in_domain.text.startswith("-15.0 [")
+
+
+def test_few_seeds_and_identities_are_reported(results):
+    lead = " ".join(report(results).lead)
+    assert f"fewer than {MIN_SEEDS} seeds" in lead
+    assert f"fewer than {MIN_IDENTITIES} test identities" in lead
+
+
+def test_unknown_visibility_makes_no_figure_of_it(results):
+    results.visuals.frames["visibility"] = np.nan
+    assert not [f for f in blocks(report(results), Figure) if f.title == "Attention by visibility"]
+
+
+def test_training_figures_are_means_over_seeds():
+    figures = training_figures(
+        {"a": [history(0.9), history(0.7)], "b": [history(1.0, False)]}, "runs", "seed 0"
     )
-    assert [text.count(part) for part in tables] == [1] * 10
+    assert len(figures) == 3
+    rank1 = figures[1].data.rows
+    assert ["a", "training", "50.0", "80.0"] in rank1
+    assert [row[0] for row in figures[2].data.rows] == ["a"]
+    assert training_figures({}, "runs", "seed 0") == []
 
 
-def test_one_seed_is_called_inconclusive_in_both_parts(page, results, cells):
-    text = page(results[:1], [cell for cell in cells if cell["seed"] == 0])
-    assert text.count("One seed was run: differences are inconclusive") == 2
-    assert "with seed 0." in text
-    assert "inconclusive" not in page(results, cells)
+def test_two_protocols_are_both_described(results):
+    results.cross.protocols["winter"] |= {"name": "market", "unmatched": "zero"}
+    text = markdown(report(results))
+    assert "embedded (campus, station)" in text
+    assert "market (winter)" in text
 
 
-def test_few_seeds_and_people_are_called_few_in_both_parts(page, results, cells):
-    few = "With 2 seeds and 20 people, which are few, intervals are too narrow"
-    assert page(results, cells).count(few) == 2
-    assert "with fewer than 30 people, or 5 seeds, an interval is too narrow" in page(results, cells)
-
-
-def test_the_protocol_is_that_of_the_results(page, results, cells):
-    text = page(results, cells)
-    assert "## Protocol: embedded\n\nMade for these tests.\n" in text
-    assert "mix these protocols" not in text
-    assert "All people and cameras are rendered" in text
-    assert "- gallery: all; junk never answers\n" in text
-    assert "- a query never meets the tracklets of the same identity and camera, itself included\n" in text
-    assert "average precision: step; queries without a match are left out and counted" in text
-    assert "- ties: pessimistic, a wrong answer ranks before a right one" in text
-    other = {"average_precision": "trapezoid", "unmatched": "zero", "gallery": "without queries"}
-    for result in results:
-        result["protocol"]["winter"] |= other | {"name": "mars-official"}
-    text = page(results, cells)
-    assert text.index("## Protocol of campus, station: embedded") < text.index(
-        "## Protocol of winter: mars-official"
-    )
-    assert "Means over several targets mix these protocols." in text
-    assert "rendered" not in text.partition("## Protocol")[0]
-    assert "average precision: trapezoid; queries without a match score 0" in text
-    assert "- gallery: without queries; junk never answers\n" in text
-
-
-def test_the_papers_figures_stand_below_a_heading_that_says_other_data(page, results, cells):
-    ours, paper = page(results, cells).split("## What the paper reports, on other data")
-    assert "86.3 / 88.7" in paper
-    assert "86.3" not in ours
-
-
-def test_reused_models_are_named(page, results, cells):
-    assert "stands for" not in page(results, cells)
-    for cell in cells[:2]:
-        cell["reuses"] = True
-    assert "The fine-tuned model of campus, trained once for both tables, stands for vanilla." in page(
-        results, cells
-    )
-
-
-def test_the_page_ends_in_one_newline_and_has_no_trailing_spaces(page, results, cells):
-    text = page(results, cells)
-    assert text.endswith("|\n")
-    assert not any(line.endswith(" ") for line in text.splitlines())
-
-
-def test_the_sections_run_from_the_matrix_over_its_reasons_to_the_ablation(page, results, cells):
-    headings = [line for line in page(results, cells).splitlines() if line.startswith("## ")]
-    assert headings == [
-        "## Protocol: embedded",
-        "## Cross-domain",
-        "## What makes a query hard",
-        "## How far apart the domains are",
-        "## Ablation",
-        "## What the paper reports, on other data",
-    ]
-
-
-def test_a_pair_that_was_not_compared_is_refused(page, results, cells, domains):
-    del domains["accuracy"]["winter"]["unreal"]
-    with pytest.raises(
-        InputError, match=r"domains\.json: the accuracy of the pair unreal, winter is missing"
-    ):
-        page(results, cells)
+@pytest.mark.parametrize("name", ["vanilla", "full", "unreal"])
+def test_the_static_figure_names_every_model(results, name):
+    assert f">{name}<" in charts.svg(summary_chart(results), charts.STATIC)

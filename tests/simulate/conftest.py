@@ -22,7 +22,7 @@ from sttreid.simulate.dataset import render
 
 @pytest.fixture(scope="session")
 def domain() -> Domain:
-    """Something of everything: every garment and every kind of scene comes up soon."""
+    """A domain in which every garment and every kind of scene is likely."""
     return Domain(
         skin=Skin(1, 1, 1, 1, 1, 1, 1),
         hair=Hair(1, 1, 1, 1, 1, 1, 1, 1),
@@ -45,7 +45,7 @@ def scale() -> Scale:
 
 @pytest.fixture(scope="session")
 def rendered(domain: Domain, scale: Scale, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small data set `tiny`, made by one process."""
+    """The small data set ``tiny``, rendered by one process."""
     folder = tmp_path_factory.mktemp("rendered") / "tiny"
     render("tiny", domain, scale, folder, workers=1)
     return folder
@@ -53,5 +53,5 @@ def rendered(domain: Domain, scale: Scale, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def empty(domain: Domain) -> Domain:
-    """The same domain without occluders."""
+    """The domain without occluders."""
     return replace(domain, view=replace(domain.view, occluders=0.0))

@@ -8,7 +8,7 @@ from sttreid.simulate.appearance import Appearance, ArmPose, Bag
 from sttreid.simulate.body import JOINT, Z_HIP, Z_KNEE, MeshPart, body
 from sttreid.simulate.gait import joint_matrices
 from sttreid.simulate.pedestrian import Pedestrian, build_pedestrian
-from sttreid.simulate.raster import FAR, NOTHING, rasterise
+from sttreid.simulate.raster import NOTHING, empty_samples, rasterise
 from sttreid.simulate.wardrobe import draw_appearance
 
 
@@ -63,9 +63,9 @@ def seen(person: Pedestrian, phase: float, yaw: float) -> tuple[np.ndarray, np.n
     points = posed(person, phase)
     turned = np.stack([points @ [np.cos(yaw), np.sin(yaw), 0], points @ [-np.sin(yaw), np.cos(yaw), 0]], 1)
     screen = np.stack([turned[:, 0] * 50 + 50, 105 - points[:, 2] * 50, 10 + turned[:, 1]], 1)
-    depth, hit = np.full((220, 200), FAR, np.float32), np.full((220, 200), NOTHING, np.int32)
-    bary = np.zeros((220, 200, 2), np.float32)
-    rasterise(screen.astype(np.float32), person.faces, person.face_parts, 0, 0, depth, hit, bary)
+    samples = empty_samples(110, 100)
+    rasterise(screen.astype(np.float32), person.faces, person.face_parts, 0, 0, samples)
+    hit, bary = samples.hit, samples.bary
     visible = hit != NOTHING
     height = person.canonical[person.faces[hit[visible]], 2]
     u, v = bary[visible].T

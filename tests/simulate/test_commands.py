@@ -67,8 +67,8 @@ def test_a_file_gives_the_domain_and_its_name(
     [
         ("harbuor", {}, False, r"^domains: .*airport, harbour, got 'harbuor' \(did you mean 'harbour'\?\)"),
         ("none.yaml", {}, False, r"^none\.yaml: cannot be read"),
-        ("harbour", {"persons": 3}, False, r"^--scale: .*persons"),
-        ("harbour", {"min_frames": 20}, False, r"^--scale: .*min_frames.*20 and 16"),
+        ("harbour", {"persons": 3}, False, r"^scale options: .*persons"),
+        ("harbour", {"min_frames": 20}, False, r"^scale options: .*min_frames.*20 and 16"),
         ("airport", {}, True, r"^--benchmark: .*harbour, got 'airport'"),
         ("harbour", {"identities": 9}, True, r"^--benchmark: .*v7"),
     ],

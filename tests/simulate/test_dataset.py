@@ -119,7 +119,7 @@ def test_an_interrupted_rendering_resumes_with_the_missing_cameras(
         render("tiny", domain, scale, tmp_path / "tiny", workers=1)
     assert not (tmp_path / "tiny").exists()
     render("tiny", domain, scale, tmp_path / "tiny", workers=1)
-    assert next(calls) == 3  # the first camera was not filmed again
+    assert next(calls) == 3  # the first camera was not rendered again
     assert contents(tmp_path / "tiny") == contents(rendered)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
@@ -151,19 +151,19 @@ def running(number: int) -> bool:
 def test_a_killed_process_leaves_no_incomplete_video_under_a_final_name(
     domain: Domain, scale: Scale, rendered: Path, tmp_path: Path, workers: int
 ) -> None:
-    """Killed in mid-film; the workers notice, and leave nothing behind either."""
+    """The process is killed during a video; its workers end as well and leave no named file."""
     partial = tmp_path / ".tiny.partial"
     process = multiprocessing.get_context("spawn").Process(
         target=render, args=("tiny", domain, scale, tmp_path / "tiny", workers)
     )
     process.start()
-    while not (films := list(partial.glob(".c*.part"))):
+    while not (parts := list(partial.glob(".c*.part"))):
         assert process.is_alive()
         time.sleep(0.01)
     process.kill()
     process.join()
     assert not (tmp_path / "tiny").exists()
-    writers = [int(path.name.split(".")[2]) for path in films]  # .c1.PID.part
+    writers = [int(path.name.split(".")[2]) for path in parts]  # .c1.PID.part
     deadline = time.monotonic() + 30
     while any(running(number) for number in writers):
         assert time.monotonic() < deadline

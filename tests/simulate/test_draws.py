@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sttreid.config.domain import Range, Skin
-from sttreid.simulate.draws import stream, uniform, weighted
+from sttreid.simulate.draws import stream, uniform, weighted_choice
 
 
 def test_a_stream_depends_on_every_part_of_its_key() -> None:
@@ -27,7 +27,7 @@ def test_a_stream_is_the_same_in_another_process() -> None:
 
 def test_names_are_drawn_in_proportion_to_their_weights() -> None:
     rng = np.random.default_rng(0)
-    drawn = [weighted(rng, Skin(0, 0, 3, 0, 1, 0, 0)) for _ in range(2000)]
+    drawn = [weighted_choice(rng, Skin(0, 0, 3, 0, 1, 0, 0)) for _ in range(2000)]
     assert set(drawn) == {"light", "brown"}
     assert drawn.count("light") / 2000 == pytest.approx(0.75, abs=0.03)
 

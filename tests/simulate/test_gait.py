@@ -165,7 +165,7 @@ def test_an_ankle_rests_while_its_sole_is_flat(many_pedestrians: list[Pedestrian
     for person in many_pedestrians:
         for side, lead in (("L", 0.0), ("R", 0.5)):
             position = ankle(person, side, phase + lead)
-            position[:, 1] -= double_step(person) * phase  # the body goes on to -y
+            position[:, 1] -= double_step(person) * phase  # the body moves toward -y
             assert np.ptp(position, axis=0).max() < 2e-3
 
 

@@ -2,7 +2,7 @@ import numpy as np
 
 from sttreid.config.domain import Domain
 from sttreid.simulate.optics import camera_record, display, light_record, pixels
-from sttreid.simulate.raster import project
+from sttreid.simulate.raster import project_points
 
 
 def test_a_point_straight_ahead_is_in_the_middle_of_the_image() -> None:
@@ -22,7 +22,7 @@ def test_the_compiled_projection_is_the_same() -> None:
     camera = camera_record(2.5, 0.2, 480.0, 320, 200)
     points = np.random.default_rng(0).uniform((-3, 4, 0), (3, 12, 2), (50, 3)).astype(np.float32)
     out = np.empty_like(points)
-    project(points, camera, out)
+    project_points(points, camera, out)
     assert np.allclose(out, pixels(camera, points), atol=1e-2)
 
 

@@ -10,9 +10,13 @@ from sttreid.simulate.raster import (
     HIDDEN,
     NOTHING,
     SAMPLES,
+    PosedMesh,
+    Samples,
+    Surroundings,
     composite,
+    empty_samples,
     extent,
-    project,
+    project_points,
     rasterise,
     shade,
     skin,
@@ -21,12 +25,10 @@ from sttreid.simulate.rays import SOLID, Shape, SolidKind, photograph
 from sttreid.simulate.wardrobe import draw_appearance
 
 
-def drawn(screen: np.ndarray, faces: list[list[int]], part: int, size: int) -> tuple[np.ndarray, ...]:
-    depth = np.full((size, size), FAR, np.float32)
-    hit, bary = np.full((size, size), NOTHING, np.int32), np.zeros((size, size, 2), np.float32)
-    parts = np.full(len(faces), part, np.uint8)
-    rasterise(screen.astype(np.float32), np.array(faces, np.int32), parts, 0, 0, depth, hit, bary)
-    return depth, hit, bary
+def drawn(screen: np.ndarray, faces: list[list[int]], part: int, size: int) -> Samples:
+    samples, parts = empty_samples(size // 2, size // 2), np.full(len(faces), part, np.uint8)
+    rasterise(screen.astype(np.float32), np.array(faces, np.int32), parts, 0, 0, samples)
+    return samples
 
 
 def naive(screen: np.ndarray, face: list[int], size: int) -> np.ndarray:
@@ -183,20 +185,18 @@ def test_the_counts_say_which_share_of_a_board_a_solid_hides(
 
     corners = board(0.0, 6.0, 0.4, 0.2, 2.0)
     screen = np.empty_like(corners)
-    project(corners, camera, screen)
+    project_points(corners, camera, screen)
     left, top, right, bottom = (int(edge) for edge in extent(screen))
     shape_ = (bottom + 2 - top, right + 2 - left)
-    samples = (shape_[0] * SAMPLES, shape_[1] * SAMPLES)
-    near, hit = np.full(samples, FAR), np.full(samples, NOTHING, np.int32)
-    bary, tile = np.zeros((*samples, 2), np.float32), np.zeros((*shape_, 4), np.float32)
+    samples, tile = empty_samples(*shape_), np.zeros((*shape_, 4), np.float32)
     faces, parts = np.array([[0, 1, 2], [0, 2, 3]], np.int32), np.full(2, MeshPart.TORSO, np.uint8)
-    rasterise(screen, faces, parts, left, top, near, hit, bary)
+    rasterise(screen, faces, parts, left, top, samples)
     counts = np.zeros(HIDDEN + len(SolidKind), np.int64)
     facing = np.array([0, -1, 0], np.float32)
+    mesh = PosedMesh(faces, parts, corners, np.zeros(4, np.float32), np.repeat(facing[None], 4, 0))
     shade(
-        faces, parts, corners, np.zeros(4, np.float32), np.repeat(facing[None], 4, 0),
-        material(draw_appearance(1, "a", domain, 0)), light, 1.0, facing, near, hit, bary, depth, kinds,
-        left, top, tile, counts,
+        mesh, samples, Surroundings(depth, kinds), material(draw_appearance(1, "a", domain, 0)), light,
+        1.0, facing, left, top, tile, counts,
     )  # fmt: skip
     whole = (0.8 * focal / 6 * SAMPLES) * (1.8 * focal / 6 * SAMPLES)
     assert counts[0] == pytest.approx(whole, rel=0.03)
@@ -229,14 +229,13 @@ def shaded(
     shape: tuple[int, int],
 ) -> np.ndarray:  # fmt: skip
     """The tile of one triangle of a coat with nothing in front of it."""
-    samples = (shape[0] * SAMPLES, shape[1] * SAMPLES)
-    near, hit = np.full(samples, FAR), np.full(samples, NOTHING, np.int32)
-    bary, tile = np.zeros((*samples, 2), np.float32), np.zeros((*shape, 4), np.float32)
+    samples, tile = empty_samples(*shape), np.zeros((*shape, 4), np.float32)
     faces, parts = np.array([[0, 1, 2]], np.int32), np.full(1, MeshPart.COAT, np.uint8)
-    rasterise(screen, faces, parts, 0, 0, near, hit, bary)
+    rasterise(screen, faces, parts, 0, 0, samples)
+    mesh = PosedMesh(faces, parts, canonical, np.zeros(3, np.float32), np.repeat(facing[None], 3, 0))
+    surroundings = Surroundings(np.full(shape, FAR), np.zeros(shape, np.uint8))
     shade(
-        faces, parts, canonical, np.zeros(3, np.float32), np.repeat(facing[None], 3, 0), person, light, 1.0,
-        facing, near, hit, bary, np.full(shape, FAR), np.zeros(shape, np.uint8), 0, 0, tile,
+        mesh, samples, surroundings, person, light, 1.0, facing, 0, 0, tile,
         np.zeros(HIDDEN + len(SolidKind), np.int64),
     )  # fmt: skip
     return tile

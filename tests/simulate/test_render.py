@@ -27,7 +27,7 @@ def rows(path: Path) -> list[list[float]]:
 
 
 def test_boxes_contain_the_persons_they_name(empty: Domain, scale: Scale, tmp_path: Path) -> None:
-    """A lone walker before an empty scene: the image changes inside the box, and hardly elsewhere."""
+    """A single pedestrian in an empty scene: the image changes inside the box and almost nowhere else."""
     still = replace(empty, sensor=replace(empty.sensor, noise=replace(empty.sensor.noise, high=0.0)))
     render_camera("lone", still, scale, 1, [1], tmp_path, ignore)
     with av.open(str(tmp_path / "c1.mp4")) as container:
@@ -106,7 +106,7 @@ def test_the_nearer_person_hides_the_farther_one(empty: Domain, scale: Scale) ->
 
 def test_exact_boxes_enclose_silhouettes(domain: Domain, scale: Scale) -> None:
     """Every sample of the person lies in the box, and none of its sides could move in by two pixels."""
-    bare = replace(domain.clothing, backpack=0.0, bag=0.0, trolley=0.0)  # bags may stand out of the box
+    bare = replace(domain.clothing, backpack=0.0, bag=0.0, trolley=0.0)  # bags may reach out of the box
     recording = module._Recording("box", replace(domain, clothing=bare), scale, 1, [1, 2, 3, 4, 5])
     checked = 0
     while recording.waiting or recording.actors:
@@ -128,16 +128,15 @@ def test_exact_boxes_enclose_silhouettes(domain: Domain, scale: Scale) -> None:
 
 
 def silhouette(recording: "module._Recording", actor: "module._Actor") -> tuple[np.ndarray, np.ndarray]:
-    """Pixel columns and rows of the samples of a person in the frame that was just filmed."""
+    """Pixel columns and rows of the samples of a person in the last frame."""
     recording.clock -= 1
     pose = recording._pose(actor)
     recording.clock += 1
     person, (low, high) = actor.walk.pedestrian, (pose.screen.min(0), pose.screen.max(0))
     left, top = int(low[0]) - 2, int(low[1]) - 2
-    shape = ((int(high[1]) + 3 - top) * raster.SAMPLES, (int(high[0]) + 3 - left) * raster.SAMPLES)
-    depth, hit = np.full(shape, raster.FAR), np.full(shape, raster.NOTHING, np.int32)
-    bary = np.zeros((*shape, 2), np.float32)
-    raster.rasterise(pose.screen, person.faces, person.face_parts, left, top, depth, hit, bary)
+    samples = raster.empty_samples(int(high[1]) + 3 - top, int(high[0]) + 3 - left)
+    raster.rasterise(pose.screen, person.faces, person.face_parts, left, top, samples)
+    hit = samples.hit
     y, x = np.nonzero(hit != raster.NOTHING)
     return left + (x + 0.5) / raster.SAMPLES, top + (y + 0.5) / raster.SAMPLES
 

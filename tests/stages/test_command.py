@@ -110,3 +110,21 @@ def test_every_reader_is_checked_before_a_stage_runs(tmp_path, monkeypatch, data
         run(main, [])
     assert f"params.yaml: datasets.{dataset}.reader must be one of " in str(end.value.code)
     assert "(did you mean 'cameras'?)" in str(end.value.code)
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"evaluate.protocol": "own"}, "evaluate.protocol"),
+        ({"evaluate.protocol": "maket"}, "evaluate.protocol"),
+    ],
+)
+def test_the_protocol_is_checked_before_a_stage_runs(tmp_path, monkeypatch, values, key):
+    written(tmp_path, values)
+    monkeypatch.chdir(tmp_path)
+
+    def main(clip: Clip) -> None:
+        raise AssertionError
+
+    with pytest.raises(SystemExit, match=f"params.yaml: {key}: .*market"):
+        run(main, [])

@@ -96,9 +96,9 @@ def store(finished: Path, name: str) -> Store:
 
 def test_every_set_becomes_a_store_that_trains_and_validates(finished: Path) -> None:
     for name in ("unreal", *TARGETS):
-        made = store(finished, name)
-        assert made.frames.shape[1:] == (64, 32, 3)
-        train, validation = (set(made.of_split(split)["identity"]) for split in ("train", "validation"))
+        output = store(finished, name)
+        assert output.frames.shape[1:] == (64, 32, 3)
+        train, validation = (set(output.of_split(split)["identity"]) for split in ("train", "validation"))
         assert len(train) >= 2
         assert len(validation) >= 1
         assert not train & validation
@@ -111,13 +111,13 @@ def test_roles_reach_the_numbers(finished: Path, target: str) -> None:
     assert json.loads((finished / "metrics/ablation.json").read_text())["protocol"] == PROTOCOLS
     expected = dict(zip(("queries", "gallery", "distractors", "junk"), COUNTS[target], strict=True))
     assert {key: metrics[key][target] for key in expected} == expected
-    asked = pd.read_parquet(finished / paths.queries("cross_domain", 0))
-    asked = asked[(asked["target"] == target) & (asked["source"] == "histogram")]
+    requested = pd.read_parquet(finished / paths.queries("cross_domain", 0))
+    requested = requested[(requested["target"] == target) & (requested["source"] == "histogram")]
     tracklets = store(finished, target).tracklets.set_index("tracklet")
-    assert tracklets.loc[asked["query"], "query"].all()
-    matches = asked["best_match"][asked["best_match"] >= 0]
+    assert tracklets.loc[requested["query"], "query"].all()
+    matches = requested["best_match"][requested["best_match"] >= 0]
     assert tracklets.loc[matches, "gallery"].all()
-    assert (asked["first_hit"][asked["best_match"] >= 0] == 1).all()  # the painted colours identify
+    assert (requested["first_hit"][requested["best_match"] >= 0] == 1).all()  # the painted colours identify
     assert len(matches) >= 2
 
 
@@ -141,8 +141,8 @@ def test_the_page_shows_lists_of_the_published_sets(finished: Path) -> None:
 def test_nothing_in_the_project_holds_a_path_of_the_machine_but_the_local_file(finished: Path) -> None:
     for path in finished.rglob("*"):
         if path.is_file() and path.suffix in (".json", ".yaml", ".parquet", ".md"):
-            found = b"real sets" in path.read_bytes()
-            assert found == (path.name == "local.yaml"), path
+            result = b"real sets" in path.read_bytes()
+            assert result == (path.name == "local.yaml"), path
 
 
 def test_the_video_layout_of_unreal_person_becomes_a_store(
@@ -160,10 +160,10 @@ def test_the_video_layout_of_unreal_person_becomes_a_store(
     Path("params.yaml").write_text(yaml.safe_dump(content))
     index("unreal", root)
     call("decode", "unreal")
-    made = open_store(paths.tracklets("unreal"))
-    found = made.tracklets.sort_values(["identity", "camera"])
-    assert found[["identity", "camera", "length"]].to_numpy().tolist() == [[4, 2, 3], [4, 3, 1], [12, 2, 2]]
-    assert made.index["frame"].isin([9, 10, 100, 1, 5, 6]).all()
+    output = open_store(paths.tracklets("unreal"))
+    result = output.tracklets.sort_values(["identity", "camera"])
+    assert result[["identity", "camera", "length"]].to_numpy().tolist() == [[4, 2, 3], [4, 3, 1], [12, 2, 2]]
+    assert output.index["frame"].isin([9, 10, 100, 1, 5, 6]).all()
 
 
 def test_nothing_of_whole_sets_is_listed_as_left_out(finished: Path) -> None:

@@ -161,7 +161,7 @@ def test_one_seed_answers_no_question(finished: Path) -> None:
         cell for name in content["contrasts"].values() for cell in name.values() if isinstance(cell, dict)
     ]
     findings = [finding for cell in cells for finding in cell.values()]
-    assert {finding["verdict"] for finding in findings} == {"inconclusive", "not judged"}
+    assert {finding["verdict"] for finding in findings} == {"inconclusive", "not comparable"}
     assert not [finding for finding in findings if "p" in finding]
     matrix = json.loads((finished / "metrics" / "cross_domain.json").read_text())["rank1"]
     transfer = content["contrasts"]["transfer-untrained"]["direct_transfer"]["rank1"]

@@ -55,7 +55,7 @@ def test_tracklets_say_where_their_frames_are(tmp_path: Path) -> None:
     ]
 
 
-def test_distractors_answer_and_do_not_ask(tmp_path: Path) -> None:
+def test_distractors_are_in_the_gallery_and_no_queries(tmp_path: Path) -> None:
     table = index().assign(split=index()["split"].replace("validation", "distractors"))
     store = write_store(tmp_path / "store", table, ((row, pixels(row)) for row in range(10)), 6, 4)
     roles = store.tracklets[["query", "gallery", "junk"]].to_numpy().tolist()
@@ -66,10 +66,10 @@ def test_roles_are_kept_and_belong_to_a_tracklet(tmp_path: Path) -> None:
     number = index()["tracklet"]
     table = index().assign(query=number == 3, gallery=number != 3, junk=number == 1)
     crops = [(row, pixels(row)) for row in range(10)]
-    found = write_store(tmp_path / "store", table, iter(crops), 6, 4).tracklets
-    assert found["query"].tolist() == [False, False, False, True]
-    assert found["gallery"].tolist() == [True, True, True, False]
-    assert found["junk"].tolist() == [False, True, False, False]
+    result = write_store(tmp_path / "store", table, iter(crops), 6, 4).tracklets
+    assert result["query"].tolist() == [False, False, False, True]
+    assert result["gallery"].tolist() == [True, True, True, False]
+    assert result["junk"].tolist() == [False, True, False, False]
     table.loc[5, "gallery"] = False
     with pytest.raises(InputError, match="row 5: a tracklet must have one identity, camera, split and role"):
         write_store(tmp_path / "store", table, iter(crops), 6, 4)
@@ -125,7 +125,7 @@ def test_an_old_store_survives_a_failure(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
-def test_what_a_killed_run_left_behind_does_no_harm(tmp_path: Path) -> None:
+def test_leftovers_of_an_interrupted_run_are_removed(tmp_path: Path) -> None:
     write(tmp_path / "store")
     shutil.copytree(tmp_path / "store", tmp_path / ".store.partial")
     (tmp_path / ".store.partial" / "more.bin").write_bytes(b"rest")

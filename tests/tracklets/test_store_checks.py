@@ -18,19 +18,19 @@ SCHEMA = pa.schema([*WITH_ROLES, *PLACES])
 
 @pytest.fixture(params=[1, 2, 5, 100])
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
-    """Four tracklets of three pictures in two shards; the index is checked in blocks of some rows."""
+    """Four tracklets of three images in two shards; the index is checked in blocks of some rows."""
     monkeypatch.setattr(module, "ROWS_AT_ONCE", request.param)
     rows = [
-        {"tracklet": place // 3, "identity": 7 + place // 3, "camera": 1, "frame": 1 + place % 3}
-        | {"split": "train" if place < 6 else "test", "visibility": None}
-        | {"query": place >= 9, "gallery": place >= 6, "junk": False}
-        | {"shard": place // 6, "offset": 10 * (place % 6), "bytes": 10}
-        for place in range(12)
+        {"tracklet": index // 3, "identity": 7 + index // 3, "camera": 1, "frame": 1 + index % 3}
+        | {"split": "train" if index < 6 else "test", "visibility": None}
+        | {"query": index >= 9, "gallery": index >= 6, "junk": False}
+        | {"shard": index // 6, "offset": 10 * (index % 6), "bytes": 10}
+        for index in range(12)
     ]
     folder = tmp_path / "store"
     folder.mkdir()
     write_index(folder, pd.DataFrame(rows))
-    pq.write_table(pa.table({"name": [f"{place}.jpg" for place in range(12)]}), folder / "names.parquet")
+    pq.write_table(pa.table({"name": [f"{index}.jpg" for index in range(12)]}), folder / "names.parquet")
     for number in range(2):
         (folder / f"pictures-{number:03d}.bin").write_bytes(bytes(60))
     write_json(folder / "store.json", {"format": "sttreid-pictures/1", "height": 8, "width": 4})

@@ -28,7 +28,7 @@ class Verdict(StrEnum):
     NOT_SUPPORTED = "not supported"
     INCONCLUSIVE = "inconclusive"
     SUPPORTED = "supported"
-    NOT_COMPARABLE = "not comparable"  # exploratory: the variants differ in more than the question is about
+    EXPLORATORY = "exploratory"  # no verdict: the variants differ in more than the question is about
 
 
 @dataclass(frozen=True)
@@ -321,7 +321,7 @@ def _judged(finding: Finding, study: Study, claims: Claims) -> Finding:
     """With the verdict."""
     contrast, effect = finding.contrast, finding.effect
     if not contrast.confirmatory:
-        return replace(finding, verdict=Verdict.NOT_COMPARABLE)
+        return replace(finding, verdict=Verdict.EXPLORATORY)
     if effect is None:
         return finding
     underfit = frozenset(name for name in (contrast.ours, contrast.theirs) if study.underfit(name))

@@ -5,7 +5,7 @@ Arrays are ``.npy`` or ``.npz``; labels are columns of a CSV or Parquet file, or
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sttreid.config.params import Rerank, ResolvedEvaluate
 from sttreid.retrieval import Labels, Result, evaluate, evaluate_distances, protocol
 from sttreid.retrieval.metrics import METRICS
+from sttreid.retrieval.result import COUNTS
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_table
 
@@ -64,10 +65,7 @@ def evaluate_files(files: Files, name: str, rerank: Rerank | None = None) -> Res
     if given == {"model", "tracklets"}:
         query, gallery, query_labels, gallery_labels = _embedded(files)
     elif {"query", "gallery"} <= given <= {"query", "gallery", "query_labels", "gallery_labels"}:
-        query, gallery = (
-            read_array(_path(files.query), "features"),
-            read_array(_path(files.gallery), "features"),
-        )
+        query, gallery = (read_array(_path(path), "features") for path in (files.query, files.gallery))
         query_labels = read_labels(files.query_labels or _path(files.query))
         gallery_labels = read_labels(files.gallery_labels or _path(files.gallery))
     elif given == {"distances", "query_labels", "gallery_labels"} and rerank is None:
@@ -82,23 +80,27 @@ def evaluate_files(files: Files, name: str, rerank: Rerank | None = None) -> Res
         )
     if rerank is None:
         return evaluate(query, gallery, query_labels, gallery_labels, rules)
-    import torch  # which plain features do not need
-
-    from sttreid.retrieval import scoring
+    from sttreid.retrieval import scoring  # loads torch, which plain features do not need
 
     rules = scoring.rules(ResolvedEvaluate(name, rerank))
-    distances = scoring.reranked(torch.tensor(query), torch.tensor(gallery), gallery_labels.junk, rerank)
+    distances = scoring.reranked(query, gallery, gallery_labels.junk, rerank)
     return evaluate_distances(distances, query_labels, gallery_labels, rules, tie=scoring.RERANKED_TIE)
 
 
 def as_table(result: Result) -> str:
-    """The metrics line by line, then what they depend on."""
+    """The metrics, the counts that they depend on, and the rules of the protocol."""
     values = result.metrics
-    width = max(len(metric.label) for metric in METRICS)
-    rows = [
-        f"{metric.label:<{width}} {metric.text(values[metric.name]):>7} {metric.unit}" for metric in METRICS
-    ]
-    return "\n".join([*(row.rstrip() for row in rows), "", str(result).partition("\n")[2]])
+    metrics = {metric.label: f"{metric.text(values[metric.name])} {metric.unit}" for metric in METRICS}
+    counts = {name: getattr(result, name) for name in COUNTS}
+    rules = {field.name: getattr(result.protocol, field.name) for field in fields(result.protocol)[2:]}
+    return "\n".join(
+        [*_lines(metrics), "", *_lines(counts), "", f"protocol {result.protocol.name}:", *_lines(rules)]
+    )
+
+
+def _lines(values: Mapping[str, object]) -> list[str]:
+    """Names and values in two columns."""
+    return [f"{name.replace('_', ' '):<18} {value}".rstrip() for name, value in values.items()]
 
 
 def as_json(result: Result) -> str:

@@ -69,19 +69,34 @@ def _sentences(section: Any, error: ValidationError, renamed: Mapping[str, str])
         elif detail["type"] in ("missing", "missing_argument"):
             sentences.append(f"the key {key} is missing")
         elif detail["type"] == "value_error":
-            sentences.append(f"{key}: {detail['ctx']['error']}")
+            sentences.append(
+                f"{key}: {detail['ctx']['error']}" if detail["loc"] else str(detail["ctx"]["error"])
+            )
         elif detail["type"] == "dataclass_type":
             names = ", ".join(_keys(section, detail["loc"]))
             sentences.append(f"{key} must be a section with the keys {names}, got {detail['input']!r}")
         else:
             reason = detail["msg"].removeprefix("Input ")
-            sentences.append(f"{key} {reason}, got {detail['input']!r}")
+            empty = " (or empty)" if _allows_none(section, detail["loc"]) else ""
+            sentences.append(f"{key} {reason}{empty}, got {detail['input']!r}")
     return sentences
+
+
+def _allows_none(section: Any, location: tuple[int | str, ...]) -> bool:
+    """Whether the field at a location inside ``section`` may be None."""
+    for part in location[:-1]:
+        section = _member(section, part)
+    return type(None) in getattr(_member(section, location[-1]), "__args__", ()) if location else False
 
 
 def _keys(section: Any, location: tuple[int | str, ...]) -> list[str]:
     """The field names of the dataclass at a location inside ``section``."""
     for part in location:
-        types = {field.name: field.type for field in fields(section)} if is_dataclass(section) else {}
-        section = types.get(str(part), getattr(section, "__args__", (None, None))[-1])
+        section = _member(section, part)
     return [field.name for field in fields(section)] if is_dataclass(section) else []
+
+
+def _member(section: Any, part: int | str) -> Any:
+    """The type of a dataclass's field, or of a mapping's or list's elements."""
+    types = {field.name: field.type for field in fields(section)} if is_dataclass(section) else {}
+    return types.get(str(part), getattr(section, "__args__", (None, None))[-1])

@@ -17,6 +17,7 @@ from sttreid.runtime.errors import InputError
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 DOMAINS: Final = Path("domains")  # folder of the domain files
 BENCHMARK: Final = "benchmark"  # file in that folder: the scale of the pinned sets
+RENAMED: Final = {"clothing.twins": "clothing.look_alikes"}  # former key of a domain -> the key
 
 FIRST_DISTRACTOR: Final = 10_001  # identities count from 1, distractors from here
 
@@ -207,7 +208,7 @@ class Scale:
     cameras: Annotated[int, Field(ge=2)]
     min_frames: Annotated[int, Field(ge=6)]  # of a tracklet
     max_frames: Count  # of a tracklet
-    width: Even  # of the videos, pixels
+    width: Even  # of the videos, pixels; see VideoWriter for widths with reproducible bytes
     height: Even  # of the videos, pixels; the size of persons is proportional to it
     fps: Count  # frames per second
     seed: Annotated[int, Field(ge=0)]
@@ -267,7 +268,7 @@ def read_domain(path: Path) -> Domain:
     Raises:
         InputError: as for :func:`load_domain`.
     """
-    return parse(Domain, read_yaml(path), str(path))
+    return parse(Domain, read_yaml(path), str(path), RENAMED)
 
 
 def load_benchmark(folder: Path = DOMAINS) -> Benchmark:

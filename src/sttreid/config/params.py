@@ -106,7 +106,7 @@ class Backbone:
     layer2: Count
     layer3: Count
     last_stride: Literal[1, 2]
-    weights: str | None
+    weights: Annotated[str, Field(min_length=1)] | None
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -220,7 +220,7 @@ class Ablation:
 
     Attributes:
         source: data set that every variant trains on.
-        min_train_rank1: a variant with a lower rank-1 on its own training identities (0 to 1) is not comparable.
+        min_train_rank1: a variant with a lower rank-1 on its training identities (0 to 1) is not comparable.
         reference: name of the default run's fine-tuned model among the variants; None: it is none of them.
         scratch: schedule of the variants without synthetic pre-training.
         variants: name -> overrides of the sections clip ... finetune and compute; a ``pretrain`` of None
@@ -265,7 +265,7 @@ class Visualise:
 
 @dataclass(frozen=True, config=CONFIG)
 class Params:
-    """The whole of params.yaml; only a study has ``study``, and ``claims`` comes from the study that tests them."""
+    """The whole of params.yaml; ``study`` and ``claims`` stand in the parameters of studies."""
 
     datasets: dict[Name, Dataset]
     simulate: Simulate

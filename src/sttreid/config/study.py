@@ -49,8 +49,8 @@ def counted_schedule(
 
     Raises:
         InputError: there are fewer than two trials; a trial overrides anything but the identities of one
-            schedule, the same for all; two trials have as many identities; or pre-training identities are
-            varied for a variant without pre-training.
+            schedule, the same for all; two trials have the same number of identities; or pre-training
+            identities vary for a variant without pre-training.
     """
     if len(study.trials) < 2:
         raise InputError(f"{path}: study.trials: a curve needs at least 2 points, got {len(study.trials)}")

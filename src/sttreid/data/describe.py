@@ -15,11 +15,11 @@ from sttreid.config.conversion import hint
 from sttreid.config.datasets import Dataset, Validation
 from sttreid.config.params import load
 from sttreid.data.camera_videos import CameraVideos, tracklet_table
-from sttreid.data.contact_sheet import write_sheet
 from sttreid.data.folder_manifest import local_folder
 from sttreid.data.published.published_set import DISTRACTOR, JUNK, PERSON, PublishedSet
 from sttreid.data.reading import read_dataset
-from sttreid.data.registry import Settings, check_datasets, find_reader, parse_options
+from sttreid.data.registry import ReadSettings, check_datasets, find_reader, parse_options
+from sttreid.data.tracklet_sheet import write_sheet
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import SPLITS
 
@@ -55,7 +55,7 @@ def describe(
     dataset, root, validation = _configured(name) if folder is None else _unconfigured(name, folder, options)
     if folder is None and options:
         raise InputError(f"params.yaml: datasets.{name} has the options, got --option {next(iter(options))}")
-    source = read_dataset(dataset, root, Settings(validation, strict))
+    source = read_dataset(dataset, root, ReadSettings(validation, strict))
     lines = [describe_published(source) if isinstance(source, PublishedSet) else describe_videos(source)]
     if sheet:
         lines += [*write_sheet(source, sheet, tracklets, seed), f"contact sheet: {sheet}"]

@@ -8,7 +8,7 @@ from sttreid.config.params import load
 from sttreid.data.folder_manifest import local_folder, scan, write_local
 from sttreid.data.published.published_set import PublishedSet
 from sttreid.data.reading import DataSource, read_dataset
-from sttreid.data.registry import Settings, check_datasets
+from sttreid.data.registry import ReadSettings, check_datasets
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_json
 
@@ -41,7 +41,7 @@ def index(name: str, folder: Path | None = None) -> str:
         raise InputError(f"{folder}: the folder of {name} must exist")
     root = folder or local_folder(name, dataset.root)
     manifest = scan(root)
-    source = read_dataset(dataset, root, Settings(params.decode.validation))
+    source = read_dataset(dataset, root, ReadSettings(params.decode.validation))
     if folder:
         write_local(name, dataset.root, folder)
     write_json(dataset.root, manifest)

@@ -9,13 +9,13 @@ from sttreid.config.datasets import Dataset
 from sttreid.data.camera_videos import CameraVideos
 from sttreid.data.folder_listing import LayoutError, fits, subfolders
 from sttreid.data.published.published_set import PublishedSet
-from sttreid.data.registry import Settings, find_reader, parse_options, readers
+from sttreid.data.registry import ReadSettings, find_reader, parse_options, readers
 from sttreid.runtime.errors import InputError
 
 DataSource = PublishedSet | CameraVideos
 
 
-def read_dataset(dataset: Dataset, folder: Path, settings: Settings) -> DataSource:
+def read_dataset(dataset: Dataset, folder: Path, settings: ReadSettings) -> DataSource:
     """Read a data set from its folder.
 
     Raises:

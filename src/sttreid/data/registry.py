@@ -38,7 +38,7 @@ class NoOptions:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ReadSettings:
     """What every reader receives, besides the folder and its own options.
 
     Attributes:
@@ -66,7 +66,7 @@ class Reader(Generic[Options]):
     """
 
     name: str
-    read: Callable[[Path, Options, Settings], Source]
+    read: Callable[[Path, Options, ReadSettings], Source]
     protocol: str
     options: type[Options]
     usual: Mapping[str, Any] = field(default_factory=dict)

@@ -58,7 +58,7 @@ class IdentityHead(nn.Module):
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(width)
-        self.norm.bias.requires_grad_(False)  # a neck without shift keeps the classes' hyperplanes through 0
+        self.norm.bias.requires_grad_(False)  # without a shift the class hyperplanes pass through the origin
         self.classifier = nn.Linear(width, classes, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.01)
 

@@ -22,7 +22,7 @@ from sttreid.model.attention import Rows
 from sttreid.model.backbone import Backbone
 from sttreid.model.branches import MODULES, BranchOutput, IdentityHead, Sizes
 
-MIN_STD = 0.1  # added to a channel's standard deviation: a clip of one colour must not become noise
+MIN_STD = 0.1  # added to a channel's standard deviation: noise of a uniform clip must not be amplified
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Weights: random, in files of our own, and from ImageNet checkpoints for the backbone.
+"""Weights: random initialisation, our own files, ImageNet checkpoints of the backbone.
 
 A file holds plain tensors and values only, so it loads with ``weights_only=True``. ``torch.save`` writes the
 target's file stem into the archive, so a temporary name would change the bytes: ``save`` writes to memory

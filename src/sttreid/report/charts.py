@@ -18,8 +18,6 @@ VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3], [10, 2], [3, 3, 1, 3]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left"]
 BAR, NUMBER, HEAD = 20, 11, 5  # pixels of a bar, of a line of numbers and of a head's row of cells
-
-
 Chart = alt.Chart | alt.LayerChart
 
 
@@ -37,21 +35,11 @@ class Palette:
 
 
 PAGE = Palette(
-    ink="var(--ink)",
-    soft="var(--soft)",
-    line="var(--line)",
-    paper="var(--paper)",
-    heat="var(--heat)",
-    heat_ink="var(--heat-ink)",
+    *("var(--ink)", "var(--soft)", "var(--line)", "var(--paper)", "var(--heat)", "var(--heat-ink)"),
     series=tuple(f"var(--series-{number})" for number in range(1, 9)),
 )
 STATIC = Palette(
-    ink="#1c1e21",
-    soft="#5d6269",
-    line="#d9dce0",
-    paper="#fff",
-    heat="#174e86",
-    heat_ink="#fff",
+    *("#1c1e21", "#5d6269", "#d9dce0", "#fff", "#174e86", "#fff"),
     series=("#0072b2", "#c05a00", "#00795a", "#a8417e", "#6b5b00", "#5846b0", "#3d3d3d", "#a02c2c"),
 )
 
@@ -227,10 +215,8 @@ def attention(uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Pale
 
 def _row_of_numbers(texts: Sequence[str], wide: int, y: float, colour: str) -> list[dict[str, Any]]:
     """A number below each frame."""
-    return [
-        {"x": wide * (place + 0.5), "y": y, "text": text, "colour": colour}
-        for place, text in enumerate(texts)
-    ]
+    row = {"y": y, "colour": colour}
+    return [{"x": wide * (place + 0.5), "text": text, **row} for place, text in enumerate(texts)]
 
 
 def _unique(table: pd.DataFrame, column: str) -> list[str]:
@@ -266,13 +252,7 @@ def _sized(chart: Chart, width: float = WIDTH, height: float = 190) -> Chart:
 def _content(chart: alt.TopLevelMixin, palette: Palette) -> dict[str, Any]:
     content: dict[str, Any] = chart.to_dict()
     text = {"labelColor": palette.ink, "titleColor": palette.ink, "titleFontWeight": "normal"}
-    columns = {
-        "orient": "bottom",
-        "columns": 2,
-        "columnPadding": 22,
-        "labelLimit": 150,
-        "symbolStrokeWidth": 2,
-    }
+    legend = {"orient": "bottom", "columns": 2, "columnPadding": 22, "labelLimit": 150}
     content["autosize"] = {"type": "pad", "contains": "padding"}
     content["config"] = {
         "aria": False,  # the page describes a chart as one image
@@ -281,7 +261,7 @@ def _content(chart: alt.TopLevelMixin, palette: Palette) -> dict[str, Any]:
         "view": {"stroke": None},
         "axis": {**text, "gridColor": palette.line, "domainColor": palette.soft, "tickColor": palette.soft},
         "padding": {"left": 14, "right": 6, "top": 5, "bottom": 5},  # the reader's font may be wider
-        "legend": {**text, **columns},
+        "legend": {**text, **legend, "symbolStrokeWidth": 2},
         "text": {"color": palette.ink},
         "title": {"color": palette.ink, "fontWeight": "normal"},
     }

@@ -10,13 +10,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from sttreid.analysis.uncertainty import Interval, Sample, interval
 from sttreid.report import charts
-from sttreid.report.render import Clips, Image, Match, RankedList
-from sttreid.report.tables import percent
+from sttreid.report.render import Clips, Figure, Image, Match, RankedList, Table
+from sttreid.report.tables import TEXT, bracket, mark, percent
 
 GLOW = np.array([[90, 20, 110], [220, 50, 60], [255, 170, 40], [255, 250, 190]], float)  # even to most
+EDGES = (-1.0, -0.2, -0.05, 0.05, 0.2, 1.0)  # of a frame's visibility less the mean of its clip
+BINS = ("< -20", "-20 to -5", "-5 to 5", "5 to 20", "> 20")  # the same in points
 SHOWN = 3  # tracklets of the static image
 SCALE, QUALITY = 2.0, 75  # of the static image
+
+Clip = tuple[pd.Series, pd.DataFrame]  # its strip, and its frames of all variants
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +60,41 @@ class Visuals:
         clip = frames.groupby(["variant", "tracklet", "clip"])
         even = frames["weight"] / frames["times"] * clip["times"].transform("sum") / (1 - frames["token"])
         return frames.assign(even=even, gap=frames["visibility"] - clip["visibility"].transform("mean"))
+
+
+def concentration(visuals: Visuals) -> Table:
+    """How concentrated temporal attention is: means over clips or frames."""
+    frames = visuals.with_shares()
+    strongest = [max(heads) for heads in frames["heads"]]
+    frames = frames.assign(tokens=np.exp(frames["entropy"]), strongest=strongest)
+    frames = frames.assign(uneven=(frames["even"] - 1).abs())
+    keys, columns = ["variant", "identity", "tracklet", "clip"], ["tokens", "token", "strongest"]
+    clips = frames.groupby(keys)[columns].max().reset_index()
+    rows = []
+    for name in visuals.variants:
+        tokens, *others = (_over_identities(clips[clips["variant"] == name], column) for column in columns)
+        others.append(_over_identities(frames[frames["variant"] == name], "uneven"))
+        rows.append([name, bracket(tokens, "{:.2f}".format), *map(bracket, others)])
+    told = ["effective tokens, exp(entropy)", "weight on the token itself, %"]
+    told += ["highest weight of a head on a frame, %", "distance of a frame from an even share, %"]
+    return Table(["variant", *told], rows, "Concentration of temporal attention")
+
+
+def by_visibility(visuals: Visuals, scope: str) -> list[Figure]:
+    """Whether more visible frames get more attention; nothing where visibility is unknown."""
+    frames = visuals.with_shares().dropna(subset=["gap"])
+    bins = pd.cut(frames["gap"], EDGES, labels=BINS, include_lowest=True)
+    groups = dict(iter(frames.groupby([bins, "variant"], observed=True)))
+    cells = [(label, name) for label in BINS for name in visuals.variants if (label, name) in groups]
+    means = {cell: _over_identities(groups[cell], "even") for cell in cells}
+    if not means:
+        return []
+    rows = [[label, name, bracket(mean, "{:.2f}".format)] for (label, name), mean in means.items()]
+    columns = ["visibility less the clip's mean, points", "variant", "weight over an even share"]
+    data = Table(columns, rows, "Attention by visibility", left=2)
+    marks = pd.DataFrame([mark(*cell, mean) for cell, mean in means.items()])
+    chart = charts.forest(marks, "weight / even share", reference=1.0, percent=False)
+    return [Figure("Attention by visibility", chart, TEXT["by_visibility"], scope, data)]
 
 
 def temporal(visuals: Visuals, scope: str) -> list[Clips]:
@@ -150,16 +190,14 @@ def overlay(jpeg: bytes, weights: NDArray[np.floating], top: float) -> bytes:
     return _jpeg(Pillow.fromarray(mixed.round().astype(np.uint8)), 85)
 
 
-def _tracklets(
-    visuals: Visuals,
-) -> Iterator[tuple[str, str, Sequence[tuple[pd.Series, pd.DataFrame]]]]:
+def _tracklets(visuals: Visuals) -> Iterator[tuple[str, str, Sequence[Clip]]]:
     """Title and caption of each chosen tracklet, and its clips: the strip and the frames of all variants."""
     strips, frames = visuals.strips[visuals.strips["kind"] == "clip"], visuals.with_shares()
     for tracklet, clips in strips.groupby("tracklet", sort=False):
         rows = frames[frames["tracklet"] == tracklet]
         seen = rows["visibility"]
         visible = "" if seen.isna().all() else f", {percent(seen.min())} to {percent(seen.max())} % visible"
-        caption = f"identity {rows['identity'].iloc[0]}, {rows['place'].nunique()} frames{visible}"
+        caption = f"Identity {rows['identity'].iloc[0]}, {rows['place'].nunique()} frames{visible}."
         parts = [(strip, rows[rows["clip"] == strip["clip"]]) for _, strip in clips.iterrows()]
         yield f"{clips['dataset'].iloc[0]}, tracklet {tracklet}", caption, parts
 
@@ -186,6 +224,14 @@ def _match(row: pd.Series, gap: bool, strip: pd.Series) -> Match:
     verdict = "correct" if row["correct"] else "wrong"
     shown = _image(strip, f"Rank {row['rank']}, {verdict}: {told}")
     return Match(int(row["rank"]), bool(row["correct"]), gap, told, shown)
+
+
+def _over_identities(table: pd.DataFrame, column: str) -> Interval:
+    """The mean of a column, and its CI over identities."""
+    identities, cluster = np.unique(table["identity"].to_numpy(np.int64), return_inverse=True)
+    sums = np.bincount(cluster, table[column].to_numpy(float)).astype(float)
+    counts = np.bincount(cluster).astype(float)
+    return interval([Sample("attention", column, sums[None], counts, identities)])
 
 
 def _image(strip: pd.Series, text: str) -> Image:

@@ -2,23 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from sttreid.analysis.claims import QUESTIONS
-from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS, Interval, Sample, interval
+from sttreid.analysis.results import BASELINES, Content, Scores, Variant, cmc, matrix, training_curve
+from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS
 from sttreid.report import charts, filmstrips, tables
 from sttreid.report.filmstrips import Visuals
 from sttreid.report.render import Block, Bullets, Cell, Figure, Heading, Page, Section, Table
-from sttreid.report.results import BASELINES, Content, Scores, Variant
-from sttreid.report.tables import NONE, TEXT, bracket, percent, rates, scope, seeds_phrase, signed
+from sttreid.report.tables import NONE, TEXT, percent, rates, scope, seeds_phrase, signed
 from sttreid.retrieval.metrics import HEADLINE
 
-EDGES = (-1.0, -0.2, -0.05, 0.05, 0.2, 1.0)  # of a frame's visibility less the mean of its clip
-BINS = ("< -20", "-20 to -5", "-5 to 5", "5 to 20", "> 20")  # the same in points
 MARKS = {"supported": "good", "not supported": "bad"}
 
 
@@ -80,14 +76,15 @@ def report(results: Results) -> Page:
 
 def summary_chart(results: Results) -> alt.HConcatChart:
     """Rank-1 of both results for ``metrics/results.svg``: the matrix, and the ablation with intervals."""
+    title = [f"Ablation on {results.source}, 95 % CI", "hollow: not comparable"]
     forest = charts.forest(_by_variant(results, "rank1"), "rank-1", palette=charts.STATIC)
-    matrix = charts.heat(_trained(results.cross), "rank1", charts.STATIC)
-    matrix = matrix.properties(title="Cross-domain rank-1", height=200)
-    title = ["Ablation on {}, 95 % CI", "hollow: not comparable"]
-    forest = forest.properties(title=[line.format(results.source) for line in title])
-    return alt.hconcat(matrix, forest, spacing=40).resolve_scale(
+    heat = charts.heat(_trained(results.cross), "rank1", charts.STATIC)
+    heat = heat.properties(title="Cross-domain rank-1", height=200)
+    sides = alt.hconcat(heat, forest.properties(title=title), spacing=40)
+    whole: alt.HConcatChart = sides.resolve_scale(
         color="independent", shape="independent", fill="independent"
     )
+    return whole
 
 
 def training_figures(histories: Mapping[str, Sequence[pd.DataFrame]], what: str, scope: str) -> list[Figure]:
@@ -101,7 +98,7 @@ def training_figures(histories: Mapping[str, Sequence[pd.DataFrame]], what: str,
     means = {name: pd.concat(each).groupby("step").mean().reset_index() for name, each in histories.items()}
     if not means:
         return []
-    loss = [tables.training_curve(mean[["step", "loss"]]).assign(name=name) for name, mean in means.items()]
+    loss = [training_curve(mean[["step", "loss"]]).assign(name=name) for name, mean in means.items()]
     whole = pd.concat([mean.assign(name=name) for name, mean in means.items()])
     sides = {"training": "train_rank1", "validation": "validation_rank1"}
     rank1 = [whole[["name", "step"]].assign(rank1=whole[key], group=side) for side, key in sides.items()]
@@ -202,14 +199,14 @@ def _cross_domain(scores: Scores) -> Section:
         for metric in HEADLINE
     ]
     marks = [
-        _mark(name.replace("_", "-"), metric.label, scores.interval(scores.cells(name), metric.name))
+        tables.mark(name.replace("_", "-"), metric.label, scores.interval(scores.cells(name), metric.name))
         for name in scores.settings
         for metric in HEADLINE
     ]
     figures.append(
         Figure("Settings", charts.forest(pd.DataFrame(marks), "mean over cells"), TEXT["settings"], said)
     )
-    curve = tables.cmc(scores).rename(columns=lambda name: name.replace("_", "-")).set_index("rank")
+    curve = cmc(scores).rename(columns=lambda name: name.replace("_", "-")).set_index("rank")
     rows = [
         [str(rank), *map(percent, values)] for rank, values in zip(curve.index, curve.to_numpy(), strict=True)
     ]
@@ -242,54 +239,19 @@ def _ablation(results: Results) -> Section:
 
 def _attention(results: Results) -> list[Section]:
     visuals, source, protocols = results.visuals, results.source, results.cross.protocol_names
-    frames, (above, below) = visuals.with_shares(), visuals.variants
+    frames, (above, below) = visuals.frames, visuals.variants
     names = f"{above} (above) and {below} (below)"
     first = frames[frames["variant"] == visuals.variants[0]]
     numbers = {"queries": first["tracklet"].nunique(), "frames": len(first), "seed": visuals.seed}
     said = _text("attention_scope", source=source, protocol=protocols[source], **numbers)
     told = _text("temporal", source=source, names=names)
-    blocks: list[Block] = [told, _attention_table(frames, visuals.variants)]
-    blocks += [*_by_visibility(frames, said), *filmstrips.temporal(visuals, said)]
+    blocks: list[Block] = [told, filmstrips.concentration(visuals)]
+    blocks += [*filmstrips.by_visibility(visuals, said), *filmstrips.temporal(visuals, said)]
     spatial: list[Block] = [_text("spatial", names=names), *filmstrips.spatial(visuals, said)]
     return [
         Section("Temporal attention", blocks, visual=True),
         Section("Spatial attention", spatial, visual=True),
     ]
-
-
-def _attention_table(frames: pd.DataFrame, names: Sequence[str]) -> Table:
-    """How concentrated temporal attention is: means over clips or frames."""
-    strongest = [max(heads) for heads in frames["heads"]]
-    frames = frames.assign(tokens=np.exp(frames["entropy"]), strongest=strongest)
-    frames = frames.assign(uneven=(frames["even"] - 1).abs())
-    keys, columns = ["variant", "identity", "tracklet", "clip"], ["tokens", "token", "strongest"]
-    clips = frames.groupby(keys)[columns].max().reset_index()
-    rows = []
-    for name in names:
-        tokens, *others = (_over_identities(clips[clips["variant"] == name], column) for column in columns)
-        others.append(_over_identities(frames[frames["variant"] == name], "uneven"))
-        rows.append([name, _plain(tokens), *map(bracket, others)])
-    told = ["effective tokens, exp(entropy)", "weight on the token itself, %"]
-    told += ["highest weight of a head on a frame, %", "distance of a frame from an even share, %"]
-    return Table(["variant", *told], rows, "Concentration of temporal attention")
-
-
-def _by_visibility(frames: pd.DataFrame, said: str) -> list[Figure]:
-    """Whether more visible frames get more attention; nothing where visibility is unknown."""
-    frames = frames.dropna(subset=["gap"])
-    bins = pd.cut(frames["gap"], EDGES, labels=BINS, include_lowest=True)
-    groups = dict(iter(frames.groupby([bins, "variant"], observed=True)))
-    names = frames["variant"].unique()
-    cells = [(label, name) for label in BINS for name in names if (label, name) in groups]
-    means = {cell: _over_identities(groups[cell], "even") for cell in cells}
-    if not means:
-        return []
-    rows = [[label, name, _plain(mean)] for (label, name), mean in means.items()]
-    columns = ["visibility less the clip's mean, points", "variant", "weight over an even share"]
-    data = Table(columns, rows, "Attention by visibility", left=2)
-    marks = pd.DataFrame([_mark(*cell, mean) for cell, mean in means.items()])
-    chart = charts.forest(marks, "weight / even share", reference=1.0, percent=False)
-    return [Figure("Attention by visibility", chart, TEXT["by_visibility"], said, data)]
 
 
 def _ranked_lists(results: Results) -> Section:
@@ -335,7 +297,7 @@ def _protocol(scores: Scores) -> Section:
 
 
 def _trained(scores: Scores) -> pd.DataFrame:
-    table = tables.matrix(scores)
+    table = matrix(scores)
     return table[~table["source"].isin(BASELINES)]
 
 
@@ -344,26 +306,8 @@ def _by_variant(results: Results, metric: str) -> pd.DataFrame:
     for made in results.variants:
         for setting in scores.settings:
             mean = scores.interval(scores.cells(setting, made.name), metric)
-            marks.append(_mark(made.name, setting.replace("_", "-"), mean, hollow=not made.comparable))
+            marks.append(tables.mark(made.name, setting.replace("_", "-"), mean, hollow=not made.comparable))
     return pd.DataFrame(marks)
-
-
-def _mark(name: str, group: str, mean: Interval, hollow: bool = False) -> dict[str, Any]:
-    """A row of :func:`charts.forest`."""
-    ends = {"value": mean.value, "low": mean.low, "high": mean.high}
-    return {"name": name, "group": group, "hollow": hollow, **ends}
-
-
-def _plain(mean: Interval) -> str:
-    return f"{mean.value:.2f} [{mean.low:.2f}, {mean.high:.2f}]"
-
-
-def _over_identities(table: pd.DataFrame, column: str) -> Interval:
-    """The mean of a column, and its CI over identities."""
-    identities, cluster = np.unique(table["identity"].to_numpy(np.int64), return_inverse=True)
-    sums = np.bincount(cluster, table[column].to_numpy(float)).astype(float)
-    counts = np.bincount(cluster).astype(float)
-    return interval([Sample("attention", column, sums[None], counts, identities)])
 
 
 def _curves(table: pd.DataFrame, column: str, title: str, scope: str) -> Figure:

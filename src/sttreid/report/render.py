@@ -84,14 +84,8 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Clips:
-    """Attention in one tracklet, of HTML pages only: per clip a chart or a stack of images.
-
-    Attributes:
-        title: its heading.
-        caption: which tracklet.
-        scope: as of a figure.
-        charts: chart and its description, per clip.
-        stacks: images below each other, per clip.
+    """Attention in one tracklet, of HTML pages only: per clip a chart with its description, or a stack of
+    images; title, caption and scope as of a figure.
     """
 
     kind: ClassVar[str] = "clips"

@@ -19,7 +19,7 @@ from sttreid.report.tables import NONE, percent, protocols_phrase, seeds_phrase,
 from sttreid.retrieval.metrics import HEADLINE
 
 TEXT: Final = yaml.safe_load((TEMPLATES / "study.yaml").read_text(encoding="utf-8"))
-RULES: Final = (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.INCONCLUSIVE, Verdict.NOT_COMPARABLE)
+RULES: Final = (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.INCONCLUSIVE, Verdict.EXPLORATORY)
 LABELS: Final = {each.name: each.label for each in HEADLINE} | TEXT["measures"]
 
 
@@ -151,7 +151,7 @@ def _forests(study: Study, results: Sequence[Finding], caption: str) -> list[Fig
     for metric in HEADLINE:
         marks = [
             _mark(each.contrast, TEXT["settings"][each.setting], each.effect)
-            | {"hollow": each.verdict == Verdict.NOT_COMPARABLE}
+            | {"hollow": each.verdict == Verdict.EXPLORATORY}
             for each in results
             if each.measure == metric.name and each.effect is not None
         ]

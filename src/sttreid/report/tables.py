@@ -1,6 +1,6 @@
-"""Scores -> numbers and tables: the metrics files, the plots' tables, and the tables of the pages."""
+"""Scores -> numbers as text, and the tables of the report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -8,18 +8,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from sttreid.analysis.results import BASELINES, COUNTS, Content, Scores, Variant, drop
+from sttreid.analysis.results import Cell as Tested
 from sttreid.analysis.uncertainty import Difference, Interval, interval, sample
 from sttreid.report.render import TEMPLATES, Cell, Table
-from sttreid.report.results import BASELINES, COUNTS, Content, Scores, Variant
-from sttreid.report.results import Cell as Tested
-from sttreid.retrieval.metrics import HEADLINE, METRICS, counted
+from sttreid.retrieval.metrics import HEADLINE, counted
 from sttreid.runtime.errors import InputError
 
 NONE = "-"
 TEXT = yaml.safe_load((TEMPLATES / "report.yaml").read_text(encoding="utf-8"))
-DIGITS = 4  # of a fraction in a metrics file
-CURVE = 200  # rows of a training curve; more can neither be seen in a plot nor read in a diff
-RANKS = 20  # of the CMC
 THIRDS = {"visibility": "visible share", "length": "frames"}
 
 
@@ -28,9 +25,9 @@ def percent(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}"
 
 
-def bracket(mean: Interval) -> str:
-    """A value and its confidence interval, in per cent."""
-    return f"{percent(mean.value)} [{percent(mean.low)}, {percent(mean.high)}]"
+def bracket(mean: Interval, text: Callable[[float], str] = percent) -> str:
+    """A value and its confidence interval, in per cent or as ``text`` writes numbers."""
+    return f"{text(mean.value)} [{text(mean.low)}, {text(mean.high)}]"
 
 
 def signed(value: float, low: float, high: float) -> str:
@@ -43,7 +40,7 @@ def rates(scores: Scores, cells: Sequence[Tested]) -> list[str]:
     """The headline metrics of a mean over cells; "-" without cells."""
     if not cells:
         return [NONE] * len(HEADLINE)
-    return [bracket(scores.interval(cells, metric.name)) for metric in HEADLINE]
+    return [bracket(scores.interval(cells, metric.name), metric.text) for metric in HEADLINE]
 
 
 def gain(effect: Difference) -> Cell:
@@ -73,92 +70,10 @@ def scope(scores: Scores, seeds: Sequence[int] | None = None) -> str:
     return f"{phrase}; {seeds_phrase(seeds or scores.seeds)}; queries: {queries}."
 
 
-def cross_domain_metrics(scores: Scores) -> dict[str, Any]:
-    """Content of ``metrics/cross_domain.json``: means over seeds, fractions.
-
-    A setting is one number, the mean over its cells, with its confidence interval; a trained model is one
-    number for each target; the cross-domain drop is in-domain less cross-domain, by target.
-    """
-    content, means = _header(scores), scores.table.groupby(["model", "target"], sort=False)
-    content["interval"] = {}
-    for metric in (metric.name for metric in HEADLINE):
-        values = {setting: scores.interval(scores.cells(setting), metric) for setting in scores.settings}
-        if "cross_domain" in values:
-            values["cross_domain_drop"] = drop(scores, metric)
-        content[metric] = {name: round(value.value, DIGITS) for name, value in values.items()}
-        content["interval"][metric] = {name: _ends(value) for name, value in values.items()}
-        for (model, target), mean in means[metric].mean().items():
-            if model not in BASELINES:
-                content[metric].setdefault(str(model), {})[str(target)] = round(float(mean), DIGITS)
-    return content
-
-
-def drop(scores: Scores, metric: str, cells: Sequence[Tested] | None = None) -> Difference:
-    """The cross-domain drop: each target's own model less the models of other sets, on the same queries."""
-    cells = scores.cells("cross_domain") if cells is None else cells
-    return scores.difference([(target, target) for _, target in cells], cells, metric)
-
-
-def ablation_metrics(scores: Scores, variants: Sequence[Variant]) -> dict[str, Any]:
-    """Content of ``metrics/ablation.json``: an entry for each variant, fractions."""
-    content = _header(scores)
-    for made in variants:
-        values = {
-            f"{metric.name}_{setting}": scores.interval(scores.cells(setting, made.name), metric.name)
-            for setting in scores.settings
-            for metric in HEADLINE
-        }
-        content[made.name] = {
-            **{name: round(value.value, DIGITS) for name, value in values.items()},
-            "train_rank1": round(made.train_rank1, DIGITS),
-            "validation_rank1": round(made.validation_rank1, DIGITS),
-            "comparable": int(made.comparable),
-            "interval": {name: _ends(value) for name, value in values.items()},
-        }
-    return content
-
-
-def matrix(scores: Scores) -> pd.DataFrame:
-    """source, target and all metrics, means over seeds."""
-    table = scores.table.rename(columns={"model": "source"}).groupby(["source", "target"], sort=False)
-    return table[[metric.name for metric in METRICS]].mean().reset_index()
-
-
-def cmc(scores: Scores) -> pd.DataFrame:
-    """Cumulative matching characteristic: rank (1 to 20) and, for each setting, the share of queries with a
-    match at that rank or before, the mean over cells and seeds.
-    """
-    ranks = np.arange(1, RANKS + 1)
-    groups = counted(scores.queries).groupby(["model", "target"])["first_hit"]
-    first = {cell: hits.to_numpy() for cell, hits in groups}
-    shares = {cell: ((hits > 0) & (hits <= ranks[:, None])).mean(axis=1) for cell, hits in first.items()}
-    curves = {name: np.mean([shares[c] for c in scores.cells(name)], axis=0) for name in scores.settings}
-    return pd.DataFrame({"rank": ranks, **curves})
-
-
-def variant_means(scores: Scores) -> pd.DataFrame:
-    """A row for each variant with the columns <metric>_<setting>: means over seeds and targets."""
-    names = [metric.name for metric in METRICS]
-    wide = scores.table.pivot_table(names, "model", "setting", sort=False)[names]
-    wide.columns = [f"{metric}_{setting}" for metric, setting in wide.columns]
-    return wide.rename_axis("variant").reset_index()
-
-
-def training_curve(history: pd.DataFrame) -> pd.DataFrame:
-    """A training history in at most 200 rows, each the mean of neighbouring steps and named by the last.
-
-    Args:
-        history: a row for each step, ``step`` ascending; other columns are empty where nothing was measured.
-    """
-    groups = np.arange(len(history)) * min(CURVE, len(history)) // max(len(history), 1)
-    means = history.drop(columns="step").groupby(groups).mean()
-    means.insert(0, "step", history["step"].groupby(groups).last())
-    return means
-
-
-def tsv(table: pd.DataFrame) -> str:
-    """Tab-separated text with a header, six significant digits, empty where there is no value."""
-    return str(table.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n"))
+def mark(name: str, group: str, mean: Interval, hollow: bool = False) -> dict[str, Any]:
+    """A row of :func:`charts.forest`."""
+    ends = {"value": mean.value, "low": mean.low, "high": mean.high}
+    return {"name": name, "group": group, "hollow": hollow, **ends}
 
 
 def counts_table(scores: Scores) -> Table:
@@ -182,7 +97,8 @@ def settings_table(scores: Scores) -> Table:
     """Means over the cells of each setting, and the cross-domain drop."""
     rows = [[TEXT["setting"][name], *rates(scores, scores.cells(name))] for name in scores.settings]
     if "cross_domain" in scores.settings:
-        rows.append([TEXT["setting"]["drop"], *(bracket(drop(scores, metric.name)) for metric in HEADLINE)])
+        drops = (bracket(drop(scores, metric.name), metric.text) for metric in HEADLINE)
+        rows.append([TEXT["setting"]["drop"], *drops])
     columns = ["setting", *(metric.label for metric in HEADLINE)]
     return Table(columns, rows, "Means of the settings, in per cent")
 
@@ -255,16 +171,6 @@ def ablation_table(scores: Scores, variants: Sequence[Variant]) -> Table:
     columns = ["variant", "made of", "comparable", "steps", "training rank-1", "validation rank-1"]
     columns += [f"{setting.replace('_', '-')} {metric.label}" for setting in settings for metric in HEADLINE]
     return Table(columns, rows, "The ablation, in per cent", left=3)
-
-
-def _header(scores: Scores) -> dict[str, Any]:
-    """What both metrics files begin with."""
-    counts = {name: {str(t): int(n) for t, n in scores.counts[name].items()} for name in COUNTS}
-    return {"protocol": scores.protocol_names, "seeds": len(scores.seeds), **counts}
-
-
-def _ends(mean: Interval) -> dict[str, float]:
-    return {"low": round(mean.low, DIGITS), "high": round(mean.high, DIGITS)}
 
 
 def _of_pair(domains: Content, key: str, *pair: str) -> float:

@@ -1,10 +1,10 @@
-"""Networks and tracklet stores -> what the report shows of them: attention, ranked lists, a map, film strips.
+"""Networks and tracklet stores -> what the report shows of them: attention, a map, film strips.
 
 Used by the stage ``visualise`` alone; its tables are read by :mod:`sttreid.report.filmstrips`.
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from sttreid.config.params import ResolvedEvaluate
 from sttreid.model.network import Network
-from sttreid.retrieval.labels import candidates
-from sttreid.retrieval.scoring import labels_of, reranked, rules
-from sttreid.runtime.errors import InputError
 from sttreid.tracklets.clips import consecutive_clips, normalise
 from sttreid.tracklets.store import Store
 
@@ -35,7 +31,7 @@ def temporal_attention(network: Network, store: Store, tracklets: pd.DataFrame, 
     """Attention of the temporal token on every frame of the test's clips, mean over layers.
 
     Args:
-        network: on any device.
+        network: with the branch stt, on any device.
         store: of the frames.
         tracklets: rows of ``store.tracklets``.
         batch: clips at once.
@@ -46,9 +42,6 @@ def temporal_attention(network: Network, store: Store, tracklets: pd.DataFrame, 
         together), weight (their mean; the weights of a clip and ``token`` sum to 1), token (weight on the
         token itself), entropy (nats, of the 1 + T weights, mean over layers and heads) and visibility (0 to
         1, NaN where unknown).
-
-    Raises:
-        InputError: the network has no branch stt.
     """
     visibility, rows = store.index["visibility"].to_numpy(), []
     for tracklet, clip, places, weights in _rows(network, "temporal", store, tracklets, batch):
@@ -56,25 +49,16 @@ def temporal_attention(network: Network, store: Store, tracklets: pd.DataFrame, 
         heads = weights.mean(0).numpy()  # [heads, 1 + T]
         for place in np.unique(places):
             of_frame = heads[:, 1:][:, places == place].sum(1)
-            rows.append(
-                {
-                    "tracklet": int(tracklet.tracklet),
-                    "identity": int(tracklet.identity),
-                    "place": int(place),
-                    "clip": clip,
-                    "times": int((places == place).sum()),
-                    "heads": of_frame.tolist(),
-                    "weight": float(of_frame.mean()),
-                    "token": float(heads[:, 0].mean()),
-                    "entropy": entropy,
-                    "visibility": float(visibility[int(tracklet.start) + place]),
-                }
-            )
+            numbers = {"tracklet": int(tracklet.tracklet), "identity": int(tracklet.identity)}
+            numbers |= {"place": int(place), "clip": clip, "times": int((places == place).sum())}
+            shares = {"visibility": float(visibility[int(tracklet.start) + place]), "entropy": entropy}
+            shares |= {"weight": float(of_frame.mean()), "token": float(heads[:, 0].mean())}
+            rows.append({**numbers, **shares, "heads": of_frame.tolist()})
     return pd.DataFrame(rows)
 
 
 def spatial_attention(network: Network, store: Store, tracklets: pd.DataFrame, batch: int) -> pd.DataFrame:
-    """Attention of the spatial token on every patch; arguments and errors as :func:`temporal_attention`.
+    """Attention of the spatial token on every patch; arguments as :func:`temporal_attention`.
 
     Returns:
         A row for each frame and patch: tracklet, place (in the tracklet, from 0), row and column (of the map,
@@ -112,43 +96,6 @@ def evenly(queries: pd.DataFrame, count: int) -> list[int]:
     """Queries at even steps from the lowest to the highest AP."""
     ordered = queries[queries["ap"].notna()].sort_values(["ap", "query"])["query"].to_numpy()
     return [int(query) for query in ordered[spread(len(ordered), count)]]
-
-
-def ranked_lists(
-    features: Tensor, roles: pd.DataFrame, settings: ResolvedEvaluate, queries: Sequence[int], top_k: int
-) -> pd.DataFrame:
-    """The nearest gallery tracklets of queries, and the first match where it has a higher rank.
-
-    Args:
-        features: [N, D] rows of length 1.
-        roles: N rows of :meth:`sttreid.tracklets.store.Store.gallery`.
-        settings: protocol and re-ranking.
-        queries: tracklet numbers.
-        top_k: length of a list.
-
-    Returns:
-        A row for each place: query, rank (from 1), tracklet, identity, camera, distance (cosine, or
-        re-ranked) and correct. At equal distances matches come last.
-    """
-    query_labels, gallery_labels = labels_of(roles)
-    is_query, gallery = roles["query"].to_numpy(), roles[roles["gallery"]].reset_index(drop=True)
-    numbers = roles["tracklet"].to_numpy()[is_query].tolist()
-    query_features, gallery_features = features[is_query], features[roles["gallery"].to_numpy()]
-    if settings.rerank.enabled:
-        distances = reranked(query_features, gallery_features, gallery_labels.junk, settings.rerank)
-    else:
-        distances = 1 - (query_features.double() @ gallery_features.double().T).numpy()
-    ranked, tables = candidates(query_labels, gallery_labels, rules(settings)), []
-    for query in queries:
-        row = numbers.index(query)
-        columns, correct = ranked.of_query(row)
-        table = gallery.loc[columns, ["tracklet", "identity", "camera"]]
-        table = table.assign(query=query, distance=distances[row, columns].astype(float), correct=correct)
-        table = table.sort_values(["distance", "correct", "tracklet"])
-        table = table.assign(rank=np.arange(1, len(table) + 1))
-        first = table["correct"] & (table["correct"].cumsum() == 1)
-        tables.append(table[(table["rank"] <= top_k) | first])
-    return pd.concat(tables, ignore_index=True)
 
 
 def draw(tracklets: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
@@ -227,7 +174,7 @@ def _rows(
 
     Rows are float64, [layers, heads, 1 + T] of "temporal" and [T, layers, heads, 1 + N] of "spatial".
     """
-    transformer = _transformer(network, part)
+    transformer: nn.Module = getattr(network.branches["stt"], part)
     network.eval()
     device, seen = next(network.parameters()).device, []
     hooks = (
@@ -250,11 +197,3 @@ def _rows(
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _transformer(network: Network, part: str) -> nn.Module:
-    """The spatial or the temporal transformer."""
-    if "stt" not in network.branches:
-        raise InputError("attention needs a network with model.stt, got one without")
-    module: nn.Module = getattr(network.branches["stt"], part)
-    return module

@@ -1,7 +1,8 @@
-"""Checkpoints: from them an interrupted training run resumes and gives bit-identical results.
+"""Checkpoints, from which an interrupted training run resumes with bit-identical results.
 
 The checkpoints of a run are in a folder that DVC does not know, named by a fingerprint of all that the run's
-result depends on: with other parameters, data or code it starts anew. One process at a time locks the folder.
+result depends on: with other parameters, data or code it starts
+from the beginning. One process at a time locks the folder.
 A file is complete or absent and begins with the SHA-256 of the rest; the last two are kept, so that one good
 file remains if the other is damaged. ``STTREID_CHECKPOINT_SECONDS`` sets the time between two checkpoints.
 """

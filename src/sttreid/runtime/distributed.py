@@ -1,7 +1,7 @@
 """The process group that trains one network together, as torchrun starts it; a single process is rank 0 of 1.
 
-The P x K clips of a step are one batch of all processes: each works on P / world_size identities. Means over
-clips are means over the processes' means, since all have equally many. Batch-hard mining needs all clips, so
+The P x K clips of a step are one batch of all processes: each works on P / world_size identities. All have
+equally many clips, so the mean over clips is the mean of their means. Batch-hard mining needs all clips, so
 features are gathered.
 """
 

@@ -1,12 +1,12 @@
-"""Errors that a person can act on; a stage ends with their one sentence instead of a traceback."""
+"""Errors that a user can act on; a stage prints one sentence instead of a traceback."""
 
 
 class InputError(ValueError):
-    """Something given from outside breaks a rule: the message names the place, the rule and the value."""
+    """Input breaks a rule: the message names the file or key, the rule and the value."""
 
 
 class PlaceError(InputError):
-    """One about a place in a file: what lists errors takes the two apart, as either may hold a colon."""
+    """An error about a place in a file; place and reason stay separate, because both may contain colons."""
 
     def __init__(self, place: object, reason: str) -> None:
         """The sentence is the place, a colon and the reason."""
@@ -15,4 +15,4 @@ class PlaceError(InputError):
 
 
 class DivergedError(RuntimeError):
-    """Training cannot go on: the message names the step and the term that is not finite."""
+    """Training cannot continue: the message names the step and the term that is not finite."""

@@ -1,4 +1,4 @@
-"""Reading JSON, and writing whole files or nothing: no reader, DVC included, meets a half-written output."""
+"""Read JSON and tables; write files atomically, so that no reader (DVC included) sees a partial file."""
 
 import io
 import json
@@ -27,13 +27,13 @@ def read_json(path: Path) -> Any:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path`` in one step; missing folders are made.
+    """Write a file atomically; missing folders are created.
 
     The bytes first go to a hidden file in the same folder, because a rename is atomic only inside one file
-    system. A failure removes that file and leaves what stood at ``path`` as it was.
+    system. A failure leaves the previous file unchanged.
 
     Raises:
-        OSError: the folder cannot be made or written to.
+        OSError: the folder cannot be created or written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -50,11 +50,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """As :func:`write_text`: sorted keys, one value a line and a last newline keep Git's diffs small.
+    """As :func:`write_text`: sorted keys, one value per line and a final newline keep Git's diffs small.
 
     Raises:
-        ValueError: ``content`` holds NaN or an infinity, which JSON cannot say.
-        TypeError: ``content`` holds something that is no JSON value.
+        ValueError: ``content`` holds NaN or an infinity, which JSON cannot represent.
+        TypeError: ``content`` holds a value that JSON does not have.
     """
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
     write_text(path, text + "\n")
@@ -79,15 +79,15 @@ def read_table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         return pd.read_parquet(io.BytesIO(content))
-    except Exception as error:  # what is damaged shows as anything, a KeyError of pandas included
-        reason = " ".join(str(error).split())  # some are of several lines
+    except Exception as error:  # pandas raises many types for damaged files, even KeyError
+        reason = " ".join(str(error).split())  # some messages have several lines
         raise InputError(f"{path}: must be a Parquet table ({reason})") from error
 
 
 def replace_folder(folder: Path, by: Path) -> None:
-    """Put the finished folder ``by``, of the same parent, at ``folder``; what stood there goes away.
+    """Replace ``folder`` by the finished folder ``by`` of the same parent.
 
-    A folder cannot be renamed to one that is not empty, so the old one steps aside under a hidden name.
+    A non-empty folder cannot be the target of a rename, so the old one is renamed first.
     """
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)

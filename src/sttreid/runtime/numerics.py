@@ -1,7 +1,7 @@
 """The numerics of a process: threads, device, deterministic kernels, precision.
 
-The device is detected, not tracked: ``STTREID_DEVICE`` (cpu or cuda) chooses another than CUDA where there is
-one. The number of threads changes results and is tracked.
+The device is detected, not tracked: CUDA is used if available, ``STTREID_DEVICE`` (cpu or cuda) overrides
+this. The number of threads changes results and is tracked.
 """
 
 import os
@@ -50,9 +50,9 @@ def _device() -> torch.device:
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Where deterministic kernels are requested, turn the warning about others into an error.
+    """Raise an error, not a warning, for kernels without a deterministic version, where these are requested.
 
-    The backward pass of attention on CUDA takes its deterministic path only then.
+    Only in this mode is the backward pass of attention on CUDA deterministic.
     """
     before = (
         torch.are_deterministic_algorithms_enabled(),
@@ -69,9 +69,8 @@ def deterministic() -> Iterator[None]:
 def full_precision() -> Iterator[None]:
     """Run float32 convolutions on CUDA in float32; cuDNN's default is TensorFloat-32, with 10 of 23 bits.
 
-    Autocast to bfloat16 still applies, and matrix products are in float32 by default. The old name of the
-    setting is set together with the new ones, as torch refuses to read it where they disagree. All settings
-    are restored afterwards.
+    Autocast to bfloat16 still applies, and matrix products are in float32 by default. torch has old and
+    new names for this setting and fails if they disagree, so all are set. They are restored afterwards.
     """
     cudnn = torch.backends.cudnn
     kinds: tuple[Any, Any] = cudnn.conv, cudnn.rnn  # type: ignore[attr-defined]

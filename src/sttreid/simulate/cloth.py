@@ -223,9 +223,8 @@ def _top(part: int, x: float, y: float, z: float, a: float, m: Any) -> Colour:
         if printed(m["logo"], x / size, (z - m["logo_height"]) / size, m["seed"]):
             return _times(m["logo_colour"], 1.0)
     u, v = x, z
-    if (
-        part == MeshPart.UPPER_ARM or part == MeshPart.FOREARM
-    ):  # the pattern of the chest continues along the sleeve
+    # the pattern of the chest continues along the sleeve
+    if part == MeshPart.UPPER_ARM or part == MeshPart.FOREARM:
         u, v = y * 1.3 + 0.03, 0.62 - 0.28 * a
     t = pattern(m["top_pattern"], u, v, y, m["top_frequency"], m["phase"], m["seed"])
     return _mixed(m["top"], m["top_second"], t)

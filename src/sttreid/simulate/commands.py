@@ -6,7 +6,7 @@ from pathlib import Path
 from sttreid.config.domain import DOMAINS, Domain, Scale, load_benchmark, load_domain, read_domain, scaled
 from sttreid.runtime.errors import InputError
 from sttreid.simulate import dataset
-from sttreid.simulate.contact_sheet import write_sheet
+from sttreid.simulate.identity_sheet import write_identity_sheet
 from sttreid.simulate.manifest import MANIFEST, differences
 
 
@@ -30,7 +30,9 @@ def render(
         InputError: the domain or the scale breaks a rule, or the folder exists.
     """
     name, content = _domain(domain)
-    size, version = _benchmark(domain, bool(scale)) if benchmark else (scaled(scale or {}, "--scale"), None)
+    size, version = (
+        _benchmark(domain, bool(scale)) if benchmark else (scaled(scale or {}, "scale options"), None)
+    )
     if folder.exists():
         raise InputError(f"{folder}: must not exist yet; choose another folder")
     dataset.render(name, content, size, folder, workers, version)
@@ -53,7 +55,7 @@ def sheet(folder: Path, path: Path, identities: int = 24) -> None:
     Raises:
         InputError: the folder has no manifest, or the sheet would be too large.
     """
-    write_sheet(folder, path, identities)
+    write_identity_sheet(folder, path, identities)
 
 
 def _domain(word: str) -> tuple[str, Domain]:

@@ -26,7 +26,7 @@ def uniform(rng: Generator, limits: Range) -> float:
     return float(rng.uniform(limits.low, limits.high))
 
 
-def weighted(rng: Generator, weights: object) -> str:
+def weighted_choice(rng: Generator, weights: object) -> str:
     """The name of one field of a dataclass of weights, drawn in proportion to the weights."""
     names = [field.name for field in fields(weights)]  # type: ignore[arg-type]
     values: NDArray[np.float64] = np.array([getattr(weights, name) for name in names], np.float64)

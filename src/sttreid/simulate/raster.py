@@ -4,7 +4,7 @@ Images are float32 [H, W, 3] in display space, 0 to 255. Each person is drawn in
 SAMPLES samples per pixel, tested against the depth of the scene; the tiles are composited from far to near.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,41 @@ _TOUCH: Final = 1e-9  # samples; so that a sample on a common edge belongs to a 
 _NEAR: Final = 0.05  # metres; samples of a pixel closer than this belong to one surface
 _TINY: Final = 1e-6
 _WRAP: Final = 0.25  # wrap lighting: cloth is lit slightly beyond the terminator
+
+
+class PosedMesh(NamedTuple):
+    """The mesh of a person in one frame. V vertices, F triangles."""
+
+    faces: Ints  # [F, 3]
+    parts: Bytes  # [F] MeshPart
+    canonical: Floats  # [V, 3] canonical positions
+    limb: Floats  # [V] limb coordinate
+    normals: Floats  # [V, 3]
+
+
+class Samples(NamedTuple):
+    """The nearest triangle of every sample of a tile. h, w samples."""
+
+    depth: Floats  # [h, w] metres, FAR without a triangle
+    hit: Ints  # [h, w] triangle or NOTHING
+    bary: Floats  # [h, w, 2] weights of its second and third corner
+
+
+class Surroundings(NamedTuple):
+    """The empty scene. H, W pixels of the image."""
+
+    depth: Floats  # [H, W] metres
+    kinds: Bytes  # [H, W] SolidKind
+
+
+def empty_samples(height: int, width: int) -> Samples:
+    """The samples of a tile of height x width pixels, without triangles."""
+    shape = (height * SAMPLES, width * SAMPLES)
+    return Samples(
+        depth=np.full(shape, FAR),
+        hit=np.full(shape, NOTHING, np.int32),
+        bary=np.empty((*shape, 2), np.float32),
+    )
 
 
 @kernel
@@ -58,7 +93,7 @@ def skin(
 
 
 @kernel
-def project(points: Floats, cameras: Any, out: Floats) -> None:
+def project_points(points: Floats, cameras: Any, out: Floats) -> None:
     """Projects world points [V, 3] to pixel column, pixel row and depth in metres, ``out`` [V, 3]."""
     camera = cameras[0]
     turn, origin, focal = camera["turn"], camera["position"], camera["focal"]
@@ -81,15 +116,18 @@ def extent(points: Floats) -> tuple[float, float, float, float]:
 
 
 @kernel
-def rasterise(
-    screen: Floats, faces: Ints, parts: Bytes, left: int, top: int, depth: Floats, hit: Ints, bary: Floats
-) -> None:
+def rasterise(screen: Floats, faces: Ints, parts: Bytes, left: int, top: int, samples: Samples) -> None:
     """Finds the nearest triangle of every sample of a tile whose first pixel is (left, top).
 
-    Writes ``depth`` [h, w], ``hit`` [h, w] (triangle or NOTHING) and ``bary`` [h, w, 2] (weights of its
-    second and third corner); h and w count samples. Solids are visible from outside only, sheets (skirt,
-    coat, hair) from both sides.
+    Args:
+        screen: [V, 3] pixel column, pixel row and depth in metres of the vertices.
+        faces: [F, 3] triangles.
+        parts: [F] MeshPart. Solids are visible from outside only, sheets (skirt, coat, hair) from both sides.
+        left: first column of the tile.
+        top: first row of the tile.
+        samples: without triangles (``empty_samples``); written.
     """
+    depth, hit, bary = samples.depth, samples.hit, samples.bary
     height, width = depth.shape
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
@@ -145,21 +183,32 @@ def span(value: float, slope: float, cross: float, first: float, last: float) ->
 
 @kernel
 def shade(
-    faces: Ints, parts: Bytes, canonical: Floats, limb: Floats, normals: Floats, materials: Any, lights: Any,
-    sunlit: float, view: Floats, depth: Floats, hit: Ints, bary: Floats, scene: Floats, kinds: Bytes,
-    left: int, top: int, tile: Floats, counts: Longs,
+    mesh: PosedMesh, samples: Samples, surroundings: Surroundings, materials: Any, lights: Any,
+    sunlit: float, view: Floats, left: int, top: int, tile: Floats, counts: Longs,
 ) -> None:  # fmt: skip
     """Shades the samples of a tile that the scene does not hide.
 
-    ``view`` [3] points from the person to the camera; ``sunlit`` is 0 in the shadow of the scene; ``scene``
-    [H, W] is its depth and ``kinds`` [H, W] its SolidKind. Writes ``tile`` [h, w, 4]: display colour times
-    coverage, and coverage. Adds to ``counts`` [HIDDEN + kinds] the number of samples of the person (inside
-    the image or not), of those that the scene does not hide, and from HIDDEN on of those hidden by each
-    SolidKind.
+    Args:
+        mesh: the mesh of the person.
+        samples: its nearest triangles, as written by ``rasterise``.
+        surroundings: depth and kinds of the empty scene.
+        materials: [1] MATERIAL.
+        lights: [1] LIGHT.
+        sunlit: 0 in the shadow of the scene, otherwise 1.
+        view: [3] unit vector from the person to the camera.
+        left: first column of the tile.
+        top: first row of the tile.
+        tile: [h, w, 4] display colour times coverage, and coverage; written.
+        counts: [HIDDEN + kinds] number of samples of the person (inside the image or not), of those that the
+            scene does not hide, and from HIDDEN on of those hidden by each SolidKind; added to.
 
-    Patterns are evaluated per sample. Light and folds vary slowly: they are evaluated once for the samples of
-    a pixel that lie close together on the same part.
+    Patterns are evaluated per sample. Light and folds vary slowly: they are evaluated once for those samples
+    of a pixel that lie close together on the same part.
     """
+    faces, parts, normals = mesh.faces, mesh.parts, mesh.normals
+    canonical, limb = mesh.canonical, mesh.limb
+    depth, hit, bary = samples.depth, samples.hit, samples.bary
+    scene, kinds = surroundings.depth, surroundings.kinds
     light, material = lights[0], materials[0]
     view_x, view_y, view_z = view[0], view[1], view[2]
     share = np.float32(1.0 / (SAMPLES * SAMPLES))

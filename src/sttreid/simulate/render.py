@@ -168,7 +168,7 @@ class _Recording:
         world, normals, screen = (np.empty_like(mesh.vertices) for _ in range(3))
         matrices = actor.walk.matrices[now]
         raster.skin(mesh.vertices, mesh.normals, mesh.weights, mesh.influences, matrices, world, normals)
-        raster.project(world, self.scene.camera, screen)
+        raster.project_points(world, self.scene.camera, screen)
         position, moved = actor.walk.position[now], actor.walk.velocity[now] * self.domain.sensor.blur
         chest = np.array([[*position, _CHEST], [*(position + moved), _CHEST]])
         projected = pixels(self.scene.camera, chest)
@@ -186,7 +186,7 @@ class _Recording:
         if pose.sun and light["sun"] > _FAINT and light["direction"][2] > _LOW:
             flat, screen = np.empty_like(pose.world), np.empty_like(pose.world)
             shadows.flatten(pose.world, light["direction"], flat)
-            raster.project(flat, scene.camera, screen)
+            raster.project_points(flat, scene.camera, screen)
             shadows.stencil(screen, mesh.faces, mask, box)
         shadows.darken(image, self.still.ground, mask, box, pose.position, scene.shadow)
 
@@ -210,18 +210,26 @@ class _Recording:
         first_column, first_row, last_column, last_row = raster.extent(pose.screen)
         left, top = int(np.floor(first_column)) - 1, int(np.floor(first_row)) - 1
         height, width = int(np.ceil(last_row)) + 1 - top, int(np.ceil(last_column)) + 1 - left
-        samples = (height * raster.SAMPLES, width * raster.SAMPLES)
-        depth, hit = np.full(samples, raster.FAR), np.full(samples, raster.NOTHING, np.int32)
-        bary, tile = np.empty((*samples, 2), np.float32), np.empty((height, width, 4), np.float32)
-        raster.rasterise(pose.screen, mesh.faces, mesh.face_parts, left, top, depth, hit, bary)
+        samples, tile = raster.empty_samples(height, width), np.empty((height, width, 4), np.float32)
+        raster.rasterise(pose.screen, mesh.faces, mesh.face_parts, left, top, samples)
         view = scene.camera["position"][0] - pose.world[0]
         view /= np.sqrt((view**2).sum())
         counts = np.zeros(raster.HIDDEN + len(SolidKind), np.int64)
+        posed = raster.PosedMesh(mesh.faces, mesh.face_parts, mesh.canonical, mesh.limb, pose.normals)
+        surroundings = raster.Surroundings(self.still.depth, self.still.kinds)
         raster.shade(
-            mesh.faces, mesh.face_parts, mesh.canonical, mesh.limb, pose.normals, mesh.material,
-            scene.light, pose.sun, view, depth, hit, bary, self.still.depth, self.still.kinds,
-            left, top, tile, counts,
-        )  # fmt: skip
+            posed,
+            samples,
+            surroundings,
+            mesh.material,
+            scene.light,
+            pose.sun,
+            view,
+            left,
+            top,
+            tile,
+            counts,
+        )
         return tile, left, top, counts
 
     def _detect(self, pose: _Pose, visibility: float, occluder: str) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sttreid.config.domain import Domain, Scale
-from sttreid.simulate.draws import Generator, uniform, weighted
+from sttreid.simulate.draws import Generator, uniform, weighted_choice
 from sttreid.simulate.geometry import Floats
 from sttreid.simulate.optics import camera_record, light_record
 from sttreid.simulate.rays import SOLID, Shape, SolidKind, photograph
@@ -69,7 +69,7 @@ class Backdrop:
 
 def draw_scene(rng: Generator, domain: Domain, scale: Scale) -> Scene:
     """A scene of the domain; equal generators give equal scenes."""
-    style = weighted(rng, domain.scenes)
+    style = weighted_choice(rng, domain.scenes)
     view, sensor = domain.view, domain.sensor
     height, focal = uniform(rng, view.height), uniform(rng, view.focal) * scale.width
     distance = focal * _STATURE / (uniform(rng, view.person) * scale.height)

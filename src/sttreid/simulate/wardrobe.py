@@ -20,7 +20,7 @@ from sttreid.simulate.appearance import (
 )
 from sttreid.simulate.body import Z_ANKLE, Z_HIP, Z_KNEE, body
 from sttreid.simulate.cloth import PATTERNS, SIDE_STRIPE
-from sttreid.simulate.draws import Generator, stream, weighted
+from sttreid.simulate.draws import Generator, stream, weighted_choice
 from sttreid.simulate.geometry import Floats
 from sttreid.simulate.textures import rgb_of_hsv
 
@@ -107,7 +107,7 @@ def _physique(rng: Generator, skin: Skin) -> Physique:
     mixed = (1 - share) * model.examples[first] + share * model.examples[second]
     male = bool(model.male[first])
     height = rng.normal(1.76, 0.075) if male else rng.normal(1.65, 0.07)
-    tone = SKIN_TONES[weighted(rng, skin)] * rng.uniform(0.92, 1.06)
+    tone = SKIN_TONES[weighted_choice(rng, skin)] * rng.uniform(0.92, 1.06)
     return Physique(
         coefficients=(_VARIETY * mixed).astype(np.float32),
         height=float(np.clip(height, 1.48, 1.98)),
@@ -123,7 +123,7 @@ def _head(rng: Generator, clothing: Clothing, hair: Hair, physique: Physique) ->
     )
     masks = np.array([(0.85, 0.87, 0.90), (0.35, 0.55, 0.75), (0.05, 0.05, 0.05)], np.float32)
     return HeadStyle(
-        hair=HAIR_TONES[weighted(rng, hair)],
+        hair=HAIR_TONES[weighted_choice(rng, hair)],
         volume=rng.uniform(0.004, 0.03),
         hairline=rng.uniform(-0.02, 0.03),
         length=rng.uniform(0.13, 0.25 if male else 0.4) if style == "long" else 0.0,

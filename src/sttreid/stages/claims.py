@@ -6,11 +6,12 @@ from dataclasses import replace
 import pandas as pd
 
 from sttreid.analysis import claims as analysis
+from sttreid.analysis.results import tsv
 from sttreid.analysis.study import Run, study
 from sttreid.config import paths
 from sttreid.config.claims import Claims
 from sttreid.config.params import Ablation, Simulate
-from sttreid.report import render, tables
+from sttreid.report import render
 from sttreid.report.study_pages import claims_page
 from sttreid.runtime.files import read_table, write_json, write_text
 from sttreid.stages.command import run
@@ -31,8 +32,8 @@ def main(
     write_json(folder / "claims.json", analysis.content(results, findings, claims))
     write_text(folder / "claims.md", render.markdown(page))
     write_text(folder / "report" / "claims.html", render.html(page))
-    write_text(plots / "claims.tsv", tables.tsv(analysis.table(findings)))
-    write_text(plots / "convergence.tsv", tables.tsv(analysis.convergence(results, claims)))
+    write_text(plots / "claims.tsv", tsv(analysis.table(findings)))
+    write_text(plots / "convergence.tsv", tsv(analysis.convergence(results, claims)))
 
 
 def _with_viewpoints(each: Run, views: Mapping[str, "pd.Series[float]"]) -> Run:

@@ -9,13 +9,14 @@ from dataclasses import fields
 from pathlib import Path
 
 from sttreid.config.conversion import parse
-from sttreid.config.params import Params, load
-from sttreid.data.registry import check_datasets
+from sttreid.config.params import PARAMS, Params, load
+from sttreid.data.registry import check_datasets, protocol_name
+from sttreid.retrieval.protocol import protocol
 from sttreid.runtime.errors import DivergedError, InputError
 
 
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
-    """Call a stage's ``main``: it names the sections that it reads; all other parameters are command line words.
+    """Call a stage's ``main``: it names the sections that it reads, the rest comes from the command line.
 
     A parameter called ``params`` receives the whole of :class:`Params`. An input error ends the process with
     status 1 and one sentence on stderr, before any output is replaced. The last line on stderr is the cost.
@@ -25,12 +26,24 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
     try:
         params = load()
         check_datasets(params.datasets)
+        _check_protocols(params)
         main(**bind(main, params, list(words)))
     except (InputError, DivergedError) as error:
         sys.exit(f"error: {error}")
     name = " ".join((Path(inspect.getfile(main)).stem, *words))
     seconds = sum(os.times()[:4])  # of this process, its imports and its workers
     print(f"{name}: {seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds", file=sys.stderr)
+
+
+def _check_protocols(params: Params) -> None:
+    """The protocol of every target exists: models are tested only after they are trained."""
+    for target in params.targets:
+        dataset = params.datasets[target]
+        try:
+            protocol(params.evaluate.of(protocol_name(dataset)).protocol)
+        except InputError as error:
+            key = "evaluate.protocol" if params.evaluate.protocol else f"datasets.{target}.protocol"
+            raise InputError(f"{PARAMS}: {key}: {error}") from error
 
 
 def bind(main: Callable[..., None], params: Params, words: list[str]) -> dict[str, object]:

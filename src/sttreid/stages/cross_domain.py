@@ -5,10 +5,10 @@ It needs nothing of the ablation: a targeted experiment (``dvc exp run -S ... cr
 
 import pandas as pd
 
+from sttreid.analysis import results
+from sttreid.analysis.results import Scores
 from sttreid.config import paths
 from sttreid.config.params import Simulate
-from sttreid.report import results, tables
-from sttreid.report.results import Scores
 from sttreid.runtime.files import read_json, read_table, write_json, write_text
 from sttreid.stages.command import run
 
@@ -16,9 +16,9 @@ from sttreid.stages.command import run
 def main(simulate: Simulate, targets: list[str], seeds: list[int]) -> None:
     """Means over seeds."""
     scores = cross_domain(targets, seeds, simulate.domain)
-    write_json(paths.METRICS / "cross_domain.json", tables.cross_domain_metrics(scores))
-    write_text(paths.METRICS / "plots" / "cross_domain.tsv", tables.tsv(tables.matrix(scores)))
-    write_text(paths.METRICS / "plots" / "cmc.tsv", tables.tsv(tables.cmc(scores)))
+    write_json(paths.METRICS / "cross_domain.json", results.cross_domain_metrics(scores))
+    write_text(paths.METRICS / "plots" / "cross_domain.tsv", results.tsv(results.matrix(scores)))
+    write_text(paths.METRICS / "plots" / "cmc.tsv", results.tsv(results.cmc(scores)))
 
 
 def cross_domain(targets: list[str], seeds: list[int], synthetic: str) -> Scores:

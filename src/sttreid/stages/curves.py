@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from sttreid.analysis.results import tsv
 from sttreid.analysis.study import Run
 from sttreid.analysis.study import study as group
 from sttreid.analysis.trials import Curve, curve_effects, curves_content, levels
@@ -14,7 +15,7 @@ from sttreid.config.params import Ablation, Compute, Simulate
 from sttreid.config.study import Study, counted_schedule, trial_name
 from sttreid.embedding import embed_tracklets
 from sttreid.model.weights import restore
-from sttreid.report import render, tables
+from sttreid.report import render
 from sttreid.report.study_pages import curves_page
 from sttreid.runtime import numerics
 from sttreid.runtime.files import write_json, write_text
@@ -56,7 +57,7 @@ def main(
     write_json(folder / "curves.json", curves_content(results, effects, curves))
     write_text(folder / "curves.md", render.markdown(page))
     write_text(folder / "report" / "curves.html", render.html(page))
-    write_text(folder / "plots" / "curves.tsv", tables.tsv(levels(effects, curves)))
+    write_text(folder / "plots" / "curves.tsv", tsv(levels(effects, curves)))
 
 
 def _with_common_test(each: Run, store: Store, fewest: int, compute: Compute) -> Run:

@@ -14,7 +14,7 @@ from sttreid.data.folder_manifest import dataset_folder, dataset_manifest
 from sttreid.data.packing import pack
 from sttreid.data.published.published_set import PublishedSet
 from sttreid.data.reading import read_dataset
-from sttreid.data.registry import Settings
+from sttreid.data.registry import ReadSettings
 from sttreid.data.store_rows import order_rows
 from sttreid.data.views import UNKNOWN, tracklet_views
 from sttreid.runtime.files import write_json, write_table
@@ -26,7 +26,9 @@ def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
     """Check the set, then decode every video once and store its crops, or pack its images."""
     folder, store = dataset_folder(name, datasets[name]), paths.tracklets(name)
     store.parent.mkdir(parents=True, exist_ok=True)
-    settings = Settings(decode.validation, decode.strict, scratch=store.parent)  # on the disk of the store
+    settings = ReadSettings(
+        decode.validation, decode.strict, scratch=store.parent
+    )  # on the disk of the store
     source = read_dataset(datasets[name], folder, settings)
     views = UNKNOWN
     if isinstance(source, PublishedSet):

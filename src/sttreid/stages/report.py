@@ -4,13 +4,14 @@ from dataclasses import fields, replace
 
 import pandas as pd
 
+from sttreid.analysis import results
+from sttreid.analysis.results import Content
 from sttreid.config import paths
 from sttreid.config.params import Params
 from sttreid.config.variants import composition, resolve
-from sttreid.report import charts, filmstrips, page, render, results, tables
+from sttreid.report import charts, filmstrips, page, render
 from sttreid.report.filmstrips import Visuals
 from sttreid.report.page import Results
-from sttreid.report.results import Content
 from sttreid.runtime.files import read_json, read_table, write_bytes, write_json, write_text
 from sttreid.stages.command import run
 from sttreid.stages.cross_domain import cross_domain
@@ -67,7 +68,7 @@ def _write(content: Results, seeds: list[int]) -> None:
     whole, poster = page.report(content), filmstrips.poster(content.visuals)
     text, html = render.markdown(whole), render.html(whole)
     summary = charts.svg(page.summary_chart(content), charts.STATIC)
-    metrics = tables.ablation_metrics(content.ablation, content.variants)
+    metrics = results.ablation_metrics(content.ablation, content.variants)
     curves = {
         f"{prefix}{name}-{seed}": history
         for prefix, histories in (("", content.runs), ("ablation-", content.histories))
@@ -75,10 +76,10 @@ def _write(content: Results, seeds: list[int]) -> None:
         for seed, history in zip(seeds, by_seed, strict=True)
     }
     write_json(paths.METRICS / "ablation.json", metrics)
-    write_text(paths.METRICS / "plots" / "ablation.tsv", tables.tsv(tables.variant_means(content.ablation)))
+    write_text(paths.METRICS / "plots" / "ablation.tsv", results.tsv(results.variant_means(content.ablation)))
     folder = paths.METRICS / "plots" / "training"
     for name, history in curves.items():
-        write_text(folder / f"{name}.tsv", tables.tsv(tables.training_curve(history)))
+        write_text(folder / f"{name}.tsv", results.tsv(results.training_curve(history)))
     for path in folder.iterdir():  # DVC keeps this folder, so curves of earlier variants would stay
         if path.stem not in curves:
             path.unlink()

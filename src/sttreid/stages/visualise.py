@@ -13,6 +13,7 @@ from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import restore
 from sttreid.report import visuals
+from sttreid.retrieval.ranked_lists import ranked_lists
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, read_table, write_table
@@ -63,6 +64,10 @@ def _attention(
     networks: Mapping[str, Network], store: Store, source: str, config: Evaluation, visualise: Visualise
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Attention on all frames of the queries, on the patches of a few tracklets, and the strips of these."""
+    for name, network in networks.items():
+        if "stt" not in network.branches:
+            rule = f"the variant {name} must have model.stt"
+            raise InputError(f"params.yaml: visualise.variants: {rule}, got it without")
     lengths = {network.frames for network in networks.values()}
     if len(lengths) > 1:
         rule = f"{' and '.join(networks)} must have the same clip.frames"
@@ -99,7 +104,7 @@ def _lists(
     columns = ["identity", "camera", "ap", "first_hit", "length", "visibility"]
     facts = queries.set_index("query")[columns].add_prefix("query_")
     tables = [
-        visuals.ranked_lists(features, gallery, config.targets[target], numbers, visualise.top_k)
+        ranked_lists(features, gallery, config.targets[target], numbers, visualise.top_k)
         .join(facts, on="query")
         .assign(kind=kind, dataset=target)
         for kind, numbers in chosen.items()

@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 
 from sttreid.runtime.errors import InputError
 
-READ_AHEAD: Final = 128 * 1024  # bytes: images with a smaller distance are one read, as in the kernel
+READ_AHEAD: Final = 128 * 1024  # bytes: images closer than this are one read (the kernel's read-ahead)
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 PNG_END: Final = b"IEND\xaeB`\x82"
 JPEG: Final = b"\xff\xd8"

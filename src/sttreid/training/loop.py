@@ -30,7 +30,7 @@ Validate = Callable[[Network, Store, int], Row]
 
 DROPOUT = 4  # random stream of the network's draws; batches have streams of their own
 WORKERS = 8  # threads that prepare clips while a CUDA device works
-SAMPLED = 256  # frames of a store that identify its pixels
+SAMPLED = 256  # frames of a store that are hashed instead of all pixels
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Validation during training: cross-camera rank-1 on training identities and on validation identities.
 
-It has an implementation of rank-1 of its own, so that a change of the evaluation protocols retrains no model.
+It does not use the evaluator, so a change of an evaluation protocol retrains no model.
 The test split is never read here.
 """
 

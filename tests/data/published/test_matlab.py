@@ -30,9 +30,9 @@ def write(path: Path, kind: str, table: np.ndarray = TABLE, key: str = "info") -
 @pytest.mark.parametrize("dtype", [np.int32, np.uint16, np.float64])
 def test_all_containers_and_number_types_give_the_same_table(tmp_path: Path, kind: str, dtype: type) -> None:
     path = write(tmp_path / "info.mat", kind, TABLE.astype(dtype))
-    found = read_table(path, "info", 4)
-    assert found.dtype == np.int64
-    assert found.tolist() == TABLE.tolist()
+    result = read_table(path, "info", 4)
+    assert result.dtype == np.int64
+    assert result.tolist() == TABLE.tolist()
 
 
 @pytest.mark.parametrize("kind", ["5", "7.3", "npy"])

@@ -38,8 +38,8 @@ def test_a_query_matches_its_identity_before_another_camera(
 ) -> None:
     tables = (pd.DataFrame(rows, columns=["identity", "camera"], dtype=int) for rows in (queries, gallery))
     wanted = [
-        place
-        for place, (identity, camera) in enumerate(queries)
+        position
+        for position, (identity, camera) in enumerate(queries)
         if not any(other == identity and seen != camera for other, seen in gallery)
     ]
     assert unmatched_queries(*tables).index.tolist() == wanted
@@ -55,12 +55,14 @@ def test_ragged_arithmetic_is_that_of_loops(counts: list[int], data: st.DataObje
     values = np.array(data.draw(st.lists(st.integers(0, 2), min_size=total, max_size=total)), np.int64)
     rows = [row for row, count in enumerate(counts) for _ in range(count)]
     assert tracklet_index(lengths).tolist() == rows
-    runs = [s + place for s, count in zip(starts.tolist(), counts, strict=True) for place in range(count)]
+    runs = [
+        s + position for s, count in zip(starts.tolist(), counts, strict=True) for position in range(count)
+    ]
     assert concatenate_ranges(starts, lengths).tolist() == runs
     begin = [sum(counts[:row]) for row in range(len(counts))]
     first = [int(values[begin[row]]) if count else -1 for row, count in enumerate(counts)]
     assert first_values(values, lengths).tolist() == first
-    wrong = [place for place, row in enumerate(rows) if values[place] != first[row]]
+    wrong = [position for position, row in enumerate(rows) if values[position] != first[row]]
     assert find_differing(values, lengths, np.array(first, np.int64)).tolist() == wrong
 
 
@@ -78,7 +80,9 @@ def test_a_check_says_which_count_is_off_and_by_how_much() -> None:
 
 def test_a_name_that_does_not_fit_is_told_with_its_place() -> None:
     with pytest.raises(InputError) as error:
-        parse_names(pa.array(["a1", "b", "a2"]), r"^a(?P<n>\d)$", lambda place: f"list:{place + 1}", "a1")
+        parse_names(
+            pa.array(["a1", "b", "a2"]), r"^a(?P<n>\d)$", lambda position: f"list:{position + 1}", "a1"
+        )
     assert str(error.value) == "list:2: an image must be named like a1, got 'b'"
     assert parse_names(pa.array([], pa.string()), r"^a(?P<n>\d)$", str, "a1")["n"].tolist() == []
 

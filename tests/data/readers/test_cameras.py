@@ -32,8 +32,8 @@ def test_detections_are_the_lines_of_all_tracks_files(campus: Path) -> None:
         lines = (campus / f"c{camera}.txt").read_text().splitlines()
         assert rows["line"].tolist() == list(range(1, len(lines) + 1))
         written = [[float(word) for word in line.split(",")] for line in lines]
-        found = rows[["frame", "identity", "left", "top", "width", "height", "visibility"]]
-        assert found.to_numpy().tolist() == [line[:6] + line[8:] for line in written]
+        result = rows[["frame", "identity", "left", "top", "width", "height", "visibility"]]
+        assert result.to_numpy().tolist() == [line[:6] + line[8:] for line in written]
 
 
 def test_every_detection_has_the_split_of_its_identity(campus: Path) -> None:

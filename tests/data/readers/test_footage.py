@@ -18,7 +18,7 @@ from sttreid.config import paths
 from sttreid.config.datasets import Validation
 from sttreid.data.decoding import decode_videos
 from sttreid.data.index import index
-from sttreid.data.readers.footage import Options, read_footage
+from sttreid.data.readers.footage import FootageOptions, read_footage
 from sttreid.runtime.errors import InputError
 from sttreid.stages import decode
 from sttreid.stages.command import run
@@ -27,7 +27,7 @@ from tests.tiny import parameters
 
 Frame = NDArray[np.uint8]
 Write = Callable[..., Path]
-MINE = Options(max_frame_gap=3, test=0.5, identity_scope="global")
+MINE = FootageOptions(max_frame_gap=3, test=0.5, identity_scope="global")
 VALIDATION = Validation(share=0.1, seed=0)
 FRAMES, HEIGHT, WIDTH = 6, 96, 128
 PEOPLE = (1, 2, 3, 4, 7, 9)  # 7 is seen by the hall alone, 9 by the door alone
@@ -42,18 +42,18 @@ MATRICES = {  # of the display: a, b, c, d
 
 
 def boxes(camera: str, frame: int) -> list[tuple[int, int, int, int, int]]:
-    """Identity, left, top, width, height in a picture of 128 x 96."""
+    """Identity, left, top, width, height in an image of 128 x 96."""
     seen = [person for person in PEOPLE if {7: "hall", 9: "door"}.get(person, camera) == camera]
-    return [(person, 3 + 20 * place + frame, 7 + frame, 16, 48) for place, person in enumerate(seen)]
+    return [(person, 3 + 20 * position + frame, 7 + frame, 16, 48) for position, person in enumerate(seen)]
 
 
-def picture(camera: str, frame: int, height: int = HEIGHT, width: int = WIDTH) -> Frame:
+def image(camera: str, frame: int, height: int = HEIGHT, width: int = WIDTH) -> Frame:
     """Everybody's box in a colour of their own; its lower half is as bright as the frame's number says."""
-    made = np.full((height, width, 3), 60, np.uint8)
+    output = np.full((height, width, 3), 60, np.uint8)
     for person, left, top, wide, high in boxes(camera, frame):
-        made[top : top + high, left : left + wide] = COLOURS[person]
-        made[top + high // 2 : top + high, left : left + wide] = 30 * frame
-    return made
+        output[top : top + high, left : left + wide] = COLOURS[person]
+        output[top + high // 2 : top + high, left : left + wide] = 30 * frame
+    return output
 
 
 def lines(camera: str, tail: str = ",1,1,1") -> str:
@@ -64,8 +64,8 @@ def lines(camera: str, tail: str = ",1,1,1") -> str:
     )
 
 
-def pictures(camera: str, height: int = HEIGHT, width: int = WIDTH) -> list[Frame]:
-    return [picture(camera, frame, height, width) for frame in range(1, FRAMES + 1)]
+def images(camera: str, height: int = HEIGHT, width: int = WIDTH) -> list[Frame]:
+    return [image(camera, frame, height, width) for frame in range(1, FRAMES + 1)]
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def mine(tmp_path: Path, write_video: Write) -> Path:
     folder = tmp_path / "Meine Aufnahmen für heute"
     folder.mkdir()
     for camera in ("hall", "door"):
-        write_video(folder / f"{camera}.mp4", pictures(camera))
+        write_video(folder / f"{camera}.mp4", images(camera))
         (folder / f"{camera}.txt").write_text(lines(camera))
     sequence(folder / "lobby")
     return folder
@@ -88,23 +88,23 @@ def sequence(folder: Path) -> None:
         f"[Sequence]\nname=lobby\nimDir=img1\nframeRate=25\nseqLength={FRAMES}\n"
         f"imWidth={WIDTH}\nimHeight={HEIGHT}\nimExt=.png\n"
     )
-    for number, made in enumerate(pictures("lobby"), 1):
-        Image.fromarray(made).save(folder / "img1" / f"{number:06d}.png")
+    for number, output in enumerate(images("lobby"), 1):
+        Image.fromarray(output).save(folder / "img1" / f"{number:06d}.png")
 
 
-def decoded(folder: Path, out: Path, options: Options = MINE) -> Store:
+def decoded(folder: Path, out: Path, options: FootageOptions = MINE) -> Store:
     decode_videos(read_footage(folder, options, VALIDATION), 24, 8, out)
     return open_store(out)
 
 
-def assert_shows_everybody(store: Store, margin: int = 8) -> None:
+def assert_shows_every_identity(store: Store, margin: int = 8) -> None:
     """Every crop is upright, in its place and of its frame."""
     upper, lower = store.frames[:, 6, 4].astype(int), store.frames[:, 18, 4].astype(int)
     assert np.abs(upper - COLOURS[store.index["identity"]]).max() <= margin
     assert np.abs(lower - 30 * store.index["frame"].to_numpy()[:, None]).max() <= margin
 
 
-def refusal(folder: Path, options: Options = MINE) -> str:
+def refusal(folder: Path, options: FootageOptions = MINE) -> str:
     with pytest.raises(InputError) as error:
         read_footage(folder, options, VALIDATION)
     return str(error.value)
@@ -112,11 +112,11 @@ def refusal(folder: Path, options: Options = MINE) -> str:
 
 def test_videos_and_sequences_become_crops(mine: Path, tmp_path: Path) -> None:
     store = decoded(mine, tmp_path / "store")
-    assert_shows_everybody(store)
+    assert_shows_every_identity(store)
     assert len(store.frames) == FRAMES * (5 + 5 + 4)
     assert len(store.tracklets) == 5 + 5 + 4
-    found = store.tracklets.groupby("camera")["identity"].unique().map(sorted).to_dict()
-    assert found == {1: [1, 2, 3, 4, 9], 2: [1, 2, 3, 4, 7], 3: [1, 2, 3, 4]}  # door, hall, lobby
+    result = store.tracklets.groupby("camera")["identity"].unique().map(sorted).to_dict()
+    assert result == {1: [1, 2, 3, 4, 9], 2: [1, 2, 3, 4, 7], 3: [1, 2, 3, 4]}  # door, hall, lobby
 
 
 def test_cameras_are_numbered_by_their_names(mine: Path, write_video: Write) -> None:
@@ -129,31 +129,31 @@ def test_cameras_are_numbered_by_their_names(mine: Path, write_video: Write) -> 
         for suffix in (".mp4", ".txt"):
             (mine / f"{old}{suffix}").rename(mine / f"{new}{suffix}")
     (mine / "lobby").rename(mine / "lobby-07")
-    found = {c.number: c.tracks.name for c in read_footage(mine, MINE, VALIDATION).cameras}
-    assert found == {2: "cam_2.txt", 7: "gt.txt", 12: "cam_12.txt"}
+    result = {c.number: c.tracks.name for c in read_footage(mine, MINE, VALIDATION).cameras}
+    assert result == {2: "cam_2.txt", 7: "gt.txt", 12: "cam_12.txt"}
 
 
-def test_people_are_drawn(mine: Path) -> None:
-    found = read_footage(mine, MINE, VALIDATION).boxes
-    splits = found.drop_duplicates("identity").set_index("identity")["split"]
+def test_identities_are_drawn(mine: Path) -> None:
+    result = read_footage(mine, MINE, VALIDATION).boxes
+    splits = result.drop_duplicates("identity").set_index("identity")["split"]
     assert splits[[1, 2, 3, 4]].value_counts().to_dict() == {"test": 2, "validation": 1, "train": 1}
     assert sorted(splits[[7, 9]]) == ["distractors", "train"]
     again = read_footage(mine, MINE, VALIDATION).boxes
-    pd.testing.assert_frame_equal(found, again)
+    pd.testing.assert_frame_equal(result, again)
     other = {seed: read_footage(mine, MINE, replace(VALIDATION, seed=seed)) for seed in range(5)}
     assert len({tuple(source.boxes["split"]) for source in other.values()}) > 1
 
 
 def test_a_set_may_only_train(mine: Path) -> None:
-    found = read_footage(mine, replace(MINE, test=0.0), VALIDATION).boxes
-    assert set(found["split"]) == {"train", "validation"}
+    result = read_footage(mine, replace(MINE, test=0.0), VALIDATION).boxes
+    assert set(result["split"]) == {"train", "validation"}
 
 
 def test_cameras_may_count_for_themselves(mine: Path) -> None:
-    found = read_footage(mine, replace(MINE, test=0.0, identity_scope="per_camera"), VALIDATION).boxes
-    assert found.groupby("identity")["camera"].nunique().eq(1).all()
-    assert found["identity"].nunique() == 5 + 5 + 4
-    assert set(found["identity"] % 1_000_000) == set(PEOPLE)
+    result = read_footage(mine, replace(MINE, test=0.0, identity_scope="per_camera"), VALIDATION).boxes
+    assert result.groupby("identity")["camera"].nunique().eq(1).all()
+    assert result["identity"].nunique() == 5 + 5 + 4
+    assert set(result["identity"] % 1_000_000) == set(PEOPLE)
 
 
 def test_a_gap_breaks_a_track(mine: Path, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_gap_breaks_a_track(mine: Path, tmp_path: Path) -> None:
     assert len(decoded(mine, tmp_path / "b", replace(MINE, max_frame_gap=2)).tracklets) == 15
 
 
-def test_what_motchallenge_does_not_consider_is_passed_over(mine: Path) -> None:
+def test_what_motchallenge_does_not_consider_is_ignored(mine: Path) -> None:
     before = read_footage(mine, MINE, VALIDATION).boxes
     with (mine / "lobby" / "gt" / "gt.txt").open("a") as file:
         for row in ("1,50,1,1,9,9,0,1,1", "1,51,1,1,9,9,1,3,1", "1,52,1,1,9,9,1,12,0.5", "1,1,1,1,9,9,0,8,1"):
@@ -173,12 +173,12 @@ def test_what_motchallenge_does_not_consider_is_passed_over(mine: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "1,50,1,1,9,9,0,1,1\n"])
-def test_a_camera_may_have_seen_nobody(mine: Path, text: str) -> None:
+def test_a_camera_may_see_no_pedestrian(mine: Path, text: str) -> None:
     (mine / "lobby" / "gt" / "gt.txt").write_text(text)
-    found = read_footage(mine, MINE, VALIDATION)
-    assert len(found.cameras) == 3
-    assert set(found.boxes["camera"]) == {1, 2}
-    assert found.boxes["identity"].dtype == np.int64
+    result = read_footage(mine, MINE, VALIDATION)
+    assert len(result.cameras) == 3
+    assert set(result.boxes["camera"]) == {1, 2}
+    assert result.boxes["identity"].dtype == np.int64
 
 
 @pytest.mark.parametrize("tail", ["", ",0.73", ",1,-1,-1,-1", ",-1,-1,-1,-1"])
@@ -191,8 +191,8 @@ def turn(path: Path, how: object) -> None:
     """Write a display matrix into the header of an MP4's track."""
     a, b, c, d = (round(65536 * number) for number in MATRICES[how])
     content = bytearray(path.read_bytes())
-    place = content.find(b"tkhd") + 44
-    content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    position = content.find(b"tkhd") + 44
+    content[position : position + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
 
 
@@ -200,10 +200,12 @@ def turn(path: Path, how: object) -> None:
 def test_rotated_videos_give_upright_crops(
     mine: Path, tmp_path: Path, write_video: Write, angle: int
 ) -> None:
-    upright = pictures("hall")
-    write_video(mine / "hall.mp4", [np.rot90(made, angle // 90) for made in upright])  # as the sensor sees it
+    upright = images("hall")
+    write_video(
+        mine / "hall.mp4", [np.rot90(output, angle // 90) for output in upright]
+    )  # as the sensor sees it
     turn(mine / "hall.mp4", angle)
-    assert_shows_everybody(decoded(mine, tmp_path / "store"))
+    assert_shows_every_identity(decoded(mine, tmp_path / "store"))
 
 
 @pytest.mark.parametrize("how", ["mirrored", "by 45 degrees"])
@@ -213,37 +215,37 @@ def test_what_decord_would_show_wrongly_is_refused(mine: Path, how: str) -> None
 
 
 def test_a_variable_frame_rate_moves_no_box(mine: Path, tmp_path: Path, write_video: Write) -> None:
-    write_video(mine / "hall.mp4", pictures("hall"), times=[0, 40, 45, 900, 910, 2000])
-    assert_shows_everybody(decoded(mine, tmp_path / "store"))
+    write_video(mine / "hall.mp4", images("hall"), times=[0, 40, 45, 900, 910, 2000])
+    assert_shows_every_identity(decoded(mine, tmp_path / "store"))
 
 
 @pytest.mark.parametrize(("height", "width"), [(95, 127), (97, 131), (96, 129), (101, 144)])
 def test_odd_sizes_give_correct_crops(
     mine: Path, tmp_path: Path, write_video: Write, height: int, width: int
 ) -> None:
-    write_video(mine / "hall.mp4", pictures("hall", height, width))
-    assert_shows_everybody(decoded(mine, tmp_path / "store"))
+    write_video(mine / "hall.mp4", images("hall", height, width))
+    assert_shows_every_identity(decoded(mine, tmp_path / "store"))
 
 
 def test_a_sequence_may_hold_a_video(mine: Path, tmp_path: Path, write_video: Write) -> None:
     for path in (mine / "lobby" / "img1").iterdir():
         path.unlink()
     (mine / "lobby" / "img1").rmdir()
-    write_video(mine / "lobby" / "lobby.mkv", pictures("lobby"))
+    write_video(mine / "lobby" / "lobby.mkv", images("lobby"))
     (mine / "lobby" / "seqinfo.ini").unlink()
-    (mine / "lobby" / "._lobby.mkv").write_bytes(b"what macOS leaves beside a file")
-    assert_shows_everybody(decoded(mine, tmp_path / "store"))
+    (mine / "lobby" / "._lobby.mkv").write_bytes(b"what macOS writes next to a file")
+    assert_shows_every_identity(decoded(mine, tmp_path / "store"))
 
 
 def test_links_are_followed(mine: Path, tmp_path: Path) -> None:
     (mine / "lobby").rename(tmp_path / "elsewhere")
     (mine / "lobby").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "link").symlink_to(mine)
-    assert_shows_everybody(decoded(tmp_path / "link", tmp_path / "store"))
+    assert_shows_every_identity(decoded(tmp_path / "link", tmp_path / "store"))
 
 
 def test_a_damaged_video_is_told_with_its_frame(mine: Path, tmp_path: Path, write_video: Write) -> None:
-    path = write_video(mine / "hall.mp4", pictures("hall"), {"movflags": "faststart"}, "keyint=1")
+    path = write_video(mine / "hall.mp4", images("hall"), {"movflags": "faststart"}, "keyint=1")
     with av.open(
         str(path)
     ) as file:  # a frame that is damaged in its middle may be concealed: take whole ones
@@ -260,10 +262,10 @@ def test_a_damaged_video_is_told_with_its_frame(mine: Path, tmp_path: Path, writ
     assert entry["boxes"] == sum(row["missing"] for row in skipped.tracklets)
     store = open_store(tmp_path / "store")
     assert len(store.frames) == FRAMES * (5 + 5 + 4) - entry["boxes"]
-    assert_shows_everybody(store)
+    assert_shows_every_identity(store)
 
 
-def test_a_damaged_and_a_missing_picture_are_told_and_listed(mine: Path, tmp_path: Path) -> None:
+def test_a_damaged_and_a_missing_image_are_told_and_listed(mine: Path, tmp_path: Path) -> None:
     folder = mine / "lobby" / "img1"
     (folder / "000002.png").write_bytes((folder / "000002.png").read_bytes()[:60])
     with pytest.raises(InputError, match=r"000002\.png: the image cannot be decoded"):
@@ -278,7 +280,7 @@ def test_a_damaged_and_a_missing_picture_are_told_and_listed(mine: Path, tmp_pat
     assert skipped.images[1]["reason"] == "the image of frame 5 is missing"
     assert [(row["images"], row["missing"]) for row in skipped.tracklets] == [(FRAMES, 2)] * 4
     assert str(tmp_path) not in str(skipped)
-    assert_shows_everybody(open_store(tmp_path / "store"))
+    assert_shows_every_identity(open_store(tmp_path / "store"))
 
 
 def test_a_camera_may_have_a_colon_in_its_name(mine: Path, tmp_path: Path) -> None:
@@ -302,12 +304,12 @@ def test_the_stage_decodes_footage_that_lies_elsewhere(
     content["datasets"]["mine"] = {"reader": "footage", "root": "sets/mine.json", **options}
     Path("params.yaml").write_text(yaml.safe_dump(content))
     (mine / "lobby" / "img1" / "000003.png").write_bytes(b"")
-    told = index("mine", mine)
-    assert f"camera 2: hall.mp4, {FRAMES} frames\n" in told
-    assert f"test: 2 identities, {2 * 3 * FRAMES} boxes\n" in told
+    sentence = index("mine", mine)
+    assert f"camera 2: hall.mp4, {FRAMES} frames\n" in sentence
+    assert f"test: 2 identities, {2 * 3 * FRAMES} boxes\n" in sentence
     run(decode.main, ["mine"])
     store = open_store(paths.tracklets("mine"))
-    assert store.gallery()["query"].sum() == 6  # two people before three cameras
+    assert store.gallery()["query"].sum() == 6  # two identities in three cameras
     (entry,) = json.loads(paths.skipped("mine").read_text())["images"]
     assert (entry["path"], entry["boxes"]) == ("lobby/img1/000003.png", 4)
 
@@ -362,7 +364,7 @@ def test_a_wrong_folder_is_told_what_was_looked_for_and_found(tmp_path: Path) ->
     )
 
 
-def test_a_test_needs_somebody_whom_two_cameras_saw(mine: Path) -> None:
+def test_a_test_needs_an_identity_of_two_cameras(mine: Path) -> None:
     for name in ("hall.mp4", "hall.txt"):
         (mine / name).unlink()
     (mine / "lobby").rename(mine / ".lobby")

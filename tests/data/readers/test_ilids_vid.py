@@ -23,11 +23,11 @@ def splits_path(root: Path) -> Path:
 @pytest.mark.parametrize("split", range(1, 11))
 def test_the_first_half_of_a_split_tests_and_the_second_trains(tmp_path: Path, split: int) -> None:
     table = read_ilids_vid(sets.ilids(tmp_path), split).table
-    chosen = [sets.PERSONS[place - 1] for place in sets.ilids_splits()[split - 1]]
+    chosen = [sets.PERSONS[index - 1] for index in sets.ilids_splits()[split - 1]]
     train, test = table[table["split"] == "train"], table[table["split"] == "test"]
-    for own, persons in ((train, chosen[3:]), (test, chosen[:3])):
-        assert own["identity"].tolist() == sorted(persons) * 2
-        assert own["camera"].tolist() == [1] * 3 + [2] * 3
+    for subset, persons in ((train, chosen[3:]), (test, chosen[:3])):
+        assert subset["identity"].tolist() == sorted(persons) * 2
+        assert subset["camera"].tolist() == [1] * 3 + [2] * 3
     assert train["label"].tolist() == [0, 1, 2, 0, 1, 2]
     assert test["query"].tolist() == [True] * 3 + [False] * 3
     assert test["gallery"].tolist() == [False] * 3 + [True] * 3
@@ -35,14 +35,14 @@ def test_the_first_half_of_a_split_tests_and_the_second_trains(tmp_path: Path, s
 
 @pytest.mark.parametrize("inner", [False, True])
 @pytest.mark.parametrize("below", ["", "i-LIDS-VID"])
-def test_the_splits_may_lie_beside_or_below(tmp_path: Path, inner: bool, below: str) -> None:
+def test_the_splits_may_be_next_to_the_images_or_below(tmp_path: Path, inner: bool, below: str) -> None:
     root = sets.ilids(tmp_path, inner)
-    found = read_ilids_vid(root / below)
-    assert len(found.table) == 12
-    assert all((found.root / path).is_file() for row in range(12) for path in found.image_paths(row))
+    result = read_ilids_vid(root / below)
+    assert len(result.table) == 12
+    assert all((result.root / path).is_file() for row in range(12) for path in result.image_paths(row))
     numbers = {person: list(range(9 + person % 3, 12)) for person in sets.PERSONS}
-    for row in found.table.itertuples():
-        assert found.frame_numbers(row.Index).tolist() == numbers[row.identity]
+    for row in result.table.itertuples():
+        assert result.frame_numbers(row.Index).tolist() == numbers[row.identity]
 
 
 def test_a_complete_copy_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_a_person_without_a_second_camera_is_refused(tmp_path: Path) -> None:
         ("cam1_person001.png", "an image must be named like cam1_person001_00317.png"),
     ],
 )
-def test_misplaced_and_misnamed_pictures_are_refused(tmp_path: Path, name: str, words: str) -> None:
+def test_misplaced_and_misnamed_images_are_refused(tmp_path: Path, name: str, words: str) -> None:
     root = sets.ilids(tmp_path)
     sets.put(root / "i-LIDS-VID" / "sequences" / "cam1" / "person001" / name)
     assert words in refusal(root)

@@ -47,56 +47,56 @@ def expected(digits: int) -> list[list[PurePosixPath]]:
 @pytest.mark.parametrize("digits", [1, 6])
 def test_all_layouts_give_the_lists_tracklets(tmp_path: Path, layout: str, digits: int) -> None:
     """With frames padded and not, and one tracklet whose names begin as another's."""
-    found = read_ls_vid(sets.ls_vid(tmp_path, layout, digits=digits))
-    assert [found.image_paths(row) for row in range(len(found.table))] == expected(digits)
+    result = read_ls_vid(sets.ls_vid(tmp_path, layout, digits=digits))
+    assert [result.image_paths(row) for row in range(len(result.table))] == expected(digits)
     plan = sets.LS_TRAIN + sets.LS_VAL + sets.LS_TEST
-    assert found.table["identity"].tolist() == [row[0] for row in plan]
-    assert found.table["camera"].tolist() == [row[1] for row in plan]
-    assert sets.frames(found) == [frame for row in plan for frame in row[2]]
-    assert found.table["split"].tolist() == ["train"] * 3 + ["validation"] * 4 + ["test"] * 6
-    assert found.table["label"].tolist() == [1, 1, 0] + [-1] * 10
-    assert (found.table["kind"] == "person").all(), "identity 0 of the test is a real person"
+    assert result.table["identity"].tolist() == [row[0] for row in plan]
+    assert result.table["camera"].tolist() == [row[1] for row in plan]
+    assert sets.frames(result) == [frame for row in plan for frame in row[2]]
+    assert result.table["split"].tolist() == ["train"] * 3 + ["validation"] * 4 + ["test"] * 6
+    assert result.table["label"].tolist() == [1, 1, 0] + [-1] * 10
+    assert (result.table["kind"] == "person").all(), "identity 0 of the test is a real person"
 
 
 @pytest.mark.parametrize("layout", ["test/data", "info", "npy"])
-def test_queries_also_stand_in_the_gallery(tmp_path: Path, layout: str) -> None:
+def test_queries_are_also_in_the_gallery(tmp_path: Path, layout: str) -> None:
     table = read_ls_vid(sets.ls_vid(tmp_path, layout)).table
     for split, side in (("validation", "val"), ("test", "test")):
-        own = table[table["split"] == split]
+        subset = table[table["split"] == split]
         indexed = layout != "npy" or split == "test"
-        assert own["row"][own["query"]].tolist() == (sets.LS_QUERIES[side] if indexed else [])
-        assert own["gallery"].all()
+        assert subset["row"][subset["query"]].tolist() == (sets.LS_QUERIES[side] if indexed else [])
+        assert subset["gallery"].all()
     assert not table["gallery"][table["split"] == "train"].any()
 
 
 def test_a_complete_copy_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ls_vid, "OFFICIAL", COUNTS)
-    found = read_ls_vid(sets.ls_vid(tmp_path), strict=True)
-    assert found.mismatches == ()
-    assert COUNTS.keys() == ls_vid._counts(found.table).keys()
+    result = read_ls_vid(sets.ls_vid(tmp_path), strict=True)
+    assert result.mismatches == ()
+    assert COUNTS.keys() == ls_vid._counts(result.table).keys()
 
 
 def test_a_copy_without_the_validation_split_is_read(tmp_path: Path) -> None:
-    found = read_ls_vid(sets.ls_vid(tmp_path, validation=False))
-    assert set(found.table["split"]) == {"train", "test"}
-    assert "validation tracklets: must be 779, got 0 (779 too few)" in found.mismatches
+    result = read_ls_vid(sets.ls_vid(tmp_path, validation=False))
+    assert set(result.table["split"]) == {"train", "test"}
+    assert "validation tracklets: must be 779, got 0 (779 too few)" in result.mismatches
 
 
-def test_missing_and_surplus_pictures_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_and_surplus_images_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ls_vid, "OFFICIAL", {})
     root = sets.ls_vid(tmp_path)
     for path in (root / "tracklet_test" / "0000").glob("0000_0002*_10?.jpg"):
         path.unlink()
     (root / "tracklet_test" / "0002" / "0002_0001_15_0001_7.jpg").unlink()
     sets.put(root / "tracklet_test" / "0001" / "0001_0003_1_0001_3.jpg")
-    found = read_ls_vid(root)
-    test = found.table[found.table["split"] == "test"]
+    result = read_ls_vid(root)
+    test = result.table[result.table["split"] == "test"]
     assert test["missing"].tolist() == [0, 2, 0, 1, 0, 0]
     assert test["length"].tolist() == [3, 2, 3, 0, 2, 2], "a row stays, so that the queries' rows are right"
     assert test["camera"].tolist()[3] == 15
-    assert found.image_paths(len(found.table) - 3) == []
+    assert result.image_paths(len(result.table) - 3) == []
     where = root / "list_sequence" / "list_seq_test.txt"
-    assert found.mismatches == (
+    assert result.mismatches == (
         f"lines of list_seq_test.txt without an image: must be 0, got 1 (1 too many; the first is {where}:4)",
         "test images that info_test.mat counts and that do not exist: must be 0, got 3"
         f" (3 too many; the first line is {where}:2)",
@@ -114,13 +114,13 @@ def test_the_index_decides_identity_and_camera_and_is_compared_with_the_names(
     table[1, 3] = 9
     table[4, 2] = 8
     sets.write_index(root / "test" / "data", "test", table, [1])
-    found = read_ls_vid(root)
-    assert found.table["camera"].tolist()[-5] == 9
-    assert found.table["identity"].tolist()[-2] == 8
+    result = read_ls_vid(root)
+    assert result.table["camera"].tolist()[-5] == 9
+    assert result.table["identity"].tolist()[-2] == 8
     where = root / "list_sequence" / "list_seq_test.txt"
     for words, line in (("camera", 2), ("identity", 5)):
-        told = f"test tracklets of another {words} than in info_test.mat: must be 0, got 1"
-        assert f"{told} (1 too many; the first is {where}:{line})" in found.mismatches
+        message = f"test tracklets of another {words} than in info_test.mat: must be 0, got 1"
+        assert f"{message} (1 too many; the first is {where}:{line})" in result.mismatches
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_line_without_path_and_identity_is_refused(tmp_path: Path, line: str) 
     assert refusal(root) == f"{path}:1: {rule}, got {line!r}"
 
 
-def test_a_tracklet_stands_in_the_list_once(tmp_path: Path) -> None:
+def test_a_tracklet_is_listed_once(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     path = root / "list_sequence" / "list_seq_train.txt"
     path.write_text(path.read_text() + path.read_text().splitlines()[1])
@@ -164,26 +164,26 @@ def test_an_index_with_other_rows_than_the_list_is_refused(tmp_path: Path) -> No
     assert "must have a row for each of 6 lines" in refusal(root)
 
 
-def test_a_line_that_ends_in_a_slash_means_all_pictures_of_its_folder(tmp_path: Path) -> None:
+def test_a_line_that_ends_in_a_slash_means_all_images_of_its_folder(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
     path = root / "list_sequence" / "list_seq_train.txt"
     path.write_text(path.read_text().replace("0002/0002_0001_1_0007", "0002/"))
-    found = read_ls_vid(root)
-    assert [found.image_paths(row) for row in range(3)] == expected(1)[:3]
+    result = read_ls_vid(root)
+    assert [result.image_paths(row) for row in range(3)] == expected(1)[:3]
 
 
-def test_pictures_of_two_cameras_are_told_and_misnamed_ones_refused(tmp_path: Path) -> None:
+def test_images_of_two_cameras_are_told_and_misnamed_ones_refused(tmp_path: Path) -> None:
     root = sets.ls_vid(tmp_path)
-    place = root / "tracklet_train" / "0002"
+    folder = root / "tracklet_train" / "0002"
     path = root / "list_sequence" / "list_seq_train.txt"
     path.write_text(path.read_text().replace("0002_0001_1_0007", "0002_0001_"))
-    sets.put(place / "0002_0001_11_0007_9.jpg")
+    sets.put(folder / "0002_0001_11_0007_9.jpg")
     words = (
         "lines of list_seq_train.txt with several cameras: must be 0, got 1 (1 too many; the first is line 3)"
     )
     assert words in read_ls_vid(root).mismatches
-    sets.put(place / "0002_0001_front.jpg")
-    assert refusal(root).startswith(f"{place}: an image must be named like")
+    sets.put(folder / "0002_0001_front.jpg")
+    assert refusal(root).startswith(f"{folder}: an image must be named like")
 
 
 def test_without_lists_or_index_the_places_looked_at_are_named(tmp_path: Path) -> None:
@@ -199,13 +199,13 @@ def test_without_lists_or_index_the_places_looked_at_are_named(tmp_path: Path) -
     st.lists(st.text("ab_", max_size=3), unique=True),
 )
 def test_a_name_belongs_to_its_longest_beginning(names: list[str], beginnings: list[str]) -> None:
-    found = [array.to_pylist() for array in ls_vid._divide(sorted(names), beginnings)]
+    result = [array.to_pylist() for array in ls_vid._divide(sorted(names), beginnings)]
     wanted: list[list[str]] = [[] for _ in beginnings]
     for name in sorted(names):
-        fitting = [place for place, beginning in enumerate(beginnings) if name.startswith(beginning)]
+        fitting = [index for index, beginning in enumerate(beginnings) if name.startswith(beginning)]
         if fitting:
-            wanted[max(fitting, key=lambda place: len(beginnings[place]))].append(name)
-    assert found == wanted
+            wanted[max(fitting, key=lambda index: len(beginnings[index]))].append(name)
+    assert result == wanted
 
 
 def test_the_tiny_index_has_the_shape_that_matlab_writes(tmp_path: Path) -> None:

@@ -57,20 +57,20 @@ def expected(side: str, plan: list) -> list[list[PurePosixPath]]:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_every_tracklet_has_its_official_row_and_its_pictures_in_numeric_order(
+def test_every_tracklet_has_its_official_row_and_its_images_in_numeric_order(
     tmp_path: Path, end: str
 ) -> None:
-    found = read_mars(sets.mars(tmp_path, end))
+    result = read_mars(sets.mars(tmp_path, end))
     wanted = expected("train", sets.MARS_TRAIN) + expected("test", sets.MARS_TEST)
-    assert [found.image_paths(row) for row in range(len(found.table))] == wanted
-    assert all((found.root / path).is_file() for row in wanted for path in row)
-    assert found.table["row"].tolist() == [1, 2, 3, 4, 5, *range(1, 11)]
+    assert [result.image_paths(row) for row in range(len(result.table))] == wanted
+    assert all((result.root / path).is_file() for row in wanted for path in row)
+    assert result.table["row"].tolist() == [1, 2, 3, 4, 5, *range(1, 11)]
     plan = sets.MARS_TRAIN + sets.MARS_TEST
-    assert found.table["identity"].tolist() == [row[0] for row in plan]
-    assert found.table["camera"].tolist() == [row[1] for row in plan]
-    assert found.table["length"].tolist() == [row[4] for row in plan]
-    assert sets.frames(found) == [frame for *_, first, n in plan for frame in range(first, first + n)]
-    assert {name: str(kind) for name, kind in found.table.dtypes.items()} == COLUMNS
+    assert result.table["identity"].tolist() == [row[0] for row in plan]
+    assert result.table["camera"].tolist() == [row[1] for row in plan]
+    assert result.table["length"].tolist() == [row[4] for row in plan]
+    assert sets.frames(result) == [frame for *_, first, n in plan for frame in range(first, first + n)]
+    assert {name: str(kind) for name, kind in result.table.dtypes.items()} == COLUMNS
 
 
 def test_roles_are_those_of_the_official_evaluation(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_roles_are_those_of_the_official_evaluation(tmp_path: Path) -> None:
     assert train["label"].tolist() == [0, 0, 1, 1, 2]
     assert not train["query"].any()
     assert not train["gallery"].any()
-    assert test["gallery"].all(), "the queries answer too"
+    assert test["gallery"].all(), "the queries are in the gallery too"
     assert test["row"][test["query"]].tolist() == sets.MARS_QUERIES
     assert test["kind"].tolist() == ["junk"] * 2 + ["distractor"] * 2 + ["person"] * 6
     assert (test["label"] == -1).all()
@@ -98,7 +98,7 @@ def test_a_count_that_is_off_is_a_sentence_and_in_strict_mode_an_error(tmp_path:
     assert f"{root}: {sentence}" in refusal(root, strict=True).splitlines()
 
 
-def test_missing_pictures_are_counted_and_never_shorten_a_tracklet(
+def test_missing_images_are_counted_and_never_shorten_a_tracklet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mars, "OFFICIAL", COUNTS)
@@ -106,10 +106,10 @@ def test_missing_pictures_are_counted_and_never_shorten_a_tracklet(
     gone = root / "bbox_train" / "0007" / "0007C1T0001F003.jpg"
     gone.unlink()
     shutil.rmtree(root / "bbox_test" / "0006")
-    found = read_mars(root)
-    assert found.table["missing"].tolist() == [0, 0, 1, 0, 0] + [0] * 9 + [2]
-    assert found.table["length"].sum() == 45
-    assert found.mismatches == (
+    result = read_mars(root)
+    assert result.table["missing"].tolist() == [0, 0, 1, 0, 0] + [0] * 9 + [2]
+    assert result.table["length"].sum() == 45
+    assert result.mismatches == (
         "lines of train_name.txt without an image: must be 0, got 1 (1 too many;"
         " the first is 0007C1T0001F003.jpg)",
         "lines of test_name.txt without an image: must be 0, got 2 (2 too many;"
@@ -118,7 +118,7 @@ def test_missing_pictures_are_counted_and_never_shorten_a_tracklet(
     assert "1 too many" in refusal(root, strict=True)
 
 
-def test_pictures_in_another_identity_s_folder_are_missing(tmp_path: Path) -> None:
+def test_images_in_another_identity_s_folder_are_missing(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     name = "0003C1T0001F002.jpg"
     (root / "bbox_train" / "0003" / name).rename(root / "bbox_train" / "0007" / name)
@@ -130,19 +130,19 @@ def test_links_spaces_and_other_alphabets_in_the_path(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     shutil.move(real / "bbox_train" / "0012", elsewhere)
     (real / "bbox_train" / "0012").symlink_to(elsewhere, target_is_directory=True)
-    picture = real / "bbox_test" / "0002" / "0002C1T0001F001.jpg"
-    picture.rename(tmp_path / "picture.jpg")
-    picture.symlink_to(tmp_path / "picture.jpg")
+    image = real / "bbox_test" / "0002" / "0002C1T0001F001.jpg"
+    image.rename(tmp_path / "image.jpg")
+    image.symlink_to(tmp_path / "image.jpg")
     link = tmp_path / "a link"
     link.symlink_to(real, target_is_directory=True)
-    found = read_mars(link)
-    assert found.root == link
-    assert not found.table["missing"].any()
-    (tmp_path / "picture.jpg").unlink()  # a link to nothing is no picture
+    result = read_mars(link)
+    assert result.root == link
+    assert not result.table["missing"].any()
+    (tmp_path / "image.jpg").unlink()  # a link to nothing is no image
     assert read_mars(link).table["missing"].sum() == 1
 
 
-def test_other_files_are_passed_over(tmp_path: Path) -> None:
+def test_other_files_are_ignored(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     for name in (".DS_Store", "Thumbs.db", "._0003C1T0001F001.jpg"):
         (root / "bbox_train" / "0003" / name).write_bytes(b"")
@@ -153,7 +153,7 @@ def test_other_files_are_passed_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", ["../../../etc/passwd", "/etc/passwd", "0003C1T0001F001.png", "0003C7T0001F001.jpg", "", "a\0b"]
 )
-def test_a_line_that_is_no_picture_of_the_set_is_refused(tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_no_image_of_the_set_is_refused(tmp_path: Path, line: str) -> None:
     root = sets.mars(tmp_path)
     path = root / "info" / "train_name.txt"
     lines = path.read_text().splitlines()
@@ -184,20 +184,20 @@ def test_an_index_that_does_not_fit_the_list_is_refused(
     assert words.format(names=names) in refusal(root)
 
 
-def test_tracklets_that_share_pictures_or_span_tracks_are_told(tmp_path: Path) -> None:
+def test_tracklets_that_share_images_or_span_tracks_are_told(tmp_path: Path) -> None:
     root = sets.mars(tmp_path)
     path = root / "info" / "tracks_test_info.mat"
     table = scipy.io.loadmat(path)["track_test_info"]
-    table[6] = [18, 20, 4, 3]  # its own two pictures and the next row's only one
+    table[6] = [18, 20, 4, 3]  # its own two images and the next row's only one
     scipy.io.savemat(path, {"track_test_info": table})
-    found = read_mars(root).mismatches
+    result = read_mars(root).mismatches
     assert (
         "lines of test_name.txt in several tracklets: must be 0, got 1 (1 too many; the first is line 20)"
-        in found
+        in result
     )
     assert (
         "rows of tracks_test_info.mat with several tracks: must be 0, got 1 (1 too many; the first is row 7)"
-        in found
+        in result
     )
 
 

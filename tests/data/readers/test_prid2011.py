@@ -22,19 +22,19 @@ def refusal(folder: Path, split: int = 1, strict: bool = False) -> str:
 def test_a_split_names_its_halves_with_and_without_the_inner_folder(
     tmp_path: Path, inner: bool, split: int
 ) -> None:
-    found = read_prid2011(sets.prid(tmp_path, inner), split)
+    result = read_prid2011(sets.prid(tmp_path, inner), split)
     halves = sets.prid_splits()[split - 1]
     for split_name, half in (("train", "train"), ("test", "test")):
-        own = found.table[found.table["split"] == split_name]
-        assert own["identity"].tolist() == sorted(int(person[-4:]) for person in halves[half]) * 2
-        assert own["camera"].tolist() == [1] * 3 + [2] * 3
-        assert own["query"].tolist() == [half == "test"] * 3 + [False] * 3
-        assert own["gallery"].tolist() == [False] * 3 + [half == "test"] * 3
-    assert all((found.root / path).is_file() for row in range(12) for path in found.image_paths(row))
-    assert found.table["length"].tolist() == [2 + identity % 2 for identity in found.table["identity"]]
+        subset = result.table[result.table["split"] == split_name]
+        assert subset["identity"].tolist() == sorted(int(person[-4:]) for person in halves[half]) * 2
+        assert subset["camera"].tolist() == [1] * 3 + [2] * 3
+        assert subset["query"].tolist() == [half == "test"] * 3 + [False] * 3
+        assert subset["gallery"].tolist() == [False] * 3 + [half == "test"] * 3
+    assert all((result.root / path).is_file() for row in range(12) for path in result.image_paths(row))
+    assert result.table["length"].tolist() == [2 + identity % 2 for identity in result.table["identity"]]
 
 
-def test_a_split_list_may_lie_beside_the_inner_folder_or_in_info(tmp_path: Path) -> None:
+def test_a_split_list_may_be_next_to_the_inner_folder_or_in_info(tmp_path: Path) -> None:
     root = sets.prid(tmp_path)
     assert len(read_prid2011(root / "prid_2011").table) == 12
     (root / "info").mkdir()
@@ -87,7 +87,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["01.png", "0001.PNG"])
-def test_two_pictures_of_one_frame_are_refused(tmp_path: Path, name: str) -> None:
+def test_two_images_of_one_frame_are_refused(tmp_path: Path, name: str) -> None:
     root = sets.prid(tmp_path)
     folder = root / "prid_2011" / "multi_shot" / "cam_a" / "person_0001"
     shutil.copy(folder / "0001.png", folder / name)
@@ -98,9 +98,9 @@ def test_two_pictures_of_one_frame_are_refused(tmp_path: Path, name: str) -> Non
 
 def test_an_empty_sequence_is_told(tmp_path: Path) -> None:
     root = sets.prid(tmp_path)
-    place = root / "prid_2011" / "multi_shot" / "cam_b" / "person_0002"
-    shutil.rmtree(place)
-    place.mkdir()
-    found = read_prid2011(root)
-    assert len(found.table) == 11
-    assert any("the first is prid_2011/multi_shot/cam_b/person_0002" in line for line in found.mismatches)
+    folder = root / "prid_2011" / "multi_shot" / "cam_b" / "person_0002"
+    shutil.rmtree(folder)
+    folder.mkdir()
+    result = read_prid2011(root)
+    assert len(result.table) == 11
+    assert any("the first is prid_2011/multi_shot/cam_b/person_0002" in line for line in result.mismatches)

@@ -14,8 +14,8 @@ def refusal(folder: Path, gap: int = 10) -> str:
 
 
 def test_tracklets_are_cut_at_gaps_and_sorted_as_numbers(tmp_path: Path) -> None:
-    found = read_unreal_person(sets.unreal(tmp_path))
-    assert [[path.as_posix() for path in found.image_paths(row)] for row in range(len(found.table))] == [
+    result = read_unreal_person(sets.unreal(tmp_path))
+    assert [[path.as_posix() for path in result.image_paths(row)] for row in range(len(result.table))] == [
         ["unreal_v1.1/images/7_c001_9.jpg", "unreal_v1.1/images/7_c001_10.jpg"],
         ["unreal_v1.1/images/7_c001_78.jpg"],
         ["unreal_v1.1/images/7_c001_100.jpg"],
@@ -45,19 +45,19 @@ def test_one_release_alone_and_the_cameras_that_are_missing(
     root = sets.unreal(tmp_path)
     (root / "a link").symlink_to(root / "unreal_v3.1", target_is_directory=True)
     monkeypatch.chdir(root / "unreal_v3.1" if name == "." else root)
-    found = read_unreal_person(Path(name))
-    assert found.table["identity"].tolist() == [1_000_333]
-    assert found.image_paths(0)[0] == PurePosixPath("unreal_v3.1/images/333_c016_2.jpg")
-    assert "cameras of scene 2: must be 16, got 0 (16 too few)" in found.mismatches
+    result = read_unreal_person(Path(name))
+    assert result.table["identity"].tolist() == [1_000_333]
+    assert result.image_paths(0)[0] == PurePosixPath("unreal_v3.1/images/333_c016_2.jpg")
+    assert "cameras of scene 2: must be 16, got 0 (16 too few)" in result.mismatches
 
 
 def test_the_video_layout_keeps_its_tracklets(tmp_path: Path) -> None:
-    found = read_unreal_person(sets.unreal_video(tmp_path))
-    assert found.table["folder"].tolist() == ["1", "2", "10"]
-    assert found.table["identity"].tolist() == [4, 4, 12]
-    assert found.table["camera"].tolist() == [2, 3, 2]
-    assert sets.frames(found) == [9, 10, 100, 1, 5, 6]
-    assert found.mismatches == ()
+    result = read_unreal_person(sets.unreal_video(tmp_path))
+    assert result.table["folder"].tolist() == ["1", "2", "10"]
+    assert result.table["identity"].tolist() == [4, 4, 12]
+    assert result.table["camera"].tolist() == [2, 3, 2]
+    assert sets.frames(result) == [9, 10, 100, 1, 5, 6]
+    assert result.mismatches == ()
 
 
 def test_the_video_layout_below_a_release(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_video_layout_below_a_release(tmp_path: Path) -> None:
 def test_a_mixed_or_misnamed_tracklet_is_refused(tmp_path: Path, name: str, words: str) -> None:
     root = sets.unreal_video(tmp_path)
     sets.put(root / "2" / name)
-    if "person" in words:  # the first picture says whose tracklet it is
+    if "person" in words:  # the first image says whose tracklet it is
         (root / "2" / name).rename(root / "2" / name.replace("F1", "F2"))
     assert words in refusal(root)
 
@@ -90,13 +90,13 @@ def test_a_release_without_its_images_is_told(tmp_path: Path) -> None:
     assert sentence in read_unreal_person(root).mismatches
 
 
-@pytest.mark.parametrize("place", ["unreal_v1.1.zip", "unreal_v1.1/images.zip"])
-def test_a_release_that_is_still_packed_is_told(tmp_path: Path, place: str) -> None:
-    (tmp_path / place).parent.mkdir(exist_ok=True)
-    (tmp_path / place).write_bytes(b"PK")
+@pytest.mark.parametrize("path", ["unreal_v1.1.zip", "unreal_v1.1/images.zip"])
+def test_a_release_that_is_still_packed_is_told(tmp_path: Path, path: str) -> None:
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_bytes(b"PK")
     words = refusal(tmp_path)
     assert words.startswith(f"{tmp_path}: looked for unreal_v<scene>.<version>/images or folders of")
-    assert Path(place).name in words
+    assert Path(path).name in words
 
 
 def test_misnamed_images_and_gaps_below_one_are_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Final
 import pandas as pd
 
 from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
-from sttreid.data.registry import NoOptions, Reader, Settings
+from sttreid.data.registry import NoOptions, Reader, ReadSettings
 from sttreid.data.track_files import read_tracks
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import DISTRACTORS, SPLITS
@@ -52,7 +52,7 @@ def read_cameras(folder: Path) -> CameraVideos:
     return CameraVideos(folder, name, cameras, boxes[COLUMNS], gap, folder / TRACK_TABLE)
 
 
-def _read(folder: Path, options: NoOptions, settings: Settings) -> CameraVideos:  # noqa: ARG001
+def _read(folder: Path, options: NoOptions, settings: ReadSettings) -> CameraVideos:  # noqa: ARG001
     return read_cameras(folder)
 
 

@@ -26,7 +26,7 @@ from sttreid.data.published.file_names import pattern_groups
 from sttreid.data.published.official_counts import expect_none
 from sttreid.data.published.published_set import DISTRACTOR, FRAME, PERSON, PublishedSet, assemble
 from sttreid.data.published.tracklet_folders import TrackletFolders, read_tracklet_folders
-from sttreid.data.registry import NoOptions, Reader, Settings
+from sttreid.data.registry import NoOptions, Reader, ReadSettings
 
 LANDMARKS: Final = (("train", "query", "gallery"), ("train_split", "query_split", "gallery_split"))
 IMAGE: Final = (
@@ -81,7 +81,7 @@ def read_duke_video(folder: Path, strict: bool = False, scratch: Path | None = N
     return replace(published, remarks=_remarks(list(tracklets.values())))
 
 
-def _read(folder: Path, options: NoOptions, settings: Settings) -> PublishedSet:  # noqa: ARG001
+def _read(folder: Path, options: NoOptions, settings: ReadSettings) -> PublishedSet:  # noqa: ARG001
     return read_duke_video(folder, settings.strict, settings.scratch)
 
 

@@ -33,7 +33,7 @@ from sttreid.config.datasets import CONFIG, Validation
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
 from sttreid.data.folder_listing import check_relative, natural_key, shorten, subfolders
-from sttreid.data.registry import Reader, Settings
+from sttreid.data.registry import Reader, ReadSettings
 from sttreid.data.splits import validation_identities
 from sttreid.data.track_files import read_tracks
 from sttreid.data.videos import count_frames
@@ -46,7 +46,7 @@ PER_CAMERA: Final = 1_000_000  # scope per_camera: identity = index of the camer
 
 
 @dataclass(frozen=True, config=CONFIG)
-class Options:
+class FootageOptions:
     """Options of footage.
 
     Attributes:
@@ -70,7 +70,7 @@ class Options:
         return value
 
 
-def read_footage(folder: Path, options: Options, validation: Validation) -> CameraVideos:
+def read_footage(folder: Path, options: FootageOptions, validation: Validation) -> CameraVideos:
     """Read and check a folder of footage; of each video at most the first frame is decoded.
 
     Args:
@@ -98,7 +98,7 @@ def read_footage(folder: Path, options: Options, validation: Validation) -> Came
     return CameraVideos(folder, folder.name, cameras, boxes[COLUMNS], options.max_frame_gap)
 
 
-def _read(folder: Path, options: Options, settings: Settings) -> CameraVideos:
+def _read(folder: Path, options: FootageOptions, settings: ReadSettings) -> CameraVideos:
     return read_footage(folder, options, settings.validation)
 
 
@@ -106,7 +106,7 @@ READER = Reader(
     name="footage",
     read=_read,
     protocol="market",
-    options=Options,
+    options=FootageOptions,
     usual={"max_frame_gap": 10, "test": 0.5, "identity_scope": "global"},
 )
 

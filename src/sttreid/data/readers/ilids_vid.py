@@ -21,7 +21,7 @@ from sttreid.data.published.matlab import read_table
 from sttreid.data.published.official_counts import CountCheck
 from sttreid.data.published.published_set import PublishedSet, assemble
 from sttreid.data.published.two_cameras import SplitOption, check_split, count_halves, read_halves
-from sttreid.data.registry import Reader, Settings
+from sttreid.data.registry import Reader, ReadSettings
 from sttreid.runtime.errors import InputError
 
 LANDMARKS: Final = (("i-LIDS-VID/sequences/cam1",), ("sequences/cam1",))
@@ -75,7 +75,7 @@ def read_ilids_vid(
     return assemble(title, root, parts, buffer, OFFICIAL, count_halves, checks, strict)
 
 
-def _read(folder: Path, options: SplitOption, settings: Settings) -> PublishedSet:
+def _read(folder: Path, options: SplitOption, settings: ReadSettings) -> PublishedSet:
     return read_ilids_vid(folder, options.split, settings.strict, settings.scratch)
 
 

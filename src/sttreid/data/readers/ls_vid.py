@@ -39,7 +39,7 @@ from sttreid.data.published.official_counts import CountCheck, expect_none, unma
 from sttreid.data.published.published_set import FRAME, PERSON, PublishedSet, assemble
 from sttreid.data.published.text_lists import read_lines
 from sttreid.data.published.tracklet_folders import append_sorted
-from sttreid.data.registry import NoOptions, Reader, Settings
+from sttreid.data.registry import NoOptions, Reader, ReadSettings
 from sttreid.runtime.errors import InputError
 
 LANDMARKS: Final = (("list_sequence",), ("info/list_sequence",))
@@ -113,7 +113,7 @@ def read_ls_vid(folder: Path, strict: bool = False, scratch: Path | None = None)
     return assemble("LS-VID", root, parts, buffer, OFFICIAL, _counts, checks, strict)
 
 
-def _read(folder: Path, options: NoOptions, settings: Settings) -> PublishedSet:  # noqa: ARG001
+def _read(folder: Path, options: NoOptions, settings: ReadSettings) -> PublishedSet:  # noqa: ARG001
     return read_ls_vid(folder, settings.strict, settings.scratch)
 
 

@@ -37,7 +37,7 @@ from sttreid.data.published.matlab import read_queries, read_table
 from sttreid.data.published.official_counts import CountCheck, expect_none, unmatched_queries
 from sttreid.data.published.published_set import DISTRACTOR, FRAME, JUNK, PERSON, PublishedSet, assemble
 from sttreid.data.published.text_lists import line_blocks
-from sttreid.data.registry import NoOptions, Reader, Settings
+from sttreid.data.registry import NoOptions, Reader, ReadSettings
 from sttreid.runtime.errors import InputError
 
 LANDMARKS: Final = (("bbox_train", "bbox_test", "info"),)
@@ -97,7 +97,7 @@ def read_mars(folder: Path, strict: bool = False, scratch: Path | None = None) -
     return assemble("MARS", root, [train, test], buffer, OFFICIAL, _counts, checks, strict)
 
 
-def _read(folder: Path, options: NoOptions, settings: Settings) -> PublishedSet:  # noqa: ARG001
+def _read(folder: Path, options: NoOptions, settings: ReadSettings) -> PublishedSet:  # noqa: ARG001
     return read_mars(folder, settings.strict, settings.scratch)
 
 

@@ -19,7 +19,7 @@ from sttreid.data.published.file_names import pattern_groups
 from sttreid.data.published.official_counts import CountCheck
 from sttreid.data.published.published_set import PublishedSet, assemble
 from sttreid.data.published.two_cameras import SplitOption, check_split, count_halves, read_halves
-from sttreid.data.registry import Reader, Settings
+from sttreid.data.registry import Reader, ReadSettings
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json
 
@@ -74,7 +74,7 @@ def read_prid2011(
     return assemble(title, root, parts, buffer, OFFICIAL, count_halves, checks, strict)
 
 
-def _read(folder: Path, options: SplitOption, settings: Settings) -> PublishedSet:
+def _read(folder: Path, options: SplitOption, settings: ReadSettings) -> PublishedSet:
     return read_prid2011(folder, options.split, settings.strict, settings.scratch)
 
 

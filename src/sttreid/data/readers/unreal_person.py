@@ -26,7 +26,7 @@ from sttreid.data.published.file_names import Ints, parse_names, pattern_groups
 from sttreid.data.published.official_counts import expect_none
 from sttreid.data.published.published_set import FRAME, PERSON, PublishedSet, assemble
 from sttreid.data.published.tracklet_folders import list_images, read_tracklet_folders
-from sttreid.data.registry import Reader, Settings
+from sttreid.data.registry import Reader, ReadSettings
 from sttreid.runtime.errors import InputError
 
 LANDMARKS: Final = (("unreal_v[0-9]*.[0-9]*",), ("[0-9]*/[0-9]*_c[0-9]*_F[0-9]*_*",))
@@ -49,7 +49,7 @@ _RELEASE: Final = re.compile(r"unreal_v([0-9]{1,3})\.([0-9]{1,3})")
 
 
 @dataclass(frozen=True, config=CONFIG)
-class Options:
+class UnrealOptions:
     """Options of UnrealPerson.
 
     Attributes:
@@ -67,7 +67,7 @@ def read_unreal_person(
 
     Args:
         folder: holds the folders ``unreal_v...`` or is one of them, or holds tracklets.
-        max_frame_gap: as in :class:`Options`.
+        max_frame_gap: as in :class:`UnrealOptions`.
         strict: whether a count that differs from the official one is an error.
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
@@ -95,7 +95,7 @@ def read_unreal_person(
     return assemble("UnrealPerson", root, [rows], buffer, official, _counts, [check], strict)
 
 
-def _read(folder: Path, options: Options, settings: Settings) -> PublishedSet:
+def _read(folder: Path, options: UnrealOptions, settings: ReadSettings) -> PublishedSet:
     return read_unreal_person(folder, options.max_frame_gap, settings.strict, settings.scratch)
 
 
@@ -103,7 +103,7 @@ READER = Reader(
     name="unreal_person",
     read=_read,
     protocol="market",  # never tested: all its tracklets train
-    options=Options,
+    options=UnrealOptions,
     usual={"max_frame_gap": 10},
     landmarks=LANDMARKS,
 )

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sttreid.analysis.uncertainty import Difference, Interval, Sample, difference, interval, sample
-from sttreid.retrieval.metrics import HEADLINE, METRICS
+from sttreid.retrieval.metrics import HEADLINE, METRICS, counted
 from sttreid.runtime.errors import InputError
 
 Content = Mapping[str, Any]  # of a results file
@@ -21,6 +21,9 @@ Cell = tuple[str, str]  # a model and the data set that it is tested on
 COUNTS = ("queries", "unmatched", "gallery", "distractors", "left_out", "junk")
 BASELINES = ("untrained", "histogram", "equalised")
 SETTINGS = ("in_domain", "cross_domain", "direct_transfer", *BASELINES)
+DIGITS = 4  # of a fraction in a metrics file
+CURVE = 200  # rows of a training curve; more can neither be seen in a plot nor read in a diff
+RANKS = 20  # of the CMC
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,30 +32,21 @@ class Scores:
 
     Attributes:
         protocols: target -> its protocol, as in the results files.
+        models: in the order of the tables.
+        targets: in the order of the tables.
+        seeds: every model has all of them.
         table: a row for each model, target and seed: model, target, seed, setting, metrics and counts.
         queries: per-query results with the columns model, target and seed.
         samples: of each cell and headline metric, ready for resampling.
     """
 
     protocols: Mapping[str, Content]
+    models: Sequence[str]
+    targets: Sequence[str]
+    seeds: Sequence[int]
     table: pd.DataFrame
     queries: pd.DataFrame
     samples: Mapping[tuple[Cell, str], Sample]
-
-    @property
-    def models(self) -> list[str]:
-        """In the order of the tables."""
-        return [str(model) for model in self.table["model"].unique()]
-
-    @property
-    def targets(self) -> list[str]:
-        """In the order of the tables."""
-        return [str(target) for target in self.table["target"].unique()]
-
-    @property
-    def seeds(self) -> list[int]:
-        """Every model has all of them."""
-        return [int(seed) for seed in self.table["seed"].unique()]
 
     @property
     def settings(self) -> list[str]:
@@ -99,11 +93,10 @@ class Variant:
         composition: what its network is made of.
         pretrain_steps: 0 without pre-training.
         steps: of the training on the source.
-        train_rank1: at its end, on training identities (0 to 1), the mean over seeds ...
-        validation_rank1: ... and on validation identities.
+        train_rank1: at its end, on training identities (0 to 1), the mean over seeds.
+        validation_rank1: the same on validation identities.
         lowest_train_rank1: on training identities, with the worst seed.
-        comparable: whether that is enough: a variant that does not fit its training identities says nothing
-            about generalisation.
+        comparable: whether it fits them; otherwise it says nothing about generalisation.
     """
 
     name: str
@@ -159,15 +152,8 @@ def ablation(
     Raises:
         InputError: results are missing or do not belong together.
     """
-    what, targets = "ablation results", cross_domain.targets
-    table = _table(
-        what,
-        contents,
-        dict.fromkeys(variants, source),
-        targets,
-        {},
-        lambda content, name: content["variants"][name]["moments"]["trained"],
-    )
+    what, sources = "ablation results", dict.fromkeys(variants, source)
+    table = _table(what, contents, sources, cross_domain.targets, {}, _trained_numbers)
     trained = queries[queries["moment"] == "trained"].rename(columns={"variant": "model"})
     if reference is not None:
         model, rows = cross_domain.table, cross_domain.queries
@@ -193,16 +179,102 @@ def variant(name: str, made: Content, histories: Sequence[pd.DataFrame], min_tra
         raise InputError(f"training history of {name}: must have a row with validation_rank1, got none")
     rank1 = pd.concat(ends)[["train_rank1", "validation_rank1"]]
     lowest = float(rank1["train_rank1"].min())
-    return Variant(
-        name=name,
-        composition=made["composition"],
-        pretrain_steps=int(made["pretrain_steps"]),
-        steps=int(made["steps"]),
-        train_rank1=float(rank1["train_rank1"].mean()),
-        validation_rank1=float(rank1["validation_rank1"].mean()),
-        lowest_train_rank1=lowest,
-        comparable=lowest >= min_train_rank1,
-    )
+    steps = int(made["pretrain_steps"]), int(made["steps"])
+    means = float(rank1["train_rank1"].mean()), float(rank1["validation_rank1"].mean())
+    return Variant(name, made["composition"], *steps, *means, lowest, lowest >= min_train_rank1)
+
+
+def cross_domain_metrics(scores: Scores) -> dict[str, Any]:
+    """Content of ``metrics/cross_domain.json``: means over seeds, fractions.
+
+    A setting is one number, the mean over its cells, with its confidence interval; a trained model is one
+    number for each target; the cross-domain drop is in-domain less cross-domain, by target.
+    """
+    content, means = _header(scores), scores.table.groupby(["model", "target"], sort=False)
+    content["interval"] = {}
+    for metric in (metric.name for metric in HEADLINE):
+        values = {setting: scores.interval(scores.cells(setting), metric) for setting in scores.settings}
+        if "cross_domain" in values:
+            values["cross_domain_drop"] = drop(scores, metric)
+        content[metric] = {name: round(value.value, DIGITS) for name, value in values.items()}
+        content["interval"][metric] = {name: _ends(value) for name, value in values.items()}
+        for (model, target), mean in means[metric].mean().items():
+            if model not in BASELINES:
+                content[metric].setdefault(str(model), {})[str(target)] = round(float(mean), DIGITS)
+    return content
+
+
+def drop(scores: Scores, metric: str, cells: Sequence[Cell] | None = None) -> Difference:
+    """The cross-domain drop: each target's own model less the models of other sets, on the same queries."""
+    cells = scores.cells("cross_domain") if cells is None else cells
+    return scores.difference([(target, target) for _, target in cells], cells, metric)
+
+
+def ablation_metrics(scores: Scores, variants: Sequence[Variant]) -> dict[str, Any]:
+    """Content of ``metrics/ablation.json``: an entry for each variant, fractions."""
+    content = _header(scores)
+    for made in variants:
+        values = {
+            f"{metric.name}_{setting}": scores.interval(scores.cells(setting, made.name), metric.name)
+            for setting in scores.settings
+            for metric in HEADLINE
+        }
+        content[made.name] = {
+            **{name: round(value.value, DIGITS) for name, value in values.items()},
+            "train_rank1": round(made.train_rank1, DIGITS),
+            "validation_rank1": round(made.validation_rank1, DIGITS),
+            "comparable": int(made.comparable),
+            "interval": {name: _ends(value) for name, value in values.items()},
+        }
+    return content
+
+
+def matrix(scores: Scores) -> pd.DataFrame:
+    """source, target and all metrics, means over seeds."""
+    table = scores.table.rename(columns={"model": "source"}).groupby(["source", "target"], sort=False)
+    return table[[metric.name for metric in METRICS]].mean().reset_index()
+
+
+def cmc(scores: Scores) -> pd.DataFrame:
+    """Cumulative matching characteristic: rank (1 to 20) and, for each setting, the share of queries with a
+    match at that rank or before, the mean over cells and seeds.
+    """
+    ranks = np.arange(1, RANKS + 1)
+    groups = counted(scores.queries).groupby(["model", "target"])["first_hit"]
+    first = {cell: hits.to_numpy() for cell, hits in groups}
+    shares = {cell: ((hits > 0) & (hits <= ranks[:, None])).mean(axis=1) for cell, hits in first.items()}
+    curves = {name: np.mean([shares[c] for c in scores.cells(name)], axis=0) for name in scores.settings}
+    return pd.DataFrame({"rank": ranks, **curves})
+
+
+def variant_means(scores: Scores) -> pd.DataFrame:
+    """A row for each variant with the columns <metric>_<setting>: means over seeds and targets."""
+    names = [metric.name for metric in METRICS]
+    wide = scores.table.pivot_table(names, "model", "setting", sort=False)[names]
+    wide.columns = [f"{metric}_{setting}" for metric, setting in wide.columns]
+    return wide.rename_axis("variant").reset_index()
+
+
+def training_curve(history: pd.DataFrame) -> pd.DataFrame:
+    """A training history in at most 200 rows, each the mean of neighbouring steps and named by the last.
+
+    Args:
+        history: a row for each step, ``step`` ascending; other columns are empty where nothing was measured.
+    """
+    groups = np.arange(len(history)) * min(CURVE, len(history)) // max(len(history), 1)
+    means = history.drop(columns="step").groupby(groups).mean()
+    means.insert(0, "step", history["step"].groupby(groups).last())
+    return means
+
+
+def tsv(table: pd.DataFrame) -> str:
+    """Tab-separated text with a header, six significant digits, empty where there is no value."""
+    return str(table.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def _trained_numbers(content: Content, variant: str) -> Content:
+    numbers: Content = content["variants"][variant]["moments"]["trained"]
+    return numbers
 
 
 def _table(
@@ -262,4 +334,15 @@ def _scores(
                 rule = f"{metric} of {model} on {target} must be that of its queries, {reduced.value}"
                 raise InputError(f"{what}: {rule}, got {rows[metric].mean()}")
             samples[(str(model), str(target)), metric] = reduced
-    return Scores(protocols, table, queries, samples)
+    models, targets = ([str(name) for name in table[key].unique()] for key in ("model", "target"))
+    return Scores(protocols, models, targets, seeds, table, queries, samples)
+
+
+def _header(scores: Scores) -> dict[str, Any]:
+    """What both metrics files begin with."""
+    counts = {name: {str(t): int(n) for t, n in scores.counts[name].items()} for name in COUNTS}
+    return {"protocol": scores.protocol_names, "seeds": len(scores.seeds), **counts}
+
+
+def _ends(mean: Interval) -> dict[str, float]:
+    return {"low": round(mean.low, DIGITS), "high": round(mean.high, DIGITS)}

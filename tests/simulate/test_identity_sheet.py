@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from sttreid.runtime.errors import InputError
-from sttreid.simulate.contact_sheet import CELL, sheet, write_sheet
+from sttreid.simulate.identity_sheet import CELL, draw_identities, write_identity_sheet
 
 
 def test_a_sheet_has_a_cell_for_every_camera_and_time(rendered: Path) -> None:
-    page = np.asarray(sheet(rendered, [5, 6]))
+    page = np.asarray(draw_identities(rendered, [5, 6]))
     assert page.shape[0] == CELL[1]
     first = page[:, : CELL[0] * 4]
     assert all(first[:, CELL[0] * k : CELL[0] * (k + 1)].std() > 5 for k in range(4))
@@ -18,7 +18,7 @@ def test_a_sheet_has_a_cell_for_every_camera_and_time(rendered: Path) -> None:
 
 
 def test_a_sheet_is_a_small_jpeg(rendered: Path, tmp_path: Path) -> None:
-    write_sheet(rendered, tmp_path / "sheet.jpg", 2)
+    write_identity_sheet(rendered, tmp_path / "sheet.jpg", 2)
     assert (tmp_path / "sheet.jpg").stat().st_size <= 300_000
     with Image.open(tmp_path / "sheet.jpg") as image:
         assert image.format == "JPEG"
@@ -26,4 +26,4 @@ def test_a_sheet_is_a_small_jpeg(rendered: Path, tmp_path: Path) -> None:
 
 def test_a_folder_without_a_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"manifest\.json: cannot be read"):
-        write_sheet(tmp_path, tmp_path / "sheet.jpg", 2)
+        write_identity_sheet(tmp_path, tmp_path / "sheet.jpg", 2)

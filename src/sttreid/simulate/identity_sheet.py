@@ -1,4 +1,4 @@
-"""Contact sheets of a rendered data set: identities x cameras x times."""
+"""Contact sheet of the identities of a rendered data set: identities x cameras x times."""
 
 import io
 from collections import defaultdict
@@ -21,10 +21,10 @@ _GAP: Final = 4  # pixels between cameras
 _MAX_BYTES: Final = 300_000  # of the file
 
 Crop = Image.Image
-Position = tuple[int, int, tuple[float, float, float, float]]  # identity, time, box
+WantedCrop = tuple[int, int, tuple[float, float, float, float]]  # identity, time, box
 
 
-def sheet(folder: Path, identities: list[int]) -> Image.Image:
+def draw_identities(folder: Path, identities: list[int]) -> Image.Image:
     """Crops of a rendered folder: per identity up to three cameras, four times each."""
     crops: dict[int, dict[str, dict[int, Crop]]] = defaultdict(lambda: defaultdict(dict))
     for camera in _cameras(folder):
@@ -43,13 +43,13 @@ def sheet(folder: Path, identities: list[int]) -> Image.Image:
     return page
 
 
-def write_sheet(folder: Path, path: Path, count: int) -> None:
+def write_identity_sheet(folder: Path, path: Path, count: int) -> None:
     """Writes the sheet of the first ``count`` test identities as a JPEG of at most 300 kB.
 
     Raises:
         InputError: the folder has no manifest, or the sheet would be too large.
     """
-    page = sheet(folder, read_json(folder / MANIFEST)["splits"]["test"][:count])
+    page = draw_identities(folder, read_json(folder / MANIFEST)["splits"]["test"][:count])
     for quality in range(90, 20, -5):
         encoded = io.BytesIO()
         page.save(encoded, "JPEG", quality=quality)
@@ -64,10 +64,10 @@ def _cameras(folder: Path) -> list[str]:
     return sorted(read_json(folder / MANIFEST)["cameras"])
 
 
-def _chosen(tracks: Path, identities: list[int]) -> dict[int, list[Position]]:
+def _chosen(tracks: Path, identities: list[int]) -> dict[int, list[WantedCrop]]:
     """Frame (from 1) -> its crops: for each identity, frames at even distances over its track."""
     lines = [line.split(",") for line in tracks.read_text().splitlines()]
-    wanted: dict[int, list[Position]] = defaultdict(list)
+    wanted: dict[int, list[WantedCrop]] = defaultdict(list)
     for identity in identities:
         track = [line for line in lines if int(line[1]) == identity]
         for time in range(_TIMES if track else 0):
@@ -77,7 +77,7 @@ def _chosen(tracks: Path, identities: list[int]) -> dict[int, list[Position]]:
     return wanted
 
 
-def _crops(video: Path, wanted: dict[int, list[Position]]) -> Iterator[tuple[int, int, Crop]]:
+def _crops(video: Path, wanted: dict[int, list[WantedCrop]]) -> Iterator[tuple[int, int, Crop]]:
     with av.open(str(video)) as container:
         for number, frame in enumerate(container.decode(video=0), start=1):
             for identity, time, box in wanted.get(number, []):
