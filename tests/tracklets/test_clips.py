@@ -116,7 +116,7 @@ def test_augmentation_with_everything_off_is_normalisation(still: Augment) -> No
 
 
 def changed(clip: Clip, change: Change) -> NDArray[np.float64]:
-    """Oracle: every change in its pixel_grey step, pixel values between 0 and 1, nothing folded together."""
+    """Oracle: every change in a separate step, pixel values between 0 and 1, nothing folded together."""
     value = (clip[:, :, ::-1] if change.flip else clip) / 255.0
     value = value**change.gamma * change.brightness
     grey = (value @ LUMA.astype(float)).mean()
