@@ -4,7 +4,7 @@ VENV ?= .venv
 PROFILE ?=
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
-# stages and tests pin their own threads; several processes of many threads each would slow each other down
+# stages and tests set their number of threads; several multi-threaded processes would slow each other down
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: repro study unchanged test lint format install plots data verify sheets clean
@@ -17,13 +17,13 @@ else
 	tools/repro_profile.sh $(PROFILE)
 endif
 
-# Runs the study experiments/STUDY and publishes it in metrics/STUDY/COMMIT: make study STUDY=claims. Takes hours; an
+# Runs the study experiments/STUDY and publishes it in metrics/STUDY/COMMIT: make study STUDY=claims. This takes hours; an
 # interrupted study resumes.
 study: install
 	dvc pull -q data.dvc
 	python tools/study.py $(STUDY)
 
-# After edits that change no behaviour (comments, docstrings): brings dvc.lock up to date without a run.
+# After edits that change no behaviour (comments, docstrings): updates dvc.lock without running a stage.
 unchanged: install
 	python tools/unchanged.py
 
@@ -44,20 +44,20 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
-# DVC's own plots as a page that needs no network: dvc_plots/index.html.
+# DVC's plots as a page that works offline: dvc_plots/index.html.
 plots: install
 	python tools/plots.py show
 
-# For maintainers: render the target sets anew (their bytes only change with a new version of the benchmark).
+# For maintainers: renders the target sets (their bytes change only with a new version of the benchmark).
 data: install
 	tools/render_data.sh
 
-# The pinned sets against their manifests' checksums.
+# Compares the pinned sets with the checksums of their manifests.
 verify: install
 	dvc pull -q data.dvc
 	sttreid simulate verify data/campus data/winter data/station
 
-# For maintainers: contact sheets of all domains for the README.
+# For maintainers: draws the contact sheets of all domains in docs/images.
 sheets: install
 	tools/render_sheets.sh
 

@@ -1,7 +1,7 @@
-"""`dvc plots show` and `dvc plots diff` as a page that needs no network: `python tools/plots.py show`.
+"""Write the page of `dvc plots show` or `dvc plots diff` for offline use: `python tools/plots.py show`.
 
 DVC's own page loads Vega from the internet. This tool writes a template that contains Vega to DVC's temporary
-folder and passes it to the command; further arguments are the command's own.
+folder and passes it to the command; further arguments are passed on.
 """
 
 import subprocess

@@ -1,6 +1,6 @@
-"""Write the tables of README.md that tell published metrics: python tools/readme_tables.py [--check].
+"""Write the tables of README.md from published metrics: python tools/readme_tables.py [--check].
 
-A block between the two marker comments is replaced by the table of that name.
+The table that a marker comment names replaces the block up to the end marker.
 """
 
 import json
@@ -59,7 +59,7 @@ TABLES = {"claims": _claims, "scaling": _scaling}
 
 
 def main() -> None:
-    """Write the page, or with --check end with status 1 if that would change it."""
+    """Write the page, or with --check exit with status 1 if the page is out of date."""
     before = PAGE.read_text(encoding="utf-8")
     after = BLOCK.sub(lambda m: m[1] + "\n".join(["", *TABLES[m[2]](), "", m[3]]), before)
     if "--check" in sys.argv[1:]:

@@ -6,9 +6,9 @@ domains=(campus winter station)  # those of domains/benchmark.yaml
 for folder in data/*/; do
   name=$(basename "$folder")
   [[ $name == "*" || " ${domains[*]} " == *" $name "* ]] ||
-    { echo "error: data/$name must be one of ${domains[*]}: move it, it must not get into the sample remote" >&2; exit 1; }
+    { echo "error: data/$name must be one of ${domains[*]}: move it, or it gets into the remote data-store" >&2; exit 1; }
 done
-fresh=$(mktemp -d -p .)  # next to data/, so that a failure leaves the existing sets
+fresh=$(mktemp -d -p .)  # next to data/, so that a failure keeps the existing sets
 trap 'rm -rf "$fresh"' EXIT
 for domain in "${domains[@]}"; do
   sttreid simulate render "$domain" "$fresh/$domain" --benchmark

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Run the pipeline with two one-thread processes side by side. First training, in two streams of about equal length:
-# pre-training, fine-tuning and the last sixth of the ablation's variants; and the other variants. Then the tests of all
-# models. `dvc repro` alone does the same, one stage after the other.
+# Run the pipeline in two parallel streams of one-thread processes. First training, in streams of about equal length: one has
+# pre-training, fine-tuning and the last sixth of the ablation's variants, the other the remaining variants. Then the tests of
+# all models. `dvc repro` alone does the same, one stage after the other.
 set -euo pipefail
 
 dvc status -q dvc.yaml && { echo "Everything is up to date."; exit 0; }
 
 dvc repro decode resolve
-# listed before the streams start: they rewrite dvc.lock, which listing reads
+# listed before the streams start, because they rewrite dvc.lock, which listing reads
 stages() { dvc stage list --name-only "$1"; }
 mapfile -t first < <(stages pretrain; stages finetune)
 mapfile -t variants < <(stages ablate)
@@ -33,7 +33,7 @@ side_by_side() { # NAME NAME: two arrays of stages
   wait "${jobs[1]}"
 }
 
-set -m  # each stream is a process group of its own, so that all of it can be ended
+set -m  # each stream is a separate process group, so that it can be ended as a whole
 jobs=()
 trap 'for job in "${jobs[@]}"; do kill -- "-$job" 2>/dev/null || true; done' EXIT
 trap 'exit 130' INT TERM

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run the pipeline with the overrides of profiles/NAME.txt in a temporary clone; this checkout does not change.
+# Run the pipeline with the overrides of profiles/NAME.txt in a temporary clone; this checkout stays unchanged.
 set -euo pipefail
 
 profile=$PWD/profiles/$1.txt

@@ -1,8 +1,8 @@
-"""Run a study, experiments/NAME, and publish its results: `make study STUDY=NAME`.
+"""Run a study of experiments/ and publish its results: `make study STUDY=NAME`.
 
-The study runs in experiments/NAME/run, a DVC repository of its own: git ignores the folder, and DVC refuses
-stages in a folder that git ignores. It has a copy of the code of one commit, so edits during the hours of a
-study do not change what it computes. Two variants train side by side. An interrupted study resumes.
+The study runs in experiments/NAME/run. The folder is a separate DVC repository, because git ignores it and DVC
+refuses stages in a folder that git ignores. It has a copy of the code of one commit, so that edits during the
+run change no result. Two variants train in parallel. An interrupted study resumes.
 """
 
 import os
@@ -31,8 +31,8 @@ from sttreid.runtime.provenance import Machine, Provenance, checksums, machine
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
 CODE = Path("src") / "sttreid"
-PUBLICATION, PAGES = "publication", "report"  # pages are megabytes: git ignores them
-WIDTH = 2  # stages side by side
+PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
+WIDTH = 2  # parallel stages
 
 
 class InterruptedRunError(Exception):
@@ -46,7 +46,7 @@ def main(root: Path, name: str) -> Path:
         The publication's folder.
 
     Raises:
-        InputError: the study is refused, has uncommitted changes or is published already, or stages failed.
+        InputError: the study is invalid, has uncommitted changes or is already published, or a stage failed.
         InterruptedRunError: after the running stages have ended.
     """
     path = overrides_path(root, name)
@@ -84,7 +84,7 @@ def _clean_commit(root: Path, path: Path) -> str:
 
 
 def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
-    """The run's folder: parameters, pipeline and code; what earlier runs computed stays."""
+    """Write parameters, pipeline and code into the run's folder; results of earlier runs stay."""
     run.mkdir(exist_ok=True)
     if not (run / ".dvc").exists():
         subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
@@ -98,7 +98,7 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
 
 
 def _machines(run: Path) -> list[Machine]:
-    """The machines on which calls for this run computed stages, this one included."""
+    """The machines on which the study has run so far, this one included."""
     path = run / "machines.json"
     machines = [Machine(**content) for content in read_json(path)] if path.exists() else []
     if (current := machine()) not in machines:
@@ -108,7 +108,7 @@ def _machines(run: Path) -> list[Machine]:
 
 
 def _run(root: Path, run: Path, params: dict[str, Any]) -> None:
-    """All stages that the analysis depends on."""
+    """Run the stages that the analysis depends on, and the analysis."""
     environment = {**os.environ, "STTREID_HOME": str(root), "PYTHONPATH": str(run / "src")}
     analysis, seeds = params["study"]["analysis"], params["seeds"]
     _reproduce(["resolve"], run, environment)
@@ -122,10 +122,10 @@ def _run(root: Path, run: Path, params: dict[str, Any]) -> None:
 def _reproduce(
     stages: Sequence[str], folder: Path, environment: dict[str, str], *, upstream: bool = False
 ) -> None:
-    """Run those of the stages that are out of date, at most ``WIDTH`` at once.
+    """Run the stages that are out of date, at most ``WIDTH`` at a time.
 
     Raises:
-        InputError: some failed; a stage that fails does not end the others.
+        InputError: a stage failed; the others are run nevertheless.
     """
     waiting, failed = list(stages), []
     running: dict[str, subprocess.Popen[bytes]] = {}
@@ -146,7 +146,7 @@ def _reproduce(
     finally:
         for process in running.values():
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)  # unlike SIGTERM it lets DVC release its locks
+                os.killpg(process.pid, signal.SIGINT)  # unlike SIGTERM, it lets DVC release its locks
         for process in running.values():
             process.wait()
     if failed:
@@ -158,7 +158,7 @@ def _reproduce(
 def _publish(
     root: Path, run: Path, target: Path, commit: str, params: dict[str, Any], machines: list[Machine]
 ) -> None:
-    """Copy the results and write provenance.json, all in one step."""
+    """Publish the results and provenance.json atomically."""
     lock = read_yaml(root / "dvc.lock")["stages"]
     stores = {
         Path(out["path"]).name: out["md5"]

@@ -1,9 +1,9 @@
-"""Bring dvc.lock up to date after edits that change no behaviour: `make unchanged`.
+"""Update dvc.lock after edits that change no behaviour: `make unchanged`.
 
 Each changed dependency is compared with the commit that wrote dvc.lock: Python files by their syntax trees
-without docstrings (a syntax tree has no comments), all other files byte for byte. If everything is equal,
-dvc.lock gets the new hashes of the dependencies, and no stage runs. Otherwise nothing is written, and the
-message names the first function or file that differs.
+without docstrings (syntax trees have no comments), all other files byte for byte. If all are equal, dvc.lock
+gets the new hashes of the dependencies, and no stage runs. Otherwise nothing is written, and the error names
+the first function or file that differs.
 """
 
 import ast
@@ -31,18 +31,18 @@ def main(root: Path) -> str:
     """Compare, then write dvc.lock.
 
     Returns:
-        A sentence about what was written.
+        A message that says what was written.
 
     Raises:
-        InputError: something that a stage depends on differs, or dvc.lock is not the one of a commit.
+        InputError: a dependency differs in behaviour, or dvc.lock has uncommitted changes or is in no commit.
     """
     with Repo(str(root)) as repo, repo.lock:
         stages = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
-        changed = {stage: found for stage in stages if (found := _changed(stage))}
+        changed = {stage: outdated for stage in stages if (outdated := _changed(stage))}
         if not changed:
             return f"{LOCK}: is up to date"
         commit = _commit(root)
-        # by its hash as well: a stage that was not run for the commit has an older one in dvc.lock
+        # with the hash: dvc.lock has an older hash for a stage that did not run before the commit
         compared: set[tuple[str, str]] = set()
         for stage, dependencies in changed.items():
             for dependency in dependencies:
@@ -58,7 +58,7 @@ def main(root: Path) -> str:
 
 
 def difference(old: bytes, new: bytes, module: str) -> str | None:
-    """The first definition of a Python file that differs, as ``module:qualified.name``; None: they are equal.
+    """The first definition of a Python file that differs, as ``module:qualified.name``; None if equal.
 
     Args:
         old: source text.
@@ -78,13 +78,13 @@ def difference(old: bytes, new: bytes, module: str) -> str | None:
 
 
 def _changed(stage: PipelineStage) -> list[Output]:
-    """Dependencies with another hash than in dvc.lock; outputs may be missing, as in a fresh clone.
+    """Dependencies whose hash differs from dvc.lock; outputs may be missing, as in a fresh clone.
 
     Raises:
         InputError: the stage's command or parameters differ, an output was edited, or the stage never ran.
     """
     if not any(out.hash_info for out in stage.outs):
-        raise InputError(f"{stage.addressing}: has never run, {LOCK} does not name its outputs")
+        raise InputError(f"{stage.addressing}: has never run; {LOCK} does not name its outputs")
     if stage.changed_stage():
         raise InputError(f"{stage.addressing}: its command or its list of dependencies differs from {LOCK}")
     for out in stage.outs:
@@ -142,11 +142,11 @@ def _compare(repo: Repo, root: Path, commit: str, stage: PipelineStage, dependen
             raise InputError(f"{name}: {verb} since commit {commit[:10]}, which wrote {LOCK}")
         if old[name] == new[name]:
             continue
-        place: str | None = name
+        differing: str | None = name
         if name.endswith(".py"):
-            place = difference(old[name], new[name], _module(name))
-        if place:
-            raise InputError(f"{place}: differs from commit {commit[:10]}, which wrote {LOCK}; run dvc repro")
+            differing = difference(old[name], new[name], _module(name))
+        if differing:
+            raise InputError(f"{differing}: differs from commit {commit[:10]}, which wrote {LOCK}; run dvc repro")
 
 
 def _old_files(repo: Repo, root: Path, commit: str, path: PurePosixPath) -> Files:
@@ -159,11 +159,11 @@ def _old_files(repo: Repo, root: Path, commit: str, path: PurePosixPath) -> File
 
 
 def _new_files(repo: Repo, root: Path, path: PurePosixPath) -> Files:
-    place = root / path
-    if place.is_dir():
-        files = [Path(name) for name in repo.dvcignore.find(repo.fs, str(place))]
+    location = root / path
+    if location.is_dir():
+        files = [Path(name) for name in repo.dvcignore.find(repo.fs, str(location))]
     else:
-        files = [place] if place.exists() else []
+        files = [location] if location.exists() else []
     return {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
 
 
