@@ -146,7 +146,9 @@ def _compare(repo: Repo, root: Path, commit: str, stage: PipelineStage, dependen
         if name.endswith(".py"):
             differing = difference(old[name], new[name], _module(name))
         if differing:
-            raise InputError(f"{differing}: differs from commit {commit[:10]}, which wrote {LOCK}; run dvc repro")
+            raise InputError(
+                f"{differing}: differs from commit {commit[:10]}, which wrote {LOCK}; run dvc repro"
+            )
 
 
 def _old_files(repo: Repo, root: Path, commit: str, path: PurePosixPath) -> Files:

@@ -32,13 +32,13 @@ def embed_tracklets(
 
     Args:
         network: is set to evaluation mode.
-        store: of the frames.
+        store: holds the frames.
         tracklets: G >= 1 rows of ``store.tracklets``.
         batch: B, clips at once.
         precision: of the network's products.
 
     Returns:
-        [G, D] float32 rows of length 1, on the CPU.
+        [G, D] float32 L2-normalised rows, on the CPU.
 
     Raises:
         InputError: as :func:`embed`.
@@ -66,13 +66,13 @@ def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, b
     Args:
         encode: [B, T, 3, H, W] normalised float32 clips -> [B, D] features of any length; a network must be
             in evaluation mode.
-        store: of the frames.
+        store: holds the frames.
         tracklets: G >= 1 rows of ``store.tracklets``.
         frames: T, frames of a clip.
         batch: B, clips at once; the last batch may be smaller.
 
     Returns:
-        [G, D] float32 rows of length 1, on the CPU, in inference mode: clone them to change them.
+        [G, D] float32 L2-normalised rows, on the CPU, in inference mode: clone them to change them.
 
     Raises:
         InputError: there is no tracklet; or the feature of one, which the error names, is not finite, zero,
@@ -130,7 +130,7 @@ def _with_length(features: Tensor) -> Tensor:
 
 
 def _directions(sums: Tensor, tracklets: pd.DataFrame) -> Tensor:
-    """Rows of length 1, float32, from sums of :func:`_with_length`: a sum has the direction of the mean.
+    """L2-normalised rows, float32, from sums of :func:`_with_length`: a sum has the direction of the mean.
 
     A sum much shorter than the summed lengths of its parts is the rounding error of clips that cancel: its
     direction is arbitrary.

@@ -40,7 +40,7 @@ def load_model(path: Path | str, device: str | torch.device | None = None) -> Ne
         The network. It knows T (``frames``) and the size of its images.
 
     Raises:
-        InputError: the file is missing, damaged or no model of this project.
+        InputError: the file is missing, damaged or not a model of this project.
     """
     network = restore(Path(path))
     network.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
@@ -59,17 +59,17 @@ def embed(model: Network, images: Sequence[ImageLike] | NDArray[np.uint8], *, ba
     averaged, as for the tracklets of a store.
 
     Args:
-        model: of :func:`load_model`.
+        model: a model from :func:`load_model`.
         images: L >= 1 images of one person in the order of time: uint8 arrays [h, w, 3] (RGB), PIL images, or
             files (JPEG or PNG); or one array [L, h, w, 3]. Each is resized to the model's size by the
             antialiased filter that ``decode`` uses.
-        batch: clips at once.
+        batch: number of clips embedded at once.
 
     Returns:
         [D'] float32 of length 1: the cosine similarity of two tracklets is the product of their features.
 
     Raises:
-        InputError: there is no image, one is no RGB image or cannot be decoded (the sentence names its number
+        InputError: there is no image, one is not an RGB image or cannot be decoded (the error names its number
             or file), or the feature is not finite.
     """
     if not len(images):
@@ -93,18 +93,18 @@ def embed_store(
     """Embed the tracklets of a store.
 
     Args:
-        model: of :func:`load_model`.
-        store: of :func:`sttreid.open_store`.
+        model: a model from :func:`load_model`.
+        store: a store from :func:`sttreid.open_store`.
         tracklets: N rows of ``store.tracklets``; None: all of them.
-        batch: clips at once.
+        batch: number of clips embedded at once.
         precision: "bf16" lets CUDA compute in bfloat16.
 
     Returns:
-        [N, D'] float32 rows of length 1, in the order of the rows.
+        [N, D'] float32 L2-normalised rows, in the order of the rows.
 
     Raises:
         InputError: the store's images have another size than the model's, there is no tracklet, or a feature
-            is not finite (the sentence names its tracklet).
+            is not finite (the error names its tracklet).
     """
     size = tuple(store.frames.shape[1:3])
     if size != tuple(model.image_size):
@@ -125,10 +125,10 @@ def evaluate_store(
     """Embed the test tracklets of a store and compute the metrics of a protocol.
 
     Args:
-        model: of :func:`load_model`.
-        store: of :func:`sttreid.open_store`, with a test split.
+        model: a model from :func:`load_model`.
+        store: a store from :func:`sttreid.open_store`, with a test split.
         protocol: a protocol or its name.
-        batch: clips at once.
+        batch: number of clips embedded at once.
         precision: as for :func:`embed_store`.
 
     Raises:

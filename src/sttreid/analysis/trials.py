@@ -127,7 +127,7 @@ def search(
 
     Returns:
         variant, trial, validation_rank1 (mean over seeds), train_rank1 (the lowest), fits, and chosen: of the
-        trials that fit, or of all if none does, the best on validation identities; of equal ones the first.
+        trials that fit, or of all if none does, the best on validation identities; among equals the first.
     """
     rows = []
     for (variant, trial), seeds in histories.items():

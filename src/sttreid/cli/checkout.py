@@ -35,7 +35,7 @@ def benchmarks(folder: Path) -> dict[str, str]:
 
 
 def run_benchmark(folder: Path, name: str, arguments: Sequence[str]) -> int:
-    """Run a benchmark in a process of its own.
+    """Run a benchmark in a separate process.
 
     Returns:
         Its exit status.

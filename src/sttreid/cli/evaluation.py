@@ -35,7 +35,7 @@ class Files:
         distances: [Q, G], smaller is nearer.
         query_labels: one row per query.
         gallery_labels: one row per gallery tracklet.
-        model: of :func:`sttreid.load_model`.
+        model: a model from :func:`sttreid.load_model`.
         tracklets: a tracklet store with a test split.
     """
 
@@ -57,7 +57,7 @@ def evaluate_files(files: Files, name: str, rerank: Rerank | None = None) -> Res
         rerank: how features are re-ranked; None: they are not.
 
     Raises:
-        InputError: the files are no complete set, one breaks a rule of its format, or as
+        InputError: the files are not a complete set, one breaks a rule of its format, or as
             :func:`sttreid.retrieval.evaluation.evaluate`.
     """
     rules = protocol(name)
@@ -134,7 +134,7 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
         name: of the array in a ``.npz`` file: "features" or "distances".
 
     Raises:
-        InputError: the file cannot be read, has no such array, or the array is no matrix of numbers.
+        InputError: the file cannot be read, has no such array, or the array is not a matrix of numbers.
     """
     array = _arrays(path, (name,))[name] if path.suffix == ".npz" else _load(path)
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":

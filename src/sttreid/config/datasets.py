@@ -80,7 +80,7 @@ def check_root_variables(path: Path, datasets: Mapping[str, Dataset]) -> None:
     """Check that no two data sets share a :func:`root_variable`.
 
     Raises:
-        InputError: two do; the sentence names the parameter file ``path``.
+        InputError: two do; the error names the parameter file ``path``.
     """
     owners: dict[str, str] = {}
     for name in (name for name, dataset in datasets.items() if dataset.has_manifest):

@@ -246,7 +246,7 @@ DEFAULT_SCALE: Final = Scale(  # of the command `sttreid simulate render`
 
 
 def load_domain(name: str, folder: Path = DOMAINS) -> Domain:
-    """Reads the domain ``name`` from folder/<name>.yaml.
+    """Read the domain ``name`` from folder/<name>.yaml.
 
     Numbers given as text are converted by field type, because DVC writes 0.00001 as ``1e-05``, which YAML 1.1
     reads as text.
@@ -263,7 +263,7 @@ def load_domain(name: str, folder: Path = DOMAINS) -> Domain:
 
 
 def read_domain(path: Path) -> Domain:
-    """Reads a domain file.
+    """Read a domain file.
 
     Raises:
         InputError: as for :func:`load_domain`.
@@ -272,7 +272,7 @@ def read_domain(path: Path) -> Domain:
 
 
 def load_benchmark(folder: Path = DOMAINS) -> Benchmark:
-    """Reads the scale of the pinned sets from folder/benchmark.yaml.
+    """Read the scale of the pinned sets from folder/benchmark.yaml.
 
     Raises:
         InputError: the file cannot be read, a key is unknown or missing, or a value breaks a rule.
@@ -285,7 +285,7 @@ def scaled(changes: Mapping[str, int | float], where: str) -> Scale:
     """DEFAULT_SCALE with other values; ``where`` names their origin in errors.
 
     Raises:
-        InputError: a key is no field of Scale, or a value breaks the rule of its field.
+        InputError: a key is not a field of Scale, or a value breaks the rule of its field.
     """
     content: dict[str, Any] = {field.name: getattr(DEFAULT_SCALE, field.name) for field in fields(Scale)}
     return parse(Scale, content | dict(changes), where)

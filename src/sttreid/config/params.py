@@ -294,7 +294,7 @@ def load(path: Path = PARAMS) -> Params:
     Where it has no section ``claims``, the contrasts are those of experiments/claims.
 
     Raises:
-        InputError: the file is missing or is no YAML, a key is unknown or missing, or a value breaks its
+        InputError: the file is missing or not YAML, a key is unknown or missing, or a value breaks its
             field's rule.
     """
     content, claims = read_yaml(path), path.parent / CLAIMS
@@ -307,7 +307,7 @@ def build(content: object, path: Path) -> Params:
     """Check the content of a parameter file.
 
     Raises:
-        InputError: as :func:`load`; the sentence names ``path``.
+        InputError: as :func:`load`; the error names ``path``.
     """
     params = parse(Params, content, str(path), RENAMED)
     _check_names(params, path)

@@ -21,7 +21,7 @@ Group = Literal["cross_domain", "ablation"]
 def home() -> Path:
     """The folder of the default run: the working directory, or the one that ``STTREID_HOME`` names.
 
-    A study runs in a folder of its own. It shares the tracklet stores of the default run.
+    A study runs in a separate folder. It shares the tracklet stores of the default run.
     """
     return Path(os.environ.get("STTREID_HOME") or ".")
 

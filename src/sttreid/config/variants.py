@@ -94,7 +94,7 @@ def resolve(params: Params, variant: str, seed: int, path: Path = PARAMS) -> Var
     """Merge a variant's overrides over the parameters.
 
     Raises:
-        InputError: an override names an unknown key or breaks a field's rule; the sentence names ``path``.
+        InputError: an override names an unknown key or breaks a field's rule; the error names ``path``.
     """
     ablation = params.ablation
     overrides = ablation.variants[variant]

@@ -1,6 +1,6 @@
 """The content of a folder: its image files and subfolders, the layout of a data set, and relative paths.
 
-Symbolic links are followed. Hidden files and files that are no images are ignored. Paths from lists are not
+Symbolic links are followed. Hidden files and files that are not images are ignored. Paths from lists are not
 trusted: none may leave the root of its data set.
 """
 
@@ -34,7 +34,7 @@ def locate(folder: Path, reader: str, landmarks: Landmarks) -> Path:
         landmarks: layouts, each a set of glob patterns that all match below the root.
 
     Raises:
-        LayoutError: no folder has the landmarks; the sentence names both the landmarks and the content.
+        LayoutError: no folder has the landmarks; the error names both the landmarks and the content.
         InputError: the folder does not exist; several subfolders have the landmarks.
     """
     if not folder.is_dir():
@@ -153,7 +153,7 @@ def folder_numbers(root: Path, folders: Sequence[str], level: int) -> NDArray[np
     """The number that a part of each path is, for example at ``level`` -1 the last part, [N].
 
     Raises:
-        InputError: the part is no number.
+        InputError: the part is not a number.
     """
     parts = [PurePosixPath(folder).parts[level] for folder in folders]
     for part, folder in zip(parts, folders, strict=True):

@@ -121,7 +121,7 @@ def scan(folder: Path) -> dict[str, Any]:
 
     Raises:
         InputError: a folder in it cannot be listed, or there is no file; the name of a folder directly in it
-            is no UTF-8.
+            is not UTF-8.
     """
     files, subfolders = list_folder(folder)
     for name in subfolders:

@@ -19,7 +19,7 @@ def read_dataset(dataset: Dataset, folder: Path, settings: ReadSettings) -> Data
     """Read a data set from its folder.
 
     Raises:
-        InputError: as its reader; of a folder in another layout, the sentence names the readers that fit.
+        InputError: as its reader; of a folder in another layout, the error names the readers that fit.
     """
     reader = find_reader(dataset.reader)
     try:

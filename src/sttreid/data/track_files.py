@@ -46,7 +46,7 @@ def read_tracks(path: Path, frames: int, all_lines: bool = True) -> pd.DataFrame
         visibility between 0 and 1 (1 where the file does not say).
 
     Raises:
-        InputError: the file is missing, is no text, or is empty with ``all_lines``; a line does not
+        InputError: the file is missing, is not text, or is empty with ``all_lines``; a line does not
             parse or breaks a rule; an identity has two boxes in one frame.
     """
     try:

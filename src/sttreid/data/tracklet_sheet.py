@@ -47,7 +47,7 @@ def write_sheet(source: DataSource, path: Path, count: int, seed: int) -> list[s
         source: the data set.
         path: the JPEG or PNG to write.
         count: number of tracklets, at least 1.
-        seed: of the draw.
+        seed: seed of the draw.
 
     Returns:
         A sentence for each image, or video, that cannot be read.

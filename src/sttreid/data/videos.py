@@ -41,7 +41,7 @@ def frames(path: Path, expected: int) -> Iterator[NDArray[np.uint8]]:
         [H, W, 3], RGB, each its own memory.
 
     Raises:
-        PlaceError: the file is missing, is no video, must be shown mirrored or rotated by no multiple of 90
+        PlaceError: the file is missing, is not a video, must be shown mirrored or rotated by no multiple of 90
             degrees, holds another number of frames, or a frame cannot be decoded.
         InputError: decord is not installed.
     """

@@ -28,7 +28,7 @@ def read_orientations(store: Store, track_table: Path) -> NDArray[np.float64]:
     """The orientation of the identity in each tracklet: 0 faces the camera, 90 looks to the right, 180 away.
 
     Args:
-        store: of the set.
+        store: store of the data set.
         track_table: the simulator's table of tracks, with the mean orientation of each; it need not exist.
 
     Returns:
@@ -58,7 +58,7 @@ def viewpoint_changes(store: Store, orientation: NDArray[np.float64]) -> "pd.Ser
     """The smallest change of orientation between a query and a match in another camera.
 
     Args:
-        store: of the set.
+        store: store of the data set.
         orientation: degrees, [T].
 
     Returns:

@@ -27,7 +27,7 @@ def euclidean(a: Tensor, b: Tensor) -> Tensor:
 
     Returns:
         [M, N], at least 1e-6, because the square root has no gradient at 0; rounding in float32 puts
-        coinciding rows of length 1 up to about 5e-4 apart.
+        coinciding L2-normalised rows up to about 5e-4 apart.
     """
     squared = a.square().sum(1, keepdim=True) + b.square().sum(1) - 2.0 * a @ b.t()
     return torch.sqrt(squared.clamp_min(1e-12))

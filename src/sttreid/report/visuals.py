@@ -32,9 +32,9 @@ def temporal_attention(network: Network, store: Store, tracklets: pd.DataFrame, 
 
     Args:
         network: with the branch stt, on any device.
-        store: of the frames.
+        store: holds the frames.
         tracklets: rows of ``store.tracklets``.
-        batch: clips at once.
+        batch: number of clips embedded at once.
 
     Returns:
         A row for each frame: tracklet, identity, place (in the tracklet, from 0), clip (from 0), times (that
@@ -108,7 +108,7 @@ def project(features: Floats, perplexity: float, seed: int) -> Floats:
     """t-SNE (van der Maaten and Hinton, JMLR 9, 2008) from principal components, in one thread.
 
     Args:
-        features: [N, D] rows of length 1, N at least 3.
+        features: [N, D] L2-normalised rows, N at least 3.
         perplexity: number of effective neighbours; lowered where there are too few points.
         seed: of the projection.
 
@@ -144,7 +144,7 @@ def strips(
     """Film strips of one data set.
 
     Args:
-        store: of the frames.
+        store: holds the frames.
         dataset: its name.
         cuts: tracklet, clip (-1 for none) and places in the tracklet (from 0) of each strip.
         height: of a strip, in pixels; a frame keeps its proportions.

@@ -20,7 +20,7 @@ NOISE: Final = 1e-12  # more than the rounding of a similarity in double precisi
 
 
 def rounding_bound(width: int) -> float:
-    """Largest error of a similarity in single precision of two rows of length 1 and ``width`` D.
+    """Largest error of a similarity in single precision of two L2-normalised rows and ``width`` D.
 
     Each of the D products and sums may be off by one rounding, in any order of summation (Higham, "Accuracy
     and Stability of Numerical Algorithms", 2002, section 3.1), and each row by one. Rounding of equal rows is
@@ -39,7 +39,7 @@ class Chunk:
         limit: [r, P] a negative of at least this similarity is above the match; +inf for padding.
         above: [r, P] negatives above the match.
         best: [r] the highest similarity of a negative, -inf before there is one.
-        best_column: [r] its column, the first of equal ones; -1 before there is one.
+        best_column: [r] its column, the first among equals; -1 before there is one.
     """
 
     queries: Integers
@@ -137,7 +137,7 @@ class Counter:
 
 
 def _keep_best(chunk: Chunk, lines: Integers, similarity: Doubles, column: Integers) -> None:
-    """Keep what is nearer than before; of equal ones the first stays."""
+    """Keep what is nearer than before; among equals the first stays."""
     better = similarity > chunk.best[lines] + NOISE
     chunk.best[lines[better]], chunk.best_column[lines[better]] = similarity[better], column[better]
 

@@ -44,7 +44,7 @@ def evaluate(
     Concurrent calls take turns.
 
     Args:
-        query_features: [Q, D], one row per query, of any length but 0; an array, a memory map or a tensor. If
+        query_features: [Q, D], one row per query, of any nonzero norm; an array, a memory map or a tensor. If
             they are a CUDA tensor, its device computes the products.
         gallery_features: [G, D].
         query: labels of the queries, or (identities, cameras).

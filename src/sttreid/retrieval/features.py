@@ -26,7 +26,7 @@ class FeatureRows:
 
     Attributes:
         side: "query" or "gallery", for errors.
-        features: [N, D], any floating type, rows of any length but 0.
+        features: [N, D], any floating type, rows of any nonzero norm.
         rows: [n] the rows that take part; an index below is an index into these.
     """
 
@@ -54,7 +54,7 @@ class FeatureRows:
         return device if getattr(device, "type", "") == "cuda" else None
 
     def unit32(self, index: Integers) -> Singles:
-        """Rows [n, D] of length 1 in single precision; the length is computed in double precision.
+        """L2-normalised rows [n, D] in single precision; the length is computed in double precision.
 
         Raises:
             InputError: a row is not finite, or all zero.
@@ -64,7 +64,7 @@ class FeatureRows:
         return out
 
     def unit64(self, index: Integers) -> Doubles:
-        """Rows [n, D] of length 1 in double precision.
+        """L2-normalised rows [n, D] in double precision.
 
         Raises:
             InputError: as :meth:`unit32`.

@@ -17,7 +17,7 @@ def ranked_lists(
     """The nearest gallery tracklets of queries, and the first match where it has a higher rank.
 
     Args:
-        features: [N, D] rows of length 1.
+        features: [N, D] L2-normalised rows.
         roles: N rows of :meth:`sttreid.tracklets.store.Store.gallery`.
         settings: protocol and re-ranking.
         queries: tracklet numbers.

@@ -11,7 +11,7 @@ a query; remove junk before.
 Where the paper is silent or its authors' code differs, the code is followed, because the published results
 are its own:
 
-- The distance d is the squared Euclidean distance between rows of length 1, and each row of the distance
+- The distance d is the squared Euclidean distance between L2-normalised rows, and each row of the distance
   matrix is divided by its largest value over queries and gallery. The division makes half of it, the cosine
   distance, equivalent. (torchreid squares its input: its result is this one for Euclidean distances.)
 - R(q, k1 / 2) joins R(p, k1) if they share more than two thirds of the former; the paper has "at least". Half
@@ -20,7 +20,7 @@ are its own:
 - A row is its own first neighbour, in addition to k1 others. Here that also holds if there are copies of the
   row. Of others at the same distance the smaller index is nearer; queries precede the gallery.
 
-Rows of length 1 are rounded to multiples of 2^-25, which changes a distance by about 1e-8. All products and
+L2-normalised rows are rounded to multiples of 2^-25, which changes a distance by about 1e-8. All products and
 sums are then exact in double precision: copies of a row tie exactly, and neither the block length nor the
 number of threads changes the result.
 """
@@ -49,7 +49,7 @@ def rerank(query_features: Features, gallery_features: Features, k1: int, k2: in
     Memory grows with Q x G and N x D, N = Q + G, but not with N x N; the time does.
 
     Args:
-        query_features: [Q, D] rows of any length but 0.
+        query_features: [Q, D] rows of any nonzero norm.
         gallery_features: [G, D].
         k1: neighbours of a row, in addition to itself, that may be reciprocal; fewer if there are fewer rows.
         k2: nearest neighbours, including the row itself, whose encodings are averaged; 1: no averaging.
@@ -183,7 +183,7 @@ def _merge(nearest: _Neighbours, block: slice, others: slice, tile: Doubles) -> 
     owner = np.concatenate([np.repeat(np.arange(count), length), row])
     values = np.concatenate([distance.ravel(), tile[row, column]])
     indices = np.concatenate([index.ravel(), column + others.start])
-    order = np.lexsort((values, owner))  # stable: of equal values the earlier stays first
+    order = np.lexsort((values, owner))  # stable: equal values keep their order
     ends = np.cumsum(np.bincount(owner))
     starts = np.concatenate([[0], ends[:-1]])
     chosen = order[starts[:, None] + np.arange(length)]

@@ -52,7 +52,7 @@ def rank_features(
     """Rank all matches by cosine similarity.
 
     Args:
-        query_features: [Q, D], rows of any length but 0. If they are a CUDA tensor, its device computes the
+        query_features: [Q, D], rows of any nonzero norm. If they are a CUDA tensor, its device computes the
             products of single precision.
         gallery_features: [G, D]; rows that are not ranked are not read.
         candidates: what the protocol ranks.

@@ -16,7 +16,7 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        InputError: the file cannot be read, or is no JSON; the sentence names the line.
+        InputError: the file cannot be read, or is not JSON; the error names the line.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -71,7 +71,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """A table from a Parquet file.
 
     Raises:
-        InputError: the file cannot be read, or is no Parquet.
+        InputError: the file cannot be read, or is not Parquet.
     """
     try:
         content = path.read_bytes()

@@ -130,7 +130,7 @@ def arm_at_rest(side: str) -> tuple[float, tuple[float, float, float], float]:
 
 
 def _with_sheet_joints(points: Floats) -> Floats:
-    """Appends to vertices and bones [..., V + bones, 3] the sheet joints: the middle between the hips."""
+    """Append to vertices and bones [..., V + bones, 3] the sheet joints: the middle between the hips."""
     first = points.shape[-2] - len(BONES)
     middle = points[..., [first + JOINT["thighL"], first + JOINT["thighR"]], :].mean(-2, keepdims=True)
     return np.concatenate([points, middle, middle], -2)

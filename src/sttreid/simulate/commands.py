@@ -17,7 +17,7 @@ def render(
     benchmark: bool = False,
     workers: int | None = None,
 ) -> None:
-    """Renders camera videos, tracks, tables of truth and a manifest.
+    """Render camera videos, tracks, tables of truth and a manifest.
 
     Args:
         domain: a name in the folder domains/ of the working directory, or the path of a domain file (*.yaml).
@@ -39,7 +39,7 @@ def render(
 
 
 def verify(folders: Sequence[Path], manifest: Path | None = None) -> None:
-    """Compares rendered folders with the checksums of their own manifests, or of another ``manifest``.
+    """Compare rendered folders with the checksums of their own manifests, or of another ``manifest``.
 
     Raises:
         InputError: files differ (one line per file), or a manifest cannot be read.
@@ -50,7 +50,7 @@ def verify(folders: Sequence[Path], manifest: Path | None = None) -> None:
 
 
 def sheet(folder: Path, path: Path, identities: int = 24) -> None:
-    """Draws the first test identities of a rendered folder as a JPEG: identities x cameras x times.
+    """Draw the first test identities of a rendered folder as a JPEG: identities x cameras x times.
 
     Raises:
         InputError: the folder has no manifest, or the sheet would be too large.

@@ -38,7 +38,7 @@ def render(
     workers: int | None = None,
     version: str | None = None,
 ) -> None:
-    """Renders the videos, tracks, truth and manifest of the domain ``name``, and then replaces ``folder``.
+    """Render the videos, tracks, truth and manifest of the domain ``name``, then replace ``folder``.
 
     ``workers`` processes (None: one per processor) render one camera each at a time; their number changes no
     byte. After a failure ``folder`` is as it was before.
@@ -98,7 +98,7 @@ def _frame_count(video: Path) -> int:
 
 
 def _write_tables(folder: Path, cameras: list[int]) -> None:
-    """Merges the cameras' tables of boxes into one, and derives the table of tracks."""
+    """Merge the cameras' tables of boxes into one, and derive the table of tracks."""
     parts = [_table(folder, camera) for camera in cameras]
     boxes = pd.concat([read_truth(part) for part in parts], ignore_index=True)
     write_truth(folder / TRUTH, boxes)
@@ -131,13 +131,13 @@ def _in_processes(jobs: list[Job], workers: int, bar: "tqdm[None]") -> None:
 
 
 def _start_worker(counter: "Synchronized[int]") -> None:
-    """Keeps the counter of crops, which a worker can inherit but cannot receive with a job."""
+    """Keep the counter of crops, which a worker can inherit but cannot receive with a job."""
     _WORKER["counter"] = counter
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """Ends the worker when its parent is killed; otherwise it would wait for jobs for ever."""
+    """End the worker when its parent is killed; otherwise it would wait for jobs for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -44,7 +44,7 @@ def draw_identities(folder: Path, identities: list[int]) -> Image.Image:
 
 
 def write_identity_sheet(folder: Path, path: Path, count: int) -> None:
-    """Writes the sheet of the first ``count`` test identities as a JPEG of at most 300 kB.
+    """Write the sheet of the first ``count`` test identities as a JPEG of at most 300 kB.
 
     Raises:
         InputError: the folder has no manifest, or the sheet would be too large.

@@ -33,7 +33,7 @@ def _cache_folder() -> Path:
 
 
 def kernel(function: Function) -> Function:
-    """Compiles ``function`` at its first call, without fast maths, so that equal inputs give equal bytes."""
+    """Compile ``function`` at its first call, without fast maths, so that equal inputs give equal bytes."""
     before = _SETTINGS.CACHE_DIR
     _SETTINGS.CACHE_DIR = str(_CACHE)
     try:

@@ -59,7 +59,7 @@ def _key(field: str) -> str:
 def write_manifest(
     folder: Path, recipe_content: dict[str, Any], scale: Scale, frames: dict[int, int]
 ) -> None:
-    """Describes the finished files of a folder; ``frames`` holds the number of frames of each camera."""
+    """Describe the finished files of a folder; ``frames`` holds the number of frames of each camera."""
     cameras = {
         f"c{camera}": {
             "frames": count,

@@ -31,7 +31,7 @@ _CURVE_STEPS: Final = 1024
 
 @kernel
 def display(red: float, green: float, blue: float, light: Any) -> tuple[float, float, float]:
-    """Converts linear light to display values 0 to 255: gains, exposure, saturation, gamma."""
+    """Convert linear light to display values 0 to 255: gains, exposure, saturation, gamma."""
     gains, exposure, saturation = light["gains"], light["exposure"], light["saturation"]
     red, green, blue = red * gains[0] * exposure, green * gains[1] * exposure, blue * gains[2] * exposure
     mean = (red + green + blue) * (1 / 3)
@@ -63,7 +63,7 @@ def camera_record(height: float, pitch: float, focal: float, width: int, rows: i
 
 
 def pixels(camera: NDArray[np.void], points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Projects world points [..., 3] to pixel column, pixel row and depth in metres, [..., 3]."""
+    """Project world points [..., 3] to pixel column, pixel row and depth in metres, [..., 3]."""
     view = camera[0]
     projected = np.einsum("ab,...b->...a", view["turn"].astype(np.float64), points - view["position"])
     depth = projected[..., 2:]

@@ -40,7 +40,7 @@ class Pedestrian:
 
 
 def build_pedestrian(appearance: Appearance) -> Pedestrian:
-    """Builds the mesh of an appearance."""
+    """Build the mesh of an appearance."""
     naked, joints, scale = shaped(appearance.physique.coefficients, appearance.physique.height)
     model = body()
     scalp = _scalp()

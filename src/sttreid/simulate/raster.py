@@ -74,7 +74,7 @@ def skin(
     out: Floats,
     turned: Floats,
 ) -> None:
-    """Moves vertices and normals [V, 3] by the joints' matrices [J, 3, 4]; writes ``out`` and ``turned``."""
+    """Move vertices and normals [V, 3] by the joints' matrices [J, 3, 4]; writes ``out`` and ``turned``."""
     blend = np.zeros((3, 4), np.float32)
     for v in range(vertices.shape[0]):
         blend[:] = 0
@@ -94,7 +94,7 @@ def skin(
 
 @kernel
 def project_points(points: Floats, cameras: Any, out: Floats) -> None:
-    """Projects world points [V, 3] to pixel column, pixel row and depth in metres, ``out`` [V, 3]."""
+    """Project world points [V, 3] to pixel column, pixel row and depth in metres, ``out`` [V, 3]."""
     camera = cameras[0]
     turn, origin, focal = camera["turn"], camera["position"], camera["focal"]
     for v in range(points.shape[0]):
@@ -117,7 +117,7 @@ def extent(points: Floats) -> tuple[float, float, float, float]:
 
 @kernel
 def rasterise(screen: Floats, faces: Ints, parts: Bytes, left: int, top: int, samples: Samples) -> None:
-    """Finds the nearest triangle of every sample of a tile whose first pixel is (left, top).
+    """Find the nearest triangle of every sample of a tile whose first pixel is (left, top).
 
     Args:
         screen: [V, 3] pixel column, pixel row and depth in metres of the vertices.
@@ -170,7 +170,7 @@ def rasterise(screen: Floats, faces: Ints, parts: Bytes, left: int, top: int, sa
 
 @kernel
 def span(value: float, slope: float, cross: float, first: float, last: float) -> tuple[float, float]:
-    """Narrows the steps first..last of a row to those at which ``value`` + step * ``slope`` is not negative.
+    """Narrow the steps first..last of a row to those at which ``value`` + step * ``slope`` is not negative.
 
     ``cross`` is -1 / ``slope``.
     """
@@ -186,7 +186,7 @@ def shade(
     mesh: PosedMesh, samples: Samples, surroundings: Surroundings, materials: Any, lights: Any,
     sunlit: float, view: Floats, left: int, top: int, tile: Floats, counts: Longs,
 ) -> None:  # fmt: skip
-    """Shades the samples of a tile that the scene does not hide.
+    """Shade the samples of a tile that the scene does not hide.
 
     Args:
         mesh: the mesh of the person.
@@ -301,7 +301,7 @@ def composite(
     number: int,
     lost: Longs,
 ) -> None:
-    """Composites a tile over the image, blurred along (dx, dy) pixels of motion during the exposure.
+    """Composite a tile over the image, blurred along (dx, dy) pixels of motion during the exposure.
 
     ``owner`` [H, W] holds the number of the person visible in each pixel, and receives ``number``; a pixel
     taken from another person adds one to ``lost`` of that person.

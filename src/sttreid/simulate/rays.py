@@ -216,7 +216,7 @@ def sunlit(solids: Any, point: Doubles, towards: Doubles) -> float:
 
 @kernel
 def _extent(camera: Any, ball: Doubles, out: Doubles) -> None:
-    """Writes the first column, first row, last column, last row [4] of a sphere to ``out``; all if near."""
+    """Write the first column, first row, last column, last row [4] of a sphere to ``out``; all if near."""
     out[0], out[1], out[2], out[3] = -MISS, -MISS, MISS, MISS
     turn, origin, centre = camera["turn"], camera["position"], camera["centre"]
     x, y, z = ball[0] - origin[0], ball[1] - origin[1], ball[2] - origin[2]
@@ -244,7 +244,7 @@ def photograph(
     ground: Floats,
     kinds: NDArray[np.uint8],
 ) -> None:
-    """Renders the empty scene with ``samples`` x ``samples`` rays per pixel.
+    """Render the empty scene with ``samples`` x ``samples`` rays per pixel.
 
     Args:
         solids: [N] SOLID.

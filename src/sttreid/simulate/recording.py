@@ -29,7 +29,7 @@ Single = np.float32
 
 
 class SensorModel:
-    """Converts display images float32 [H, W, 3] to yuv420p planes uint8 [H * 3 / 2, W]."""
+    """Convert display images float32 [H, W, 3] to yuv420p planes uint8 [H * 3 / 2, W]."""
 
     def __init__(self, rng: np.random.Generator, scene: Scene, height: int, width: int) -> None:
         self._rng, self._height, self._width = rng, height, width
@@ -74,7 +74,7 @@ class VideoWriter:
         self._stream, self._frames = stream, 0
 
     def write(self, planes: NDArray[np.uint8]) -> None:
-        """Appends one frame: yuv420p planes uint8 [H * 3 / 2, W]."""
+        """Append one frame: yuv420p planes uint8 [H * 3 / 2, W]."""
         frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts, frame.time_base = self._frames, self._time_base  # the muxer changes the stream's time base
         self._container.mux(self._stream.encode(frame))
@@ -99,7 +99,7 @@ def _expose(
     image: Floats, noise: Floats, noise_row: int, noise_column: int, corners: Floats,
     gain: Single, soft: Single, planes: NDArray[np.uint8],
 ) -> None:  # fmt: skip
-    """Writes ITU-R BT.601 planes of limited range, one after the other, to ``planes`` [H * W * 3 / 2].
+    """Write ITU-R BT.601 planes of limited range, one after the other, to ``planes`` [H * W * 3 / 2].
 
     The noise field is read from (noise_row, noise_column).
     """
@@ -128,7 +128,7 @@ def _expose(
 
 @kernel
 def _luma(image: Floats, corners: Floats, gain: Single, out: Floats) -> None:
-    """Writes the brightness of a row [W, 3] to the middle of ``out`` [W + 2]; repeats it at both ends."""
+    """Write the brightness of a row [W, 3] to the middle of ``out`` [W + 2]; repeats it at both ends."""
     width = corners.shape[0]
     for x in range(width):
         grey = _RED * image[x, 0] + _GREEN * image[x, 1] + _BLUE * image[x, 2]
@@ -140,7 +140,7 @@ def _luma(image: Floats, corners: Floats, gain: Single, out: Floats) -> None:
 def _grey(
     above: Floats, row: Floats, below: Floats, noise: Floats, soft: Single, out: NDArray[np.uint8]
 ) -> None:
-    """Writes one row of the brightness plane, given three rows of ``_luma``."""
+    """Write one row of the brightness plane, given three rows of ``_luma``."""
     centre, side = 1 - soft, np.float32(0.25) * soft
     for x in range(noise.shape[0]):
         around = above[x + 1] + below[x + 1] + row[x] + row[x + 2]
@@ -153,7 +153,7 @@ def _tint(
     upper: Floats, lower: Floats, corners: Floats, noise: Floats, gain: Single,
     blues: NDArray[np.uint8], reds: NDArray[np.uint8],
 ) -> None:  # fmt: skip
-    """Writes one row [W / 2] of each colour plane, given two rows of the image."""
+    """Write one row [W / 2] of each colour plane, given two rows of the image."""
     for x in range(blues.shape[0]):
         a, b = 2 * x, 2 * x + 1
         r = upper[a, 0] + upper[b, 0] + lower[a, 0] + lower[b, 0]

@@ -69,7 +69,7 @@ def render_camera(
     name: str, domain: Domain, scale: Scale, camera: int, identities: list[int], folder: Path,
     progress: Callable[[int], None],
 ) -> None:  # fmt: skip
-    """Writes c<camera>.mp4, c<camera>.txt and, last of all, c<camera>.parquet to the folder.
+    """Write c<camera>.mp4, c<camera>.txt and, last of all, c<camera>.parquet to the folder.
 
     Each of ``identities`` gets a track: an identity that is mostly hidden walks again after the others.
     ``progress`` receives the number of boxes after each frame. Files get their names when they are complete.
@@ -122,7 +122,7 @@ class _Recording:
         self._mask = np.zeros((scale.height, scale.width), np.uint8)
 
     def frame(self) -> NDArray[np.uint8]:
-        """Records the next frame: yuv420p planes uint8 [H * 3 / 2, W]."""
+        """Record the next frame: yuv420p planes uint8 [H * 3 / 2, W]."""
         while self.waiting and self.waiting[0].start <= self.clock:
             self.actors.append(self._enter(self.waiting.pop(0)))
         poses = sorted((self._pose(actor) for actor in self.actors), key=lambda pose: -pose.depth)
@@ -148,7 +148,7 @@ class _Recording:
         )
 
     def _leave(self, actor: _Actor) -> None:
-        """Keeps the tracks of a walk, or schedules another walk of an identity that was mostly hidden."""
+        """Keep the tracks of a walk, or schedule another walk of an identity that was mostly hidden."""
         self.actors.remove(actor)
         visit = actor.walk.visit
         boxes = drop_short_tracks(actor.boxes)
@@ -191,7 +191,7 @@ class _Recording:
         shadows.darken(image, self.still.ground, mask, box, pose.position, scene.shadow)
 
     def _draw(self, poses: list[_Pose], image: Floats) -> list[tuple[float, str]]:
-        """Draws the poses from far to near; returns the visible share and the occluder of each person."""
+        """Draw the poses from far to near; returns the visible share and the occluder of each person."""
         self._owner[:] = raster.NOTHING
         covered, all_counts = np.zeros(len(poses), np.int64), []
         for number, pose in enumerate(poses):
@@ -205,7 +205,7 @@ class _Recording:
         ]
 
     def _tile(self, pose: _Pose) -> tuple[Floats, int, int, NDArray[np.int64]]:
-        """Draws one person: its tile, the tile's first column and row, and the counts of ``raster.shade``."""
+        """Draw one person: its tile, the tile's first column and row, and the counts of ``raster.shade``."""
         mesh, scene = pose.actor.walk.pedestrian, self.scene
         first_column, first_row, last_column, last_row = raster.extent(pose.screen)
         left, top = int(np.floor(first_column)) - 1, int(np.floor(first_row)) - 1
@@ -233,7 +233,7 @@ class _Recording:
         return tile, left, top, counts
 
     def _detect(self, pose: _Pose, visibility: float, occluder: str) -> bool:
-        """Stores the box of a person; returns False if detector or tracker miss it in this frame."""
+        """Store the box of a person; returns False if detector or tracker miss it in this frame."""
         actor, scale = pose.actor, self.scale
         visit = actor.walk.visit
         now = self.clock - visit.start

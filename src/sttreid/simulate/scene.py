@@ -96,7 +96,7 @@ def draw_scene(rng: Generator, domain: Domain, scale: Scale) -> Scene:
 
 
 def backdrop(rng: Generator, scene: Scene, scale: Scale) -> Backdrop:
-    """Renders the empty scene."""
+    """Render the empty scene."""
     shape = (scale.height, scale.width)
     still = Backdrop(
         np.zeros((*shape, 3), np.float32),

@@ -19,7 +19,7 @@ _NEAREST: Final = 0.3  # metres; nearer triangles are skipped
 
 @kernel
 def flatten(points: Floats, direction: Floats, out: Floats) -> None:
-    """Writes to ``out`` [V, 3] the shadows on the ground of points [V, 3] in light from ``direction`` [3]."""
+    """Write to ``out`` [V, 3] the shadows on the ground of points [V, 3] in light from ``direction`` [3]."""
     for v in range(points.shape[0]):
         out[v, 0] = points[v, 0] - direction[0] / direction[2] * points[v, 2]
         out[v, 1] = points[v, 1] - direction[1] / direction[2] * points[v, 2]
@@ -28,7 +28,7 @@ def flatten(points: Floats, direction: Floats, out: Floats) -> None:
 
 @kernel
 def stencil(screen: Floats, faces: Ints, mask: NDArray[np.uint8], box: NDArray[np.int64]) -> None:
-    """Sets ``mask`` [H, W] to 1 in projected triangles; extends ``box`` (left, top, right, bottom)."""
+    """Set ``mask`` [H, W] to 1 in projected triangles; extends ``box`` (left, top, right, bottom)."""
     height, width = mask.shape
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
@@ -68,7 +68,7 @@ def darken(
     position: Any,
     factor: float,
 ) -> None:
-    """Darkens the ground in ``box``, by ``factor`` in the mask, and at ``position`` [2]; clears the mask."""
+    """Darken the ground in ``box``, by ``factor`` in the mask, and at ``position`` [2]; clears the mask."""
     for y in range(max(0, box[1]), min(image.shape[0] - 1, box[3]) + 1):
         for x in range(max(0, box[0]), min(image.shape[1] - 1, box[2]) + 1):
             shaded = mask[y, x]

@@ -58,13 +58,13 @@ def facing(position: NDArray[np.float64], yaw: float) -> float:
 
 
 def read_truth(path: Path) -> pd.DataFrame:
-    """Reads a table of boxes."""
+    """Read a table of boxes."""
     table: pd.DataFrame = pd.read_parquet(path)
     return table
 
 
 def write_truth(path: Path, table: pd.DataFrame) -> None:
-    """Writes a table of boxes; equal tables give equal bytes."""
+    """Write a table of boxes; equal tables give equal bytes."""
     columns = pa.Table.from_pandas(table[SCHEMA.names], schema=SCHEMA, preserve_index=False)
     pq.write_table(columns.replace_schema_metadata(None), path, compression="zstd")
 

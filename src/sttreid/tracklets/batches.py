@@ -87,7 +87,7 @@ def plan(tracklets: pd.DataFrame, identities: int, clips: int, seed: int, step: 
         tracklets: of one split.
         identities: P.
         clips: K.
-        seed: of the run.
+        seed: seed of the run.
         step: from 0.
 
     Returns:
@@ -123,12 +123,12 @@ def batch(
     """Read and augment the clips of one step; each clip has its own random stream.
 
     Args:
-        store: of the frames.
+        store: holds the frames.
         tracklets: of one split.
         rows: [B] rows of ``tracklets``, as from :func:`plan`.
         frames: T.
         augment: the augmentation.
-        seed: of the run.
+        seed: seed of the run.
         step: from 0.
         out: float32 [B, T, 3, H, W], overwritten with the clips; None: new memory.
         pool: its threads prepare the clips; the result does not depend on their number.
@@ -158,13 +158,13 @@ class Reader:
     """Reads the batches of a run.
 
     Attributes:
-        store: of the frames.
+        store: holds the frames.
         tracklets: of one split.
         batch: P and K.
         shard: the rows of the P * K clips that this process reads.
         frames: T.
         augment: the augmentation.
-        seed: of the run.
+        seed: seed of the run.
     """
 
     store: Store

@@ -75,7 +75,7 @@ class StructureCheck:
         self._header = JPEG  # up to the coded pixels
 
     def damage(self, content: bytes) -> str | None:
-        """Why these bytes are no complete image; None if they may be."""
+        """Why these bytes are not a complete image; None if they may be."""
         if content.startswith(PNG):
             return None if PNG_END in content[-64:] else CUT_SHORT
         if not content.startswith(JPEG):

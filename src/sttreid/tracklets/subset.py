@@ -7,7 +7,7 @@ import numpy as np
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import Store
 
-ORDER = 5  # random stream of the order of identities; batches and dropout have streams of their own
+ORDER = 5  # random stream of the order of identities; batches and dropout have separate streams
 
 
 def training_subset(store: Store, identities: int | None, seed: int) -> Store:
@@ -20,7 +20,7 @@ def training_subset(store: Store, identities: int | None, seed: int) -> Store:
     Args:
         store: with a split "train".
         identities: number of training identities; None: all of them.
-        seed: of the run.
+        seed: seed of the run.
 
     Raises:
         InputError: the training split has fewer.

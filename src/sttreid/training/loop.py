@@ -28,7 +28,7 @@ from sttreid.training.step import Step
 
 Validate = Callable[[Network, Store, int], Row]
 
-DROPOUT = 4  # random stream of the network's draws; batches have streams of their own
+DROPOUT = 4  # random stream of the network's draws; batches have separate streams
 WORKERS = 8  # threads that prepare clips while a CUDA device works
 SAMPLED = 256  # frames of a store that are hashed instead of all pixels
 

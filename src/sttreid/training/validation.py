@@ -76,7 +76,7 @@ def _collect_entropies(network: Network, entropies: list[Tensor]) -> Iterator[No
 def rank1(features: Tensor, identities: Tensor, cameras: Tensor) -> float:
     """Cross-camera rank-1, where every tracklet is a query against all others.
 
-    Same-identity same-camera pairs are ignored. Identities of a single camera are no queries. A tie between a
+    Same-identity same-camera pairs are ignored. Identities of a single camera are never queries. A tie between a
     match and a false positive counts as an error.
 
     Args:

@@ -1,7 +1,7 @@
 """Names and numbers of millions of images, in temporary files: memory holds one block at a time.
 
 The names are in one file, end to end; where each ends is in a second file, and each number (for example the
-frame) is in a file of its own. The files are unnamed, or deleted while open, so they vanish with the process.
+frame) is in a separate file. The files are unnamed, or deleted while open, so they vanish with the process.
 They are read with plain reads: the pages of a memory map would count as the process's memory.
 """
 

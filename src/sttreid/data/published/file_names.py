@@ -39,7 +39,7 @@ def parse_names(
         Group -> int64 [F].
 
     Raises:
-        InputError: a name does not fit the pattern; the sentence names its line or folder.
+        InputError: a name does not fit the pattern; the error names its line or folder.
     """
     fields = {group: np.empty(len(names), np.int64) for group in pattern_groups(pattern)}
     for start in range(0, len(names), _BLOCK):

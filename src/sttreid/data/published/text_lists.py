@@ -23,7 +23,7 @@ def line_blocks(path: Path) -> Iterator[pa.Array]:
     White space at the end of a line and empty lines at the end of the list are ignored.
 
     Raises:
-        InputError: the list is missing, cannot be read, is no text or is empty.
+        InputError: the list is missing, cannot be read, is not text or is empty.
     """
     blank, empty = 0, True  # blank: empty lines that count if another line follows
     try:

@@ -17,7 +17,7 @@ Listing = tuple[str, pa.Array]  # a folder relative to the root, and its image n
 
 @dataclass(frozen=True, eq=False)
 class TrackletFolders:
-    """T tracklets, each in a folder of its own; their images are read block by block.
+    """T tracklets, each in a separate folder; their images are read block by block.
 
     Attributes:
         root: the folder that ``folders`` are relative to.
@@ -98,7 +98,7 @@ def list_images(root: Path, folders: Sequence[Path]) -> Iterator[Listing]:
     """Every folder, relative to the root, with its image names; memory holds the names of one folder.
 
     Raises:
-        InputError: a folder cannot be listed, or its name is no UTF-8.
+        InputError: a folder cannot be listed, or its name is not UTF-8.
     """
     for folder in folders:
         check_utf8(folder.parent, folder.name)

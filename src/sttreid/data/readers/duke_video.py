@@ -7,8 +7,8 @@
     .../0001C6F0099X30823.jpg                                    file names of the older archive
 
 D replaces X in the images of distractors. F counts the images of the tracklet, X the frames of the video; a
-gap in F is reported, as the copy may be incomplete, but is no error.
-Every query is in the gallery too, in a folder of its own: the evaluation ignores pairs of the same identity
+gap in F is reported, as the copy may be incomplete, but is not an error.
+Every query is in the gallery too, in a separate folder: the evaluation ignores pairs of the same identity
 and camera, and thus a query's copy.
 """
 
@@ -58,7 +58,7 @@ def read_duke_video(folder: Path, strict: bool = False, scratch: Path | None = N
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is no DukeMTMC-VideoReID; a name does not parse; the images of a tracklet are not all
+        InputError: it is not DukeMTMC-VideoReID; a name does not parse; the images of a tracklet are not all
             of its folder's identity and of one camera; ``strict``, and a count differs.
     """
     root = locate(folder, "duke_video", LANDMARKS)

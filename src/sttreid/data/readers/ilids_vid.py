@@ -55,7 +55,7 @@ def read_ilids_vid(
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is no iLIDS-VID; the splits are missing, cannot be read or do not fit the identities;
+        InputError: it is not iLIDS-VID; the splits are missing, cannot be read or do not fit the identities;
             there is no such split; an image is misnamed or in the wrong folder; an identity has one camera
             only; ``strict``, and a count differs.
     """

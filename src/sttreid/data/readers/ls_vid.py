@@ -93,7 +93,7 @@ def read_ls_vid(folder: Path, strict: bool = False, scratch: Path | None = None)
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is no LS-VID; a list or an index is missing, cannot be read, leaves the data set or
+        InputError: it is not LS-VID; a list or an index is missing, cannot be read, leaves the data set or
             does not fit the other; an image is misnamed; ``strict``, and a count differs or an image is
             missing.
     """

@@ -84,7 +84,7 @@ def read_mars(folder: Path, strict: bool = False, scratch: Path | None = None) -
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is no MARS; a list or an index is missing, cannot be read or points outside of what it
+        InputError: it is not MARS; a list or an index is missing, cannot be read or points outside of what it
             indexes; the images of a tracklet are not all of its identity and camera; ``strict``, and a count
             differs or an image is missing.
     """

@@ -72,7 +72,7 @@ def read_unreal_person(
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is no UnrealPerson; the gap is below 1; an image is misnamed; a tracklet of the video
+        InputError: it is not UnrealPerson; the gap is below 1; an image is misnamed; a tracklet of the video
             layout holds several persons or cameras; ``strict``, and a count differs.
     """
     if max_frame_gap < 1:
