@@ -1,8 +1,8 @@
 """Run a study of experiments/ and publish its results: `make study STUDY=NAME`.
 
 The study runs in experiments/NAME/run. The folder is a separate DVC repository: git ignores it, and DVC
-refuses stages in a folder that git ignores. It has a copy of the code of one commit, so that edits during the run
-change no result. Two variants train in parallel. An interrupted study resumes.
+refuses stages in a folder that git ignores. It has a copy of the code of one commit, so that edits during the
+run change no result. Two variants train in parallel. An interrupted study resumes.
 """
 
 import os

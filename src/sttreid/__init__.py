@@ -5,7 +5,7 @@ The public API; each name is imported on first use, so ``import sttreid`` costs 
     import sttreid
 
     model = sttreid.load_model("campus.pt")
-    feature = sttreid.embed(model, images)  # all images of one tracklet -> [D'] of length 1
+    feature = sttreid.embed(model, images)  # all images of one tracklet -> [D'], L2-normalised
     store = sttreid.open_store("artifacts/tracklets/campus")
     print(sttreid.evaluate_store(model, store, "embedded"))
 """

@@ -27,15 +27,15 @@ def embed_tracklets(
 ) -> Tensor:
     """Embed tracklets with a network, on its device; see :func:`embed`.
 
-    With ``"bf16"`` CUDA computes in bfloat16; a CPU, on which that is slow, stays in float32. ``"fp32"`` is
-    float32 on CUDA too, without TensorFloat-32 in convolutions.
+    With ``"bf16"``, CUDA computes in bfloat16 and a CPU in float32, because bfloat16 is slow there. With
+    ``"fp32"``, CUDA computes in float32 too, without TensorFloat-32 in convolutions.
 
     Args:
         network: is set to evaluation mode.
         store: holds the frames.
         tracklets: G >= 1 rows of ``store.tracklets``.
-        batch: B, clips at once.
-        precision: of the network's products.
+        batch: B, number of clips embedded at once.
+        precision: of the network's matrix products.
 
     Returns:
         [G, D] float32 L2-normalised rows, on the CPU.
@@ -59,13 +59,13 @@ def embed_tracklets(
 def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, batch: int) -> Tensor:
     """One feature per tracklet: the mean over its clips of consecutive frames, L2-normalised.
 
-    Clips of several tracklets share a batch. Tracklets are processed one after the other, the longest first.
-    In addition to the result [G, D] and a few numbers per tracklet, memory holds one batch of clips, its
-    features, and their sums in float64, whatever the lengths of the tracklets.
+    Clips of several tracklets share a batch; the longest tracklets come first. Memory holds the result [G,
+    D], a few numbers per tracklet, one batch of clips, its features, and their sums in float64, whatever the
+    lengths of the tracklets.
 
     Args:
-        encode: [B, T, 3, H, W] normalised float32 clips -> [B, D] features of any length; a network must be
-            in evaluation mode.
+        encode: [B, T, 3, H, W] normalised float32 clips -> [B, D] features of any norm; a network must be in
+            evaluation mode.
         store: holds the frames.
         tracklets: G >= 1 rows of ``store.tracklets``.
         frames: T, frames of a clip.
@@ -75,8 +75,8 @@ def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, b
         [G, D] float32 L2-normalised rows, on the CPU, in inference mode: clone them to change them.
 
     Raises:
-        InputError: there is no tracklet; or the feature of one, which the error names, is not finite, zero,
-            or only rounding error because the features of its clips cancel.
+        InputError: there is no tracklet; or a tracklet's feature is not finite, is zero, or is only rounding
+            error because the features of its clips cancel (the error names the tracklet).
     """
     if tracklets.empty:
         raise InputError("there must be at least 1 tracklet to embed, got 0")
@@ -102,7 +102,7 @@ def embed(encode: Encoder, store: Store, tracklets: pd.DataFrame, frames: int, b
 def _batches(
     tracklets: pd.DataFrame, frames: int, batch: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], int]]:
-    """The batches, one at a time; their clips are numbered through all tracklets.
+    """The batches, one at a time; clip numbers run through all tracklets.
 
     Yields the row of each clip's tracklet [B], the rows of its frames in the store [B, T], and the number of
     tracklets that are complete after this batch.
@@ -125,15 +125,15 @@ def _batches(
 
 
 def _with_length(features: Tensor) -> Tensor:
-    """[B, D + 1]: features and, in the last column, their lengths."""
+    """[B, D + 1]: features and, in the last column, their norms."""
     return torch.cat([features, features.norm(dim=1, keepdim=True)], dim=1)
 
 
 def _directions(sums: Tensor, tracklets: pd.DataFrame) -> Tensor:
     """L2-normalised rows, float32, from sums of :func:`_with_length`: a sum has the direction of the mean.
 
-    A sum much shorter than the summed lengths of its parts is the rounding error of clips that cancel: its
-    direction is arbitrary.
+    A sum whose norm is far below the summed norms of its parts is the rounding error of clips that cancel:
+    its direction is arbitrary.
     """
     vectors, lengths = sums[:, :-1], sums[:, -1]
     norms = vectors.norm(dim=1)

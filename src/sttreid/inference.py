@@ -1,6 +1,6 @@
 """A trained model for use outside of the pipeline: images of a tracklet, or a store -> features -> metrics.
 
-Resizing, clips, normalisation and averaging are those of the pipeline, by the same functions.
+The functions of the pipeline resize images, cut clips, normalise and average.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ def load_model(path: Path | str, device: str | torch.device | None = None) -> Ne
         device: where the model computes; None: CUDA if there is a CUDA device, else the CPU.
 
     Returns:
-        The network. It knows T (``frames``) and the size of its images.
+        The network. It has T (``frames``) and the size of its images as attributes.
 
     Raises:
         InputError: the file is missing, damaged or not a model of this project.
@@ -60,17 +60,18 @@ def embed(model: Network, images: Sequence[ImageLike] | NDArray[np.uint8], *, ba
 
     Args:
         model: a model from :func:`load_model`.
-        images: L >= 1 images of one person in the order of time: uint8 arrays [h, w, 3] (RGB), PIL images, or
+        images: L >= 1 images of one identity in temporal order: uint8 arrays [h, w, 3] (RGB), PIL images, or
             files (JPEG or PNG); or one array [L, h, w, 3]. Each is resized to the model's size by the
             antialiased filter that ``decode`` uses.
         batch: number of clips embedded at once.
 
     Returns:
-        [D'] float32 of length 1: the cosine similarity of two tracklets is the product of their features.
+        [D'] float32, L2-normalised: the cosine similarity of two tracklets is the dot product of their
+        features.
 
     Raises:
-        InputError: there is no image, one is not an RGB image or cannot be decoded (the error names its number
-            or file), or the feature is not finite.
+        InputError: there is no image, an image is not RGB or cannot be decoded (the error names its number or
+            file), or the feature is not finite.
     """
     if not len(images):
         raise InputError("a tracklet must hold at least 1 image, got 0")
@@ -103,8 +104,8 @@ def embed_store(
         [N, D'] float32 L2-normalised rows, in the order of the rows.
 
     Raises:
-        InputError: the store's images have another size than the model's, there is no tracklet, or a feature
-            is not finite (the error names its tracklet).
+        InputError: the size of the store's images differs from the model's, there is no tracklet, or a
+            feature is not finite (the error names its tracklet).
     """
     size = tuple(store.frames.shape[1:3])
     if size != tuple(model.image_size):

@@ -11,7 +11,7 @@ from sttreid.config.params import Loss, Model
 
 Kind = Literal["cross_entropy", "part_cross_entropy", "frame_triplet", "attention_entropy"]
 
-TRANSFORMER = ("width", "heads", "mlp_ratio", "dropout")  # fields of ``model`` that every transformer reads
+TRANSFORMER = ("width", "heads", "mlp_ratio", "dropout")  # fields of ``model`` that all transformers read
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Term:
 
 @dataclass(frozen=True)
 class Branch:
-    """A branch: clips -> one embedding per clip, which is classified and compared in triplets.
+    """A branch: clips -> one embedding per clip, trained with cross entropy and triplets.
 
     Attributes:
-        name: field of ``model`` that switches it on; key of all that the network returns for each branch.
+        name: field of ``model`` that enables it; key of the branch in the network's output.
         title: in the paper's words.
         identity: term: cross entropy of the identity head's logits.
         triplet: term: batch-hard triplet loss of the embedding.
@@ -95,7 +95,7 @@ BRANCHES = (*OPTIONAL, CNN)
 
 
 def enabled(model: Model) -> tuple[Branch, ...]:
-    """The branches of a network: those that are switched on, or the CNN baseline where none is."""
+    """The branches of a network: the enabled ones, or the CNN baseline if none is."""
     return tuple(branch for branch in OPTIONAL if getattr(model, branch.name)) or (CNN,)
 
 
@@ -106,7 +106,7 @@ def unread_fields(model: Model) -> set[str]:
 
 
 def unread_loss_fields(loss: Loss, model: Model) -> set[str]:
-    """The fields of ``loss`` without effect: terms that are off, and their constants."""
+    """The fields of ``loss`` without effect: disabled terms and their constants."""
     read = {weight for branch in enabled(model) for weight in branch.weights if getattr(loss, weight)}
     unread = {weight for branch in BRANCHES for weight in branch.weights} - read
     terms = [term for branch in BRANCHES for term in branch.terms if term.name in unread]

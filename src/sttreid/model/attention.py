@@ -1,7 +1,7 @@
 """Multi-head self-attention and the transformer layer built on it.
 
-The fused kernel does not return its attention weights. Where a loss or a figure needs them,
-:meth:`Attention.forward` also computes the first token's row, O(L), or the whole matrix, O(L^2).
+The fused kernel does not return attention weights. For losses and figures, :meth:`Attention.forward` also
+computes the first token's row, O(L), or the whole matrix, O(L^2).
 """
 
 from typing import Literal
@@ -45,7 +45,7 @@ def _attention(q: Tensor, k: Tensor, rows: Rows) -> Tensor | None:
 
 
 class Layer(nn.Module):
-    """A pre-norm transformer layer (the paper does not say where the norms are; our choice)."""
+    """A pre-norm transformer layer (our choice: the paper does not say where the norms are)."""
 
     def __init__(self, width: int, heads: int, mlp_ratio: float, dropout: float) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The branches as modules: backbone maps and patch tokens -> one embedding per clip, and what losses read.
+"""The branches as modules: backbone maps and patch tokens -> one embedding per clip, and what losses need.
 
 Each is declared under the same name in :mod:`sttreid.config.branches`. Axis letters as in
 :mod:`sttreid.model.stt`; P parts, C channels of the backbone, h x w its map.
@@ -35,14 +35,14 @@ class Sizes:
 
 @dataclass(frozen=True)
 class BranchOutput:
-    """What one branch gives for a batch; None where it has no such part.
+    """Output of one branch for a batch; None for a part that the branch does not have.
 
     Attributes:
-        embedding: [B, D], or [B, C] of the CNN; before the BN-neck (for triplets).
+        embedding: [B, D], or [B, C] of the CNN baseline; before the BN-neck (for triplets).
         frames: [B, T, D] ST's frame tokens.
         frame_logits: [B, T, classes] of the frame tokens, in training only.
         part_logits: [P, B, T, classes] of the stripes, in training only.
-        attention: [B, layers, heads, 1 + T] of TT's class token, where it is requested.
+        attention: [B, layers, heads, 1 + T] of TT's class token, if requested.
     """
 
     embedding: Tensor
@@ -53,7 +53,7 @@ class BranchOutput:
 
 
 class IdentityHead(nn.Module):
-    """BN-neck and classifier (our choice): triplets see the feature before the norm, cross entropy after."""
+    """BN-neck and classifier (our choice): triplets use features before the norm, cross entropy after."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Embeddings -> distances; shared by the triplet losses and by retrieval, so that both mean the same."""
+"""Embeddings -> distances; one definition for the triplet losses and for retrieval."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     """1 - cosine similarity, between 0 and 2.
 
     Args:
-        a: [M, D] rows of any length.
+        a: [M, D] rows of any nonzero norm.
         b: [N, D].
 
     Returns:
@@ -26,8 +26,8 @@ def euclidean(a: Tensor, b: Tensor) -> Tensor:
         b: [N, D].
 
     Returns:
-        [M, N], at least 1e-6, because the square root has no gradient at 0; rounding in float32 puts
-        coinciding L2-normalised rows up to about 5e-4 apart.
+        [M, N], at least 1e-6, because the square root has no gradient at 0. Rounding in float32 gives equal
+        L2-normalised rows a distance of up to about 5e-4.
     """
     squared = a.square().sum(1, keepdim=True) + b.square().sum(1) - 2.0 * a @ b.t()
     return torch.sqrt(squared.clamp_min(1e-12))

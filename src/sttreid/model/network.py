@@ -22,17 +22,17 @@ from sttreid.model.attention import Rows
 from sttreid.model.backbone import Backbone
 from sttreid.model.branches import MODULES, BranchOutput, IdentityHead, Sizes
 
-MIN_STD = 0.1  # added to a channel's standard deviation: noise of a uniform clip must not be amplified
+MIN_STD = 0.1  # added to a channel's standard deviation, so that the noise of a uniform clip is not amplified
 
 
 @dataclass(frozen=True)
 class Output:
-    """What one forward pass gives.
+    """Output of one forward pass.
 
     Attributes:
         features: [B, D'] test feature: the branches' normalised BN-neck outputs, concatenated, L2-normalised.
         logits: branch name -> [B, classes] of its identity head.
-        branches: branch name -> what the branch gives.
+        branches: branch name -> output of the branch.
     """
 
     features: Tensor
@@ -104,14 +104,14 @@ class Network(nn.Module):
 
 
 def _standardise(clips: Tensor) -> Tensor:
-    """[B, T, 3, H, W]: mean 0 and standard deviation 1 per channel of a clip, against cameras' light."""
+    """[B, T, 3, H, W], mean 0 and standard deviation 1 per channel of a clip, against camera lighting."""
     mean = clips.mean((1, 3, 4), keepdim=True)
     std = clips.std((1, 3, 4), keepdim=True)
     return (clips - mean) / (std + MIN_STD)
 
 
 def _map_size(backbone: Backbone, height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of the backbone's map of an image, checked."""
+    """Rows and columns of the backbone's map for an image, after a check of its size."""
     if height % backbone.stride or width % backbone.stride:
         raise ValueError(f"crops must be multiples of {backbone.stride} pixels, got {height}x{width}")
     return height // backbone.stride, width // backbone.stride

@@ -1,6 +1,6 @@
-"""Weights: random initialisation, our own files, ImageNet checkpoints of the backbone.
+"""Weights: random initialisation, files of this project, ImageNet checkpoints of the backbone.
 
-A file holds plain tensors and values only, so it loads with ``weights_only=True``. ``torch.save`` writes the
+A file holds only tensors and plain values, so it loads with ``weights_only=True``. ``torch.save`` writes the
 target's file stem into the archive, so a temporary name would change the bytes: ``save`` writes to memory
 first.
 """
@@ -25,10 +25,10 @@ SHOWN = 8  # differences that an error names
 
 
 def initialise(model: Model, frames: int, height: int, width: int, classes: int, seed: int) -> Network:
-    """A network on random weights, on the CPU; the backbone from a checkpoint where ``model`` names one.
+    """A network with random weights, on the CPU; the backbone may start from a checkpoint.
 
     Args:
-        model: its architecture; ``model.backbone.weights`` is the path of a torchvision checkpoint, or None.
+        model: the architecture; ``model.backbone.weights`` is the path of a torchvision checkpoint, or None.
         frames: T.
         height: H, of an image in pixels.
         width: W.
@@ -49,7 +49,7 @@ def initialise(model: Model, frames: int, height: int, width: int, classes: int,
 
 
 def save(network: Network, model: Model, path: Path) -> None:
-    """Write a network's weights and what is needed to rebuild it; equal weights give equal bytes."""
+    """Write a network's weights and architecture; equal weights give equal bytes."""
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     content = {
         "model": dump(model),
@@ -139,7 +139,7 @@ def _load_features(network: Network, state: Mapping[str, Tensor], path: Path) ->
 
 
 def _load(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Load all of ``state``, or nothing and raise an error that names the differences."""
+    """Load all of ``state``, or raise an error that names the differences and load nothing."""
     expected = module.state_dict()
     sentences = [_difference(name, expected, state) for name in dict.fromkeys((*expected, *state))]
     differences = [sentence for sentence in sentences if sentence]

@@ -1,7 +1,7 @@
 """The numerics of a process: threads, device, deterministic kernels, precision.
 
-The device is detected, not tracked: CUDA is used if available, ``STTREID_DEVICE`` (cpu or cuda) overrides
-this. The number of threads changes results and is tracked.
+The device is detected, it is not a parameter: CUDA if available, unless ``STTREID_DEVICE`` (cpu or cuda)
+overrides this. The number of threads changes results, so it is a tracked parameter.
 """
 
 import os
@@ -19,7 +19,7 @@ DEVICE = "STTREID_DEVICE"
 def prepare(threads: int) -> torch.device:
     """Set the number of intra-op threads, request deterministic kernels, choose the device of this process.
 
-    The number of threads decides how sums are split, and so the last bits of a run.
+    The number of threads determines how sums are split, and therefore the last bits of results.
 
     Raises:
         InputError: the environment requests CUDA and there is none, or an unknown device.
@@ -50,7 +50,7 @@ def _device() -> torch.device:
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Raise an error, not a warning, for kernels without a deterministic version, where these are requested.
+    """Where deterministic kernels are requested, raise an error, not a warning, for those that have none.
 
     Only in this mode is the backward pass of attention on CUDA deterministic.
     """

@@ -23,7 +23,7 @@ from sttreid.training.loop import Recipe
 
 
 def main(variant: str, seed: int) -> None:
-    """Pre-train where the variant says so, then train on the source; nothing is tested."""
+    """Pre-train if the variant does, then train on the source; nothing is tested."""
     path = paths.variant_config(variant, seed)
     config = parse(Variant, read_json(path), str(path))
     launch_torchrun(config.batch.identities)

@@ -24,7 +24,7 @@ def main(
     pretrain: Schedule,
     compute: Compute,
 ) -> None:
-    """Train from random weights, or from the backbone checkpoint of the parameters."""
+    """Train from random weights, or from the backbone checkpoint that params.yaml names."""
     launch_torchrun(batch.identities)
     device = numerics.prepare(compute.threads)
     store = training_store(simulate.domain, pretrain.identities, seed)

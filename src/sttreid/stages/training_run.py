@@ -1,4 +1,4 @@
-"""What the stages that train share: a network for a store, and one supervised training run."""
+"""Shared by the training stages: a network for a store, and one supervised training run."""
 
 from contextlib import AbstractContextManager
 
@@ -26,7 +26,7 @@ def training_store(dataset: str, identities: int | None, seed: int) -> Store:
 
 
 def network_for(store: Store, model: Model, frames: int, seed: int) -> Network:
-    """A network on random weights for the images and training identities of a store.
+    """A network with random weights for the images and training identities of a store.
 
     Raises:
         InputError: the architecture does not fit the images, or the checkpoint does not fit the architecture.
@@ -50,6 +50,6 @@ def train(
     folder: CheckpointFolder,
     group: ProcessGroup,
 ) -> pd.DataFrame:
-    """Train a network in place with progress, checkpoints and orderly interruption; returns its history."""
+    """Train a network in place, with progress, checkpoints and graceful interruption; returns its history."""
     with supervise(name, folder, group) as observer:
         return fit(network, store, recipe, seed, group, observer)

@@ -44,7 +44,7 @@ class Batch:
 
 
 def steps_per_epoch(tracklets: pd.DataFrame, identities: int) -> int:
-    """Number of steps that show each identity of a split at most once.
+    """Number of steps of an epoch, which shows each identity of a split at most once.
 
     Raises:
         InputError: P is below 2, or the split has fewer than P identities.
@@ -58,7 +58,7 @@ def steps_per_epoch(tracklets: pd.DataFrame, identities: int) -> int:
 
 
 def shard(identities: int, clips: int, rank: int, world_size: int) -> slice:
-    """The part of a batch of P x K clips that one of several processes works on: P / world_size identities.
+    """The rows of a batch of P x K clips that one of several processes trains on: P / world_size identities.
 
     Args:
         identities: P.
@@ -80,7 +80,7 @@ def plan(tracklets: pd.DataFrame, identities: int, clips: int, seed: int, step: 
     """Choose the tracklets of a step: P identities, K tracklets of each.
 
     An epoch is a seeded permutation of the identities in groups of P; a last, smaller group is dropped. An
-    identity contributes tracklets of different cameras first, then further ones, and repeats tracklets only
+    identity contributes tracklets from different cameras first, then further ones; it repeats tracklets only
     if it has fewer than K.
 
     Args:
@@ -149,7 +149,7 @@ def batch(
 
 
 def repeated(tracklets: pd.DataFrame, clips: int) -> int:
-    """How many identities have fewer than K tracklets, so that a batch repeats some of them."""
+    """Number of identities with fewer than K tracklets, of which a batch repeats some."""
     return int((tracklets["identity"].value_counts() < clips).sum())
 
 
@@ -183,8 +183,7 @@ class Reader:
         Args:
             first: step, from 0.
             end: the step after the last one.
-            workers: threads that prepare the next batch while the current one is in use; 0: nothing is read
-                ahead.
+            workers: threads that prepare the next batch while the current one is in use; 0: no prefetching.
             pinned: the buffers are page-locked, for asynchronous copies to a CUDA device.
         """
         rows = len(range(self.batch.identities * self.batch.clips)[self.shard])
@@ -218,7 +217,7 @@ def _choose(
 
 
 def _repeats(values: list[int]) -> list[int]:
-    """For each value, how often it occurs before."""
+    """For each value, the number of its earlier occurrences."""
     seen: Counter[int] = Counter()
     repeats = []
     for value in values:

@@ -1,8 +1,8 @@
 """Tracklets -> clips: which T frames a clip takes, and how their pixels become the network's input.
 
-Pixels are normalised with ImageNet's mean and standard deviation, so 0 is the mean colour. Augmentation is
-the same for all frames of a clip: side, light and occluder do not change from frame to frame, and the
-temporal transformer must not learn to undo such changes.
+Pixels are normalised with ImageNet's mean and standard deviation, so 0 is the mean colour. All frames of a
+clip get the same augmentation: viewing side, light and occluder do not change between frames of a real clip,
+and the temporal transformer must not learn to undo such changes.
 """
 
 import math
@@ -107,8 +107,8 @@ def draw(settings: Augment, height: int, width: int, rng: np.random.Generator) -
     """Draw the augmentation of one clip of H x W pixels.
 
     Factors are uniform in 1 +- the setting (never below 0), the logarithms of gamma and of the hole's aspect
-    are uniform, those of the gains normal. Number and order of the draws are fixed, so that one setting does
-    not change the outcomes of the others.
+    are uniform, those of the gains normal. Number and order of the draws are fixed, so one setting does not
+    affect the draws of another.
     """
     flip, down, right, brightness, contrast, saturation, gamma, *hole = rng.random(12).tolist()
     gains = np.exp(settings.white_balance * rng.standard_normal(3)).astype(np.float32)
@@ -128,8 +128,8 @@ def draw(settings: Augment, height: int, width: int, rng: np.random.Generator) -
 def apply(clip: NDArray[np.uint8], change: Change, out: Floats) -> None:
     """Apply a change; same shapes as :func:`augment`.
 
-    Gamma is a table of 256 values. All further changes of colour are linear and, with the normalisation,
-    form one 3x3 matrix; colours are clipped to the valid range once, after it.
+    Gamma is a table of 256 values. All other colour changes are linear and form one 3x3 matrix together with
+    the normalisation; colours are clipped to the valid range once, after it.
     """
     if change.flip:
         clip = clip[:, :, ::-1]
@@ -164,7 +164,7 @@ def _hole(settings: Augment, height: int, width: int, draws: list[float]) -> tup
 
 
 def _colours(change: Change, grey: float) -> tuple[Floats, Floats]:
-    """Matrix [3, 3] and offset [3] that map a colour (0 to 1) to its changed and normalised value.
+    """Matrix [3, 3] and offset [3] that map a colour (0 to 1) to its augmented and normalised value.
 
     Order: brightness, contrast around the clip's mean grey (``grey`` before the change), saturation, gains.
     """

@@ -1,7 +1,7 @@
-"""Encoded images, end to end in a few large files, indexed like one array of pixels.
+"""Encoded images, concatenated in a few large files, indexed like one array of pixels.
 
-A published set stays as it was encoded: a million small files become a few shards, byte for byte, and an
-image is decoded on access. The images of a tracklet are adjacent, so a clip is one short read.
+The images of a published set keep their encoding: a million small files become a few shards, byte for byte,
+and are decoded on access. The images of a tracklet are adjacent, so a clip is one short read.
 """
 
 import io
@@ -65,10 +65,9 @@ def describe_error(error: BaseException) -> str:
 class StructureCheck:
     """Checks whether bytes are a complete JPEG or PNG, from their markers alone.
 
-    No pixel is decoded. This takes a hundredth of the time, and detects files that are cut short, empty,
-    overwritten at their beginning, or no image. It does not detect damage among the coded pixels, which
-    decoding mostly misses too. Images of one set tend to have equal headers, so the last header is kept and
-    not parsed again.
+    No pixel is decoded, which takes a hundredth of the time. The check detects files that are truncated,
+    empty, overwritten at their beginning, or not images. It misses damage in the coded pixels, as decoding
+    mostly does too. Images of one set tend to have equal headers, so the last header is cached.
     """
 
     def __init__(self) -> None:
@@ -145,7 +144,7 @@ class EncodedImages:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> Pixels:
-        """Decode some images, each once, in the order of the key; IndexError as an array raises it."""
+        """Decode some images, each once, in the order of the key; raises IndexError as an array does."""
         first, *rest = key if isinstance(key, tuple) else (key,)
         if not all(isinstance(part, slice | int | np.integer) for part in rest):
             raise IndexError("only the first index of images may be an array")
@@ -181,7 +180,7 @@ class EncodedImages:
         return pixels if np.array_equal(unique, rows) else pixels[order]
 
     def _contents(self, rows: Ints) -> Iterator[bytes]:
-        """The bytes of images by ascending row; images that are close together are one read."""
+        """The bytes of images by ascending row; images that are close together are read at once."""
         shard, offset = self._shard[rows], self._offset[rows]
         end = offset + self._length[rows]
         split = (np.diff(shard) != 0) | (offset[1:] - end[:-1] > READ_AHEAD) | (np.diff(offset) < 0)
@@ -199,7 +198,7 @@ class EncodedImages:
         return content
 
     def name(self, row: int) -> str:
-        """Where an image comes from, relative to the root of its set."""
+        """The path of the original image, relative to the root of its set."""
         name: str = pq.read_table(self._names)["name"][row].as_py()
         return name
 

@@ -8,8 +8,8 @@ are contiguous and ascend in time.
 Published sets keep their encoded images instead: shards ``pictures-000.bin``, ..., which are decoded on
 access; ``store.json``, the size of decoded images; ``names.parquet``, where each image comes from. Their
 index has more columns: query, gallery and junk, the roles of the row's tracklet, and shard, offset and bytes
-of the image. Without roles every test tracklet is a query, test tracklets and distractors are the gallery,
-and there is no junk.
+of the image. Without roles, every test tracklet is a query, the gallery holds test tracklets and distractors,
+and no tracklet is junk.
 """
 
 import io
@@ -64,7 +64,7 @@ class Store:
 
     Attributes:
         frames: uint8 [F, H, W, 3], RGB, read-only: memory-mapped, or decoded on access.
-        index: one row per stored frame, as in ``index.parquet``, without the places in the shards.
+        index: one row per stored frame, as in ``index.parquet``, without the positions in the shards.
         tracklets: one row per tracklet: tracklet, identity, camera, split, start (its first row in
             ``frames``), length, and its roles in a test: query; gallery; junk, never ranked.
     """
@@ -92,7 +92,7 @@ class Store:
 
 @dataclass(frozen=True)
 class Skipped:
-    """What is not in a store because it is missing or damaged, as plain values.
+    """What a store lacks because it was missing or damaged, as plain values.
 
     Attributes:
         images: path, relative to the root of the set, and reason; of videos also the number of lost boxes.
@@ -162,7 +162,7 @@ def open_store(folder: Path) -> Store:
 
 
 def shard_name(number: int) -> str:
-    """The file of a shard, from 0."""
+    """File name of a shard; numbers start at 0."""
     return f"pictures-{number:03d}.bin"
 
 
@@ -207,7 +207,7 @@ def to_table(index: pd.DataFrame, schema: pa.Schema) -> pa.Table:
 
 
 def _write_frames(path: Path, shape: tuple[int, ...], crops: Crops) -> NDArray[np.bool_]:
-    """Write every crop at its offset, with plain writes: a writable memory map would fill the memory.
+    """Write every crop at its offset, with plain writes, because a writable memory map would fill the memory.
 
     Returns:
         Whether a row has no crop, [F].

@@ -1,4 +1,4 @@
-"""Fewer training identities: for learning curves, and for how much synthetic data helps."""
+"""Subsets of the training identities, for learning curves over real and synthetic identities."""
 
 from dataclasses import replace
 
@@ -13,9 +13,8 @@ ORDER = 5  # random stream of the order of identities; batches and dropout have 
 def training_subset(store: Store, identities: int | None, seed: int) -> Store:
     """The same store with fewer training identities; the other splits do not change.
 
-    The seed draws an order of the identities, and the first ones of it are taken: subsets of one seed are
-    nested, and other seeds draw other identities, so that a spread over seeds includes the choice of
-    identities.
+    The seed shuffles the identities, and the first ones are taken. Subsets of one seed are nested; different
+    seeds choose different identities, so the spread over seeds includes this choice.
 
     Args:
         store: with a split "train".

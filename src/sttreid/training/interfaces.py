@@ -1,6 +1,6 @@
-"""What a training run is handed: the processes that share its batches, and an observer of its steps.
+"""What a training run receives: the processes that share its batches, and an observer of its steps.
 
-:mod:`sttreid.runtime` implements both; nothing there changes what one process computes.
+:mod:`sttreid.runtime` implements both; neither changes what a process computes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,7 +45,7 @@ class Observer(Protocol):
 
         Args:
             settings: plain JSON values that the run's result depends on.
-            content: the same of its data: initial weights and training frames.
+            content: data that the result depends on: initial weights and training frames.
         """
 
     def watch(self, batches: Iterator[T], done: int, steps: int, clips: int) -> Iterator[T]:
@@ -59,20 +59,20 @@ class Observer(Protocol):
         """
 
     def stop_requested(self) -> bool:
-        """Whether this process has been asked to stop."""
+        """Whether this process must stop."""
 
     def stepped(self, row: Row, state: Callable[[], State], evaluated: bool, last: bool) -> None:
         """A step is complete.
 
         Args:
             row: its row of the history.
-            state: gives what a checkpoint must hold.
+            state: returns the content of a checkpoint.
             evaluated: whether validation has run after this step.
-            last: whether the run ends here: it is finished, or was asked to stop.
+            last: whether the run ends with this step, finished or interrupted.
         """
 
     def diverged(self, step: int, state: State) -> str:
-        """A loss term or the gradient of a step (from 1) is not finite; returns what to add to the error."""
+        """A loss term or the gradient of a step (from 1) is not finite; returns text for the error."""
 
     def notify(self, message: str) -> None:
         """A line for the user."""

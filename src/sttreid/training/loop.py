@@ -1,7 +1,7 @@
 """Batches -> losses -> weights: one training run, with its history.
 
-An interrupted run that resumes gives the same weights as an uninterrupted one: batches and random draws are
-functions of the seed and the step, and all else that a step depends on is in the checkpoints.
+A resumed run gives the same weights as an uninterrupted one: batches and random draws are functions of the
+seed and the step, and checkpoints hold everything else that a step depends on.
 """
 
 import math
@@ -30,7 +30,7 @@ Validate = Callable[[Network, Store, int], Row]
 
 DROPOUT = 4  # random stream of the network's draws; batches have separate streams
 WORKERS = 8  # threads that prepare clips while a CUDA device works
-SAMPLED = 256  # frames of a store that are hashed instead of all pixels
+SAMPLED = 256  # frames of a store whose pixels are hashed
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def fit(
         DivergedError: a loss term or the gradient is not finite.
         InputError: the training split has fewer identities than a batch, or the processes cannot share a
             batch evenly.
-        SystemExit: the observer was asked to stop; the current step is completed first.
+        SystemExit: the observer requested a stop; the current step is completed first.
     """
     observer = observer or Silent()
     schedule, device = recipe.schedule, next(network.parameters()).device
@@ -107,7 +107,7 @@ def fit(
 def _reader(
     network: Network, store: Store, recipe: Recipe, seed: int, group: Group, observer: Observer
 ) -> Reader:
-    """The source of the batches; errors in its parameters are raised before anything is trained."""
+    """The source of the batches; wrong parameters raise an error before training starts."""
     tracklets, size = store.of_split("train"), recipe.batch
     steps_per_epoch(tracklets, size.identities)
     rows = shard(size.identities, size.clips, group.rank, group.world_size)
@@ -120,7 +120,7 @@ def _reader(
 
 
 def _batches(reader: Reader, first: int, end: int, device: torch.device) -> Iterator[Batch]:
-    """Read ahead while a CUDA device works; on a CPU that would only take time from the step."""
+    """Prefetch while a CUDA device works; on a CPU, prefetching would slow the step down."""
     ahead = device.type == "cuda"
     return reader.steps(first, end, WORKERS if ahead else 0, pinned=ahead)
 
@@ -133,7 +133,7 @@ def _prepare(
     number: int,
     group: Group,
 ) -> None:
-    """Set everything that depends on the number of the step only: random draws, lr, training mode."""
+    """Set everything that depends on the step number alone: random draws, lr, training mode."""
     draws = np.random.SeedSequence([seed, DROPOUT, number, group.rank]).generate_state(1, np.uint64)
     torch.manual_seed(int(draws[0]))
     set_lr(optimiser, number, schedule)
@@ -151,8 +151,8 @@ def _gradients(
     """Forward and backward.
 
     Returns:
-        The loss, its terms and the gradient's norm before clipping; and whether any process was asked to
-        stop: all of them must stop after the same step.
+        The loss, its terms and the gradient norm before clipping; and whether any process must stop, because
+        all processes stop after the same step.
     """
     device = next(module.parameters()).device
     inputs = batch.clips, batch.classes, batch.tracklets
@@ -171,7 +171,7 @@ def _gradients(
 
 
 def _not_finite(row: Row) -> str:
-    """Names the value that must stop the run before the update; a term rather than the sum of all terms."""
+    """The non-finite value that stops the run before the update; a term rather than the sum of all terms."""
     names = [name for name, value in row.items() if not math.isfinite(value)]
     name = next((name for name in names if name != "loss"), "loss")
     return f"{name} must be finite, got {row[name]}" if names else ""
@@ -186,7 +186,7 @@ def _divergence(
     problem: str,
     observer: Observer,
 ) -> DivergedError:
-    """The error for a step (from 0), which names its tracklets; the observer gets all inputs of the step."""
+    """The error for a step (from 0), naming its tracklets; the observer receives all inputs of the step."""
     tracklets = ", ".join(map(str, sorted(set(batch.tracklets.tolist()))))
     state = {**_state(network, optimiser, []), "row": row, **vars(batch)}
     advice = f"lower the lr; the batch holds the tracklets {tracklets}"
@@ -215,7 +215,7 @@ def _content(network: Network, store: Store) -> Iterator[bytes]:
 
 
 def _state(network: Network, optimiser: torch.optim.Optimizer, history: list[Row]) -> State:
-    """All that a later step depends on; lr, batches and random draws follow from its number."""
+    """Everything that later steps depend on; lr, batches and random draws follow from the step number."""
     return {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "history": history}
 
 

@@ -41,8 +41,8 @@ def part_cross_entropy(logits: Tensor, classes: Tensor, smoothing: float) -> Ten
 def batch_hard(features: Tensor, positive: Tensor, negative: Tensor, margin: float | None) -> Tensor:
     """Batch-hard triplet loss on L2-normalised features.
 
-    Without the normalisation the hinge can be minimised by shrinking all features to one point; this happened
-    in trials.
+    Without normalisation, the network can minimise the hinge by shrinking all features to one point, as it
+    did in trials.
 
     Args:
         features: [M, D].
@@ -92,13 +92,14 @@ def frame_triplet(frames: Tensor, classes: Tensor, tracklets: Tensor, margin: fl
 def attention_entropy(attention: Tensor, threshold: float) -> Tensor:
     """L_tem_attn = mean over rows of [exp(sum_k a_k log a_k) - alpha]_+ = [exp(-H(a)) - alpha]_+.
 
-    exp(-H) is 1 for a one-hot row and 1/L for a uniform one: the loss penalises attention that collapses on
-    few frames. The paper sums over rows; the mean makes the weight independent of batch and heads (ours).
+    exp(-H) is 1 for a one-hot row and 1/L for a uniform one: the loss penalises attention that collapses onto
+    few frames. The paper sums over rows; the mean (our choice) makes the loss weight independent of batch
+    size and number of heads.
 
     Args:
         attention: [..., L] rows that sum to 1; exact zeros are allowed. In training: the rows of TT's class
             token over itself and the T frames, L = 1 + T (our choice).
-        threshold: the paper's alpha; attention spread over at least 1/alpha tokens costs nothing.
+        threshold: the paper's alpha; attention spread over at least 1/alpha tokens is not penalised.
     """
     entropy = -torch.special.xlogy(attention, attention.clamp_min(1e-12)).sum(-1)
     return F.relu(torch.exp(-entropy) - threshold).mean()
@@ -106,7 +107,7 @@ def attention_entropy(attention: Tensor, threshold: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Labels:
-    """What the clips are: of this process, and of all processes that share the batch.
+    """Labels of the clips: of this process, and of all processes that share the batch.
 
     Attributes:
         classes: int64 [b].
@@ -133,7 +134,7 @@ def terms(
         classes: int64 [b].
         tracklets: int64 [b].
         loss: weights and constants.
-        gather: [b, ...] -> [B, ...]: processes that share a batch mine triplets in all of it.
+        gather: [b, ...] -> [B, ...]; processes that share a batch mine triplets in the whole batch.
     """
     labels = Labels(classes, gather(classes), gather(tracklets))
     branches = [branch for branch in BRANCHES if branch.name in output.branches]
@@ -154,7 +155,7 @@ def terms(
 
 
 def _term(kind: Kind, x: Tensor, labels: Labels, loss: Loss, gather: Callable[[Tensor], Tensor]) -> Tensor:
-    """One further term of a branch; ``x`` is the part of the branch's output that the term reads."""
+    """A further term of a branch; ``x`` is the part of the branch's output that it reads."""
     match kind:
         case "cross_entropy":
             return cross_entropy(x, labels.classes, loss.label_smoothing)
@@ -170,7 +171,7 @@ def total(named: dict[str, Tensor], loss: Loss) -> Tensor:
     """The weighted sum of the terms; each weight has its term's name in ``loss``.
 
     Raises:
-        InputError: there is no term.
+        InputError: no term is enabled.
     """
     if not named:
         raise InputError("params.yaml: loss must have a weight above 0 for an enabled branch, got none")

@@ -17,12 +17,12 @@ T = TypeVar("T")
 
 
 class Step(nn.Module):
-    """A network with its losses, in one module: DistributedDataParallel sees which heads have a gradient.
+    """A network and its losses in one module, so that DistributedDataParallel sees heads without gradient.
 
     Args:
         network: to be trained.
         loss: weights and constants of the terms.
-        compute: ``precision`` of the network's products.
+        compute: ``precision`` of the network's matrix products.
         gather: [b, ...] of this process -> [B, ...] of all processes.
     """
 

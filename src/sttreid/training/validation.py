@@ -1,7 +1,7 @@
 """Validation during training: cross-camera rank-1 on training identities and on validation identities.
 
-It does not use the evaluator, so a change of an evaluation protocol retrains no model.
-The test split is never read here.
+It does not use the evaluator, so a change of an evaluation protocol retrains no model. It never reads the
+test split.
 """
 
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def validate(network: Network, store: Store, embed_batch: int) -> dict[str, floa
 
 @contextmanager
 def _collect_entropies(network: Network, entropies: list[Tensor]) -> Iterator[None]:
-    """While the network embeds, append the entropy of each clip's temporal attention: float64 [B] per batch.
+    """Append the entropy of each clip's temporal attention while the network embeds: float64 [B] per batch.
 
     The attention is computed in addition to the fused kernel, so features do not change.
     """
@@ -76,7 +76,7 @@ def _collect_entropies(network: Network, entropies: list[Tensor]) -> Iterator[No
 def rank1(features: Tensor, identities: Tensor, cameras: Tensor) -> float:
     """Cross-camera rank-1, where every tracklet is a query against all others.
 
-    Same-identity same-camera pairs are ignored. Identities of a single camera are never queries. A tie between a
+    Same-identity same-camera pairs are ignored. Single-camera identities are never queries. A tie between a
     match and a false positive counts as an error.
 
     Args:
