@@ -1,4 +1,4 @@
-"""What only a checkout of the repository has: its root, and the benchmarks of the folder bench/."""
+"""The root of a checkout of the repository, and the benchmarks in its folder bench/."""
 
 import ast
 import subprocess
@@ -12,10 +12,10 @@ MARKS = ("src/sttreid", "bench", "experiments")  # folders of every checkout
 
 
 def root() -> Path:
-    """The root of the checkout that the working directory lies in.
+    """The root of the checkout that contains the working directory.
 
     Raises:
-        InputError: it lies in none.
+        InputError: no checkout contains it.
     """
     here = Path.cwd()
     for folder in (here, *here.parents):
@@ -25,7 +25,7 @@ def root() -> Path:
 
 
 def benchmarks(folder: Path) -> dict[str, str]:
-    """The modules of bench/ that can be run -> what they measure (the beginning of the docstring)."""
+    """The executable modules of bench/ -> what they measure (the beginning of their docstrings)."""
     texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted((folder / "bench").glob("*.py"))}
     runnable = {name: text for name, text in texts.items() if '__name__ == "__main__"' in text}
     docstrings = {name: ast.get_docstring(ast.parse(text)) or "" for name, text in runnable.items()}
@@ -43,8 +43,8 @@ def run_benchmark(folder: Path, name: str, arguments: Sequence[str]) -> int:
     Raises:
         InputError: there is no benchmark of that name.
     """
-    known = benchmarks(folder)
-    if name not in known:
-        raise InputError(f"{folder / 'bench'}: the benchmark must be one of {', '.join(known)}, got {name!r}")
+    names = benchmarks(folder)
+    if name not in names:
+        raise InputError(f"{folder / 'bench'}: the benchmark must be one of {', '.join(names)}, got {name!r}")
     command = [sys.executable, "-m", f"bench.{name}", *arguments]
     return subprocess.run(command, cwd=folder, check=False).returncode

@@ -27,7 +27,7 @@ ARRAYS = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class Files:
-    """What to evaluate: features of both sides, distances, or a model and a store; the rest is None.
+    """What to evaluate: features of both sides, distances, or a model and a store; other fields are None.
 
     Attributes:
         query: features [Q, D]; a ``.npz`` file may hold the labels too.
@@ -121,7 +121,7 @@ def _embedded(files: Files) -> tuple[NDArray[Any], NDArray[Any], Labels, Labels]
 
 
 def _path(path: Path | None) -> Path:
-    """A path that the caller has checked to be given."""
+    """A path whose presence the caller has checked."""
     assert path is not None
     return path
 

@@ -20,8 +20,8 @@ class Contrast:
         ours: variant that the claim favours; ``NAME-pretrained`` and ``NAME-untrained`` are the network of a
             pre-trained variant before its training on the source.
         theirs: the other variant.
-        confirmatory: the variants differ in nothing but what the question is about, so the contrast gets a
-            verdict. An exploratory contrast is reported without one.
+        confirmatory: the variants differ only in what the question is about, so the contrast gets a verdict.
+            An exploratory contrast gets none.
     """
 
     question: Literal["RQ1", "RQ2", "RQ3", "RQ4"]
@@ -37,9 +37,9 @@ class Claims:
     Attributes:
         min_seeds: with fewer seeds every verdict is "inconclusive".
         alpha: level of the tests after Holm's correction.
-        min_effect: smallest gain of interest, a fraction; a claim is not supported if the whole confidence
-            interval lies below it.
-        target_rank1: rank-1 on validation identities (0 to 1) up to which training steps are counted.
+        min_effect: smallest gain of interest, a fraction; a claim is not supported if its confidence interval
+            lies below.
+        target_rank1: rank-1 on validation identities (0 to 1) at which the count of training steps stops.
         contrasts: name -> what is compared.
     """
 

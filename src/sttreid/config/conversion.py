@@ -34,7 +34,7 @@ def parse(section: type[T], content: object, where: str, renamed: Mapping[str, s
     Args:
         section: a dataclass, or another type that pydantic can validate.
         content: plain values.
-        where: names the content's file in errors.
+        where: file of the content, for errors.
         renamed: former dotted key -> the present name, for the error about an unknown key.
 
     Raises:
@@ -52,7 +52,7 @@ def dump(section: object) -> Any:
 
 
 def hint(word: str, names: list[str]) -> str:
-    """The name that was probably meant, for the end of a sentence; empty if none is close."""
+    """A clause that suggests the name that was probably meant; empty if none is close."""
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
 

@@ -1,8 +1,8 @@
 """Data sets in params.yaml: the reader of each, its folder, and how it is stored and compared.
 
-``root`` is a folder of the repository, which DVC hashes whole, or the manifest of a folder elsewhere
-(``sets/mars.json``, written by ``sttreid index``): DVC then hashes one small file instead of a million
-images, and no committed file holds a path of one machine.
+``root`` is a folder of the repository, which DVC hashes, or the manifest of a folder elsewhere
+(``sets/mars.json``, written by ``sttreid index``). With a manifest, DVC hashes one small file instead of a
+million images, and no committed file holds a path of a machine.
 """
 
 import re
@@ -26,13 +26,13 @@ OnError = Literal["raise", "skip"]
 class Dataset:
     """One data set.
 
-    In params.yaml the reader's options are next to the other keys. Which options there are, and of which
-    type, is declared by the reader (:mod:`sttreid.data.registry` checks them).
+    In params.yaml the reader's options are next to the other keys. Each reader declares its options and their
+    types (:mod:`sttreid.data.registry` checks them).
 
     Attributes:
         reader: name of the reader of its layout, a module of :mod:`sttreid.data.readers`.
         root: its folder, or the manifest of a folder elsewhere; relative to the repository.
-        protocol: evaluation protocol of its test; None: that of the reader.
+        protocol: its evaluation protocol; None: that of the reader.
         options: the reader's options, as params.yaml gives them.
     """
 
@@ -92,7 +92,7 @@ def check_root_variables(path: Path, datasets: Mapping[str, Dataset]) -> None:
 
 @dataclass(frozen=True, config=CONFIG)
 class Validation:
-    """Which training identities become the validation split of a set that has none."""
+    """How validation identities are drawn from the training split of a set without validation split."""
 
     share: Annotated[float, Field(gt=0, lt=1)]
     seed: Annotated[int, Field(ge=0)]
@@ -106,7 +106,7 @@ class Decode:
         height: of a crop, in pixels.
         width: of a crop, in pixels.
         strict: published sets: a count that differs from the official one is an error.
-        on_error: whether missing or damaged files abort the stage, or are skipped and listed.
+        on_error: whether missing or damaged files stop the stage, or are skipped and listed.
         check: published sets: whether the structure of each image file is checked, or every pixel is decoded.
         validation: for all sets without a validation split; its seed also draws the test of ``footage``.
     """

@@ -1,6 +1,6 @@
 """Simulated domains and the scale of a rendered data set, as typed dataclasses.
 
-Values come from domains/<name>.yaml and domains/benchmark.yaml; units are explained in domains/unreal.yaml.
+Values are in domains/<name>.yaml and domains/benchmark.yaml; domains/unreal.yaml explains their units.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
-"""The folder experiments/: a study's parameters merged over the default run's, checked and created.
+"""The folder experiments/: create, check and merge the parameters of studies.
 
-experiments/NAME/params.yaml holds overrides only. Stages check what they read when they run, and the last
+experiments/NAME/params.yaml holds overrides only. A stage checks its parameters when it runs, and the last
 stages run after hours; :func:`check_study` therefore checks variants, trials and contrasts before a study
 starts.
 """
@@ -103,7 +103,7 @@ def merged(root: Path, overrides: object, path: Path) -> dict[str, Any]:
 
 
 def check_study(root: Path, name: str) -> list[str]:
-    """Check that a study can lead to a result.
+    """Check that a study can produce a result.
 
     Args:
         root: of a checkout.
@@ -122,7 +122,7 @@ def check_study(root: Path, name: str) -> list[str]:
 
 
 def new_study(root: Path, name: str, source: str, overrides: Sequence[str]) -> list[str]:
-    """Create experiments/NAME from another study; nothing remains of a study that is refused.
+    """Create experiments/NAME from another study; a study that is refused leaves no files.
 
     Args:
         root: of a checkout.
@@ -211,7 +211,7 @@ def _variant_notes(overrides: object, study: Study) -> Iterator[str]:
 
 
 def _contrast_notes(params: Params, variants: Mapping[str, Variant], path: Path) -> Iterator[str]:
-    """Contrasts without a variant; a confirmatory one compares equally long trainings of two variants.
+    """Contrasts that lack a variant; a confirmatory contrast must compare trainings of equal length.
 
     Raises:
         InputError: a contrast compares a variant with itself, or a confirmatory one unequal trainings.
@@ -251,7 +251,7 @@ def _side(variants: Mapping[str, Variant], operand: str) -> Side | str:
 
 
 def _seed_notes(params: Params) -> Iterator[str]:
-    """Reasons why there is no verdict, or none but "inconclusive"."""
+    """Reasons why no verdict is given, or only "inconclusive"."""
     claims, seeds = params.claims, len(params.seeds)
     assert claims is not None, "merged() adds the section"
     if not claims.contrasts:
@@ -262,7 +262,7 @@ def _seed_notes(params: Params) -> Iterator[str]:
 
 
 def _assign(content: Any, assignment: str, layers: Mapping[str, Any], path: Path) -> None:
-    """Set a key of the overrides; it must exist in the merged parameters, except below ``FREE``."""
+    """Set a key of the overrides; it must exist in the merged parameters, unless it is below ``FREE``."""
     key, equals, text = assignment.partition("=")
     if not equals:
         raise InputError(f"{assignment}: must be key=value")

@@ -60,7 +60,7 @@ RENAMED: Final = {  # former name -> the name, for the message about an unknown 
 
 @dataclass(frozen=True, config=CONFIG)
 class Simulate(Scale):
-    """The synthetic pre-training set: how much of which domain."""
+    """The synthetic pre-training set: its domain and size."""
 
     domain: Name
 
@@ -192,13 +192,13 @@ class Evaluate:
     rerank: Rerank
 
     def of(self, protocol: str) -> "ResolvedEvaluate":
-        """The same for one target, whose own protocol is ``protocol``."""
+        """The same for one target, which uses ``protocol`` by default."""
         return ResolvedEvaluate(self.protocol or protocol, self.rerank)
 
 
 @dataclass(frozen=True, config=CONFIG)
 class ResolvedEvaluate:
-    """How features are compared on one target: the protocol is always named."""
+    """How features are compared on one target, with the name of its protocol."""
 
     protocol: Name
     rerank: Rerank
@@ -206,7 +206,7 @@ class ResolvedEvaluate:
 
 @dataclass(frozen=True, config=CONFIG)
 class Compute:
-    """Settings of the machine that change the last bits of results, and are therefore tracked."""
+    """Machine settings that change the last bits of results and are therefore tracked."""
 
     threads: Count
     embed_batch: Count
@@ -242,7 +242,7 @@ class Visualise:
         variants: the two ablation variants whose attention is compared.
         tracklets: number of tracklets whose attention is shown.
         failures: ranked lists per target of the queries with the lowest average precision.
-        samples: further ranked lists per target, at even steps of average precision.
+        samples: further ranked lists per target, evenly spaced in average precision.
         top_k: gallery tracklets in a ranked list.
         frames: frames of a film strip in a ranked list.
         height: of a film strip, in pixels.
@@ -265,7 +265,7 @@ class Visualise:
 
 @dataclass(frozen=True, config=CONFIG)
 class Params:
-    """The whole of params.yaml; ``study`` and ``claims`` stand in the parameters of studies."""
+    """The whole of params.yaml; only studies have the sections ``study`` and ``claims``."""
 
     datasets: dict[Name, Dataset]
     simulate: Simulate
@@ -316,7 +316,7 @@ def build(content: object, path: Path) -> Params:
 
 
 def _check_names(params: Params, path: Path) -> None:
-    """Names that refer to other names must exist."""
+    """Check that every name that refers to another one exists."""
     datasets, ablation = list(params.datasets), params.ablation
     references = [(f"targets.{i}", target, datasets) for i, target in enumerate(params.targets)]
     references.append(("ablation.source", ablation.source, params.targets))

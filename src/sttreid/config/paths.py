@@ -1,10 +1,10 @@
-"""Where each artifact lies; only stages use these, library code receives its paths.
+"""Paths of all artifacts; only stages use them, library code receives paths as arguments.
 
 ``data/`` belongs to data.dvc, so every stage writes below ``artifacts/`` (cached by DVC, ignored by git) or
 ``metrics/`` (small, in git). A stage that needs all models of a seed depends on their folder.
 
-Models are of two groups: ``cross_domain``, the default run's model of each data set, and ``ablation``, the
-variants.
+There are two groups of models: ``cross_domain``, the default run's model of each data set, and ``ablation``,
+the variants.
 """
 
 import os
@@ -47,7 +47,7 @@ def views(dataset: str) -> Path:
 
 
 def skipped(dataset: str) -> Path:
-    """What ``decode`` left out of a tracklet store, with the reasons."""
+    """What ``decode`` skipped, with the reasons."""
     return METRICS / "skipped" / f"{dataset}.json"
 
 
@@ -82,7 +82,7 @@ def pretraining_history(variant: str, seed: int) -> Path:
 
 
 def _trained(group: Group, name: str, suffix: str) -> Path:
-    """A variant has a folder, because DVC's outputs are fixed and only some variants are pre-trained."""
+    """A folder per variant, because DVC's outputs are fixed and only some variants are pre-trained."""
     return Path(f"{name}{suffix}") if group == "cross_domain" else Path(name, f"trained{suffix}")
 
 

@@ -1,4 +1,4 @@
-"""Section ``study`` of an experiment: which analysis it ends in, and the trials of its variants."""
+"""Section ``study`` of an experiment: its analysis, and the trials of its variants."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ class Study:
     """One experiment of several variants and seeds.
 
     Attributes:
-        analysis: the stage that turns its results into statistics.
+        analysis: the last stage, which computes statistics from the results.
         trials: name -> overrides that are applied to every variant in turn; empty: the variants as they are.
         variants: names of the variants before the trials are applied, in order. With trials,
             ``ablation.variants`` holds each variant with each trial, named by :func:`trial_name`.
@@ -49,7 +49,7 @@ def counted_schedule(
 
     Raises:
         InputError: there are fewer than two trials; a trial overrides anything but the identities of one
-            schedule, the same for all; two trials have the same number of identities; or pre-training
+            schedule, which all trials share; two trials have the same number of identities; or pre-training
             identities vary for a variant without pre-training.
     """
     if len(study.trials) < 2:

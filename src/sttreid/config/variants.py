@@ -1,7 +1,7 @@
 """The ablation's variants: overrides merged over the parameters, reduced to what has an effect.
 
-A variant trains again only when its resolved configuration changes. The configuration therefore leaves out
-what changes no weight: fields of branches that are off, loss terms of weight 0, schedules that are not used.
+A variant trains again only when its resolved configuration changes. It therefore omits what changes no
+weight: fields of disabled branches, loss terms of weight 0, unused schedules.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Settings:
 
 @dataclass(frozen=True, config=CONFIG)
 class Variant:
-    """One variant and seed, complete: what to train on which data set, and how.
+    """The complete configuration of one variant and seed.
 
     Attributes:
         variant: row of the ablation table.
@@ -117,7 +117,7 @@ def resolve(params: Params, variant: str, seed: int, path: Path = PARAMS) -> Var
 
 
 def content(variant: Variant) -> dict[str, Any]:
-    """The variant as plain JSON content without what has no effect; :func:`parse` reads it back."""
+    """The variant as plain JSON content, without what has no effect; :func:`parse` is the inverse."""
     values: dict[str, Any] = dump(variant)
     for field in unread_fields(variant.model):
         del values["model"][field]

@@ -52,8 +52,8 @@ def list_image_sequence(folder: Path) -> dict[int, Path]:
     """Frame number -> image file, by ascending number; hidden files and other files are ignored.
 
     Raises:
-        InputError: the folder cannot be listed or holds no image; a file name is not a number, or two file names
-            are the same number.
+        InputError: the folder cannot be listed or holds no image; a file name is not a number, or two file
+            names are the same number.
     """
     paths: dict[int, Path] = {}
     for name in sorted(image_names(folder)):

@@ -1,10 +1,10 @@
 """Checkpoints, from which an interrupted training run resumes with bit-identical results.
 
-The checkpoints of a run are in a folder that DVC does not know, named by a fingerprint of all that the run's
-result depends on: with other parameters, data or code it starts
-from the beginning. One process at a time locks the folder.
-A file is complete or absent and begins with the SHA-256 of the rest; the last two are kept, so that one good
-file remains if the other is damaged. ``STTREID_CHECKPOINT_SECONDS`` sets the time between two checkpoints.
+The checkpoints of a run are in a folder outside of DVC, named by a fingerprint of everything that the result
+depends on: with other parameters, data or code, the run starts from the beginning. One process at a time
+locks the folder. A file is complete or absent and begins with the SHA-256 of its content. The last two are
+kept, so that a good file remains if the other is damaged. ``STTREID_CHECKPOINT_SECONDS`` sets the time
+between two checkpoints.
 """
 
 import fcntl
@@ -53,7 +53,7 @@ class Checkpoints:
     def write(self, step: int, content: bytes) -> None:
         """Add the checkpoint of a step and delete all but the last two.
 
-        A full disk does not end a run: a message says so, and the older checkpoints stay.
+        A full disk does not stop the run: the message names it, and the older checkpoints stay.
         """
         self.written = time.monotonic()
         path = self.folder / f"step-{step:09d}.pt"
@@ -121,7 +121,7 @@ def checkpoint_folder(path: Path) -> Iterator[CheckpointFolder]:
 
 
 def fingerprint(settings: Mapping[str, object], content: Iterable[bytes]) -> str:
-    """Sixteen digits for all that a run's result depends on, with the code and numerics of this process.
+    """Sixteen digits that change with all that a result depends on, code and numerics included.
 
     Args:
         settings: plain JSON values: parameters, names, counts.
@@ -168,7 +168,7 @@ def seconds_between() -> float:
 
 
 def _locked(folder: Path) -> IO[str]:
-    """Lock the file ``lock`` of a folder until it is closed or the process ends in any way."""
+    """Lock the file ``lock`` of a folder until it is closed or the process ends."""
     path = folder / "lock"
     while True:
         folder.mkdir(parents=True, exist_ok=True)

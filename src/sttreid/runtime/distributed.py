@@ -1,7 +1,7 @@
 """The process group that trains one network together, as torchrun starts it; a single process is rank 0 of 1.
 
-The P x K clips of a step are one batch of all processes: each works on P / world_size identities. All have
-equally many clips, so the mean over clips is the mean of their means. Batch-hard mining needs all clips, so
+All processes share the P x K clips of a step: each embeds those of P / world_size identities. Each has the
+same number of clips, so the mean over clips is the mean of their means. Batch-hard mining needs all clips, so
 features are gathered.
 """
 
@@ -64,7 +64,7 @@ class ProcessGroup:
         return total / self.world_size
 
     def broadcast(self, content: bytes | None) -> bytes | None:
-        """The first process's content, on every process: only its machine needs to have the checkpoints."""
+        """The content of the first process, on every process: only its machine needs the checkpoints."""
         if self.world_size == 1:
             return content
         box = [content]
@@ -80,10 +80,10 @@ class ProcessGroup:
             module: on ``device``; synchronised batch norms replace its batch norms in place.
             sync_batch_norm: whether batch norms use the statistics of all processes' clips.
             device: of this process.
-            idle_parameters: whether some parameters get no gradient, and must be searched for in every step.
+            idle_parameters: whether some parameters may get no gradient and must be detected in every step.
 
         Raises:
-            InputError: batch norms cannot be synchronised, as the device is not a CUDA device.
+            InputError: batch norms must be synchronised, and the device is not a CUDA device.
         """
         if self.world_size == 1:
             return module

@@ -6,10 +6,10 @@ class InputError(ValueError):
 
 
 class PlaceError(InputError):
-    """An error about a place in a file; place and reason stay separate, because both may contain colons."""
+    """An error at a position in a file; place and reason stay separate, because both may contain colons."""
 
     def __init__(self, place: object, reason: str) -> None:
-        """The sentence is the place, a colon and the reason."""
+        """The message is the place, a colon and the reason."""
         super().__init__(f"{place}: {reason}")
         self.place, self.reason = str(place), reason
 

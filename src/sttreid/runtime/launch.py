@@ -11,8 +11,9 @@ from sttreid.runtime.numerics import DEVICE
 def launch_torchrun(identities: int) -> None:
     """Start this stage again under torchrun, with one process per visible CUDA device.
 
-    Does nothing in a process that torchrun started, with fewer than two devices, or outside a stage that was
-    started as a module. Otherwise it does not return: the process becomes torchrun and receives its signals.
+    The function does nothing in a process that torchrun started, with fewer than two devices, or outside of a
+    stage that was started as a module. Otherwise it does not return: the process becomes torchrun and
+    receives its signals.
 
     Args:
         identities: P of a batch; the number of processes is the largest one that divides it.

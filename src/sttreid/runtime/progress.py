@@ -1,6 +1,6 @@
 """Progress of a run: a bar, a log of its speed, and the text of its history.
 
-Nothing here is a result, and nothing here changes one: clips per second differ from run to run.
+None of it is a result or changes one: clips per second differ from run to run.
 """
 
 import sys
@@ -80,7 +80,7 @@ class Progress:
             self._log(now)
 
     def close(self) -> str:
-        """Close bar and log; returns a sentence on the whole run."""
+        """Close bar and log; returns a summary of the run."""
         now = time.perf_counter()
         if self.done > self.at_log[0]:
             self._log(now)
@@ -104,5 +104,6 @@ class Progress:
             return
         header = "" if self.log.exists() else "run\tstep\tclips_per_second\tdata_wait\n"
         line = f"{self.name}\t{self.first + self.done}\t{speed:.4g}\t{wait:.4g}\n"
-        with suppress(OSError), self.log.open("a", encoding="utf-8") as file:  # a full disk ends no run
+        # a full disk must not stop the run
+        with suppress(OSError), self.log.open("a", encoding="utf-8") as file:
             file.write(header + line)

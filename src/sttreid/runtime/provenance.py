@@ -1,4 +1,4 @@
-"""What results were computed with: code, versions, processor, threads and the settings that select kernels.
+"""Provenance of results: code, versions, processor, threads and the settings that select kernels.
 
 Weights are bit-identical only under the same versions and the same numeric path: torch and its libraries
 choose kernels by the processor's instruction set, unless an environment variable restricts them.
@@ -57,11 +57,11 @@ class Provenance:
         uncommitted_changes: of that code or its parameters.
         published: date and time, ISO 8601.
         threads: of a training process.
-        machines: on which stages ran.
+        machines: those on which stages ran.
         params: all parameters, merged.
         tracklets: data set -> MD5 of its tracklet store, as in dvc.lock.
         files: path from the publication's folder -> SHA-256.
-        remarks: what else is known of the origin.
+        remarks: further facts about the origin.
     """
 
     study: str
@@ -78,7 +78,7 @@ class Provenance:
 
 def machine() -> Machine:
     """This machine and this process' environment."""
-    import torch  # takes seconds, and a study that is refused needs none of it
+    import torch  # takes seconds, which a study that is refused need not spend
 
     settings = [f"{name}={value}" for name in KERNEL_SETTINGS if (value := os.environ.get(name))]
     return Machine(

@@ -1,6 +1,6 @@
-"""The supervisor of a training run: progress, checkpoints, requests to stop, and a record of a divergence.
+"""The supervisor of a training run: progress, checkpoints, requests to stop, and post-mortem files.
 
-It is the observer that :func:`sttreid.training.loop.fit` is handed. It changes no result.
+It is the observer of :func:`sttreid.training.loop.fit` and changes no result.
 """
 
 import signal
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Supervisor:
-    """Observes one run; on all processes but the first it stays silent and writes nothing.
+    """Observes one run; on all processes but the first, it prints and writes nothing.
 
     Args:
         name: of the run.
@@ -69,7 +69,7 @@ class Supervisor:
         if self.checkpoints is not None and (evaluated or last or self.checkpoints.due()):
             content = state()
             self.checkpoints.write(int(row["step"]), pack(content))
-            with suppress(OSError):  # the history so far is for the user, and no result
+            with suppress(OSError):  # the history so far informs the user; it is not a result
                 text = history_text(pd.DataFrame(content["history"]))
                 write_text(self.checkpoints.folder / "history.tsv", text)
 
@@ -88,7 +88,7 @@ class Supervisor:
             log(f"{self.name}: {message}")
 
     def close(self) -> None:
-        """Close the progress bar, with a line on the whole run."""
+        """Close the progress bar and print a summary of the run."""
         if self.progress is not None:
             summary = self.progress.close()
             if self.group.first:

@@ -37,7 +37,7 @@ def main(
 
 
 def _with_viewpoints(each: Run, views: Mapping[str, "pd.Series[float]"]) -> Run:
-    """The queries know the viewpoint change to their nearest match, where the data set does."""
+    """Add the viewpoint change to the nearest match to the queries, where the data set has orientations."""
     queries = {
         target: table.assign(viewpoint_change=table["query"].map(views[target]))
         for target, table in each.queries.items()

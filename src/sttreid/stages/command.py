@@ -16,10 +16,11 @@ from sttreid.runtime.errors import DivergedError, InputError
 
 
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
-    """Call a stage's ``main``: it names the sections that it reads, the rest comes from the command line.
+    """Call a stage's ``main``: its parameters name sections of params.yaml or arguments of the command line.
 
     A parameter called ``params`` receives the whole of :class:`Params`. An input error ends the process with
-    status 1 and one sentence on stderr, before any output is replaced. The last line on stderr is the cost.
+    status 1 and one sentence on stderr, before any output is replaced. The last line on stderr is the run
+    time.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     start = time.monotonic()
@@ -36,7 +37,7 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
 
 
 def _check_protocols(params: Params) -> None:
-    """The protocol of every target exists: models are tested only after they are trained."""
+    """Check the protocol of every target before training, because models are tested only afterwards."""
     for target in params.targets:
         dataset = params.datasets[target]
         try:
@@ -50,7 +51,7 @@ def bind(main: Callable[..., None], params: Params, words: list[str]) -> dict[st
     """The keyword arguments of a stage's ``main``.
 
     Raises:
-        InputError: an argument is missing, superfluous or of the wrong type, or params.yaml lacks a section.
+        InputError: an argument is missing, unexpected or of the wrong type, or params.yaml lacks a section.
     """
     sections = {field.name for field in fields(Params)}
     stage = f"stage {Path(inspect.getfile(main)).stem}"  # main's __module__ is only "__main__"

@@ -1,4 +1,4 @@
-"""Stage ``compare``: crops of every two data sets -> metrics/domains.json: their separability."""
+"""Stage ``compare``: crops of each pair of data sets -> their separability, metrics/domains.json."""
 
 from sttreid.analysis.domain_shift import sample_crops, separate_all
 from sttreid.config import paths

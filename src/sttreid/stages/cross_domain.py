@@ -1,6 +1,6 @@
 """Stage ``cross_domain``: cross-domain results of all seeds -> metrics/cross_domain.json and plot tables.
 
-It needs nothing of the ablation: a targeted experiment (``dvc exp run -S ... cross_domain``) ends here.
+It does not depend on the ablation: ``dvc exp run -S ... cross_domain`` runs an experiment without it.
 """
 
 import pandas as pd

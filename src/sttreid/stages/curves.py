@@ -46,7 +46,7 @@ def main(
         for variant in study.variants
     ]
     runs, protocols = ablation_runs(ablation, simulate.domain, targets, seeds)
-    if schedule == "finetune":  # the training rank-1 of a history is among as many identities as were learned
+    if schedule == "finetune":  # the training rank-1 of a history is measured among all identities of its run
         numerics.prepare(compute.threads)
         fewest = min(identities.values())
         runs = [_with_common_test(each, store, fewest, compute) for each in runs]

@@ -13,9 +13,9 @@ from sttreid.runtime.files import read_json, read_table
 def ablation_runs(
     ablation: Ablation, synthetic: str, targets: Sequence[str], seeds: Sequence[int]
 ) -> tuple[list[Run], dict[str, str]]:
-    """Every variant with every seed, last the reference, and the name of each target's protocol.
+    """Every variant with every seed, the reference last, and the name of each target's protocol.
 
-    Variants and seeds are those of params.yaml; what former runs left is not read.
+    Variants and seeds are those of params.yaml; results of earlier runs are not read.
 
     Raises:
         InputError: results are missing, or do not follow one protocol on the same data.
@@ -43,7 +43,7 @@ def history(group: paths.Group, seed: int, name: str) -> pd.DataFrame:
 
 
 def _reference_runs(name: str, source: str, synthetic: str, seed: int) -> list[Run]:
-    """The default run's models of the source, of the synthetic set and without training, as one variant."""
+    """The default run's models of the source, of the synthetic set and without training, as a variant."""
     queries = read_table(paths.queries("cross_domain", seed))
     models = {TRAINED: source, PRETRAINED: synthetic, UNTRAINED: "untrained"}
     moments = {moment: queries[queries["source"] == model] for moment, model in models.items()}

@@ -18,7 +18,7 @@ from sttreid.stages.cross_domain import cross_domain
 
 
 def main(params: Params) -> None:
-    """Variants and seeds are named by params: results of earlier runs that are left over are not read."""
+    """Variants and seeds are those of params.yaml; leftover results of earlier runs are not read."""
     ablation, seeds, source = params.ablation, params.seeds, params.ablation.source
     cross = cross_domain(params.targets, seeds, params.simulate.domain)
     contents = [read_json(paths.result("ablation", seed)) for seed in seeds]
@@ -56,7 +56,7 @@ def _histories(group: paths.Group, seeds: list[int], name: str) -> list[pd.DataF
 
 
 def _reference(params: Params, name: str) -> Content:
-    """What the default run's model consists of, and its steps: a variant without overrides."""
+    """Composition and steps of the default run's model, which is a variant without overrides."""
     plain = replace(params, ablation=replace(params.ablation, variants={name: {}}))
     variant = resolve(plain, name, params.seeds[0])
     steps = {"pretrain_steps": params.pretrain.steps, "steps": variant.train.steps}
@@ -64,7 +64,7 @@ def _reference(params: Params, name: str) -> Content:
 
 
 def _write(content: Results, seeds: list[int]) -> None:
-    """All files are computed before the first is written: a failure leaves the last good ones together."""
+    """All files are computed before the first is written, so that a failure keeps the last consistent set."""
     whole, poster = page.report(content), filmstrips.poster(content.visuals)
     text, html = render.markdown(whole), render.html(whole)
     summary = charts.svg(page.summary_chart(content), charts.STATIC)

@@ -1,6 +1,6 @@
 """Stage ``resolve``: params -> a resolved configuration for each ablation variant, and how models are tested.
 
-A variant depends on its own file, so it trains again only when its effective configuration changes.
+A variant depends only on its file, so it retrains only when its effective configuration changes.
 """
 
 from sttreid.config import paths
@@ -13,7 +13,7 @@ from sttreid.stages.command import run
 
 
 def main(params: Params) -> None:
-    """Resolve all variants before the first file is written: one bad override leaves the last good files."""
+    """Resolve all variants before writing the first file: a wrong override keeps the last good files."""
     variants = [resolve(params, name, seed) for name in params.ablation.variants for seed in params.seeds]
     evaluation = Evaluation(
         synthetic=params.simulate.domain,

@@ -8,7 +8,7 @@ from sttreid.stages.command import run
 
 
 def main(simulate: Simulate) -> None:
-    """Render the synthetic domain; the number of worker processes does not change a byte."""
+    """Render the synthetic domain; the bytes do not depend on the number of worker processes."""
     render(simulate.domain, load_domain(simulate.domain), simulate, paths.videos(simulate.domain))
 
 

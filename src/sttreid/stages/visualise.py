@@ -25,7 +25,7 @@ from sttreid.tracklets.store import TEST, Store, open_store
 def main(
     simulate: Simulate, targets: list[str], seeds: list[int], ablation: Ablation, visualise: Visualise
 ) -> None:
-    """Everything is of the first seed; all tables are computed before the first is written."""
+    """All tables are of the first seed and are computed before the first is written."""
     path, seed, source = paths.evaluation_config(), seeds[0], ablation.source
     config = parse(Evaluation, read_json(path), str(path))
     numerics.prepare(config.compute.threads)
@@ -63,7 +63,7 @@ def _network(group: paths.Group, seed: int, name: str, config: Evaluation) -> Ne
 def _attention(
     networks: Mapping[str, Network], store: Store, source: str, config: Evaluation, visualise: Visualise
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Attention on all frames of the queries, on the patches of a few tracklets, and the strips of these."""
+    """Attention on all frames of the queries, and on the patches of a few tracklets, with film strips."""
     for name, network in networks.items():
         if "stt" not in network.branches:
             rule = f"the variant {name} must have model.stt"
@@ -94,7 +94,7 @@ def _attention(
 def _lists(
     store: Store, target: str, queries: pd.DataFrame, config: Evaluation, visualise: Visualise, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ranked lists of a target's own model: the hardest queries and some at even steps; and their strips."""
+    """Ranked lists of a target's model, with film strips: hardest queries, and some evenly spaced in AP."""
     network, gallery = _network("cross_domain", seed, target, config), store.gallery()
     features = embed_tracklets(network, store, gallery, config.compute.embed_batch, config.compute.precision)
     chosen = {
@@ -119,7 +119,7 @@ def _lists(
 def _map(
     name: str, seed: int, stores: Mapping[str, Store], config: Evaluation, visualise: Visualise
 ) -> pd.DataFrame:
-    """Test tracklets of all data sets that have a test in the embedding space of one model, on a plane."""
+    """Test tracklets of all data sets with a test split, in the embedding space of one model, on a plane."""
     network, compute = _network("cross_domain", seed, name, config), config.compute
     rows, features = [], []
     for dataset, store in stores.items():
