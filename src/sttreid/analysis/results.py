@@ -293,12 +293,12 @@ def _table(
                 try:
                     cell = numbers(content, model)[target]
                 except KeyError:
-                    told = f"{model} on {target} is missing"
-                    raise InputError(f"{what}, seed {content['seed']}: {told}") from None
+                    problem = f"{model} on {target} is missing"
+                    raise InputError(f"{what}, seed {content['seed']}: {problem}") from None
                 setting = settings.get(model, "in_domain" if source == target else "cross_domain")
-                place = {"model": model, "target": target, "seed": content["seed"], "setting": setting}
+                keys = {"model": model, "target": target, "seed": content["seed"], "setting": setting}
                 columns = (*(metric.name for metric in METRICS), *COUNTS)
-                rows.append(place | {column: cell[column] for column in columns})
+                rows.append(keys | {column: cell[column] for column in columns})
     return pd.DataFrame(rows)
 
 
@@ -326,8 +326,8 @@ def _scores(
     for (model, target), rows in table.groupby(["model", "target"], sort=False):
         missing = [seed for seed in seeds if (model, target, seed) not in groups]
         if missing:
-            told = f"per-query results of {model} on {target} with seed {missing[0]} are missing"
-            raise InputError(f"{what}: {told}")
+            problem = f"per-query results of {model} on {target} with seed {missing[0]} are missing"
+            raise InputError(f"{what}: {problem}")
         for metric in (metric.name for metric in HEADLINE):
             reduced = sample(str(target), [groups[model, target, seed] for seed in seeds], metric)
             if not abs(reduced.value - rows[metric].mean()) <= 1e-9:  # false for NaN, too

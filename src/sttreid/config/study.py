@@ -59,19 +59,19 @@ def counted_schedule(
     )
     identities: dict[int | None, str] = {}
     for name, trial in study.trials.items():
-        place, schedule = f"{path}: study.trials.{name}", trial.get(first)
+        key, schedule = f"{path}: study.trials.{name}", trial.get(first)
         if set(trial) != {first} or not isinstance(schedule, Mapping) or set(schedule) != {"identities"}:
             rule = "a trial must set the identities of one schedule, pretrain or finetune, the same for all"
-            raise InputError(f"{place}: {rule}, got {trial}")
+            raise InputError(f"{key}: {rule}, got {trial}")
         number = schedule["identities"]
         if number in identities:
-            other = identities[number]
-            raise InputError(f"{place}: identities must differ from those of {other}, got {number}")
+            earlier = identities[number]
+            raise InputError(f"{key}: identities must differ from those of {earlier}, got {number}")
         identities[number] = name
     for variant in study.variants:
         for full_name in (trial_name(variant, name) for name in study.trials):
             overrides = variants.get(full_name, {})
             if first == "pretrain" and "pretrain" in overrides and overrides["pretrain"] is None:
-                place = f"{path}: ablation.variants.{full_name}"
-                raise InputError(f"{place}: must be pre-trained where its identities are varied, got null")
+                key = f"{path}: ablation.variants.{full_name}"
+                raise InputError(f"{key}: must be pre-trained where its identities are varied, got null")
     return first

@@ -1,1 +1,1 @@
-"""Videos -> tracklets -> clips -> batches."""
+"""Videos and published sets -> tracklet stores."""

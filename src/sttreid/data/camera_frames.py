@@ -29,9 +29,9 @@ def read_frames(camera: Camera, wanted: Container[int]) -> Iterator[tuple[int, F
         wanted: frame numbers; other frames of an image sequence are not read.
 
     Yields:
-        Frame number from 1, and pixels [H, W, 3], RGB, or the reason why there are none. After the first
-        frame of a video that cannot be decoded, all frames have the same reason: decord's count is off from
-        there.
+        Frame number from 1, and pixels [H, W, 3], RGB, or the reason why there are none. If a frame of a
+        video cannot be decoded, all later frames have the same reason, because decord's frame count is then
+        wrong.
     """
     if camera.video.is_dir():
         paths = list_image_sequence(camera.video)

@@ -42,8 +42,8 @@ class CameraVideos:
         boxes: one row per box, sorted by camera, then in the order of the tracks file, with the columns
             ``COLUMNS``: frame from 1 in its video, box in pixels, visibility 0 to 1, line from 1 in its
             tracks file.
-        max_frame_gap: from one box of a tracklet to the next, in frames, at most; None: no limit.
-        track_table: table of the tracks' orientations, if the set may have one; it need not exist.
+        max_frame_gap: maximum step between two boxes of a tracklet, in frames; None: no limit.
+        track_table: path of the table of orientations, if the set may have one; the file need not exist.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class CameraVideos:
 def assign_tracklets(boxes: pd.DataFrame, max_frame_gap: int | None) -> pd.DataFrame:
     """Sort boxes into the store's order and number their tracklets.
 
-    A tracklet is what one camera sees of one identity until the identity is lost for more than
+    A tracklet is a sequence of one identity in one camera; it ends when the identity is lost for more than
     ``max_frame_gap`` frames. The order is split (train, validation, test, distractors), identity, camera,
     frame.
 

@@ -19,7 +19,7 @@ def crop(frame: NDArray[np.uint8], box: Box, height: int, width: int) -> NDArray
 
     Args:
         frame: [H, W, 3], RGB.
-        box: left, top, width, height in pixels, fractions allowed; what lies outside the frame is cut off.
+        box: left, top, width, height in pixels, fractions allowed; parts outside of the frame are cut off.
         height: of the crop, in pixels.
         width: of the crop, in pixels.
 

@@ -1,4 +1,4 @@
-"""Camera videos -> tracklet store: every video is decoded once, and every box is cut out."""
+"""Camera videos -> tracklet store: decode each video once and crop every box."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ def decode_videos(
 ) -> Skipped:
     """Decode all cameras into a new tracklet store.
 
-    Memory holds one frame and its crops, and decord's look-ahead of at most a few hundred frames, whatever
-    the length of the video.
+    Whatever the length of the video, memory holds one frame, its crops, and at most a few hundred frames that
+    decord decodes ahead.
 
     Args:
         videos: the data set.
@@ -50,7 +50,7 @@ def decode_videos(
 def _crops(
     videos: CameraVideos, rows: pd.DataFrame, height: int, width: int, losses: Losses | None
 ) -> Iterator[tuple[int, Frame | None]]:
-    """All crops; a failure raises, or is noted in ``losses`` and given as None."""
+    """All crops; a failure raises, or enters ``losses`` and yields None."""
     total = sum(camera.frames for camera in videos.cameras)
     with tqdm(total=total, desc=f"decode {videos.name}", unit="frame", disable=None) as bar:
         for camera in videos.cameras:

@@ -42,15 +42,15 @@ def describe(
     Args:
         name: of a reader, or, without a folder, of a data set in ``params.yaml``.
         folder: of the data set.
-        options: of the reader, where they are not its usual ones; only with a folder.
+        options: of the reader, if they differ from the usual ones; only with a folder.
         strict: whether a count that differs from the official one is an error.
         sheet: contact sheet to write, .jpg or .png.
         tracklets: number of tracklets on the sheet.
         seed: of the sheet's draw.
 
     Raises:
-        InputError: the set or an option is unknown, the folder cannot be read, or ``strict`` and a count
-            differs.
+        InputError: the set or an option is unknown, the folder cannot be read, or a count differs with
+            ``strict``.
     """
     dataset, root, validation = _configured(name) if folder is None else _unconfigured(name, folder, options)
     if folder is None and options:
@@ -192,7 +192,7 @@ def histogram(lengths: "pd.Series[int]") -> str:
 
 
 def count_uneven(published: PublishedSet) -> int:
-    """The number of tracklets whose frame numbers have steps of different size."""
+    """Number of tracklets whose frame numbers have steps of different sizes."""
     uneven = 0
     for row in np.flatnonzero(published.table["length"] > 2).tolist():
         steps = np.diff(published.frame_numbers(row))

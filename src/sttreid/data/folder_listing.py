@@ -1,4 +1,4 @@
-"""The content of a folder: its image files and subfolders, the layout of a data set, and relative paths.
+"""Content of a folder: image files and subfolders, the layout of a data set, and relative paths.
 
 Symbolic links are followed. Hidden files and files that are not images are ignored. Paths from lists are not
 trusted: none may leave the root of its data set.
@@ -130,7 +130,7 @@ def is_utf8(name: str) -> bool:
 
 
 def check_utf8(folder: Path, name: str) -> None:
-    """Raises InputError unless the name of a folder in ``folder`` is UTF-8."""
+    """Raise InputError unless the name of a folder in ``folder`` is UTF-8."""
     if not is_utf8(name):
         raise InputError(f"{folder}: a folder's name must be text in UTF-8, got {name!r}")
 
@@ -150,7 +150,7 @@ def check_relative(where: str, text: str) -> PurePosixPath:
 
 
 def folder_numbers(root: Path, folders: Sequence[str], level: int) -> NDArray[np.int64]:
-    """The number that a part of each path is, for example at ``level`` -1 the last part, [N].
+    """The number in a part of each path, for example in the last part with ``level`` -1, [N].
 
     Raises:
         InputError: the part is not a number.
@@ -163,7 +163,7 @@ def folder_numbers(root: Path, folders: Sequence[str], level: int) -> NDArray[np
 
 
 def _is(kind: Callable[[], bool]) -> bool:
-    """Whether an entry is of a kind; a link to itself is of none."""
+    """Whether an entry is of a kind; a link to itself has no kind."""
     try:
         return kind()
     except OSError:

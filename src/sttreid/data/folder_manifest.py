@@ -1,12 +1,12 @@
 """Manifest of a large folder: a small file for DVC to track instead of the folder.
 
-DVC would hash every file of a folder that a stage depends on, and a published set has a million of them. The
-stage ``decode`` depends on ``sets/NAME.json`` instead: for every part of the folder, the number, bytes and
-digest of its files. The digest covers relative paths, byte lengths and modification times (whole seconds),
-not the content. ``sttreid index`` writes the manifest; ``decode`` compares it with the folder before it
-reads.
+DVC hashes every file of a folder that a stage depends on, and a published set has a million files. The stage
+``decode`` therefore depends on ``sets/NAME.json``, which holds the number, bytes and digest of the files in
+each part of the folder. The digest covers relative paths, byte lengths and modification times (whole
+seconds), not the content. ``sttreid index`` writes the manifest; ``decode`` compares it with the folder
+before it reads.
 
-The folder itself depends on the machine: the environment variable ``STTREID_ROOT_NAME`` names it, or
+The path of the folder depends on the machine: the environment variable ``STTREID_ROOT_NAME`` holds it, or
 ``sets/local.yaml``, which git ignores and which ``sttreid index NAME FOLDER`` writes.
 """
 
@@ -52,7 +52,7 @@ def dataset_folder(name: str, dataset: Dataset) -> Path:
 
 
 def dataset_manifest(name: str, dataset: Dataset, folder: Path) -> dict[str, Any]:
-    """The content of a data set's manifest, or that of its folder if it has none."""
+    """The content of a data set's manifest, or of the manifest that its folder would have."""
     return read_manifest(dataset.root, name) if dataset.has_manifest else scan(folder)
 
 

@@ -22,7 +22,7 @@ def index(name: str, folder: Path | None = None) -> str:
             local file says.
 
     Returns:
-        What is worth knowing about the set, one sentence per line.
+        Remarks on the set, one sentence per line.
 
     Raises:
         InputError: the set is unknown, has no manifest, or cannot be read.
@@ -51,7 +51,7 @@ def index(name: str, folder: Path | None = None) -> str:
 
 
 def _remarks(source: DataSource) -> Iterator[str]:
-    """What is worth knowing about a set before it is decoded."""
+    """Remarks on a set before it is decoded."""
     if isinstance(source, PublishedSet):
         yield from (f"OFF  {sentence}" for sentence in source.mismatches)
         yield from source.remarks

@@ -1,4 +1,4 @@
-"""Published images -> tracklet store: the encoded files, byte for byte, end to end in shards.
+"""Published images -> tracklet store: the encoded files, byte for byte, concatenated in shards.
 
 An interrupted run resumes after its last complete shard if the set has not changed. Missing or damaged files
 abort the run with their path, or are skipped and listed.
@@ -60,7 +60,7 @@ def pack(
 ) -> Skipped:
     """Pack a set into a new store.
 
-    Memory holds one image at a time, and at the end the rows of one shard, whatever the size of the set.
+    Whatever the size of the set, memory holds one image and, at the end, the rows of one shard.
 
     Args:
         rows: the images in order.
@@ -75,7 +75,7 @@ def pack(
 
     Raises:
         InputError: an image is missing or damaged and ``decode.on_error`` is ``raise``; no image is left.
-            What is packed by then is kept for the next run.
+            The next run reuses what is packed by then.
     """
     _release_memory()  # of the reader
     shard_bytes = max(
@@ -118,7 +118,7 @@ def _skipped(rows: StoreRows, shards: list[_Shard]) -> list[dict[str, Any]]:
 
 
 def _key(rows: StoreRows, manifest: dict[str, Any], decode: Decode, shard_bytes: int) -> dict[str, Any]:
-    """What existing shards must have been made of; the crops' height and width do not change them."""
+    """The inputs that determine the shards; height and width of the crops do not."""
     digest = hashlib.sha256()
     for start in range(0, len(rows), NAMES_AT_ONCE):
         digest.update("\n".join([*rows.names(start, start + NAMES_AT_ONCE).to_pylist(), ""]).encode())
@@ -210,7 +210,7 @@ def _read(path: str, decode: Decode, check: StructureCheck) -> tuple[bytes, str 
 
 
 def _read_bytes(path: str) -> bytes:
-    """Read a small file with four system calls, about half of those of a file object."""
+    """Read a small file with four system calls, about half as many as a file object needs."""
     file = os.open(path, os.O_RDONLY)
     try:
         content = os.read(file, _READ_BYTES)

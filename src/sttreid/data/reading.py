@@ -1,6 +1,6 @@
 """Read a data set with its reader.
 
-The result is one of two things: tracklets of images that are cut already, or camera videos with their tracks.
+The result is either a set of published tracklets or camera videos with their tracks.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Readers: what each one declares, and the list of all.
+"""The declaration of a reader, and the list of all readers.
 
-A reader is one module of :mod:`sttreid.data.readers` that exports one object, ``READER``. The list is the
-folder's content, so a new reader is a new file.
+A reader is one module of :mod:`sttreid.data.readers` that exports one object, ``READER``. All modules of that
+folder are in the list, so a new reader is one new file.
 """
 
 import importlib
@@ -39,7 +39,7 @@ class NoOptions:
 
 @dataclass(frozen=True)
 class ReadSettings:
-    """What every reader receives, besides the folder and its own options.
+    """What every reader receives in addition to the folder and its options.
 
     Attributes:
         validation: which training identities validate, for readers that draw the splits.
@@ -61,7 +61,7 @@ class Reader(Generic[Options]):
         read: folder, options and settings -> the set. Raises InputError if the folder does not hold one.
         protocol: name of the evaluation protocol of its sets; may hold ``{option}``.
         options: frozen pydantic dataclass of its options; those without a default must be given.
-        usual: options that the command ``describe`` assumes where none are given.
+        usual: options that the command ``describe`` assumes if none are given.
         landmarks: layouts, each a set of glob patterns that all match below the root of such a set.
     """
 
@@ -123,7 +123,7 @@ def find_reader(name: str, key: str = "reader") -> Reader[Any]:
 
 
 def protocol_name(dataset: Dataset) -> str:
-    """The evaluation protocol of a data set: its own, or that of its reader."""
+    """The evaluation protocol of a data set, by default that of its reader."""
     if dataset.protocol is not None:
         return dataset.protocol
     return find_reader(dataset.reader).protocol.format(**asdict(parse_options(dataset)))

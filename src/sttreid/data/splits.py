@@ -11,7 +11,7 @@ from sttreid.runtime.errors import InputError
 def validation_identities(table: pd.DataFrame, validation: Validation) -> NDArray[np.int64]:
     """The training identities that become the validation split (our choice: the share and the seed).
 
-    Identities that several cameras see are taken first.
+    Multi-camera identities are drawn first.
 
     Args:
         table: columns identity, camera, split, length; one row per tracklet or per box.
@@ -21,7 +21,7 @@ def validation_identities(table: pd.DataFrame, validation: Validation) -> NDArra
         Identities, ascending.
 
     Raises:
-        InputError: fewer than two identities train.
+        InputError: the training split has fewer than two identities.
     """
     train = table[(table["split"] == "train") & (table["length"] > 0)]
     cameras = train.groupby("identity")["camera"].nunique()

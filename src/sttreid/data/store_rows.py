@@ -1,9 +1,9 @@
 """A published set -> the rows of its store: order, splits, roles, and which tracklets are incomplete.
 
 Tracklets keep the official order within train, validation, test and distractors; junk, which is never a query
-either, is among the distractors. Where a set has no validation split, some training identities become it (our
-choice: :func:`sttreid.data.splits.validation_identities`). Images are numbered 1, 2, ... in tracklets whose
-frame numbers do not ascend or are too large.
+either, is stored among the distractors. In a set without validation split, some training identities form it
+(our choice: :func:`sttreid.data.splits.validation_identities`). Images are numbered 1, 2, ... in tracklets
+whose frame numbers do not ascend or are too large.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _OF_TRACKLET: Final = ["identity", "camera", "split", "query", "gallery", "junk"
 
 @dataclass(frozen=True, eq=False)
 class StoreRows:
-    """T tracklets with F images in the order of the store; the rows of images are made on demand.
+    """T tracklets with F images in the order of the store; image rows are built on demand.
 
     Attributes:
         tracklets: one row per tracklet, [T]: identity, camera, split, query, gallery, junk, folder, start (in

@@ -1,4 +1,4 @@
-"""A contact sheet of random tracklets: it shows at a glance whether a data set is read correctly."""
+"""A contact sheet of random tracklets, to check at a glance that a data set is read correctly."""
 
 import io
 from collections.abc import Sequence
@@ -104,7 +104,7 @@ def _video_rows(videos: CameraVideos, count: int, seed: int) -> tuple[list[Row],
 
 
 def _cut(camera: Camera, wanted: pd.DataFrame) -> tuple[dict[int, Cell], list[str]]:
-    """The crop of each wanted box of a camera by its row, and what cannot be read."""
+    """The crop of each selected box of a camera, by row, and the boxes that cannot be read."""
     cells: dict[int, Cell] = {}
     failures: list[str] = []
     by_frame = {int(number): rows for number, rows in wanted.groupby("frame")}

@@ -1,6 +1,6 @@
 """Video files -> frames. decord is used here and nowhere else.
 
-Only one way to read with decord 0.6.0 is reliable, and this module allows no other: a fresh reader per pass,
+Only one way to read with decord 0.6.0 is reliable, and this module enforces it: a fresh reader per pass,
 one decoding thread, every frame in order, and ``fault_tol`` so small that the first repeated frame raises
 (decord repeats a frame in place of one that it cannot decode). Random access silently returns neighbouring
 frames of open-GOP H.264, HEVC and AVI files, and may hang on videos that were cut without re-encoding.
@@ -31,18 +31,18 @@ def frames(path: Path, expected: int) -> Iterator[NDArray[np.uint8]]:
     """Decode a video from its first frame to its last.
 
     The reader is released when the iterator ends or is closed. FFmpeg's lines on stderr are not suppressed:
-    of a damaged frame that FFmpeg conceals they are the only trace.
+    they are the only trace of a damaged frame that FFmpeg conceals.
 
     Args:
         path: a video file; .ts streams, cuts without re-encoding, AV1 and GIF raise an error.
         expected: the number of frames that it must hold.
 
     Yields:
-        [H, W, 3], RGB, each its own memory.
+        [H, W, 3], RGB, each in separate memory.
 
     Raises:
-        PlaceError: the file is missing, is not a video, must be shown mirrored or rotated by no multiple of 90
-            degrees, holds another number of frames, or a frame cannot be decoded.
+        PlaceError: the file is missing or not a video, is mirrored or rotated by an angle other than a
+            multiple of 90 degrees, or holds another number of frames; or a frame cannot be decoded.
         InputError: decord is not installed.
     """
     reader = _open(path)

@@ -1,4 +1,4 @@
-"""From which side identities are seen: known for rendered tracklets, unknown for filmed ones."""
+"""Viewpoints of tracklets: known for rendered data, unknown for real footage."""
 
 from pathlib import Path
 from typing import Final

@@ -187,14 +187,14 @@ def attention(uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Pale
     rules, heads = [], len(rows["heads"].iloc[0])
     for series, (_, frames) in enumerate(rows.groupby("variant", sort=False)):
         if not series:
-            seen = ["?" if pd.isna(share) else f"{100 * share:.0f}" for share in frames["visibility"]]
-            numbers += _row_of_numbers(seen, wide, bottom := bottom + NUMBER, palette.soft)
+            shares = ["?" if pd.isna(share) else f"{100 * share:.0f}" for share in frames["visibility"]]
+            numbers += _row_of_numbers(shares, wide, bottom := bottom + NUMBER, palette.soft)
         base = bottom + BAR
         rules.append({"y": base - BAR / 2})
         weights = [f"{100 * weight:.0f}" for weight in frames["weight"]]
         numbers += _row_of_numbers(weights, wide, base + NUMBER, palette.series[series])
-        for place, frame in enumerate(frames.itertuples()):
-            box = {"x": wide * (place + 0.1), "x2": wide * (place + 0.9), "colour": palette.series[series]}
+        for index, frame in enumerate(frames.itertuples()):
+            box = {"x": wide * (index + 0.1), "x2": wide * (index + 0.9), "colour": palette.series[series]}
             boxes.append({**box, "y": base - BAR * min(frame.even, 2) / 2, "y2": base, "opacity": 1.0})
             for head, weight in enumerate(frame.heads):
                 y = base + NUMBER + 2 + HEAD * head
@@ -216,7 +216,7 @@ def attention(uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Pale
 def _row_of_numbers(texts: Sequence[str], wide: int, y: float, colour: str) -> list[dict[str, Any]]:
     """A number below each frame."""
     row = {"y": y, "colour": colour}
-    return [{"x": wide * (place + 0.5), "text": text, **row} for place, text in enumerate(texts)]
+    return [{"x": wide * (index + 0.5), "text": text, **row} for index, text in enumerate(texts)]
 
 
 def _unique(table: pd.DataFrame, column: str) -> list[str]:

@@ -68,16 +68,16 @@ def concentration(visuals: Visuals) -> Table:
     strongest = [max(heads) for heads in frames["heads"]]
     frames = frames.assign(tokens=np.exp(frames["entropy"]), strongest=strongest)
     frames = frames.assign(uneven=(frames["even"] - 1).abs())
-    keys, columns = ["variant", "identity", "tracklet", "clip"], ["tokens", "token", "strongest"]
-    clips = frames.groupby(keys)[columns].max().reset_index()
+    keys, values = ["variant", "identity", "tracklet", "clip"], ["tokens", "token", "strongest"]
+    clips = frames.groupby(keys)[values].max().reset_index()
     rows = []
     for name in visuals.variants:
-        tokens, *others = (_over_identities(clips[clips["variant"] == name], column) for column in columns)
+        tokens, *others = (_over_identities(clips[clips["variant"] == name], value) for value in values)
         others.append(_over_identities(frames[frames["variant"] == name], "uneven"))
         rows.append([name, bracket(tokens, "{:.2f}".format), *map(bracket, others)])
-    told = ["effective tokens, exp(entropy)", "weight on the token itself, %"]
-    told += ["highest weight of a head on a frame, %", "distance of a frame from an even share, %"]
-    return Table(["variant", *told], rows, "Concentration of temporal attention")
+    columns = ["effective tokens, exp(entropy)", "weight on the token itself, %"]
+    columns += ["highest weight of a head on a frame, %", "distance of a frame from an even share, %"]
+    return Table(["variant", *columns], rows, "Concentration of temporal attention")
 
 
 def by_visibility(visuals: Visuals, scope: str) -> list[Figure]:
@@ -132,16 +132,16 @@ def ranked(visuals: Visuals, dataset: str, kind: str) -> list[RankedList]:
     lists = []
     for query, matches in rows.groupby("query", sort=False):
         first, gaps = matches.iloc[0], matches["rank"].diff().fillna(1) > 1
-        who = f"identity {first['query_identity']}, camera {first['query_camera']}"
-        seen = first["query_visibility"]
-        visible = "" if pd.isna(seen) else f", {percent(seen)} % visible"
+        identity = f"identity {first['query_identity']}, camera {first['query_camera']}"
+        share = first["query_visibility"]
+        visible = "" if pd.isna(share) else f", {percent(share)} % visible"
         hit = int(first["query_first_hit"])
-        told = f"first correct match at rank {hit}" if hit else "no correct match"
+        outcome = f"first correct match at rank {hit}" if hit else "no correct match"
         lists.append(
             RankedList(
-                title=f"{dataset}, tracklet {query}: AP {percent(first['query_ap'])} %, {told}",
-                text=f"{who}, {first['query_length']} frames{visible}",
-                strip=_image(strips.loc[(dataset, query)], f"Query: {who}"),
+                title=f"{dataset}, tracklet {query}: AP {percent(first['query_ap'])} %, {outcome}",
+                text=f"{identity}, {first['query_length']} frames{visible}",
+                strip=_image(strips.loc[(dataset, query)], f"Query: {identity}"),
                 matches=[
                     _match(row, gap, strips.loc[(dataset, row["tracklet"])])
                     for (_, row), gap in zip(matches.iterrows(), gaps, strict=True)
@@ -154,15 +154,15 @@ def ranked(visuals: Visuals, dataset: str, kind: str) -> list[RankedList]:
 def poster(visuals: Visuals) -> bytes:
     """Temporal attention in a few tracklets as one JPEG file, for places that show no HTML."""
     series = (f"{mark} {name}" for mark, name in zip(("blue", "orange"), visuals.variants, strict=False))
-    told = f"Weight of each frame in the temporal token's attention, %: {', '.join(series)}; grey: visible, %"
+    text = f"Weight of each frame in the temporal token's attention, %: {', '.join(series)}; grey: visible, %"
     rows = [
         alt.hconcat(*(_chart(strip, frames, charts.STATIC) for strip, frames in clips), spacing=8).properties(
             title=alt.Title(f"{title}: {caption}", anchor="start", fontSize=11)
         )
         for title, caption, clips in list(_tracklets(visuals))[:SHOWN]
     ]
-    whole = alt.vconcat(*rows, spacing=12).properties(title=alt.Title(told, anchor="start", fontSize=12))
-    return _jpeg(Pillow.open(io.BytesIO(charts.png(whole, SCALE))).convert("RGB"), QUALITY)
+    figure = alt.vconcat(*rows, spacing=12).properties(title=alt.Title(text, anchor="start", fontSize=12))
+    return _jpeg(Pillow.open(io.BytesIO(charts.png(figure, SCALE))).convert("RGB"), QUALITY)
 
 
 def overlay(jpeg: bytes, weights: NDArray[np.floating], top: float) -> bytes:
@@ -220,10 +220,10 @@ def _chart(strip: pd.Series, frames: pd.DataFrame, palette: charts.Palette) -> c
 
 
 def _match(row: pd.Series, gap: bool, strip: pd.Series) -> Match:
-    told = f"identity {row['identity']}, camera {row['camera']}, distance {row['distance']:.3f}"
+    text = f"identity {row['identity']}, camera {row['camera']}, distance {row['distance']:.3f}"
     verdict = "correct" if row["correct"] else "wrong"
-    shown = _image(strip, f"Rank {row['rank']}, {verdict}: {told}")
-    return Match(int(row["rank"]), bool(row["correct"]), gap, told, shown)
+    image = _image(strip, f"Rank {row['rank']}, {verdict}: {text}")
+    return Match(int(row["rank"]), bool(row["correct"]), gap, text, image)
 
 
 def _over_identities(table: pd.DataFrame, column: str) -> Interval:

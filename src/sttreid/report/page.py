@@ -164,7 +164,7 @@ def _intervals(scores: Scores) -> str:
 
 def _claims(results: Results) -> Section:
     content, scores, papers = results.claims, results.ablation, TEXT["paper_sets"]
-    told = _text("claims", seeds=content["seeds"], min_seeds=content["min_seeds"])
+    rules = _text("claims", seeds=content["seeds"], min_seeds=content["min_seeds"])
     ours = [[target, *rates(results.cross, [(target, target)])] for target in results.cross.targets]
     number = max(len(ours), len(papers))
     ours += [[NONE] * (1 + len(HEADLINE))] * (number - len(ours))
@@ -183,7 +183,7 @@ def _claims(results: Results) -> Section:
             steps.append([*paper, " → ".join(names), *gains])
     added = ["added", "the paper, on", "rank-1", "read in", "here", "in-domain rank-1", "cross-domain rank-1"]
     blocks = [
-        told,
+        rules,
         claims_table(content),
         TEXT["paper"],
         Table(columns, sets, "The paper and this run, in-domain, in per cent", left=5),
@@ -243,11 +243,11 @@ def _attention(results: Results) -> list[Section]:
     names = f"{above} (above) and {below} (below)"
     first = frames[frames["variant"] == visuals.variants[0]]
     numbers = {"queries": first["tracklet"].nunique(), "frames": len(first), "seed": visuals.seed}
-    said = _text("attention_scope", source=source, protocol=protocols[source], **numbers)
-    told = _text("temporal", source=source, names=names)
-    blocks: list[Block] = [told, filmstrips.concentration(visuals)]
-    blocks += [*filmstrips.by_visibility(visuals, said), *filmstrips.temporal(visuals, said)]
-    spatial: list[Block] = [_text("spatial", names=names), *filmstrips.spatial(visuals, said)]
+    scope = _text("attention_scope", source=source, protocol=protocols[source], **numbers)
+    legend = _text("temporal", source=source, names=names)
+    blocks: list[Block] = [legend, filmstrips.concentration(visuals)]
+    blocks += [*filmstrips.by_visibility(visuals, scope), *filmstrips.temporal(visuals, scope)]
+    spatial: list[Block] = [_text("spatial", names=names), *filmstrips.spatial(visuals, scope)]
     return [
         Section("Temporal attention", blocks, visual=True),
         Section("Spatial attention", spatial, visual=True),

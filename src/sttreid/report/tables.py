@@ -131,11 +131,11 @@ def shift_table(scores: Scores, domains: Content) -> Table:
     rows: list[list[str | Cell]] = []
     for setting in ("cross_domain", "direct_transfer"):
         for source, target in scores.cells(setting):
-            told = (_of_pair(domains, key, source, target) for key in ("accuracy", "standard_error"))
+            separability = (_of_pair(domains, key, source, target) for key in ("accuracy", "standard_error"))
             cells = [(target, target), (source, target)]
             ranks = [bracket(scores.interval([cell], "rank1")) for cell in cells]
             lost = gain(drop(scores, "rank1", cells[1:]))
-            rows.append([source, target, " ± ".join(map(percent, told)), *ranks, lost])
+            rows.append([source, target, " ± ".join(map(percent, separability)), *ranks, lost])
     columns = ["trained on", "tested on", "separable"]
     columns += ["own model rank-1", "this model rank-1", "drop, points"]
     return Table(columns, rows, "Domain shift and cross-domain drop, in per cent", left=2)
@@ -144,13 +144,13 @@ def shift_table(scores: Scores, domains: Content) -> Table:
 def difficulty_table(scores: Scores) -> Table:
     """Rank-1 of each target's own model for thirds of the queries, by visibility and by length."""
     rows, queries = [], counted(scores.queries)
-    own = queries[queries["model"] == queries["target"]]
+    in_domain = queries[queries["model"] == queries["target"]]
     for column, name in THIRDS.items():
-        values = own[column].dropna()
+        values = in_domain[column].dropna()
         edges = np.unique(np.quantile(values, np.linspace(0, 1, 4))).tolist() if len(values) else []
         for low, high in pairwise(edges):
-            upper = own[column] <= high if high == edges[-1] else own[column] < high
-            third = own[(own[column] >= low) & upper]
+            upper = in_domain[column] <= high if high == edges[-1] else in_domain[column] < high
+            third = in_domain[(in_domain[column] >= low) & upper]
             cells = [_third(third[third["target"] == target], target) for target in scores.targets]
             rows.append([f"{name} {low:.3g} to {high:.3g}", *cells])
     columns = ["queries", *(f"{target} rank-1 (queries; identities)" for target in scores.targets)]

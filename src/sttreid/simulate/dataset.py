@@ -72,7 +72,7 @@ def _resumed(folder: Path, made_by: dict[str, Any], cameras: int) -> Path:
 def _render_cameras(name: str, domain: Domain, scale: Scale, folder: Path, workers: int) -> dict[int, int]:
     """Camera -> number of frames. Long videos start first, so that no worker ends with one alone."""
     identities = sightings(name, domain, scale)
-    visits = {camera: schedule(name, domain, scale, camera, who) for camera, who in identities.items()}
+    visits = {camera: schedule(name, domain, scale, camera, seen) for camera, seen in identities.items()}
     waiting = [camera for camera in identities if not _table(folder, camera).exists()]
     order = sorted(waiting, key=lambda camera: -max(visit.end for visit in visits[camera]))
     crops = sum(visit.length for camera in order for visit in visits[camera])

@@ -40,8 +40,8 @@ def main(
     queries = read_table(paths.queries("cross_domain", seed))
     lists, films = [], [clips]
     for target in targets:
-        own = queries[(queries["source"] == target) & (queries["target"] == target)]
-        table, film = _lists(stores[target], target, own, config, visualise, seed)
+        in_domain = queries[(queries["source"] == target) & (queries["target"] == target)]
+        table, film = _lists(stores[target], target, in_domain, config, visualise, seed)
         lists.append(table)
         films.append(film)
     maps = [_map(name, seed, stores, config, visualise) for name in (simulate.domain, source)]
@@ -130,8 +130,8 @@ def _map(
             rows.append(drawn[["tracklet", "identity", "camera"]].assign(dataset=dataset))
     table, space = pd.concat(rows, ignore_index=True), np.concatenate(features)
     points = visuals.project(space, visualise.perplexity, visualise.seed)
-    own = visuals.same_set_share(space, table["dataset"].to_numpy(str))
-    return table.assign(model=name, x=points[:, 0], y=points[:, 1], own=own)
+    share = visuals.same_set_share(space, table["dataset"].to_numpy(str))
+    return table.assign(model=name, x=points[:, 0], y=points[:, 1], own=share)
 
 
 if __name__ == "__main__":

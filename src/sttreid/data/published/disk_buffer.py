@@ -2,7 +2,7 @@
 
 The names are in one file, end to end; where each ends is in a second file, and each number (for example the
 frame) is in a separate file. The files are unnamed, or deleted while open, so they vanish with the process.
-They are read with plain reads: the pages of a memory map would count as the process's memory.
+They are read with plain reads, because the pages of a memory map count as memory of the process.
 """
 
 import os
@@ -23,7 +23,7 @@ _WIDTH: Final = 8  # bytes of a number
 
 
 class DiskBuffer:
-    """F images on the disk, to which more are appended: a name and some whole numbers of each.
+    """A growing list of F images on disk: a name and some whole numbers of each.
 
     Names and numbers are read for any ranges of images; adjacent ranges are one read.
 

@@ -1,4 +1,4 @@
-"""Official counts: what a complete copy of a data set holds, and how a copy differs."""
+"""Official counts of a complete copy of a data set, compared with those of a local copy."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def expect_none(what: str, violations: Iterable[object]) -> CountCheck:
 
 
 def require(root: Path, checks: Iterable[CountCheck]) -> None:
-    """Raises InputError, one line per failed check, if a check fails."""
+    """Raise InputError, with one line per failed check, if a check fails."""
     failed = [str(check) for check in checks if not check.passed]
     if failed:
         raise InputError("\n".join(f"{root}: {sentence}" for sentence in failed))

@@ -1,7 +1,7 @@
 """What the reader of a published set returns: one table of tracklets, and the names of their images.
 
-A set may have millions of images. What belongs to an image, its file name and its frame number, is in a
-buffer on the disk; memory holds the table.
+A set may have millions of images. Their file names and frame numbers are in a buffer on disk; memory holds
+only the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +60,7 @@ class PublishedSet:
         buffer: names of the images and their frame numbers, ``frame``, those of a tracklet by ascending
             frame.
         checks: the official counts next to those of this copy.
-        remarks: sentences that are worth knowing and break no rule.
+        remarks: observations that break no rule, as sentences.
     """
 
     name: str

@@ -52,7 +52,7 @@ class TrackletFolders:
         return self.buffer.numbers(field, self.starts, np.ones_like(self.starts))
 
     def check_number(self, field: str, expected: Ints) -> None:
-        """Raises InputError, naming the image, unless every image has its tracklet's number, [T]."""
+        """Raise InputError, naming the image, unless every image has its tracklet's number, [T]."""
         for block, lengths, numbers in self._blocks(field):
             wrong = find_differing(numbers, lengths, expected[block])
             if len(wrong):
@@ -63,7 +63,7 @@ class TrackletFolders:
                 )
 
     def check_distinct(self, field: str) -> None:
-        """Raises InputError, naming the image, if two images of a tracklet have the same number.
+        """Raise InputError, naming the image, if two images of a tracklet have the same number.
 
         The images must be sorted by it.
         """
@@ -79,7 +79,7 @@ class TrackletFolders:
                 )
 
     def count_skipped(self, field: str) -> Ints:
-        """How many numbers between a tracklet's first and last one no image has, int64 [T]."""
+        """Count of missing numbers between a tracklet's first and last image, int64 [T]."""
         counts = np.zeros(len(self.lengths), np.int64)
         for block, lengths, numbers in self._blocks(field):
             steps = np.diff(numbers, prepend=0) - 1

@@ -30,7 +30,7 @@ class SplitOption:
 
 
 def check_split(path: Path, split: int, splits: int) -> None:
-    """Raises InputError unless the file ``path`` of splits has the ``split``, counted from 1."""
+    """Raise InputError unless the file ``path`` has the ``split``, counted from 1."""
     if not 1 <= split <= splits:
         raise InputError(f"{path}: the split must be between 1 and {splits}, got {split}")
 

@@ -1,4 +1,4 @@
-"""Camera videos with a manifest that declares cameras and splits, such as the simulator renders.
+"""Camera videos with a manifest that declares cameras and splits, as rendered by the simulator.
 
 The folder holds, next to the manifest, a video and a tracks file per camera::
 
@@ -144,7 +144,7 @@ def _camera(base: Path, number: int, path: Path, entry: dict[str, Any]) -> Camer
 
 
 def _check_sum(file: Path, key: str, expected: str) -> None:
-    """A damaged video may decode without an error, into concealed pixels: only its checksum shows it."""
+    """A damaged video may decode without an error, into concealed pixels; only the checksum detects that."""
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != expected:
@@ -160,7 +160,7 @@ def _check_unlisted(path: Path, cameras: tuple[Camera, ...], boxes: pd.DataFrame
 
 
 def _check_cameras(path: Path, splits: dict[int, str], boxes: pd.DataFrame) -> None:
-    """A query needs a second camera: with one, no gallery tracklet could match it."""
+    """Every non-distractor identity must have two cameras, or its queries have no match."""
     cameras = boxes.groupby("identity")["camera"].unique()
     for identity, split in splits.items():
         seen = cameras.get(identity, ())

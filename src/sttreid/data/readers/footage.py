@@ -1,4 +1,4 @@
-"""Own footage: camera videos with their tracks and no manifest; MOTChallenge sequences as well.
+"""User footage: camera videos with tracks and without a manifest; also MOTChallenge sequences.
 
 ::
 
@@ -53,8 +53,8 @@ class FootageOptions:
         max_frame_gap: from one box of a tracklet to the next, in frames, at most.
         test: share of the multi-camera identities that becomes the test set; 0: the set only trains.
         identity_scope: ``global``: a number in the tracks is the same identity in all cameras;
-            ``per_camera``: each camera numbers its identities itself, so no identity is seen by two and the
-            set only trains.
+            ``per_camera``: numbers are independent per camera, so no identity appears in two cameras and the
+            set is for training only.
     """
 
     max_frame_gap: Annotated[int, Field(ge=1)]
@@ -143,7 +143,7 @@ def _videos(files: Iterable[Path]) -> list[Path]:
 
 
 def _is_sequence(folder: Path) -> bool:
-    """Whether a folder is a MOTChallenge sequence; InputError if it is one without identities."""
+    """Whether a folder is a MOTChallenge sequence; InputError for a sequence without identities."""
     if (folder / TRACKS).is_file():
         return True
     if (folder / "seqinfo.ini").is_file() or (folder / "det" / "det.txt").is_file():

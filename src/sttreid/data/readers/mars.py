@@ -156,7 +156,7 @@ def _append_images(buffer: DiskBuffer, lines: DiskBuffer, index: Path, spans: In
     """Append the images of every row of the index to the buffer, sorted by frame.
 
     Returns:
-        How many images of each row are missing, [T], and the rows that hold several tracks.
+        Number of missing images of each row, [T], and the rows that hold several tracks.
     """
     missing, mixed = np.zeros(len(spans), np.int64), [np.empty(0, np.int64)]
     starts, lengths = spans[:, 0] - 1, spans[:, 1] - spans[:, 0] + 1
@@ -176,7 +176,7 @@ def _append_images(buffer: DiskBuffer, lines: DiskBuffer, index: Path, spans: In
 def _check_rows(
     path: Path, first: int, names: pa.Array, lengths: Ints, numbers: Ints, expected: Ints, what: str
 ) -> None:
-    """Raises InputError unless all images of some rows, from the ``first`` on, have their row's number."""
+    """Raise InputError unless all images of the rows from ``first`` on have their row's number."""
     wrong = find_differing(numbers, lengths, expected)
     if len(wrong):
         row = int(tracklet_index(lengths)[wrong[0]])

@@ -50,7 +50,7 @@ def read_prid2011(
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is not PRID2011; the splits are missing, cannot be read or list an identity twice or one
+        InputError: it is not PRID2011; the splits are missing, cannot be read or list an identity twice or
             without a folder; there is no such split; an image is misnamed; ``strict``, and a count differs.
     """
     root = locate(folder, "prid2011", LANDMARKS)
