@@ -18,12 +18,12 @@ from sttreid.retrieval.metrics import HEADLINE, metric
 INTERACTION: Final = (
     "cross_minus_in_domain"  # the setting that compares the effect across domains and in-domain
 )
-GAP, STEPS, TOTAL_STEPS = "gap", "steps", "total_steps"  # measured besides the metrics
+GAP, STEPS, TOTAL_STEPS = "gap", "steps", "total_steps"  # measured in addition to the metrics
 PRIMARY: Final = "rank1"  # the metric that decides a question
 
 
 class Verdict(StrEnum):
-    """What the results say about a contrast or a question, the strongest objection first."""
+    """The verdict on a contrast or a question, the strongest objection first."""
 
     NOT_SUPPORTED = "not supported"
     INCONCLUSIVE = "inconclusive"
@@ -37,9 +37,9 @@ class Question:
 
     Attributes:
         text: the question.
-        paper: what the paper reports, on its own data, and where that was read.
-        extra: what is compared besides the metrics: gap, steps and total_steps in-domain, or the difference
-            of the effects, cross_minus_in_domain.
+        paper: what the paper reports on its data, and the source of that information.
+        extra: what is compared in addition to the metrics: gap, steps and total_steps in-domain, or the
+            difference of the effects, cross_minus_in_domain.
     """
 
     text: str
@@ -76,7 +76,7 @@ QUESTIONS: Final = {
 
 @dataclass(frozen=True)
 class Reasons:
-    """What a verdict rests on besides the numbers.
+    """Limits of a verdict in addition to the numbers.
 
     Attributes:
         missing: variants of the contrast that were not run.
@@ -103,9 +103,9 @@ class Finding:
         ours: mean of our variant; of cross_minus_in_domain the cross-domain effect.
         theirs: mean of their variant; of cross_minus_in_domain the in-domain effect.
         effect: how much better ours is (more accuracy, a smaller gap, fewer steps); None if it was not run.
-        bootstrap: the hierarchical bootstrap's interval, which is too narrow with few seeds.
+        bootstrap: interval of the hierarchical bootstrap, which is too narrow with few seeds.
         p_holm: p-value after Holm's correction over the confirmatory findings of the measure.
-        reasons: what the verdict rests on besides the numbers.
+        reasons: limits of the verdict in addition to the numbers.
         verdict: by the rules of the section ``claims``.
     """
 
@@ -122,7 +122,7 @@ class Finding:
     verdict: Verdict = Verdict.INCONCLUSIVE
 
     def numbers(self) -> dict[str, Any]:
-        """As JSON: what is not known is left out."""
+        """As JSON, without missing values."""
         values = {"ours": self.ours, "theirs": self.theirs, "p_holm": self.p_holm}
         if self.effect is not None:
             values |= {"effect": self.effect.value, "p": self.effect.p}
@@ -134,7 +134,7 @@ class Finding:
 
 
 def findings(study: Study, claims: Claims) -> list[Finding]:
-    """Every contrast in every setting by every measure, in the order of the parameters."""
+    """Every contrast in every setting and measure, in the order of the parameters."""
     measured = [
         _measured(study, claims, Finding(name, contrast, setting, measure))
         for name, contrast in claims.contrasts.items()
@@ -271,7 +271,7 @@ def _measures(contrast: Contrast, setting: str) -> list[str]:
 
 
 def _measured(study: Study, claims: Claims, finding: Finding) -> Finding:
-    """With values, effect and what limits them."""
+    """With values, effect and limits."""
     names = finding.contrast.ours, finding.contrast.theirs
     if missing := frozenset(names) - set(study.variants):
         return replace(finding, reasons=Reasons(missing=missing))
@@ -295,10 +295,10 @@ def _measured(study: Study, claims: Claims, finding: Finding) -> Finding:
 
 
 def _with_steps(study: Study, level: float, finding: Finding) -> Finding:
-    """How many steps fewer ours takes to a validation rank-1, without or with those of pre-training.
+    """How many fewer steps ours takes to a validation rank-1, without or with those of pre-training.
 
-    A step is known no better than the evaluations are apart: a variance of a twelfth of the interval's
-    square.
+    The interval between evaluations limits the resolution of a step: a twelfth of its square is added to the
+    variance.
     """
     steps, never, variance = [], set(), 0.0
     for name in (finding.contrast.ours, finding.contrast.theirs):
@@ -332,7 +332,7 @@ def _judged(finding: Finding, study: Study, claims: Claims) -> Finding:
     if not (few_seeds or underfit):
         significant = finding.p_holm is not None and finding.p_holm < claims.alpha
         if significant and effect.value > 0:
-            # where ours never gets to the target its steps are too few, so it looks better than it is
+            # if ours never reaches the target, its steps are counted too low, so it looks better than it is
             verdict = Verdict.INCONCLUSIVE if contrast.ours in reasons.never_reached else Verdict.SUPPORTED
         elif significant or effect.high < min_effect:
             verdict = Verdict.NOT_SUPPORTED

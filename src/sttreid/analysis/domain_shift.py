@@ -1,10 +1,10 @@
-"""How well a small classifier separates the crops of two data sets.
+"""Domain shift: how well a small classifier separates the crops of two data sets.
 
 The idea is the proxy A-distance of Ben-David et al., "A theory of learning from different domains", Machine
 Learning 79, 2010. An accuracy of 0.5 means that the crops cannot be separated, 1 that a single crop is
-enough. The classifier is tested on cameras that it has not seen: otherwise it would recognise each camera by
-its light and background, and any two data sets would be separable. An accuracy below 0.5 is possible: an
-unseen camera then resembles the other data set more than the other cameras of its own.
+enough. The classifier is tested on unseen cameras: otherwise it would recognise each camera by its light and
+background, and any two data sets would be separable. An accuracy below 0.5 is possible if an unseen camera
+resembles the other data set more than the other cameras of its data set.
 """
 
 import math

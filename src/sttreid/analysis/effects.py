@@ -1,4 +1,4 @@
-"""Effects of paired variants with few seeds: estimate, 95 % confidence interval, test that keeps its level.
+"""Effects of paired variants with few seeds: estimate, 95 % confidence interval, test at its nominal level.
 
 Seeds and test identities are crossed: with every seed, both models are tested on the same queries of the same
 identities. The variance of a mean difference is therefore a sum of two components: that of the seeds, from
@@ -9,10 +9,10 @@ distribution of estimates of variance components", Biometrics Bulletin 2, 1946):
 dominate, identities - 1 where the identities do. The interaction is in both components, which is
 conservative.
 
-A percentile interval of the hierarchical bootstrap is no alternative: it sees (S - 1) / S of the variance of
-S seeds and lacks the long tails of t, so that with five seeds about one null effect in six is significant
-instead of one in twenty (tests/analysis/test_effects.py measures it). A sign-flip test over the seeds is
-exact, but with five seeds no p-value gets below 1/16.
+The percentile interval of the hierarchical bootstrap is not an alternative: it covers only (S - 1) / S of the
+variance of S seeds and lacks the long tails of t. With five seeds, about one null effect in six is
+significant instead of one in twenty (tests/analysis/test_effects.py measures it). A sign-flip test over the
+seeds is exact, but with five seeds no p-value gets below 1/16.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ Term = tuple[float, Sequence[Sample]]  # weight of a mean over data sets, and th
 
 @dataclass(frozen=True, eq=False)
 class Quantity:
-    """A number for each seed, and the means over test identities that it is made of.
+    """A number for each seed, and the means over test identities that compose it.
 
     Attributes:
         seeds: [S] its values.
@@ -147,7 +147,7 @@ def identity_variance(terms: Sequence[Term], resamples: int = RESAMPLES, seed: i
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected by Holm's method for all of them, in the same order.
+    """P-values with Holm's correction over all of them, in the same order.
 
     Source: Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6, 1979.
@@ -161,5 +161,5 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def rounded(value: float) -> float:
-    """With the digits of a metrics file, without the sign of a zero."""
+    """Rounded as in metrics files, without the sign of a zero."""
     return round(value, DIGITS) + 0.0

@@ -1,7 +1,7 @@
 """Results files -> checked scores of every model on every target, with confidence intervals.
 
-A number is averaged only with numbers that mean the same: all results follow one protocol a target and count
-the same queries, every seed covers the same models, and means are those of the per-query results.
+Only comparable numbers are averaged: all results of a target follow one protocol and count the same queries,
+every seed covers the same models, and means equal those of the per-query results.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +75,7 @@ class Scores:
         return [(str(name), str(target)) for name, target in cells if model in (None, name)]
 
     def interval(self, cells: Sequence[Cell], metric: str) -> Interval:
-        """The mean over cells, which count alike, and its confidence interval over identities and seeds."""
+        """The unweighted mean over cells, with its confidence interval over identities and seeds."""
         return interval([self.samples[cell, metric] for cell in cells])
 
     def difference(self, ours: Sequence[Cell], theirs: Sequence[Cell], metric: str) -> Difference:
@@ -86,7 +86,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Variant:
-    """How a variant of the ablation is made and how well it is trained.
+    """Composition and training of a variant of the ablation.
 
     Attributes:
         name: of the variant.
@@ -96,7 +96,7 @@ class Variant:
         train_rank1: at its end, on training identities (0 to 1), the mean over seeds.
         validation_rank1: the same on validation identities.
         lowest_train_rank1: on training identities, with the worst seed.
-        comparable: whether it fits them; otherwise it says nothing about generalisation.
+        comparable: whether it fits them with every seed; otherwise it says nothing about generalisation.
     """
 
     name: str
@@ -147,7 +147,7 @@ def ablation(
         variants: their names, in order.
         source: data set that all of them are trained on.
         cross_domain: of the same seeds.
-        reference: name under which its model of the source is the last variant; None: it is no variant.
+        reference: name of its model of the source as the last variant; None: it is not a variant.
 
     Raises:
         InputError: results are missing or do not belong together.
@@ -187,8 +187,8 @@ def variant(name: str, made: Content, histories: Sequence[pd.DataFrame], min_tra
 def cross_domain_metrics(scores: Scores) -> dict[str, Any]:
     """Content of ``metrics/cross_domain.json``: means over seeds, fractions.
 
-    A setting is one number, the mean over its cells, with its confidence interval; a trained model is one
-    number for each target; the cross-domain drop is in-domain less cross-domain, by target.
+    A setting has one number, the mean over its cells, with a confidence interval. A trained model has a
+    number for each target. The cross-domain drop is in-domain minus cross-domain, for each target.
     """
     content, means = _header(scores), scores.table.groupby(["model", "target"], sort=False)
     content["interval"] = {}
@@ -205,7 +205,7 @@ def cross_domain_metrics(scores: Scores) -> dict[str, Any]:
 
 
 def drop(scores: Scores, metric: str, cells: Sequence[Cell] | None = None) -> Difference:
-    """The cross-domain drop: each target's own model less the models of other sets, on the same queries."""
+    """The cross-domain drop: the model of each target minus the models of other sets, on the same queries."""
     cells = scores.cells("cross_domain") if cells is None else cells
     return scores.difference([(target, target) for _, target in cells], cells, metric)
 
@@ -339,7 +339,7 @@ def _scores(
 
 
 def _header(scores: Scores) -> dict[str, Any]:
-    """What both metrics files begin with."""
+    """The first entries of both metrics files."""
     counts = {name: {str(t): int(n) for t, n in scores.counts[name].items()} for name in COUNTS}
     return {"protocol": scores.protocol_names, "seeds": len(scores.seeds), **counts}
 

@@ -20,12 +20,12 @@ DOUBLING: Final = "doubling"  # key of a slope among the numbers of identities
 
 @dataclass(frozen=True)
 class Curve:
-    """One variant, trained on more and more identities.
+    """One variant, trained on increasing numbers of identities.
 
     Attributes:
         variant: its name.
         points: names of its variants in the study, one for each number of identities.
-        identities: that each of them learns from, ascending, at least two.
+        identities: numbers of training identities of the points, ascending, at least two.
     """
 
     variant: str

@@ -3,11 +3,11 @@
 Queries of one identity are not independent, so whole identities are resampled with all their queries (cluster
 bootstrap). With several seeds, seeds are resampled too, independently of the identities (Owen, "The
 pigeonhole bootstrap", Annals of Applied Statistics 1, 2007: rows and columns of crossed data are resampled
-separately). Two models are compared on the same queries, resample by resample, which removes the difficulty
-of the queries.
+separately). Two models are compared on the same queries, resample by resample, so that the difficulty of the
+queries cancels.
 
-With one seed an interval covers the test identities only, not another training run. Of S seeds the bootstrap
-sees only (S - 1) / S of their variance; :class:`Difference` says what that costs.
+With one seed an interval covers the test identities only, not another training run. The bootstrap covers only
+(S - 1) / S of the variance of S seeds; :class:`Difference` describes the consequence.
 """
 
 from collections.abc import Sequence

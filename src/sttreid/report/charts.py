@@ -1,8 +1,8 @@
 """Tables -> Vega-Altair charts, and charts -> SVG and PNG; nothing else draws.
 
-On the page, colours are CSS variables of its style sheet, so that a chart is light or dark with its reader;
-static files have fixed colours. What differs by colour differs by shape or dash as well. Charts fit a phone's
-column and grow with the page.
+On the page, colours are CSS variables of the style sheet, so that charts follow the reader's light or dark
+mode; static files have fixed colours. Shape or dash also distinguishes what colour does. Charts fit the width
+of a phone and grow with the page.
 """
 
 from collections.abc import Sequence
@@ -169,7 +169,7 @@ def scatter(table: pd.DataFrame) -> Chart:
 
 
 def attention(uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Palette = PAGE) -> Chart:
-    """A clip's film strip; below it how visible each frame is, and for each variant its attention.
+    """A clip's film strip, the visibility of each frame, and the attention of each variant.
 
     Attention is a bar that reaches the rule where the frame gets an even share, its weight as a number, and a
     cell for each head, as opaque as the head's weight.

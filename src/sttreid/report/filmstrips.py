@@ -16,7 +16,7 @@ from sttreid.report.render import Clips, Figure, Image, Match, RankedList, Table
 from sttreid.report.tables import TEXT, bracket, mark, percent
 
 GLOW = np.array([[90, 20, 110], [220, 50, 60], [255, 170, 40], [255, 250, 190]], float)  # even to most
-EDGES = (-1.0, -0.2, -0.05, 0.05, 0.2, 1.0)  # of a frame's visibility less the mean of its clip
+EDGES = (-1.0, -0.2, -0.05, 0.05, 0.2, 1.0)  # of a frame's visibility minus the mean of its clip
 BINS = ("< -20", "-20 to -5", "-5 to 5", "5 to 20", "> 20")  # the same in points
 SHOWN = 3  # tracklets of the static image
 SCALE, QUALITY = 2.0, 75  # of the static image
@@ -54,7 +54,7 @@ class Visuals:
 
     def with_shares(self) -> pd.DataFrame:
         """``frames`` with ``even``, a frame's weight over an even share of what the clip's frames get
-        together, and ``gap``, its visibility less the mean of the clip's frames.
+        together, and ``gap``, its visibility minus the mean of the clip's frames.
         """
         frames = self.frames
         clip = frames.groupby(["variant", "tracklet", "clip"])
@@ -152,7 +152,7 @@ def ranked(visuals: Visuals, dataset: str, kind: str) -> list[RankedList]:
 
 
 def poster(visuals: Visuals) -> bytes:
-    """Temporal attention in a few tracklets as one JPEG file, for places that show no HTML."""
+    """Temporal attention in a few tracklets as one JPEG file, for pages without HTML."""
     series = (f"{mark} {name}" for mark, name in zip(("blue", "orange"), visuals.variants, strict=False))
     text = f"Weight of each frame in the temporal token's attention, %: {', '.join(series)}; grey: visible, %"
     rows = [
@@ -166,7 +166,7 @@ def poster(visuals: Visuals) -> bytes:
 
 
 def overlay(jpeg: bytes, weights: NDArray[np.floating], top: float) -> bytes:
-    """Lay patch weights over a grey film strip: places with more than an even share glow.
+    """Overlay patch weights on a grey film strip: positions with more than an even share are highlighted.
 
     Args:
         jpeg: the strip, of T frames.

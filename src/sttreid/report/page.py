@@ -1,4 +1,4 @@
-"""Scores, histories, verdicts and visuals -> the report: one page, whose figures are for HTML only."""
+"""Scores, histories, verdicts and visuals -> the report: one page, with figures in HTML only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -149,7 +149,7 @@ def _lead(results: Results) -> list[Block]:
 
 
 def _intervals(scores: Scores) -> str:
-    """What the intervals cover, and whether there are enough seeds and identities for them."""
+    """What the intervals cover, and whether seeds and identities are too few for them."""
     seeds = len(scores.seeds)
     over = "test identities and seeds" if seeds > 1 else "test identities"
     sentences = [_text("intervals", over=over, identities=scores.identities)]

@@ -1,4 +1,4 @@
-"""What a page is made of, and its two renderings: Markdown and HTML, from one context and two templates.
+"""The parts of a page, and its renderings in Markdown and HTML, from one context and two templates.
 
 Everything on a page is plain text in typed blocks: templates escape it, and nothing is parsed back.
 """

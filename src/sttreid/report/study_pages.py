@@ -137,7 +137,7 @@ def _finding(each: Finding) -> list[str | Cell]:
         numbers += [interval, *(NONE if p is None else f"{p:.3g}" for p in (effect.p, each.p_holm))]
     reasons = [
         text.format(names=", ".join(sorted(getattr(each.reasons, name))))
-        for name, text in TEXT["reasons"].items()  # that there are few seeds is said once, above
+        for name, text in TEXT["reasons"].items()  # few seeds are mentioned once, above
         if getattr(each.reasons, name)
     ]
     text = f"{each.verdict} ({'; '.join(reasons)})" if reasons else str(each.verdict)

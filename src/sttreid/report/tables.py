@@ -104,7 +104,7 @@ def settings_table(scores: Scores) -> Table:
 
 
 def baselines_table(scores: Scores) -> Table:
-    """What each setting gains over what needs no training, on the same queries."""
+    """Gain of each setting over the baselines without training, on the same queries."""
     trained = [name for name in scores.settings if name not in BASELINES]
     rows: list[list[str | Cell]] = []
     for baseline in BASELINES:
@@ -142,7 +142,7 @@ def shift_table(scores: Scores, domains: Content) -> Table:
 
 
 def difficulty_table(scores: Scores) -> Table:
-    """Rank-1 of each target's own model for thirds of the queries, by visibility and by length."""
+    """Rank-1 of the model of each target for thirds of the queries, by visibility and by length."""
     rows, queries = [], counted(scores.queries)
     in_domain = queries[queries["model"] == queries["target"]]
     for column, name in THIRDS.items():

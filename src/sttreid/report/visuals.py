@@ -62,7 +62,8 @@ def spatial_attention(network: Network, store: Store, tracklets: pd.DataFrame, b
 
     Returns:
         A row for each frame and patch: tracklet, place (in the tracklet, from 0), row and column (of the map,
-        from 0) and weight (mean over layers and heads; those of a frame sum to 1 less the token's own).
+            from 0) and weight (mean over layers and heads; those of a frame sum to 1 minus the weight of the
+            token).
     """
     row, column = np.divmod(np.arange(np.prod(network.map_size)), network.map_size[1])
     tables = []
@@ -93,7 +94,7 @@ def hardest(queries: pd.DataFrame, count: int) -> list[int]:
 
 
 def evenly(queries: pd.DataFrame, count: int) -> list[int]:
-    """Queries at even steps from the lowest to the highest AP."""
+    """Queries evenly spaced from the lowest to the highest AP."""
     ordered = queries[queries["ap"].notna()].sort_values(["ap", "query"])["query"].to_numpy()
     return [int(query) for query in ordered[spread(len(ordered), count)]]
 

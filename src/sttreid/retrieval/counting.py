@@ -1,8 +1,8 @@
 """A tile of similarities -> the negatives above each match, and the nearest negative of each query.
 
-A similarity in single precision is off by at most :func:`rounding_bound`. A sorted row of the tile tells how
-many negatives are certainly above a match, and how many are too close to be certain: doubts. Doubts are
-decided in double precision: pair by pair where they are few, the whole row where they are many.
+A similarity in single precision is off by at most :func:`rounding_bound`. From a sorted row of the tile
+follow the number of negatives that are certainly above a match and the number that are too close to decide:
+doubts. Double precision decides doubts, pair by pair if they are few and for the whole row if they are many.
 """
 
 from dataclasses import dataclass, field
@@ -20,18 +20,18 @@ NOISE: Final = 1e-12  # more than the rounding of a similarity in double precisi
 
 
 def rounding_bound(width: int) -> float:
-    """Largest error of a similarity in single precision of two L2-normalised rows and ``width`` D.
+    """Largest error of a single-precision similarity of two L2-normalised rows of ``width`` D.
 
     Each of the D products and sums may be off by one rounding, in any order of summation (Higham, "Accuracy
-    and Stability of Numerical Algorithms", 2002, section 3.1), and each row by one. Rounding of equal rows is
-    systematic and comes close to it, so that no smaller bound is safe.
+    and Stability of Numerical Algorithms", 2002, section 3.1), and each row by one. Rounding errors of equal
+    rows are systematic and come close to this bound, so no smaller one is safe.
     """
     return ROUNDING * (width + 4) * (1 + width * ROUNDING)
 
 
 @dataclass(eq=False)
 class Chunk:
-    """Some queries with about as many matches each, and what is counted for them so far.
+    """Some queries with similar numbers of matches, and their counts so far.
 
     Attributes:
         queries: [r].
@@ -56,7 +56,7 @@ class Chunk:
 
 
 class Counter:
-    """Counts tiles for chunks; several threads may share it, each with another chunk."""
+    """Counts tiles for chunks; several threads may share it, each with a different chunk."""
 
     def __init__(self, queries: FeatureRows, gallery: FeatureRows, candidates: Candidates) -> None:
         self.queries, self.gallery, self.candidates = queries, gallery, candidates
@@ -64,7 +64,7 @@ class Counter:
         self._same_column, self._same_query = candidates.same_column[order], candidates.same_query[order]
 
     def count(self, chunk: Chunk, tile: Singles, columns: Integers) -> None:
-        """Count a tile, the tiles being given in the order of their columns.
+        """Count a tile; tiles must come in the order of their columns.
 
         Args:
             chunk: r queries; its counts are updated.
@@ -137,7 +137,7 @@ class Counter:
 
 
 def _keep_best(chunk: Chunk, lines: Integers, similarity: Doubles, column: Integers) -> None:
-    """Keep what is nearer than before; among equals the first stays."""
+    """Keep a nearer negative; among equally near ones, the first."""
     better = similarity > chunk.best[lines] + NOISE
     chunk.best[lines[better]], chunk.best_column[lines[better]] = similarity[better], column[better]
 

@@ -23,7 +23,7 @@ from sttreid.retrieval.result import Result, score
 from sttreid.retrieval.streaming import rank_features
 from sttreid.runtime.errors import InputError
 
-TIE: Final = 1e-9  # far above the rounding of double precision, far below any difference that matters
+TIE: Final = 1e-9  # far above double-precision rounding errors, far below any meaningful difference
 
 Side: TypeAlias = Labels | tuple[ArrayLike, ArrayLike]  # or identities [N] and cameras [N]
 
@@ -41,7 +41,7 @@ def evaluate(
     """Score features by cosine similarity: exactly, without a distance matrix.
 
     Ranks are those of double precision, whatever the type of the features and the number of threads.
-    Concurrent calls take turns.
+    Concurrent calls run one at a time.
 
     Args:
         query_features: [Q, D], one row per query, of any nonzero norm; an array, a memory map or a tensor. If
@@ -50,9 +50,9 @@ def evaluate(
         query: labels of the queries, or (identities, cameras).
         gallery: labels of the gallery, or (identities, cameras); it may contain the queries.
         protocol: a named protocol of :data:`sttreid.retrieval.protocol.PROTOCOLS`, or its name.
-        tie: cosines that differ by no more than this are a tie, and the false positive ranks first.
-            Differences below 1e-12 are always ties, because double precision rounds.
-        threads: at least 1; None: as many as BLAS uses. Changes the time, never the result.
+        tie: cosines that differ by no more than this are tied, and the false positive ranks first. Cosines
+            that differ by less than 1e-12 are always tied, because double precision rounds.
+        threads: at least 1; None: as many as BLAS uses. The result does not depend on them.
 
     Raises:
         InputError: lengths or widths disagree, a feature is not finite or all zero (the message names its
@@ -78,15 +78,15 @@ def evaluate_distances(
     *,
     tie: float = TIE,
 ) -> Result:
-    """Score a distance matrix: re-ranked distances, or of any other kind.
+    """Score a matrix of distances of any kind, for example re-ranked ones.
 
     Args:
         distances: [Q, G] array or tensor, smaller is nearer, of any unit and sign.
         query: labels of the rows, or (identities, cameras).
         gallery: labels of the columns, or (identities, cameras).
         protocol: as for :func:`evaluate`.
-        tie: distances that differ by no more than this are a tie. Use 1e-6 for distances of about 1 that were
-            computed in single precision, or rounding noise ranks what is equal.
+        tie: distances that differ by no more than this are tied. Use 1e-6 for single-precision distances of
+            about 1; otherwise rounding errors rank equal distances.
 
     Raises:
         InputError: the shape disagrees with the labels, a distance to a ranked gallery entry is not finite

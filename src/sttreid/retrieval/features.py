@@ -1,4 +1,4 @@
-"""Feature rows, read from where they are (array, memory map, tensor on any device) in two precisions."""
+"""Feature rows of an array, a memory map or a tensor on any device, read in two precisions."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -22,12 +22,12 @@ Features: TypeAlias = "NDArray[np.floating] | Tensor"
 
 @dataclass(frozen=True, eq=False)
 class FeatureRows:
-    """The rows of a feature matrix that take part.
+    """The ranked rows of a feature matrix.
 
     Attributes:
         side: "query" or "gallery", for errors.
         features: [N, D], any floating type, rows of any nonzero norm.
-        rows: [n] the rows that take part; an index below is an index into these.
+        rows: [n] the ranked rows; indices in the methods refer to these.
     """
 
     side: str
@@ -54,7 +54,7 @@ class FeatureRows:
         return device if getattr(device, "type", "") == "cuda" else None
 
     def unit32(self, index: Integers) -> Singles:
-        """L2-normalised rows [n, D] in single precision; the length is computed in double precision.
+        """L2-normalised rows [n, D] in single precision; norms are computed in double precision.
 
         Raises:
             InputError: a row is not finite, or all zero.
@@ -80,7 +80,7 @@ class FeatureRows:
             np.divide(rows, lengths[:, None], out=out[part], casting="same_kind")
 
     def read(self, index: Integers) -> tuple[NDArray[np.floating], Doubles]:
-        """A few rows [n, D], each up to a factor, in single or double precision; and their lengths [n].
+        """A few rows [n, D], each up to a factor, in single or double precision; and their norms [n].
 
         Raises:
             InputError: as :meth:`unit32`.

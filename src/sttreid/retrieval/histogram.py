@@ -1,11 +1,11 @@
 """Two baselines without learning: colour histograms of horizontal stripes, plain and equalised.
 
-Cameras differ in lighting, so the nearest tracklet by plain colours is nearly always another identity in the
-same camera. Equalisation replaces a channel's levels by their ranks among the pixels of the tracklet, which
-are invariant to a monotone change of the channel (Finlayson et al., "Illuminant and device invariant colour
-using histogram equalisation", Pattern Recognition 38, 2005).
+Cameras differ in lighting, so the nearest tracklet by plain colours nearly always shows another identity in
+the same camera. Equalisation replaces a channel's levels by their ranks among the pixels of the tracklet,
+which are invariant to a monotone change of the channel (Finlayson et al., "Illuminant and device invariant
+colour using histogram equalisation", Pattern Recognition 38, 2005).
 
-A trained network must beat these baselines to show that it has learnt more than colour counts.
+A trained network must beat these baselines to show that it has learned more than colour statistics.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ Codes = NDArray[np.int64]
 def histograms(store: Store, tracklets: pd.DataFrame, equalised: bool) -> Tensor:
     """Striped colour histograms, averaged over the frames of a tracklet.
 
-    The left and the right quarter of an image are left out: they mostly show background.
+    The left and right quarters of an image are ignored, because they mostly show background.
 
     Args:
         store: of the frames; images must be at least 6 pixels high and 2 wide.
@@ -67,7 +67,7 @@ def equalise(pixels: Pixels) -> Pixels:
         pixels: [..., 3].
 
     Returns:
-        [..., 3] between 0 and 31; pixels of the same level get their middle rank.
+        [..., 3] between 0 and 31; pixels of the same level get their mean rank.
     """
     out = np.empty_like(pixels)
     for channel in range(3):

@@ -1,6 +1,6 @@
 """Identities and cameras of both sides -> which gallery entries a protocol ranks for a query.
 
-For each query the gallery falls into matches (same identity, other camera), entries that the protocol
+For each query, the gallery consists of matches (same identity, other camera), entries that the protocol
 excludes, and negatives (all others). Matches are few and are listed; negatives are only counted.
 """
 
@@ -26,8 +26,8 @@ class Labels:
     Attributes:
         identity: int64 [N].
         camera: int64 [N].
-        query: bool [N], of a gallery: this entry is also a query. Only protocols whose gallery is without
-            queries use it.
+        query: bool [N], of a gallery: this entry is also a query. Only protocols whose gallery excludes
+            queries use this flag.
         distractor: bool [N]: an identity that is never a query. It is a flag because a number such as 0 is
             ambiguous: a distractor in MARS, an identity in LS-VID.
         junk: bool [N], of a gallery: never ranked by any protocol. The flag is ignored for queries.
@@ -47,7 +47,7 @@ class Labels:
         distractor: ArrayLike | None = None,
         junk: ArrayLike | None = None,
     ) -> None:
-        """Copy the arrays: later changes of them change no label.
+        """Copy the arrays, so that later changes of them do not change labels.
 
         Args:
             identity: [N] integers that fit 64 bits with a sign.
@@ -103,7 +103,7 @@ def _flags(name: str, values: ArrayLike) -> Mask:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """What a protocol ranks for each query. Lists of pairs run query by query.
+    """What a protocol ranks for each query. Lists of pairs are ordered by query.
 
     Attributes:
         rows: [R] gallery rows that are ranked at all, ascending; a column is an index into these.
@@ -137,7 +137,7 @@ class Candidates:
         return np.bincount(self.same_query[self.is_match], minlength=len(self.query_camera))
 
     def of_query(self, query: int) -> tuple[Integers, Mask]:
-        """The gallery rows that are ranked for one query, ascending, and which of them are matches."""
+        """The gallery rows that are ranked for a query, ascending, and which of them are matches."""
         first, last = np.searchsorted(self.same_query, [query, query + 1])
         same, is_match = self.same_column[first:last], self.is_match[first:last]
         ranked = np.ones(len(self.rows), np.bool_)
@@ -153,7 +153,8 @@ def candidates(query: Labels, gallery: Labels, protocol: Protocol) -> Candidates
     """Apply a protocol's gallery and exclusion; memory is O(Q + G + pairs of the same identity).
 
     Raises:
-        InputError: there is no query, no gallery entry is ranked, or a query's identity is a distractor.
+        InputError: there is no query, no gallery entry is ranked, or a query has the identity of a
+            distractor.
     """
     wrong = np.isin(query.identity, gallery.identity[gallery.distractor])
     if wrong.any():
@@ -202,6 +203,6 @@ def _same_identity(query: Integers, gallery: Integers) -> tuple[Integers, Intege
 
 
 def _count(values: Integers, wanted: Integers) -> Integers:
-    """How often each wanted number is among the values."""
+    """The number of occurrences of each wanted number among the values."""
     ordered = np.sort(values)
     return np.searchsorted(ordered, wanted, side="right") - np.searchsorted(ordered, wanted, side="left")

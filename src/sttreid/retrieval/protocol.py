@@ -1,6 +1,6 @@
 """Named evaluation protocols: what is in the gallery, which pairs are excluded, which average precision.
 
-The same features score several points of mAP apart under different protocols, so a result names its own.
+The mAP of the same features differs by several points between protocols, so every result names its protocol.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -15,7 +15,7 @@ class Protocol:
 
     Attributes:
         name: its name in params.yaml and in results.
-        source: a sentence that says where the protocol comes from, and what its queries are.
+        source: a sentence with the origin of the protocol and its queries.
         gallery: which gallery entries are ranked. ``"all"`` includes queries that are in the gallery. Junk
             (:class:`sttreid.retrieval.labels.Labels`) is never ranked.
         excluded: which gallery entries are ignored for a query: ``"same identity and camera"`` (the query

@@ -14,7 +14,7 @@ from sttreid.retrieval.scoring import labels_of, reranked, rules
 def ranked_lists(
     features: Tensor, roles: pd.DataFrame, settings: ResolvedEvaluate, queries: Sequence[int], top_k: int
 ) -> pd.DataFrame:
-    """The nearest gallery tracklets of queries, and the first match where it has a higher rank.
+    """The nearest gallery tracklets of queries, and the first match if its rank is beyond ``top_k``.
 
     Args:
         features: [N, D] L2-normalised rows.

@@ -1,7 +1,7 @@
 """A ranking, reduced to what the metrics need; and how it follows from a given distance matrix.
 
-Nothing is ranked in full: the rank of a match follows from the number of negatives that are at least as near.
-Where features are given, :func:`sttreid.retrieval.streaming.rank_features` needs no matrix.
+No full ranking is needed: the rank of a match follows from the number of negatives that are at least as near.
+For features, :func:`sttreid.retrieval.streaming.rank_features` needs no distance matrix.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def rank_distances(
         distances: [Q, G], smaller is nearer; any unit and sign.
         candidates: what the protocol ranks.
         gallery: G.
-        tie: distances that differ by no more than this are a tie, and the negative ranks first.
+        tie: distances that differ by no more than this are tied, and the negative ranks first.
 
     Raises:
         InputError: the shape differs, or a distance to a ranked gallery row is not finite.
@@ -78,7 +78,7 @@ def rank_distances(
 def _rank(
     lines: Doubles, start: int, candidates: Candidates, tie: float
 ) -> tuple[Integers, Doubles, Integers, Integers, Doubles]:
-    """Of a few queries: columns, distances and false positives of the matches; nearest negatives.
+    """Columns, distances and false positives of the matches of a few queries; nearest negatives.
 
     ``lines`` [q, R], the distances of the queries from ``start`` on, are overwritten.
     """

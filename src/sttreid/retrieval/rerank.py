@@ -4,12 +4,12 @@ Zhong et al., Re-ranking Person Re-identification with k-reciprocal Encoding, CV
 Two tracklets are close if they are among each other's nearest neighbours and share such neighbours.
 
 Re-ranking uses the whole gallery and all other queries for each query. Report its results as re-ranked and
-compare them with re-ranked results only: they are several points of mAP above plain ones of the same features
-and say nothing about the network. All rows that are given take part, also those that a protocol excludes for
-a query; remove junk before.
+compare them with re-ranked results only: re-ranking raises the mAP of the same features by several points and
+says nothing about the network. All given rows take part, including those that a protocol excludes for a
+query; remove junk before.
 
-Where the paper is silent or its authors' code differs, the code is followed, because the published results
-are its own:
+Where the paper is silent or the authors' code differs, this module follows the code, which produced the
+published results:
 
 - The distance d is the squared Euclidean distance between L2-normalised rows, and each row of the distance
   matrix is divided by its largest value over queries and gallery. The division makes half of it, the cosine
@@ -18,7 +18,7 @@ are its own:
   of k1 is rounded to the nearest integer, and from .5 to the even one.
 - The encoding of a row sums to 1; in the paper its entries are exp(-d).
 - A row is its own first neighbour, in addition to k1 others. Here that also holds if there are copies of the
-  row. Of others at the same distance the smaller index is nearer; queries precede the gallery.
+  row. Among other rows at the same distance, the smaller index is nearer; queries precede the gallery.
 
 L2-normalised rows are rounded to multiples of 2^-25, which changes a distance by about 1e-8. All products and
 sums are then exact in double precision: copies of a row tie exactly, and neither the block length nor the

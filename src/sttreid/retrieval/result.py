@@ -21,7 +21,7 @@ UNMATCHED: Final = {"drop": "left out of all means", "zero": "scored 0"}
 
 @dataclass(frozen=True)
 class Result:
-    """One evaluation. Rates are fractions between 0 and 1, all means over the same queries.
+    """Result of an evaluation. Rates are fractions from 0 to 1, and all means are over the same queries.
 
     Attributes:
         protocol: the protocol.
@@ -34,7 +34,7 @@ class Result:
         distractors: how many of these are distractors.
         left_out: number of gallery tracklets that the protocol removes for all queries.
         junk: number of junk tracklets in the gallery.
-        tie: distances that differ by no more than this are a tie.
+        tie: distances that differ by no more than this are tied.
         per_query: one row per query, unmatched ones included: query (its row), identity, camera, matches,
             wrong (number of negatives), first_hit (rank of the first match, 0 without one), ap and inp (NaN
             where the query does not count), best_match and best_wrong (gallery rows of the nearest match and
@@ -73,7 +73,7 @@ class Result:
         return {**self.metrics, **{name: getattr(self, name) for name in COUNTS}}
 
     def __str__(self) -> str:
-        """Two lines: the metrics, and all that they depend on."""
+        """Two lines: the metrics, and everything that they depend on."""
         values = ", ".join(f"{each.label} {each.text(self.metrics[each.name], 2)}" for each in METRICS)
         protocol = self.protocol
         return (

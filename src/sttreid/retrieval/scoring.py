@@ -1,4 +1,4 @@
-"""Tracklet store -> result: a network, or a colour histogram, on the test split."""
+"""Tracklet store -> result of a network or a colour histogram on the test split."""
 
 from dataclasses import replace
 from typing import Final
@@ -34,7 +34,7 @@ def score_network(
     """Embed the test tracklets with a network and score them, on the network's device.
 
     Args:
-        network: that embeds.
+        network: embeds the tracklets.
         store: with a test split.
         settings: protocol and re-ranking.
         embed_batch: clips that are embedded at once.
@@ -62,7 +62,7 @@ def score_histogram(store: Store, settings: ResolvedEvaluate, *, equalised: bool
 
 
 def rules(settings: ResolvedEvaluate) -> Protocol:
-    """The protocol; re-ranked results have another name, because they do not mix with plain ones."""
+    """The protocol; its name marks re-ranked results, which must not be compared with plain ones."""
     plain = protocol(settings.protocol)
     reranking = settings.rerank
     if not reranking.enabled:
@@ -95,7 +95,7 @@ def reranked(
 ) -> NDArray[np.float32]:
     """[Q, G] re-ranked distances of queries [Q, D] to a gallery [G, D].
 
-    Junk [G] is left out, or it would change which tracklets are neighbours; its columns are NaN.
+    Junk [G] is left out, because it would change the neighbours of other tracklets; its columns are NaN.
     """
     distances = np.full((len(query_features), len(gallery_features)), np.nan, np.float32)
     kept = np.flatnonzero(~junk)
@@ -138,7 +138,7 @@ def query_table(result: Result, store: Store) -> pd.DataFrame:
 
     Returns:
         The columns of ``result.per_query``, in which query, best_match and best_wrong are now tracklet
-        numbers; and of the query's tracklet: length (frames) and visibility (0 to 1, the mean over its
+        numbers; and, for the query's tracklet, length (frames) and visibility (0 to 1, the mean over its
         frames, NaN where the data set does not have it).
     """
     gallery = store.gallery()

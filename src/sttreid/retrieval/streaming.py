@@ -1,9 +1,9 @@
 """Features -> ranking by cosine similarity: exact, while the gallery streams past in tiles.
 
 Similarities are computed in single precision, tile by tile, and the negatives above each match are counted in
-a sorted copy of the tile. A similarity so close to a match that rounding could decide is computed again in
-double precision. The result is that of a full matrix in double precision at about the cost of one in single
-precision, and does not depend on the number of threads.
+a sorted copy of the tile. A similarity so close to that of a match that rounding could decide is recomputed
+in double precision. The result is that of a full matrix in double precision at about the cost of one in
+single precision, and does not depend on the number of threads.
 
 Memory: HELD queries (x D), the pairs of the same identity, and for each thread two gallery tiles (TILE x D)
 and the similarities of a chunk (QUERIES x TILE). Of the gallery only the labels are held.
@@ -56,8 +56,8 @@ def rank_features(
             products of single precision.
         gallery_features: [G, D]; rows that are not ranked are not read.
         candidates: what the protocol ranks.
-        tie: similarities that differ by no more than this, or by rounding of double precision, are a tie, and
-            the negative ranks first.
+        tie: similarities that differ by no more than this, or by double-precision rounding, are tied, and the
+            negative ranks first.
         threads: at least 1, each with one BLAS thread; None: as many threads as BLAS would use.
 
     Raises:
@@ -129,7 +129,7 @@ def _chunks(rows: Integers, limits: Doubles, counts: Integers, threads: int) -> 
         rows: the queries, ordered by their number of matches so that little of a chunk is padding.
         limits: [M] of all matches, query by query.
         counts: [Q] matches of each query.
-        threads: that count the chunks.
+        threads: number of threads that count the chunks.
     """
     start = np.cumsum(counts) - counts
     limits = np.append(limits, np.inf)  # padding, at -1
@@ -198,8 +198,8 @@ def _blas_threads() -> int:
 def _process_settings(device: "torch.device | None") -> Iterator[None]:
     """One BLAS thread per thread, and float32 products without TensorFloat-32 on CUDA.
 
-    Both are settings of the process, so that concurrent calls take turns: otherwise each would restore what
-    the other had set.
+    Both are process-wide settings, so concurrent calls run one at a time: otherwise each would restore what
+    the other has set.
     """
     with _ONE_CALL, threadpool_limits(1, user_api="blas"):
         if device is None:
