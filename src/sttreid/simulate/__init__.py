@@ -1,1 +1,1 @@
-"""Domain -> camera videos and tracks: dressed pedestrians walk through the scenes of whole cameras."""
+"""Domain -> camera videos and tracks of dressed pedestrians who walk through rendered scenes."""

@@ -11,7 +11,7 @@ from sttreid.simulate.geometry import Floats
 
 
 class ArmPose(IntEnum):
-    """What an arm does during the walk."""
+    """Activity of an arm during the walk."""
 
     SWING = 0
     PHONE_IN_FRONT = 1

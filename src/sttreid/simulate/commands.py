@@ -24,7 +24,7 @@ def render(
         folder: created; must not exist.
         scale: field of Scale -> value; the other fields keep the values of DEFAULT_SCALE.
         benchmark: render a pinned set: the scale and the version of domains/benchmark.yaml.
-        workers: number of processes (None: one per processor); it does not change a byte.
+        workers: number of processes (None: one per processor); the bytes do not depend on it.
 
     Raises:
         InputError: the domain or the scale breaks a rule, or the folder exists.

@@ -1,6 +1,6 @@
 """Rendering of a whole data set: each camera in a worker process, then the tables of truth and the manifest.
 
-Finished cameras lie in a hidden folder next to the target until everything is complete. An interrupted
+Finished cameras are kept in a hidden folder next to the target until all are complete. An interrupted
 rendering resumes with the unfinished cameras if its recipe is unchanged.
 """
 
@@ -40,8 +40,8 @@ def render(
 ) -> None:
     """Render the videos, tracks, truth and manifest of the domain ``name``, then replace ``folder``.
 
-    ``workers`` processes (None: one per processor) render one camera each at a time; their number changes no
-    byte. After a failure ``folder`` is as it was before.
+    ``workers`` processes (None: one per processor) render one camera each at a time; the bytes do not depend
+    on their number. A failure leaves ``folder`` unchanged.
 
     Raises:
         InputError: an identity cannot be seen in a camera, or the plan is impossible.
@@ -70,7 +70,7 @@ def _resumed(folder: Path, made_by: dict[str, Any], cameras: int) -> Path:
 
 
 def _render_cameras(name: str, domain: Domain, scale: Scale, folder: Path, workers: int) -> dict[int, int]:
-    """Camera -> number of frames. Long videos start first, so that no worker ends with one alone."""
+    """Camera -> number of frames. Long videos start first, to balance the workers."""
     identities = sightings(name, domain, scale)
     visits = {camera: schedule(name, domain, scale, camera, seen) for camera, seen in identities.items()}
     waiting = [camera for camera in identities if not _table(folder, camera).exists()]
@@ -137,7 +137,7 @@ def _start_worker(counter: "Synchronized[int]") -> None:
 
 
 def _end_with_parent() -> None:
-    """End the worker when its parent is killed; otherwise it would wait for jobs for ever."""
+    """End the worker when its parent is killed; otherwise it would wait for jobs forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

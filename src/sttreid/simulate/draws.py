@@ -14,7 +14,7 @@ Generator = np.random.Generator
 def stream(seed: int, purpose: str, domain: str, *numbers: int) -> Generator:
     """The generator of one purpose, e.g. ``stream(0, "look", "campus", identity)``.
 
-    Every purpose has its own stream, so a draw never depends on how many other objects there are. Names enter
+    Every purpose has a separate stream, so a draw never depends on the number of other objects. Names enter
     by their CRC-32, because Python's own hash differs between processes. The words of ``purpose`` are part of
     the rendered bytes: renaming one renders another data set.
     """

@@ -1,8 +1,8 @@
 """The compiler of the simulator's inner loops, and the cache of its machine code.
 
 Numba notices changes in the file of a compiled function, but not in functions or constants that it takes from
-another file. An edit could therefore leave stale machine code and render other bytes than the source
-describes. So the cache folder is named by the contents of the whole package.
+another file. An edit could therefore leave stale machine code that renders other bytes than the source
+describes. The name of the cache folder therefore depends on the content of the whole package.
 """
 
 import hashlib

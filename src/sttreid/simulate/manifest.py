@@ -32,8 +32,8 @@ _ON_DISK: Final = {"min_frames": "shortest", "max_frames": "longest", "look_alik
 def recipe(name: str, domain: Domain, scale: Scale, version: str | None) -> dict[str, Any]:
     """Everything that determines the bytes of a rendering, as JSON content: equal recipes give equal files.
 
-    CODE changes with every source file of this package and with the packages that write the files, even where
-    the rendered bytes stay equal. Therefore the manifest does not hold it. ``version`` names a frozen
+    CODE changes with every source file of this package and with the packages that write the files, even if
+    the rendered bytes stay equal. The manifest therefore does not hold it. ``version`` names a frozen
     benchmark.
     """
     code = [source_digest(), *(package.__version__ for package in (av, np, pd, pa))]

@@ -25,9 +25,9 @@ class Visit:
 def sightings(name: str, domain: Domain, scale: Scale) -> dict[int, list[int]]:
     """Camera -> its identities and then its distractors; cameras and identities count from 1.
 
-    Each identity takes the cameras with the fewest identities so far, ties broken at random. So cameras are
-    balanced, and a further identity changes nothing for those before it. A distractor takes one random
-    camera.
+    Each identity takes the cameras with the fewest identities so far; ties are broken at random. This
+    balances cameras, and a further identity does not change the cameras of earlier ones. A distractor takes
+    one random camera.
 
     Raises:
         InputError: an identity needs more cameras than exist, or a camera sees no identity.
@@ -57,7 +57,7 @@ def sightings(name: str, domain: Domain, scale: Scale) -> dict[int, list[int]]:
 
 
 def schedule(name: str, domain: Domain, scale: Scale, camera: int, identities: list[int]) -> list[Visit]:
-    """The visits of a camera by start; on average ``crowd.present`` identities are in the image at a time."""
+    """The visits of a camera by start; ``crowd.present`` identities are in the image on average."""
     order = stream(scale.seed, "schedule", name, camera)
     visits, clock = [], 0.0
     for identity in order.permutation(identities).tolist():
@@ -74,9 +74,9 @@ def distractors(scale: Scale) -> list[int]:
 
 
 def splits(scale: Scale) -> dict[str, list[int]]:
-    """Identities of train, validation and test: blocks of even size, so that look-alikes stay together.
+    """Identities of train, validation and test: blocks of even length, so that look-alikes stay together.
 
-    The distractors are a split of their own: they join the gallery of the test and are never queries.
+    Distractors form a separate split: they are in the test gallery and never queries.
     """
     train = max(2, 2 * round(scale.identities * scale.train / 2))
     validation = max(2, 2 * round(scale.identities * scale.validation / 2))

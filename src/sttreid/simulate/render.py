@@ -1,4 +1,4 @@
-"""Rendering of one camera: pedestrians walk and are drawn, recorded and boxed, with the truth."""
+"""Rendering of one camera: its pedestrians, video, boxes and ground truth."""
 
 import os
 from collections.abc import Callable

@@ -77,7 +77,7 @@ def lost_frames(rng: np.random.Generator, length: int, share: float) -> range:
 
 
 def track_numbers(frames: Iterable[int], max_gap: int) -> list[int]:
-    """For each of the ascending frames, the number of its track, from 0."""
+    """For each of the ascending frames, the number of its track (from 0)."""
     numbers, before = [0], None
     for frame in frames:
         numbers.append(numbers[-1] + (before is not None and frame - before > max_gap))

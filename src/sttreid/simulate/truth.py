@@ -1,4 +1,4 @@
-"""The truth about every box of a camera's tracks, and about every track, as tables.
+"""Ground truth of every box and of every track, as tables.
 
 truth.parquet has one row per box: camera, frame (from 1), identity (according to the tracks), person (the
 true identity; it differs after an identity switch), the exact box in pixels (left, top, width, height; of the

@@ -33,12 +33,12 @@ class Walk:
 def random_walk(
     rng: np.random.Generator, visit: Visit, pedestrian: Pedestrian, scene: Scene, depth: Floats, fps: int
 ) -> Walk:
-    """The best of several random walks: inside the image, neither too near nor too far, rarely hidden.
+    """The best of several random paths: inside the image, neither too near nor too far, rarely hidden.
 
     Args:
         rng: draws phase, path and the turn of the head.
         visit: its length sets the number of frames.
-        pedestrian: walks.
+        pedestrian: the pedestrian who walks.
         scene: of the camera.
         depth: [H, W] metres, of the empty scene.
         fps: frames per second.
@@ -75,7 +75,7 @@ def _path(
 
 
 def _fault(position: Doubles, stature: float, scene: Scene, depth: Floats) -> float:
-    """0 for a good path; otherwise a sum of shares of frames, one per broken rule."""
+    """0 for a good path; otherwise the sum, over broken rules, of the share of frames that break it."""
     height, width = depth.shape
     feet, head = _at(scene, position, 0.0), _at(scene, position, stature)
     tall = feet[:, 1] - head[:, 1]

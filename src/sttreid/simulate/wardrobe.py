@@ -255,7 +255,7 @@ def _gait(rng: Generator, bottom: Bottom, carried: Carried) -> Gait:
 
 
 def _dye(rng: Generator, vivid: float, skin: Floats) -> Floats:
-    """A colour of cloth; a colour that could be taken for the skin is drawn again."""
+    """A colour of cloth; a colour similar to the skin is redrawn."""
     while True:
         colour = _any_dye(rng, vivid)
         if not resembles_skin(colour, skin):
