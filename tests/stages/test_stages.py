@@ -243,7 +243,7 @@ def test_fewer_identities_than_a_batch_stop_training(workplace: Path) -> None:
         call("pretrain", SEED)
     content["pretrain"]["identities"] = 1000
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(SystemExit, match=r"identities to train on must be at most the \d+ of the training"):
+    with pytest.raises(SystemExit, match=r"training identities must be at most the \d+ of the training"):
         call("pretrain", SEED)
 
 
@@ -398,7 +398,7 @@ def test_attention_needs_clips_of_one_length(workplace: Path) -> None:
     path = paths.model("ablation", 0, "vanilla")
     content = torch.load(path, weights_only=True)
     content["frames"] = 3
-    content["state"]["temporal.pos_embed"] = torch.zeros(1, 3, content["model"]["width"])
+    content["state"]["branches.stt.temporal.pos_embed"] = torch.zeros(1, 3, content["model"]["width"])
     torch.save(content, path)
     assert "vanilla and full must have the same clip.frames, got [2, 3]" in fails("visualise")
 
@@ -409,7 +409,7 @@ def test_diverged_training_names_step_and_term(workplace: Path) -> None:
     (workplace / "params.yaml").write_text(yaml.safe_dump(content))
     message = fails("pretrain", "0")
     assert "training step" in message
-    assert "the clips' tracklets are " in message
+    assert "the batch holds the tracklets " in message
     (path,) = Path(".scratch/pretrain-0").glob("post-mortem-step-*-rank-0.pt")
     assert str(path) in message
 
@@ -429,7 +429,7 @@ def test_a_stage_that_cannot_write_its_outputs_does_not_train_again(
         with pytest.raises(OSError, match="no space left"):
             call("pretrain", SEED)
     call("pretrain", SEED)
-    assert "pretrain 0: 0 steps after 3 that were kept" in capsys.readouterr().err
+    assert "pretrain 0: 0 steps (resumed after step 3)" in capsys.readouterr().err
     assert digests(workplace) == before
 
 
@@ -448,5 +448,5 @@ def test_an_interrupted_variant_is_not_pre_trained_again(
     call("ablate", "cnn", SEED)
     messages = capsys.readouterr().err
     assert messages.count("ablate cnn 0: 3 steps, ") == 1
-    assert messages.count("ablate cnn 0: 0 steps after 3 ") == 1
+    assert messages.count("ablate cnn 0: 0 steps (resumed after step 3)") == 1
     assert not list(Path(".scratch/ablate-cnn-0").glob("*/"))
