@@ -121,11 +121,12 @@ def test_roles_reach_the_numbers(finished: Path, target: str) -> None:
     assert len(matches) >= 2
 
 
-def test_the_report_names_the_protocol_of_each_set(finished: Path) -> None:
+def test_the_report_names_the_protocols(finished: Path) -> None:
     report = (finished / "metrics/report.md").read_text()
     page = (finished / "metrics/report/index.html").read_text()
-    for target, protocol in PROTOCOLS.items():
-        assert all(word in text for word in (target, protocol) for text in (report, page))
+    for protocol in PROTOCOLS.values():
+        assert protocol in report
+        assert protocol in page
     assert "nan" not in re.sub(r"data:[^\"]*", "", page).lower()
 
 
