@@ -161,7 +161,7 @@ def test_one_seed_answers_no_question(finished: Path) -> None:
         cell for name in content["contrasts"].values() for cell in name.values() if isinstance(cell, dict)
     ]
     findings = [finding for cell in cells for finding in cell.values()]
-    assert {finding["verdict"] for finding in findings} == {"inconclusive", "not comparable"}
+    assert {finding["verdict"] for finding in findings} == {"inconclusive", "exploratory"}
     assert not [finding for finding in findings if "p" in finding]
     matrix = json.loads((finished / "metrics" / "cross_domain.json").read_text())["rank1"]
     transfer = content["contrasts"]["transfer-untrained"]["direct_transfer"]["rank1"]
@@ -243,7 +243,7 @@ def test_fewer_identities_than_a_batch_stop_training(workplace: Path) -> None:
         call("pretrain", SEED)
     content["pretrain"]["identities"] = 1000
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(SystemExit, match=r"training identities must be at most the \d+ of the training"):
+    with pytest.raises(SystemExit, match=r"training identities must be at most the \d+ of"):
         call("pretrain", SEED)
 
 
@@ -355,9 +355,7 @@ def test_queries_of_another_run_stop_the_average(workplace: Path) -> None:
     queries = pd.read_parquet(path)
     queries["ap"] = queries["ap"].where(queries["source"] != "winter", queries["ap"] / 2)
     queries.to_parquet(path, index=False)
-    message = fails("cross_domain")
-    assert "per-query results: the mean mAP of winter on" in message
-    assert "as the results say" in message
+    assert "cross-domain results: mAP of winter on" in fails("cross_domain")
 
 
 def test_cut_queries_stop_the_average(workplace: Path) -> None:
@@ -369,9 +367,9 @@ def test_cut_queries_stop_the_average(workplace: Path) -> None:
 def test_the_page_shows_what_the_pictures_hold(finished: Path) -> None:
     page = (finished / "metrics/report/index.html").read_text()
     lists = pd.read_parquet(finished / paths.visual("lists"))
-    assert page.count('<figure class="ranked">') == lists.groupby(["dataset", "kind", "query"]).ngroups
+    assert page.count('<figure class="panel ranked">') == lists.groupby(["dataset", "kind", "query"]).ngroups
     strips = pd.read_parquet(finished / paths.visual("strips"))
-    assert page.count('<svg class="clip"') == (strips["kind"] == "clip").sum()
+    assert page.count('<div class="clip"') == (strips["kind"] == "clip").sum()
     frames = pd.read_parquet(finished / paths.visual("frames"))
     assert set(frames["variant"]) == {"vanilla", "full"}
 
@@ -382,7 +380,7 @@ def test_lists_find_what_the_evaluation_found(finished: Path) -> None:
     own = queries[queries["source"] == queries["target"]].set_index(["target", "query"])
     for (dataset, _, query), rows in lists.groupby(["dataset", "kind", "query"]):
         first = own.loc[(dataset, query)]
-        assert rows.loc[rows["right"], "rank"].min() == first["first_hit"]
+        assert rows.loc[rows["correct"], "rank"].min() == first["first_hit"]
         best = rows[rows["rank"] == first["first_hit"]].iloc[0]
         assert best["distance"] == pytest.approx(first["best_match_distance"], abs=1e-6)
 
