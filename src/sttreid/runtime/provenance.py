@@ -23,6 +23,7 @@ KERNEL_SETTINGS: Final = (
     "MKL_CBWR",
     "MKL_ENABLE_INSTRUCTIONS",
     "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES",  # augmentation: NumPy's kernels change its last bits
 )
 
 
@@ -83,7 +84,7 @@ def machine() -> Machine:
     settings = [f"{name}={value}" for name in KERNEL_SETTINGS if (value := os.environ.get(name))]
     return Machine(
         python=platform.python_version(),
-        packages={name: found for name in PACKAGES if (found := _version(name))},
+        packages={name: version for name in PACKAGES if (version := _version(name))},
         processor=_processor(),
         capability=str(torch.backends.cpu.get_cpu_capability()),
         numeric_path=" ".join(settings) or NATIVE,
