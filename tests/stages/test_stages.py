@@ -243,7 +243,7 @@ def test_fewer_identities_than_a_batch_stop_training(workplace: Path) -> None:
         call("pretrain", SEED)
     content["pretrain"]["identities"] = 1000
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(SystemExit, match=r"training identities must be at most the \d+ of the training split, got 1000"):
+    with pytest.raises(SystemExit, match=r"training identities must be at most the \d+ of"):
         call("pretrain", SEED)
 
 

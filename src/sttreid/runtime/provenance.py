@@ -23,6 +23,7 @@ KERNEL_SETTINGS: Final = (
     "MKL_CBWR",
     "MKL_ENABLE_INSTRUCTIONS",
     "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES",  # augmentation: NumPy's kernels change its last bits
 )
 
 
