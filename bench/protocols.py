@@ -4,6 +4,7 @@ The features are drawn at random with the counts of MARS (bench/evaluation_set.p
 protocol only.
 """
 
+import argparse
 import tempfile
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def table(results: list[Result]) -> str:
 
 def main() -> None:
     """Generate, evaluate and print."""
+    argparse.ArgumentParser(prog="python -m bench.protocols", description=__doc__).parse_args()
     with tempfile.TemporaryDirectory() as name:
         generate(MARS, Path(name))
         print(table(score(load(Path(name), False))))

@@ -4,6 +4,7 @@ Every rendering is a separate process. The first renders a tiny set with an empt
 difference to the second is the time of compilation, which an installation spends once.
 """
 
+import argparse
 import cProfile
 import json
 import multiprocessing
@@ -101,6 +102,7 @@ def parts(domain: Domain, simulate: Simulate) -> dict[str, float]:
 
 def main() -> None:
     """Measures and prints."""
+    argparse.ArgumentParser(prog="python -m bench.simulator", description=__doc__).parse_args()
     simulate, benchmark = load().simulate, load_benchmark()
     domain = load_domain(simulate.domain)
     scale = {field.name: getattr(simulate, field.name) for field in fields(Scale)}

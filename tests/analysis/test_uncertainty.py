@@ -279,8 +279,8 @@ def test_a_data_set_of_one_identity_has_no_width():
 
 def test_what_cannot_be_reduced_is_refused():
     tables = uneven(np.random.default_rng(0), 10, 2)
-    with pytest.raises(InputError, match=r"the metric must be one of rank1, .*, mINP, got 'rank3'"):
-        sample("campus", tables, "rank3")
+    with pytest.raises(InputError, match=r"the metric must be one of rank1, .* got 'accuracy'"):
+        sample("campus", tables, "accuracy")
     with pytest.raises(InputError, match="campus: there must be at least 1 query that counts, got 0"):
         sample("campus", [], "mAP")
     with pytest.raises(InputError, match="campus: there must be at least 1 query that counts, got 0"):

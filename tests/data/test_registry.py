@@ -158,7 +158,7 @@ from pathlib import Path
 import sttreid.data.describe, sttreid.data.index, sttreid.stages.decode
 from sttreid.data import registry, videos
 from sttreid.runtime.errors import InputError
-assert len(registry.readers()) == 8
+assert registry.readers()
 Path(sys.argv[1]).write_bytes(b"no video")
 try:
     videos.count_frames(Path(sys.argv[1]))

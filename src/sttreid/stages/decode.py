@@ -17,6 +17,7 @@ from sttreid.data.reading import read_dataset
 from sttreid.data.registry import ReadSettings
 from sttreid.data.store_rows import order_rows
 from sttreid.data.views import UNKNOWN, tracklet_views
+from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_json, write_table
 from sttreid.stages.command import run
 from sttreid.tracklets.store import Skipped, open_store
@@ -24,6 +25,8 @@ from sttreid.tracklets.store import Skipped, open_store
 
 def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
     """Check the set, then decode every video once and store its crops, or pack its images."""
+    if name not in datasets:
+        raise InputError(f"params.yaml: datasets must hold {name!r}, got {', '.join(datasets)}")
     folder, store = dataset_folder(name, datasets[name]), paths.tracklets(name)
     store.parent.mkdir(parents=True, exist_ok=True)
     settings = ReadSettings(
