@@ -88,7 +88,7 @@ def test_stage_instances_are_the_expected_ones() -> None:
 
 
 def test_lock_and_metrics_belong_to_code_params_and_data(tmp_path: Path) -> None:
-    """What stands in git is what `dvc repro` would make: nothing to run in a clone without any artifact."""
+    """In a clone without any artifact `dvc repro` has nothing to run."""
     if not (ROOT / "dvc.lock").exists():
         pytest.fail("dvc.lock is missing: run `dvc repro` and commit it")
     folder = copy_of_the_tree(tmp_path)

@@ -73,8 +73,12 @@ def embed(model: Network, images: Sequence[ImageLike] | NDArray[np.uint8], *, ba
         InputError: there is no image, an image is not RGB or cannot be decoded (the error names its number or
             file), or the feature is not finite.
     """
+    if isinstance(images, str | Path):
+        raise InputError(f"images must be a sequence of images or files, got the path {str(images)!r}")
     if not len(images):
         raise InputError("a tracklet must hold at least 1 image, got 0")
+    if batch < 1:
+        raise InputError(f"batch must be at least 1, got {batch}")
     height, width = model.image_size
     frames = np.stack([_resized(image, number, height, width) for number, image in enumerate(images)])
     row = {"tracklet": 0, "identity": 0, "camera": 0, "split": TEST, "start": 0, "length": len(frames)}

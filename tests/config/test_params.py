@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from sttreid.config.conversion import dump, parse
-from sttreid.config.params import Loss, load
+from sttreid.config.params import Loss, Model, load
 from sttreid.runtime.errors import InputError
 from tests.sections import LOSS, MODEL, SCHEDULE
 from tests.tiny import ROOT, parameters
@@ -28,6 +28,14 @@ def test_the_repository_s_file_loads():
     assert set(params.targets) <= params.datasets.keys()
     assert params.claims.contrasts  # those of the study that tests the claims
     assert params.study is None
+
+
+def test_a_default_of_the_dataclass_decides_no_weight():
+    """DVC tracks params.yaml, not the defaults: a field that the file leaves out must be off by default."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section, names in ((Model, content["model"]), (Loss, content["loss"])):
+        left_out = [field for field in fields(section) if field.name not in names]
+        assert all(field.default in (0, None, False) for field in left_out)
 
 
 def test_without_the_study_of_the_claims_there_are_none(tmp_path):

@@ -9,6 +9,7 @@ from sttreid.analysis.trials import Curve, curve_effects, search
 from sttreid.config.claims import Contrast
 from sttreid.report.render import Cell, Figure, Table, html, markdown
 from sttreid.report.study_pages import claims_page, curves_page, tuning_page
+from sttreid.retrieval.metrics import HEADLINE
 from tests.analysis.studies import CLAIMS, history, of_runs, runs, trained
 
 NUMBERS = (15, 30)
@@ -87,7 +88,7 @@ def test_every_figure_of_claims_has_a_scope_and_is_drawn(study):
     tested = "Protocol embedded; seeds 0, 1, 2; queries: 86 home, 86 away."
     untested = "No test queries; seeds 0, 1, 2."
     assert {figure.scope for figure in figures} == {tested, untested}
-    assert sum(figure.scope == tested for figure in figures) == 5  # two metrics, three properties
+    assert sum(figure.scope == tested for figure in figures) == len(HEADLINE) + 3  # metrics, properties
     text = rendered(page)
     assert all(figure.title in text for figure in figures)
     assert text.count("<svg") >= len(figures)

@@ -13,7 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-NOT_RECORDED: Final = "not recorded"
 NATIVE: Final = "native"  # kernels as the libraries choose them for the processor
 PACKAGES: Final = ("torch", "numpy", "pandas", "scipy", "scikit-learn", "pyarrow", "pillow", "dvc")
 KERNEL_SETTINGS: Final = (
