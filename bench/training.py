@@ -33,7 +33,7 @@ from sttreid.config.params import Params, load
 from sttreid.model.network import Network
 from sttreid.runtime import numerics
 from sttreid.runtime.distributed import SINGLE
-from sttreid.tracklets.batches import Reader, plan
+from sttreid.tracklets.batches import BatchReader, plan
 from sttreid.tracklets.clips import MEAN, STD, restricted_random
 from sttreid.tracklets.store import Store, write_store
 from sttreid.training import losses
@@ -129,7 +129,7 @@ def ours(
     optimiser = build_optimiser(network, params.finetune)
     cuda = device.type == "cuda"
     split = store.of_split("train")
-    reader = Reader(store, split, params.batch, slice(None), params.clip.frames, params.augment, 0)
+    reader = BatchReader(store, split, params.batch, slice(None), params.clip.frames, params.augment, 0)
     batches = reader.steps(0, WARM_UP + steps, WORKERS if cuda else 0, cuda)
     network.train()
 
@@ -240,7 +240,7 @@ def parts(params: Params, store: Store, device: torch.device, steps: int, precis
     step = Step(network, params.loss, replace(params.compute, precision=precision), SINGLE.gather)
     optimiser = build_optimiser(network, params.finetune)
     split = store.of_split("train")
-    reader = Reader(store, split, params.batch, slice(None), params.clip.frames, params.augment, 0)
+    reader = BatchReader(store, split, params.batch, slice(None), params.clip.frames, params.augment, 0)
     seconds: dict[str, float] = {}
 
     @contextmanager

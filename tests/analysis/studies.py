@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from sttreid.analysis.study import Run, study
+from sttreid.analysis.study_runs import Run, study
 from sttreid.config.claims import Claims, Contrast
 
 TARGETS = ["home", "away"]

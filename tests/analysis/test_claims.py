@@ -9,7 +9,7 @@ from scipy import stats
 
 from sttreid.analysis.claims import answers, content, convergence, findings, steps_to, subgroup_effects, table
 from sttreid.analysis.effects import difference, identity_variance, mean_over_datasets
-from sttreid.analysis.study import Run, study
+from sttreid.analysis.study_runs import Run, study
 from sttreid.config.claims import Claims, Contrast
 from tests.analysis.studies import of_runs
 from tests.analysis.studies import runs as small_runs

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sttreid.model.backbone import Backbone
+from sttreid.model.backbone import ResNetBackbone
 
 BLOCKS = (3, 4, 6)
 
@@ -34,20 +34,20 @@ def resnet50_names():
 
 def test_names_and_shapes_are_those_of_resnet50_up_to_its_third_stage():
     with torch.device("meta"):
-        backbone = Backbone(64, BLOCKS, 2)
+        backbone = ResNetBackbone(64, BLOCKS, 2)
     assert {name: tuple(value.shape) for name, value in backbone.state_dict().items()} == resnet50_names()
 
 
 def test_resnet50_has_its_published_number_of_parameters():
     with torch.device("meta"):
-        backbone = Backbone(64, BLOCKS, 2)
+        backbone = ResNetBackbone(64, BLOCKS, 2)
     whole, fourth_stage, classifier = 25_557_032, 14_964_736, 2_049_000
     assert sum(p.numel() for p in backbone.parameters()) == whole - fourth_stage - classifier
 
 
 @pytest.mark.parametrize(("last_stride", "stride"), [(2, 16), (1, 8)])
 def test_the_map_has_the_stated_stride_and_channels(last_stride, stride):
-    backbone = Backbone(2, (1, 1, 1), last_stride)
+    backbone = ResNetBackbone(2, (1, 1, 1), last_stride)
     assert (backbone.stride, backbone.channels) == (stride, 32)
     maps = backbone(torch.randn(3, 3, 64, 32))
     assert maps.shape == (3, 32, 64 // stride, 32 // stride)
@@ -80,7 +80,7 @@ def naive(state, depths, last_stride, x):
 @pytest.mark.parametrize("last_stride", [1, 2])
 def test_maps_equal_those_of_the_written_out_network(last_stride):
     torch.manual_seed(0)
-    backbone = Backbone(3, (2, 1, 2), last_stride).double()
+    backbone = ResNetBackbone(3, (2, 1, 2), last_stride).double()
     x = torch.randn(4, 3, 32, 32, dtype=torch.float64)
     for _ in range(3):
         backbone(x + torch.randn_like(x))  # statistics that are not those of the start
@@ -91,6 +91,6 @@ def test_maps_equal_those_of_the_written_out_network(last_stride):
 
 def test_training_reaches_every_weight():
     torch.manual_seed(0)
-    backbone = Backbone(3, (2, 2, 2), 2)
+    backbone = ResNetBackbone(3, (2, 2, 2), 2)
     backbone(torch.randn(2, 3, 32, 32)).square().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in backbone.parameters())

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from sttreid.config.conversion import dump, parse
-from sttreid.model.backbone import Backbone
+from sttreid.model.backbone import ResNetBackbone
 from sttreid.model.network import Network
 from sttreid.model.weights import initialise, load_backbone, restore, save, start_from, transfer
 from sttreid.runtime.errors import InputError
@@ -49,7 +49,7 @@ def test_the_seed_alone_decides_the_random_weights():
 
 
 def test_a_named_checkpoint_fills_the_backbone_only(tmp_path):
-    state = Backbone(2, (1, 1, 1), 1).state_dict()
+    state = ResNetBackbone(2, (1, 1, 1), 1).state_dict()
     torch.save({**state, "fc.weight": torch.zeros(2)}, tmp_path / "resnet.pth")
     model = replace(MODEL, backbone=replace(BACKBONE, weights=str(tmp_path / "resnet.pth")))
     network, random = initialise(model, *SIZES, 0), initialise(MODEL, *SIZES, 0)
@@ -159,7 +159,7 @@ def checkpoint(backbone):
 
 
 def test_a_torchvision_checkpoint_loads_without_its_fourth_stage_and_classifier(tmp_path):
-    backbone = Backbone(2, (1, 2, 1), 2)
+    backbone = ResNetBackbone(2, (1, 2, 1), 2)
     state = checkpoint(backbone)
     torch.save(state, tmp_path / "resnet.pth")
     load_backbone(backbone, tmp_path / "resnet.pth")
@@ -167,7 +167,7 @@ def test_a_torchvision_checkpoint_loads_without_its_fourth_stage_and_classifier(
 
 
 def test_an_old_checkpoint_without_counters_loads(tmp_path):
-    backbone = Backbone(2, (1, 1, 1), 1)
+    backbone = ResNetBackbone(2, (1, 1, 1), 1)
     state = {k: v for k, v in checkpoint(backbone).items() if not k.endswith("num_batches_tracked")}
     torch.save(state, tmp_path / "old.pth")
     load_backbone(backbone, tmp_path / "old.pth")
@@ -210,7 +210,7 @@ def test_torchvision_s_resnet50_fits_by_every_name_and_shape(tmp_path, suffix):
     state = {k: torch.tensor(7) if k.endswith("tracked") else v for k, v in state.items()}
     path = tmp_path / f"resnet50.{suffix}"
     (torch.save if suffix == "pth" else save_file)(state, path)
-    backbone = Backbone(64, (3, 4, 6), 2)
+    backbone = ResNetBackbone(64, (3, 4, 6), 2)
     load_backbone(backbone, path)
     loaded = backbone.state_dict()
     assert set(loaded) == {name for name in shapes if not name.startswith(("layer4.", "fc."))}
@@ -242,7 +242,7 @@ BREAKS = {
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_checkpoint_that_does_not_fit_names_file_and_tensor(tmp_path, name):
-    backbone = Backbone(2, (1, 1, 1), 1)
+    backbone = ResNetBackbone(2, (1, 1, 1), 1)
     before = {k: v.clone() for k, v in backbone.state_dict().items()}
     state = checkpoint(backbone)
     change, message = BREAKS[name]
@@ -278,14 +278,14 @@ def test_a_file_that_holds_no_weights_is_refused_by_name(tmp_path, kind, reader)
     calls = {
         "restore": lambda: restore(path),
         "start_from": lambda: start_from(small_network(), path),
-        "load_backbone": lambda: load_backbone(Backbone(2, (1, 1, 1), 1), path),
+        "load_backbone": lambda: load_backbone(ResNetBackbone(2, (1, 1, 1), 1), path),
     }
     with pytest.raises(InputError, match=rf"weights\.pt: {message}"):
         calls[reader]()
 
 
 def test_a_foreign_checkpoint_is_no_model_of_ours(tmp_path):
-    torch.save(checkpoint(Backbone(2, (1, 1, 1), 1)), tmp_path / "resnet.pth")
+    torch.save(checkpoint(ResNetBackbone(2, (1, 1, 1), 1)), tmp_path / "resnet.pth")
     with pytest.raises(InputError, match=r"resnet\.pth: is not a model of this project"):
         restore(tmp_path / "resnet.pth")
     with pytest.raises(InputError, match=r"resnet\.pth: the tensor '.*' is missing"):

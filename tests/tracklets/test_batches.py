@@ -12,10 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sttreid.config.params import Augment
-from sttreid.config.params import Batch as BatchSize
+from sttreid.config.params import Augment, Batch
 from sttreid.runtime.errors import InputError
-from sttreid.tracklets.batches import Reader, batch, plan, repeated, shard, steps_per_epoch
+from sttreid.tracklets.batches import BatchReader, batch, plan, repeated, shard, steps_per_epoch
 from sttreid.tracklets.clips import MEAN, STD
 from sttreid.tracklets.store import Store, write_store
 
@@ -199,7 +198,7 @@ def test_clips_do_not_share_their_augmentation(store: Store, still: Augment) -> 
     assert len({round(value, 3) for value in balance.tolist()}) == 8
 
 
-def copies(reader: Reader, *arguments: int) -> list[tuple[torch.Tensor, ...]]:
+def copies(reader: BatchReader, *arguments: int) -> list[tuple[torch.Tensor, ...]]:
     """All batches; their clips lie in buffers that the next ones overwrite."""
     return [
         (made.clips.clone(), made.classes, made.tracklets, made.cameras) for made in reader.steps(*arguments)
@@ -212,11 +211,13 @@ def equal(first: list[tuple[torch.Tensor, ...]], second: list[tuple[torch.Tensor
 
 
 @pytest.fixture
-def reader(store: Store, lively: Augment) -> Reader:
-    return Reader(store, store.of_split("train"), BatchSize(identities=4, clips=3), slice(None), 4, lively, 5)
+def reader(store: Store, lively: Augment) -> BatchReader:
+    return BatchReader(
+        store, store.of_split("train"), Batch(identities=4, clips=3), slice(None), 4, lively, 5
+    )
 
 
-def test_a_reader_gives_the_batches_of_its_steps(reader: Reader) -> None:
+def test_a_reader_gives_the_batches_of_its_steps(reader: BatchReader) -> None:
     for step, made in enumerate(copies(reader, 0, 5, 0)):
         rows = plan(reader.tracklets, 4, 3, 5, step)
         expected = batch(reader.store, reader.tracklets, rows, 4, reader.augment, 5, step)
@@ -224,18 +225,18 @@ def test_a_reader_gives_the_batches_of_its_steps(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_threads_change_no_batch(reader: Reader, workers: int) -> None:
+def test_threads_change_no_batch(reader: BatchReader, workers: int) -> None:
     assert equal(copies(reader, 0, 6, workers), copies(reader, 0, 6, 0))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_reader_may_begin_anywhere(reader: Reader, workers: int) -> None:
+def test_a_reader_may_begin_anywhere(reader: BatchReader, workers: int) -> None:
     whole = copies(reader, 0, 7, 0)
     assert equal(copies(reader, 3, 7, workers), whole[3:])
     assert copies(reader, 7, 7, workers) == []
 
 
-def test_shards_make_up_the_whole_batch(reader: Reader) -> None:
+def test_shards_make_up_the_whole_batch(reader: BatchReader) -> None:
     """A tracklet that is repeated belongs to one identity, and so to one shard."""
     halves = [copies(replace(reader, shard=part), 0, 4, 0) for part in (slice(0, 6), slice(6, 12))]
     joined = [
@@ -245,13 +246,13 @@ def test_shards_make_up_the_whole_batch(reader: Reader) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_while_reading_reaches_the_caller(reader: Reader, workers: int) -> None:
+def test_an_error_while_reading_reaches_the_caller(reader: BatchReader, workers: int) -> None:
     lost = replace(reader, store=Store(reader.store.frames[:3], reader.store.index, reader.store.tracklets))
     with pytest.raises(IndexError):
         copies(lost, 0, 3, workers)
 
 
-def test_a_batch_stays_whole_while_the_next_one_is_read(reader: Reader) -> None:
+def test_a_batch_stays_whole_while_the_next_one_is_read(reader: BatchReader) -> None:
     batches = reader.steps(0, 4, 2)
     first = next(batches)
     before = first.clips.clone()

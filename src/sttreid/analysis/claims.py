@@ -10,7 +10,7 @@ import pandas as pd
 
 from sttreid.analysis import uncertainty
 from sttreid.analysis.effects import Effect, difference, holm, mean_over_datasets, rounded, t_test
-from sttreid.analysis.study import CROSS_DOMAIN, DIRECT_TRANSFER, IN_DOMAIN, Study, Subgroup
+from sttreid.analysis.study_runs import CROSS_DOMAIN, DIRECT_TRANSFER, IN_DOMAIN, StudyRuns, Subgroup
 from sttreid.analysis.uncertainty import Interval
 from sttreid.config.claims import Claims, Contrast
 from sttreid.retrieval.metrics import HEADLINE, metric
@@ -133,7 +133,7 @@ class Finding:
         return numbers | {"verdict": str(self.verdict)}
 
 
-def findings(study: Study, claims: Claims) -> list[Finding]:
+def findings(study: StudyRuns, claims: Claims) -> list[Finding]:
     """Every contrast in every setting and measure, in the order of the parameters."""
     measured = [
         _measured(study, claims, Finding(name, contrast, setting, measure))
@@ -172,7 +172,7 @@ def answers(results: Sequence[Finding]) -> dict[str, dict[str, Verdict]]:
     return verdicts
 
 
-def content(study: Study, results: Sequence[Finding], claims: Claims) -> dict[str, Any]:
+def content(study: StudyRuns, results: Sequence[Finding], claims: Claims) -> dict[str, Any]:
     """Content of ``claims.json``: fractions; effects are positive where ours is better."""
     verdicts = answers(results)
     contrasts: dict[str, Any] = {}
@@ -211,7 +211,7 @@ def table(results: Sequence[Finding]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def convergence(study: Study, claims: Claims) -> pd.DataFrame:
+def convergence(study: StudyRuns, claims: Claims) -> pd.DataFrame:
     """Rank-1 on validation identities in training, mean over seeds, of the variants whose steps are compared.
 
     Returns:
@@ -226,7 +226,7 @@ def convergence(study: Study, claims: Claims) -> pd.DataFrame:
     return pd.DataFrame(means).rename_axis("step").reset_index()
 
 
-def subgroup_effects(study: Study, claims: Claims) -> list[tuple[Subgroup, Contrast, Effect]]:
+def subgroup_effects(study: StudyRuns, claims: Claims) -> list[tuple[Subgroup, Contrast, Effect]]:
     """Rank-1 effect of each confirmatory contrast in each subgroup of queries; no test is corrected."""
     contrasts = {
         (each.ours, each.theirs): each
@@ -254,7 +254,7 @@ def steps_to(measured: "pd.Series[float]", last: int, level: float) -> tuple[int
     return (last, False) if reached.empty else (int(reached[0]), True)
 
 
-def _settings(study: Study, contrast: Contrast) -> dict[str, list[str]]:
+def _settings(study: StudyRuns, contrast: Contrast) -> dict[str, list[str]]:
     """Setting -> the targets that it is tested on."""
     runs = [run for name in (contrast.ours, contrast.theirs) for run in study.variants.get(name, ())]
     if any(run.steps == 0 for run in runs):
@@ -270,7 +270,7 @@ def _measures(contrast: Contrast, setting: str) -> list[str]:
     return [each.name for each in HEADLINE] + (extra if setting == IN_DOMAIN else [])
 
 
-def _measured(study: Study, claims: Claims, finding: Finding) -> Finding:
+def _measured(study: StudyRuns, claims: Claims, finding: Finding) -> Finding:
     """With values, effect and limits."""
     names = finding.contrast.ours, finding.contrast.theirs
     if missing := frozenset(names) - set(study.variants):
@@ -294,7 +294,7 @@ def _measured(study: Study, claims: Claims, finding: Finding) -> Finding:
     return replace(finding, ours=ours.mean, theirs=theirs.mean, effect=better.effect())
 
 
-def _with_steps(study: Study, level: float, finding: Finding) -> Finding:
+def _with_steps(study: StudyRuns, level: float, finding: Finding) -> Finding:
     """How many fewer steps ours takes to a validation rank-1, without or with those of pre-training.
 
     The interval between evaluations limits the resolution of a step: a twelfth of its square is added to the
@@ -317,7 +317,7 @@ def _with_steps(study: Study, level: float, finding: Finding) -> Finding:
     )
 
 
-def _judged(finding: Finding, study: Study, claims: Claims) -> Finding:
+def _judged(finding: Finding, study: StudyRuns, claims: Claims) -> Finding:
     """With the verdict."""
     contrast, effect = finding.contrast, finding.effect
     if not contrast.confirmatory:

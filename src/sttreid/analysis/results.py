@@ -85,7 +85,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Variant:
+class VariantResult:
     """Composition and training of a variant of the ablation.
 
     Attributes:
@@ -162,7 +162,9 @@ def ablation(
     return _scores(what, contents, table, trained, cross_domain.protocols)
 
 
-def variant(name: str, made: Content, histories: Sequence[pd.DataFrame], min_train_rank1: float) -> Variant:
+def variant(
+    name: str, made: Content, histories: Sequence[pd.DataFrame], min_train_rank1: float
+) -> VariantResult:
     """One variant of the ablation.
 
     Args:
@@ -181,7 +183,7 @@ def variant(name: str, made: Content, histories: Sequence[pd.DataFrame], min_tra
     lowest = float(rank1["train_rank1"].min())
     steps = int(made["pretrain_steps"]), int(made["steps"])
     means = float(rank1["train_rank1"].mean()), float(rank1["validation_rank1"].mean())
-    return Variant(name, made["composition"], *steps, *means, lowest, lowest >= min_train_rank1)
+    return VariantResult(name, made["composition"], *steps, *means, lowest, lowest >= min_train_rank1)
 
 
 def cross_domain_metrics(scores: Scores) -> dict[str, Any]:
@@ -210,7 +212,7 @@ def drop(scores: Scores, metric: str, cells: Sequence[Cell] | None = None) -> Di
     return scores.difference([(target, target) for _, target in cells], cells, metric)
 
 
-def ablation_metrics(scores: Scores, variants: Sequence[Variant]) -> dict[str, Any]:
+def ablation_metrics(scores: Scores, variants: Sequence[VariantResult]) -> dict[str, Any]:
     """Content of ``metrics/ablation.json``: an entry for each variant, fractions."""
     content = _header(scores)
     for made in variants:

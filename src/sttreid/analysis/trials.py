@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sttreid.analysis.effects import Effect, Quantity, rounded, weighted_sum
-from sttreid.analysis.study import CROSS_DOMAIN, DIRECT_TRANSFER, IN_DOMAIN, PRETRAINED, Study
+from sttreid.analysis.study_runs import CROSS_DOMAIN, DIRECT_TRANSFER, IN_DOMAIN, PRETRAINED, StudyRuns
 from sttreid.analysis.uncertainty import Doubles
 from sttreid.config.claims import Contrast
 
@@ -40,7 +40,7 @@ class Curve:
         return weights
 
 
-def quantity(study: Study, variant: str, setting: str) -> Quantity | None:
+def quantity(study: StudyRuns, variant: str, setting: str) -> Quantity | None:
     """Rank-1 (0 to 1), or the gap, of a variant in one of ``SETTINGS``; None if it was not measured."""
     if setting == TRAINING:
         return study.train_rank1(variant)
@@ -54,7 +54,7 @@ def quantity(study: Study, variant: str, setting: str) -> Quantity | None:
 
 
 def curve_effects(
-    study: Study, curves: Sequence[Curve], contrasts: Mapping[str, Contrast]
+    study: StudyRuns, curves: Sequence[Curve], contrasts: Mapping[str, Contrast]
 ) -> dict[tuple[str, str, str], Effect]:
     """Rank-1 and gaps of all points, their slopes, and the paired differences of variants.
 
@@ -99,7 +99,7 @@ def levels(effects: Mapping[tuple[str, str, str], Effect], curves: Sequence[Curv
 
 
 def curves_content(
-    study: Study, effects: Mapping[tuple[str, str, str], Effect], curves: Sequence[Curve]
+    study: StudyRuns, effects: Mapping[tuple[str, str, str], Effect], curves: Sequence[Curve]
 ) -> dict[str, Any]:
     """Content of ``curves.json``: variant -> setting -> number of identities, or doubling -> value, low,
     high."""

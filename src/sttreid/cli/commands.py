@@ -264,7 +264,7 @@ def evaluate(
 
     From features, from distances, or from a model and a tracklet store.
     """
-    from sttreid.cli.evaluation import Files, as_json, as_table, evaluate_files
+    from sttreid.cli.feature_files import Files, as_json, as_table, evaluate_files
     from sttreid.config.conversion import parse
     from sttreid.config.params import Rerank
     from sttreid.runtime.files import write_table

@@ -38,7 +38,7 @@ class Bottleneck(nn.Module):
         return cast(Tensor, self.relu(self.bn3(self.conv3(x)) + shortcut))
 
 
-class Backbone(nn.Module):
+class ResNetBackbone(nn.Module):
     """Frames -> feature maps [C, H/16, W/16], C = 16 * width; H/8 x W/8 with a last stride of 1."""
 
     def __init__(self, width: int, depths: tuple[int, int, int], last_stride: int) -> None:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from sttreid.config.branches import CNN, enabled
 from sttreid.config.params import Model
 from sttreid.model.attention import Rows
-from sttreid.model.backbone import Backbone
+from sttreid.model.backbone import ResNetBackbone
 from sttreid.model.branches import MODULES, BranchOutput, IdentityHead, Sizes
 
 MIN_STD = 0.1  # added to a channel's standard deviation, so that the noise of a uniform clip is not amplified
@@ -61,7 +61,7 @@ class Network(nn.Module):
         self.image_size = height, width
         self.classes = classes
         depths = (model.backbone.layer1, model.backbone.layer2, model.backbone.layer3)
-        self.backbone = Backbone(model.backbone.width, depths, model.backbone.last_stride)
+        self.backbone = ResNetBackbone(model.backbone.width, depths, model.backbone.last_stride)
         self.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # half the time on CPUs
         self.map_size = _map_size(self.backbone, height, width)
         sizes = Sizes(frames, *self.map_size, self.backbone.channels, classes)
@@ -110,7 +110,7 @@ def _standardise(clips: Tensor) -> Tensor:
     return (clips - mean) / (std + MIN_STD)
 
 
-def _map_size(backbone: Backbone, height: int, width: int) -> tuple[int, int]:
+def _map_size(backbone: ResNetBackbone, height: int, width: int) -> tuple[int, int]:
     """Rows and columns of the backbone's map for an image, after a check of its size."""
     if height % backbone.stride or width % backbone.stride:
         raise ValueError(f"crops must be multiples of {backbone.stride} pixels, got {height}x{width}")

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from sttreid.analysis.claims import QUESTIONS
-from sttreid.analysis.results import BASELINES, Content, Scores, Variant, cmc, matrix, training_curve
+from sttreid.analysis.results import BASELINES, Content, Scores, VariantResult, cmc, matrix, training_curve
 from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS
 from sttreid.report import charts, filmstrips, tables
 from sttreid.report.filmstrips import Visuals
@@ -39,7 +39,7 @@ class Results:
 
     cross: Scores
     ablation: Scores
-    variants: Sequence[Variant]
+    variants: Sequence[VariantResult]
     source: str
     synthetic: str
     reference: str | None

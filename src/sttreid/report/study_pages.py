@@ -9,7 +9,7 @@ import yaml
 from sttreid.analysis import trials
 from sttreid.analysis.claims import Finding, Verdict, content, subgroup_effects
 from sttreid.analysis.effects import Effect
-from sttreid.analysis.study import Study, Subgroup, attention_entropy
+from sttreid.analysis.study_runs import StudyRuns, Subgroup, attention_entropy
 from sttreid.analysis.trials import Curve
 from sttreid.config.claims import Claims, Contrast
 from sttreid.report import charts
@@ -23,7 +23,7 @@ RULES: Final = (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.INCONCLUSIVE, 
 LABELS: Final = {each.name: each.label for each in HEADLINE} | TEXT["measures"]
 
 
-def claims_page(study: Study, results: Sequence[Finding], claims: Claims) -> Page:
+def claims_page(study: StudyRuns, results: Sequence[Finding], claims: Claims) -> Page:
     """Verdicts, every effect, the variants, what explains the verdicts, and their rules."""
     rules = {
         "alpha": f"{claims.alpha:g}",
@@ -49,7 +49,7 @@ def claims_page(study: Study, results: Sequence[Finding], claims: Claims) -> Pag
 
 
 def curves_page(
-    study: Study,
+    study: StudyRuns,
     curves: Sequence[Curve],
     effects: Mapping[tuple[str, str, str], Effect],
     contrasts: Mapping[str, Contrast],
@@ -110,12 +110,12 @@ def tuning_page(table: pd.DataFrame, source: str, seeds: Sequence[int], min_trai
     )
 
 
-def _run(study: Study) -> str:
+def _run(study: StudyRuns) -> str:
     named = {"source": study.source, "targets": ", ".join(study.targets), "seeds": seeds_phrase(study.seeds)}
     return str(TEXT["run"].format(protocols=protocols_phrase(study.protocols), **named))
 
 
-def _scope(study: Study, tested: bool = True) -> str:
+def _scope(study: StudyRuns, tested: bool = True) -> str:
     """Protocol, seeds and queries of a figure."""
     if not tested:
         return f"No test queries; {seeds_phrase(study.seeds)}."
@@ -146,7 +146,7 @@ def _finding(each: Finding) -> list[str | Cell]:
     return [*names, LABELS[each.measure], verdict, *numbers]
 
 
-def _forests(study: Study, results: Sequence[Finding], caption: str) -> list[Figure]:
+def _forests(study: StudyRuns, results: Sequence[Finding], caption: str) -> list[Figure]:
     figures = []
     for metric in HEADLINE:
         marks = [
@@ -161,7 +161,7 @@ def _forests(study: Study, results: Sequence[Finding], caption: str) -> list[Fig
     return figures
 
 
-def _variants(study: Study) -> Table:
+def _variants(study: StudyRuns) -> Table:
     """Steps, and rank-1 on training, validation and test identities."""
     rows = []
     for name, runs in study.variants.items():
@@ -183,7 +183,7 @@ def _variants(study: Study) -> Table:
     return Table(columns, rows, "Rank-1 in per cent")
 
 
-def _training(study: Study) -> list[Figure]:
+def _training(study: StudyRuns) -> list[Figure]:
     histories = {
         name: [run.history for run in study.variants[name] if run.history is not None]
         for name in study.trained()
@@ -191,7 +191,7 @@ def _training(study: Study) -> list[Figure]:
     return training_figures(histories, "means over seeds", _scope(study, tested=False))
 
 
-def _attention(study: Study, text: str) -> list[Section]:
+def _attention(study: StudyRuns, text: str) -> list[Section]:
     rows = []
     for variant, moments in attention_entropy(study).groupby("variant", sort=False):
         cells = [f"{each.entropy:.3f} ({each.step})" for each in moments.itertuples()]
@@ -201,7 +201,7 @@ def _attention(study: Study, text: str) -> list[Section]:
     return [Section("Attention entropy in training", [text, table])] if rows else []
 
 
-def _subgroups(study: Study, claims: Claims, sentences: Mapping[str, str]) -> list[Section]:
+def _subgroups(study: StudyRuns, claims: Claims, sentences: Mapping[str, str]) -> list[Section]:
     """Rank-1 and effects by thirds of the queries."""
     names, rates = study.trained(), []
     for group in study.subgroups():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from sttreid.analysis.results import BASELINES, COUNTS, Content, Scores, Variant, drop
+from sttreid.analysis.results import BASELINES, COUNTS, Content, Scores, VariantResult, drop
 from sttreid.analysis.results import Cell as Tested
 from sttreid.analysis.uncertainty import Difference, Interval, interval, sample
 from sttreid.report.render import TEMPLATES, Cell, Table
@@ -157,7 +157,7 @@ def difficulty_table(scores: Scores) -> Table:
     return Table(columns, rows, "Rank-1 by visibility and length, in per cent")
 
 
-def ablation_table(scores: Scores, variants: Sequence[Variant]) -> Table:
+def ablation_table(scores: Scores, variants: Sequence[VariantResult]) -> Table:
     """One row for each variant."""
     settings = ("in_domain", "cross_domain")
     rows: list[list[str | Cell]] = []

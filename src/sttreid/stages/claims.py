@@ -7,7 +7,7 @@ import pandas as pd
 
 from sttreid.analysis import claims as analysis
 from sttreid.analysis.results import tsv
-from sttreid.analysis.study import Run, study
+from sttreid.analysis.study_runs import Run, study
 from sttreid.config import paths
 from sttreid.config.claims import Claims
 from sttreid.config.params import Ablation, Simulate

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from sttreid.analysis.results import tsv
-from sttreid.analysis.study import Run
-from sttreid.analysis.study import study as group
+from sttreid.analysis.study_runs import Run
+from sttreid.analysis.study_runs import study as group
 from sttreid.analysis.trials import Curve, curve_effects, curves_content, levels
 from sttreid.config import paths
 from sttreid.config.claims import Claims
 from sttreid.config.params import Ablation, Compute, Simulate
-from sttreid.config.study import Study, counted_schedule, trial_name
+from sttreid.config.study import counted_schedule, trial_name
 from sttreid.embedding import embed_tracklets
 from sttreid.model.weights import restore
 from sttreid.report import render

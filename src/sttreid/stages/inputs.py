@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from sttreid.analysis.study import PRETRAINED, TRAINED, UNTRAINED, Run, protocol_names, runs_of
+from sttreid.analysis.study_runs import PRETRAINED, TRAINED, UNTRAINED, Run, protocol_names, runs_of
 from sttreid.config import paths
 from sttreid.config.params import Ablation
 from sttreid.runtime.files import read_json, read_table

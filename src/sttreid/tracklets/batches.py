@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sttreid.config.params import Augment
-from sttreid.config.params import Batch as BatchSize
+from sttreid.config.params import Augment, Batch
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.clips import augment as augment_clip
 from sttreid.tracklets.clips import restricted_random
@@ -27,7 +26,7 @@ ORDER, CHOICE, CLIP = 1, 2, 3  # random streams: order of identities, choice of 
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class ClipBatch:
     """The training data of one step.
 
     Attributes:
@@ -119,7 +118,7 @@ def batch(
     step: int,
     out: Tensor | None = None,
     pool: Executor | None = None,
-) -> Batch:
+) -> ClipBatch:
     """Read and augment the clips of one step; each clip has its own random stream.
 
     Args:
@@ -145,7 +144,7 @@ def batch(
 
     list((pool.map if pool else map)(fill, range(len(rows))))  # list: waits, and raises what a thread raised
     classes = np.unique(tracklets["identity"], return_inverse=True)[1][rows]
-    return Batch(clips, *map(torch.from_numpy, (classes, numbers, cameras)))
+    return ClipBatch(clips, *map(torch.from_numpy, (classes, numbers, cameras)))
 
 
 def repeated(tracklets: pd.DataFrame, clips: int) -> int:
@@ -154,7 +153,7 @@ def repeated(tracklets: pd.DataFrame, clips: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Reader:
+class BatchReader:
     """Reads the batches of a run.
 
     Attributes:
@@ -169,13 +168,13 @@ class Reader:
 
     store: Store
     tracklets: pd.DataFrame
-    batch: BatchSize
+    batch: Batch
     shard: slice
     frames: int
     augment: Augment
     seed: int
 
-    def steps(self, first: int, end: int, workers: int, pinned: bool = False) -> Iterator[Batch]:
+    def steps(self, first: int, end: int, workers: int, pinned: bool = False) -> Iterator[ClipBatch]:
         """The batches of the steps from ``first`` up to ``end``.
 
         Two buffers hold the clips in turn: a batch is valid until the next one is taken.
@@ -195,14 +194,14 @@ class Reader:
                 return
             pool = stack.enter_context(ThreadPoolExecutor(workers))
             reading = stack.enter_context(ThreadPoolExecutor(1))
-            following: list[Future[Batch]] = []
+            following: list[Future[ClipBatch]] = []
             for step in range(first, end):
                 following.append(reading.submit(self._read, step, buffers[step % 2], pool))
                 if len(following) == 2:
                     yield following.pop(0).result()
             yield from (future.result() for future in following)
 
-    def _read(self, step: int, out: Tensor, pool: Executor | None) -> Batch:
+    def _read(self, step: int, out: Tensor, pool: Executor | None) -> ClipBatch:
         rows = plan(self.tracklets, self.batch.identities, self.batch.clips, self.seed, step)[self.shard]
         return batch(self.store, self.tracklets, rows, self.frames, self.augment, self.seed, step, out, pool)
 

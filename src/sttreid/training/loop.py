@@ -14,12 +14,11 @@ import torch
 from torch import nn
 
 from sttreid.config.conversion import dump
-from sttreid.config.params import Augment, Compute, Loss, Schedule
-from sttreid.config.params import Batch as BatchSize
+from sttreid.config.params import Augment, Batch, Compute, Loss, Schedule
 from sttreid.model.network import Network
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import DivergedError
-from sttreid.tracklets.batches import Batch, Reader, repeated, shard, steps_per_epoch
+from sttreid.tracklets.batches import BatchReader, ClipBatch, repeated, shard, steps_per_epoch
 from sttreid.tracklets.store import Store
 from sttreid.training import losses, validation
 from sttreid.training.interfaces import Group, Observer, Row, Silent, State
@@ -38,7 +37,7 @@ class Recipe:
     """All parameters of one training run."""
 
     augment: Augment
-    batch: BatchSize
+    batch: Batch
     loss: Loss
     schedule: Schedule
     compute: Compute
@@ -106,7 +105,7 @@ def fit(
 
 def _reader(
     network: Network, store: Store, recipe: Recipe, seed: int, group: Group, observer: Observer
-) -> Reader:
+) -> BatchReader:
     """The source of the batches; wrong parameters raise an error before training starts."""
     tracklets, size = store.of_split("train"), recipe.batch
     steps_per_epoch(tracklets, size.identities)
@@ -116,10 +115,10 @@ def _reader(
         observer.notify(
             f"{identities} have fewer than {size.clips} tracklets: a batch repeats tracklets of these"
         )
-    return Reader(store, tracklets, size, rows, network.frames, recipe.augment, seed)
+    return BatchReader(store, tracklets, size, rows, network.frames, recipe.augment, seed)
 
 
-def _batches(reader: Reader, first: int, end: int, device: torch.device) -> Iterator[Batch]:
+def _batches(reader: BatchReader, first: int, end: int, device: torch.device) -> Iterator[ClipBatch]:
     """Prefetch while a CUDA device works; on a CPU, prefetching would slow the step down."""
     ahead = device.type == "cuda"
     return reader.steps(first, end, WORKERS if ahead else 0, pinned=ahead)
@@ -143,7 +142,7 @@ def _prepare(
 def _gradients(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
-    batch: Batch,
+    batch: ClipBatch,
     recipe: Recipe,
     group: Group,
     stop_requested: Callable[[], bool],
@@ -180,7 +179,7 @@ def _not_finite(row: Row) -> str:
 def _divergence(
     network: Network,
     optimiser: torch.optim.Optimizer,
-    batch: Batch,
+    batch: ClipBatch,
     row: Row,
     number: int,
     problem: str,

@@ -106,7 +106,7 @@ def attention_entropy(attention: Tensor, threshold: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Labels:
+class BatchLabels:
     """Labels of the clips: of this process, and of all processes that share the batch.
 
     Attributes:
@@ -136,7 +136,7 @@ def terms(
         loss: weights and constants.
         gather: [b, ...] -> [B, ...]; processes that share a batch mine triplets in the whole batch.
     """
-    labels = Labels(classes, gather(classes), gather(tracklets))
+    labels = BatchLabels(classes, gather(classes), gather(tracklets))
     branches = [branch for branch in BRANCHES if branch.name in output.branches]
     named: dict[str, Tensor] = {}
     for branch in branches:
@@ -154,7 +154,9 @@ def terms(
     return named
 
 
-def _term(kind: Kind, x: Tensor, labels: Labels, loss: Loss, gather: Callable[[Tensor], Tensor]) -> Tensor:
+def _term(
+    kind: Kind, x: Tensor, labels: BatchLabels, loss: Loss, gather: Callable[[Tensor], Tensor]
+) -> Tensor:
     """A further term of a branch; ``x`` is the part of the branch's output that it reads."""
     match kind:
         case "cross_entropy":

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from sttreid.analysis.effects import difference, mean_over_datasets
-from sttreid.analysis.study import attention_entropy, protocol_names, runs_of
+from sttreid.analysis.study_runs import attention_entropy, protocol_names, runs_of
 from sttreid.analysis.uncertainty import sample
 from sttreid.runtime.errors import InputError
 from tests.analysis.studies import TARGETS, history, of_runs, queries, runs, trained

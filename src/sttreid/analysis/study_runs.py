@@ -68,7 +68,7 @@ class Subgroup:
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
+class StudyRuns:
     """All runs.
 
     Attributes:
@@ -168,7 +168,7 @@ class Study:
             groups += [Subgroup(name, third, ranges[third]) for third in THIRDS if third in ranges]
         return groups
 
-    def restricted(self, group: Subgroup) -> "Study":
+    def restricted(self, group: Subgroup) -> "StudyRuns":
         """The same runs, tested on the queries of a subgroup and the targets that have some."""
         variants = {
             name: [replace(run, queries=_restricted(run.queries, group)) for run in runs]
@@ -183,8 +183,8 @@ def study(
     targets: Sequence[str],
     min_train_rank1: float,
     protocols: Mapping[str, str],
-) -> Study:
-    """Group runs by variant; arguments as :class:`Study`.
+) -> StudyRuns:
+    """Group runs by variant; arguments as :class:`StudyRuns`.
 
     Raises:
         InputError: there is no run, or variants were run with different seeds.
@@ -199,7 +199,7 @@ def study(
         if (seeds := [run.seed for run in group]) != first:
             rule = f"variant {name} must have the seeds {first}, as {runs[0].variant} has"
             raise InputError(f"results of the ablation: {rule}, got {seeds}")
-    return Study(variants, source, targets, min_train_rank1, protocols)
+    return StudyRuns(variants, source, targets, min_train_rank1, protocols)
 
 
 def runs_of(
@@ -254,7 +254,7 @@ def protocol_names(results: Sequence[Mapping[str, Any]], targets: Sequence[str])
     return {target: expected["protocol"]["name"] for target, expected in first.items()}
 
 
-def attention_entropy(study: Study) -> pd.DataFrame:
+def attention_entropy(study: StudyRuns) -> pd.DataFrame:
     """Entropy of the temporal token's attention (nats) in training, of the variants that have one.
 
     Returns:
