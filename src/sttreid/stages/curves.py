@@ -12,7 +12,7 @@ from sttreid.analysis.trials import Curve, curve_effects, curves_content, levels
 from sttreid.config import paths
 from sttreid.config.claims import Claims
 from sttreid.config.params import Ablation, Compute, Simulate
-from sttreid.config.study import counted_schedule, trial_name
+from sttreid.config.study import Study, counted_schedule, trial_name
 from sttreid.embedding import embed_tracklets
 from sttreid.model.weights import restore
 from sttreid.report import render
