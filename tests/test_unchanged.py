@@ -23,13 +23,13 @@ ENVIRONMENT = {
 PIPELINE = """
 stages:
   first:
-    cmd: python -m work.main > made.txt
-    deps: [src/work, table.csv]
+    cmd: python -m sums.main > made.txt
+    deps: [src/sums, table.csv]
     params: [factor]
     outs: [made.txt]
   second:
     cmd: cp made.txt copy.txt
-    deps: [made.txt, src/work/core.py]
+    deps: [made.txt, src/sums/core.py]
     outs: [copy.txt]
 """
 CORE = '''"""Says what it does."""
@@ -70,10 +70,10 @@ def unchanged(folder: Path, *, succeeds: bool = True) -> str:
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pipeline of two stages that has run and is committed."""
     folder = tmp_path_factory.mktemp("unchanged")
-    package = folder / "src" / "work"
+    package = folder / "src" / "sums"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    (package / "main.py").write_text("import work.core\n\nprint(work.core.double(4))\n")
+    (package / "main.py").write_text("import sums.core\n\nprint(sums.core.double(4))\n")
     (package / "core.py").write_text(CORE)
     (folder / "table.csv").write_text("a,b\n")
     (folder / "params.yaml").write_text("factor: 2\n")
@@ -96,7 +96,7 @@ def clean(repository: Path) -> Path:
     return repository
 
 
-def edit(folder: Path, old: str, new: str, name: str = "src/work/core.py") -> None:
+def edit(folder: Path, old: str, new: str, name: str = "src/sums/core.py") -> None:
     path = folder / name
     text = path.read_text()
     assert old in text
@@ -108,7 +108,7 @@ def test_comments_and_docstrings_leave_every_stage_up_to_date(clean: Path) -> No
     edit(clean, '"""A model."""', '"""Another description."""')
     edit(clean, "Says what it does.", "Says more.")
     before = yaml.safe_load((clean / "dvc.lock").read_text())
-    assert "src/work/core.py" in unchanged(clean)
+    assert "src/sums/core.py" in unchanged(clean)
     after = yaml.safe_load((clean / "dvc.lock").read_text())
     assert before != after
     for stage in before["stages"]:
@@ -129,13 +129,13 @@ def test_a_fresh_clone_without_artifacts_is_brought_up_to_date(clean: Path, tmp_
 @pytest.mark.parametrize(
     ("old", "new", "place"),
     [
-        ("value * 2", "value * 3", r"work\.core:Model\.forward: differs"),
-        ("            return value\n", "            return -value\n", r"work\.core:Model\.backward\.inner: "),
-        ("LIMIT = 3", "LIMIT = 4", r"work\.core: the statements at module level"),
-        ("def double(value):", "def double(value, other=1):", r"work\.core:double: "),
-        ("def double", "def extra():\n    pass\n\n\ndef double", r"work\.core:extra: "),
-        ("def double(value):\n    return Model().forward(value)\n", "", r"work\.core:double: "),
-        ("LIMIT = 3", "LIMIT =", r"work\.core: is not valid Python"),
+        ("value * 2", "value * 3", r"sums\.core:Model\.forward: differs"),
+        ("            return value\n", "            return -value\n", r"sums\.core:Model\.backward\.inner: "),
+        ("LIMIT = 3", "LIMIT = 4", r"sums\.core: the statements at module level"),
+        ("def double(value):", "def double(value, other=1):", r"sums\.core:double: "),
+        ("def double", "def extra():\n    pass\n\n\ndef double", r"sums\.core:extra: "),
+        ("def double(value):\n    return Model().forward(value)\n", "", r"sums\.core:double: "),
+        ("LIMIT = 3", "LIMIT =", r"sums\.core: is not valid Python"),
     ],
 )
 def test_a_change_of_behaviour_is_named_and_nothing_is_written(
@@ -156,7 +156,7 @@ def test_docstrings_count_where_the_module_reads_them(clean: Path) -> None:
     message = unchanged(clean, succeeds=False)
     call(clean, "git", "reset", "-q", "--hard", "HEAD~1")
     call(clean, "dvc", "checkout", "-q", "--force")
-    assert "work.core: the statements at module level" in message
+    assert "sums.core: the statements at module level" in message
 
 
 @pytest.mark.parametrize(
@@ -188,12 +188,12 @@ def test_all_else_must_be_equal_byte_for_byte(clean: Path, name: str, old: str, 
 
 
 def test_a_moved_file_counts_as_changed(clean: Path) -> None:
-    package = clean / "src" / "work"
+    package = clean / "src" / "sums"
     (package / "extra.py").write_text("")
-    assert "src/work/extra.py: is new" in unchanged(clean, succeeds=False)
+    assert "src/sums/extra.py: is new" in unchanged(clean, succeeds=False)
     (package / "extra.py").unlink()
     (package / "__init__.py").unlink()
-    assert "src/work/__init__.py: is removed" in unchanged(clean, succeeds=False)
+    assert "src/sums/__init__.py: is removed" in unchanged(clean, succeeds=False)
 
 
 def test_a_lock_of_another_tree_is_no_reference(clean: Path) -> None:
