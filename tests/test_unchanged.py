@@ -93,6 +93,7 @@ def clean(repository: Path) -> Path:
     """The repository as it was committed."""
     call(repository, "git", "reset", "-q", "--hard")
     call(repository, "git", "clean", "-q", "-f", "-d")
+    call(repository, "dvc", "checkout", "-q", "--force")  # outputs are not in git
     return repository
 
 
