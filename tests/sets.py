@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import h5py
@@ -234,3 +234,13 @@ def unreal_video(folder: Path) -> Path:
             extra = "_day" if frame % 2 else ""
             put(root / str(tracklet) / f"{person}_c{camera}_F{frame}{extra}_-3_20_45_118.jpg")
     return root
+
+
+WRITERS: dict[str, Callable[[Path], Path]] = {  # reader -> writes a tiny copy of its published set
+    "mars": mars,
+    "duke_video": duke,
+    "ls_vid": ls_vid,
+    "ilids_vid": ilids,
+    "prid2011": prid,
+    "unreal_person": unreal,
+}

@@ -1,5 +1,4 @@
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,7 @@ from sttreid.data.folder_listing import check_relative, image_names, locate, nat
 from sttreid.data.registry import find_reader
 from sttreid.runtime.errors import InputError
 from tests import sets
-
-WRITERS: dict[str, Callable[[Path], Path]] = {
-    "mars": sets.mars,
-    "duke_video": sets.duke,
-    "ls_vid": sets.ls_vid,
-    "ilids_vid": sets.ilids,
-    "prid2011": sets.prid,
-    "unreal_person": sets.unreal,
-}
+from tests.sets import WRITERS
 
 
 @pytest.mark.parametrize("reader", WRITERS)

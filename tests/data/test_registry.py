@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,9 @@ from sttreid.data.registry import (
 )
 from sttreid.retrieval.protocol import protocol
 from sttreid.runtime.errors import InputError
-from tests import sets
+from tests.sets import WRITERS
 
 SETTINGS = ReadSettings(Validation(share=0.1, seed=0))
-WRITERS: dict[str, Callable[[Path], Path]] = {
-    "mars": sets.mars,
-    "duke_video": sets.duke,
-    "ls_vid": sets.ls_vid,
-    "ilids_vid": sets.ilids,
-    "prid2011": sets.prid,
-    "unreal_person": sets.unreal,
-}
 
 
 def dataset(**content: Any) -> Dataset:
