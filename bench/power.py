@@ -48,7 +48,7 @@ ALL: Final = "mean of all"
 
 def train(params: Params, seed: int, pretrain: int = PRETRAIN, finetune: int = FINETUNE) -> pd.DataFrame:
     """One row per query, model and target: target, query, identity, model, seed, hit."""
-    device = numerics.prepare(params.compute.threads)
+    device = numerics.prepare(params.compute.threads, numerics.current())
     synthetic = open_store(paths.tracklets(params.simulate.domain))
     start = network_for(synthetic, params.model, params.clip.frames, seed).to(device)
     _fit(params, start, synthetic, params.pretrain, pretrain, params.loss, seed)

@@ -345,7 +345,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--compile", action="store_true", help="also on a CPU")
     given = parser.parse_args(arguments)
     params = parameters(given.profile, given.identities, given.clips)
-    device = numerics.prepare(params.compute.threads)
+    device = numerics.prepare(params.compute.threads, numerics.current())
     compiled = given.compile or device.type == "cuda"
     print(report(params, device, given.steps, given.workers, compiled))
 

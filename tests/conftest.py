@@ -2,6 +2,10 @@
 
 import pytest
 
+from sttreid.runtime import numerics
+
+numerics.choose()  # before a test loads torch
+
 pytest_plugins = ["tests.store_fixtures", "tests.video_fixtures"]
 LONGEST = "test_pipeline.py"  # minutes: begun last, it would run alone at the end
 

@@ -7,6 +7,7 @@ import torch
 
 from sttreid.config.params import Augment, Backbone, Batch, Compute, Loss, Model, Schedule
 from sttreid.model.network import Network
+from sttreid.runtime import numerics
 
 FRAMES, HEIGHT, WIDTH, CLASSES = 3, 32, 16, 5  # the feature map is 4 x 2: eight patches per frame
 
@@ -49,7 +50,9 @@ SCHEDULE = Schedule(
     eval_every=3,
 )
 BATCH = Batch(identities=2, clips=2)
-COMPUTE = Compute(threads=1, embed_batch=64, precision="fp32", sync_batch_norm=False)
+COMPUTE = Compute(
+    numerics=numerics.current(), threads=1, embed_batch=64, precision="fp32", sync_batch_norm=False
+)
 PLAIN = Augment(  # no augmentation at all
     flip=0.0,
     pad=0,

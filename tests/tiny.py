@@ -5,6 +5,8 @@ from typing import Any
 
 import yaml
 
+from sttreid.runtime import numerics
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -30,6 +32,7 @@ def override(content: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 def parameters(values: dict[str, Any]) -> dict[str, Any]:
     """The tests' parameters with overrides."""
     content: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("tiny.yaml").read_text())
+    content["compute"]["numerics"] = numerics.current()
     return override(content, values)
 
 

@@ -67,6 +67,8 @@ def __getattr__(name: str) -> object:
     """Import a public name on first use."""
     if name not in _MODULES:
         raise AttributeError(f"module 'sttreid' has no attribute {name!r}")
+    if _MODULES[name] == "inference":
+        import_module("sttreid.runtime.numerics").choose()  # before torch is loaded
     value: object = getattr(import_module(f"sttreid.{_MODULES[name]}"), name)
     globals()[name] = value
     return value

@@ -18,6 +18,7 @@ from sttreid.model.network import Network
 from sttreid.model.weights import restore
 from sttreid.retrieval import Protocol, Result, evaluate
 from sttreid.retrieval.scoring import labels_of
+from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets import store as stores
 from sttreid.tracklets.images import decode_image
@@ -42,6 +43,7 @@ def load_model(path: Path | str, device: str | torch.device | None = None) -> Ne
     Raises:
         InputError: the file is missing, damaged or not a model of this project.
     """
+    numerics.warn_if_too_late()
     network = restore(Path(path))
     network.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
     return network.eval()

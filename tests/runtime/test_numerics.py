@@ -1,7 +1,12 @@
-"""Threads, device, deterministic kernels and precision; settings of a process are tested in a subprocess."""
+"""Numeric path, threads, device, deterministic kernels and precision.
 
+Settings of a process are tested in a subprocess.
+"""
+
+import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,14 +16,14 @@ from sttreid.runtime.errors import InputError
 
 PROBE = """
 import os, torch
-from sttreid.runtime.numerics import deterministic, prepare
+from sttreid.runtime.numerics import current, deterministic, prepare
 os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
-device = prepare(3)
+device = prepare(3, current())
 print(device.type == ("cuda" if torch.cuda.is_available() else "cpu"))
 print(torch.get_num_threads(), os.environ["CUBLAS_WORKSPACE_CONFIG"])
 print(torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
 os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":16:8"
-prepare(1)
+prepare(1, current())
 print(torch.get_num_threads(), os.environ["CUBLAS_WORKSPACE_CONFIG"])
 with deterministic():
     print(torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
@@ -122,7 +127,86 @@ def test_a_device_that_does_not_exist_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("STTREID_DEVICE", "cuda")
     with pytest.raises(InputError, match=r"STTREID_DEVICE is cuda, but torch finds no CUDA device"):
-        numerics.prepare(torch.get_num_threads())
+        numerics.prepare(torch.get_num_threads(), numerics.current())
     monkeypatch.setenv("STTREID_DEVICE", "gpu")
     with pytest.raises(InputError, match=r"STTREID_DEVICE must be cpu or cuda, got 'gpu'"):
-        numerics.prepare(torch.get_num_threads())
+        numerics.prepare(torch.get_num_threads(), numerics.current())
+
+
+CHOICE = """
+import os, sys, warnings
+warnings.simplefilter("error")
+{before}
+from sttreid.runtime import numerics
+numerics.choose()
+import torch
+print(numerics.current(), torch.backends.cpu.get_cpu_capability(), os.environ.get("MKL_CBWR"))
+numerics.warn_if_too_late()
+"""
+x86 = pytest.mark.skipif(not numerics.has_portable_path(), reason="this processor has no portable path")
+
+
+def choice(environment, before=""):
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {*numerics.PORTABLE, numerics.NUMERICS}
+    }
+    command = [sys.executable, "-c", CHOICE.format(before=before)]
+    return subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=False)
+
+
+@x86
+@pytest.mark.parametrize("found", [{}, {"ATEN_CPU_CAPABILITY": "default"}, {"MKL_CBWR": "AVX512"}])
+def test_a_process_takes_the_portable_path_whatever_its_environment_says(found):
+    assert choice(found).stdout.split() == ["portable", "AVX2", "COMPATIBLE"]
+
+
+@x86
+def test_the_native_path_leaves_the_environment_alone():
+    result = choice({numerics.NUMERICS: "native", "ATEN_CPU_CAPABILITY": "default"})
+    assert result.stdout.split() == ["native", "DEFAULT", "None"]
+
+
+@x86
+def test_a_choice_after_torch_was_loaded_is_no_portable_path_and_warns():
+    result = choice({}, "import torch")
+    assert result.stdout.split()[0] == "native"
+    assert "RuntimeWarning" in result.stderr
+    settings = dict(numerics.PORTABLE)
+    assert choice(settings, "import torch").stdout.split()[0] == "portable"
+
+
+def test_an_unknown_path_is_refused():
+    assert (
+        "STTREID_NUMERICS must be portable or native, got 'fast'"
+        in choice({numerics.NUMERICS: "fast"}).stderr
+    )
+
+
+@x86
+def test_a_stage_with_the_other_path_starts_itself_again_and_others_are_refused(monkeypatch):
+    other = "native" if numerics.current() == "portable" else "portable"
+    monkeypatch.delenv(numerics.NUMERICS, raising=False)
+    with pytest.raises(InputError, match=f"compute.numerics is {other}"):
+        numerics.prepare(1, other)
+
+    class ReplacedError(Exception):
+        pass
+
+    def execve(path, arguments, environment):
+        raise ReplacedError(arguments, environment)
+
+    stage = SimpleNamespace(__spec__=SimpleNamespace(name="sttreid.stages.pretrain"))
+    monkeypatch.setitem(sys.modules, "__main__", stage)
+    monkeypatch.setattr(sys, "argv", ["pretrain.py", "7"])
+    monkeypatch.setattr(os, "execve", execve)
+    with pytest.raises(ReplacedError) as replaced:
+        numerics.prepare(1, other)
+    arguments, environment = replaced.value.args
+    assert arguments[1:] == ["-m", "sttreid.stages.pretrain", "7"]
+    assert environment[numerics.NUMERICS] == other
+    assert not set(numerics.PORTABLE.items()) & set(environment.items())
+    monkeypatch.setenv(numerics.NUMERICS, other)  # it was started again, and the path did not change
+    with pytest.raises(InputError, match=f"compute.numerics is {other}"):
+        numerics.prepare(1, other)

@@ -107,7 +107,7 @@ def digest(network: Network) -> str:
 
 def main() -> None:
     """Print the versions and, for every variant, losses and weights."""
-    numerics.prepare(1)
+    numerics.prepare(1, numerics.current())
     with tempfile.TemporaryDirectory() as folder:
         first = make_store(Path(folder) / "first", 0, 8)
         second = make_store(Path(folder) / "second", 1, 6)

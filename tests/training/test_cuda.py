@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is 
 
 @pytest.fixture
 def device():
-    yield numerics.prepare(1)
+    yield numerics.prepare(1, numerics.current())
     torch.use_deterministic_algorithms(False)
 
 

@@ -17,6 +17,7 @@ from sttreid.config.datasets import Compare, Dataset, Decode, check_root_variabl
 from sttreid.config.domain import Scale
 from sttreid.config.study import Study
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.numerics import NumericPath
 
 PARAMS = Path("params.yaml")
 CLAIMS = Path("experiments/claims/params.yaml")
@@ -208,6 +209,7 @@ class ResolvedEvaluate:
 class Compute:
     """Machine settings that change the last bits of results and are therefore tracked."""
 
+    numerics: NumericPath
     threads: Count
     embed_batch: Count
     precision: Literal["fp32", "bf16"]

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sttreid.model.linear import Linear
+
 Rows = Literal["none", "first", "all"]  # rows of the attention matrix that a forward pass returns
 
 
@@ -21,8 +23,8 @@ class Attention(nn.Module):
         if width % heads:
             raise ValueError(f"model.width must be a multiple of model.heads, got {width} and {heads}")
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
 
     def forward(self, x: Tensor, rows: Rows = "none") -> tuple[Tensor, Tensor | None]:
         """[B, L, D] -> [B, L, D], and the requested rows of the attention matrix.
@@ -53,9 +55,7 @@ class Layer(nn.Module):
         self.norm1 = nn.LayerNorm(width)
         self.attention = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, width)
-        )
+        self.mlp = nn.Sequential(Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), Linear(hidden, width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, rows: Rows = "none") -> tuple[Tensor, Tensor | None]:

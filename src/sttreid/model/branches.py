@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sttreid.config.params import Model
 from sttreid.model.attention import Rows
+from sttreid.model.linear import Linear
 from sttreid.model.stt import GlobalTransformer, SpatialTransformer, TemporalTransformer
 
 
@@ -59,7 +60,7 @@ class IdentityHead(nn.Module):
         super().__init__()
         self.norm = nn.BatchNorm1d(width)
         self.norm.bias.requires_grad_(False)  # without a shift the class hyperplanes pass through the origin
-        self.classifier = nn.Linear(width, classes, bias=False)
+        self.classifier = Linear(width, classes, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.01)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,4 +30,7 @@ def euclidean(a: Tensor, b: Tensor) -> Tensor:
         L2-normalised rows a distance of up to about 5e-4.
     """
     squared = a.square().sum(1, keepdim=True) + b.square().sum(1) - 2.0 * a @ b.t()
-    return torch.sqrt(squared.clamp_min(1e-12))
+    squared = squared.clamp_min(1e-12)
+    return squared * torch.rsqrt(
+        squared
+    )  # torch.sqrt has other bits on other processors, whatever the settings

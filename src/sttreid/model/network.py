@@ -21,6 +21,7 @@ from sttreid.config.params import Model
 from sttreid.model.attention import Rows
 from sttreid.model.backbone import ResNetBackbone
 from sttreid.model.branches import MODULES, BranchOutput, IdentityHead, Sizes
+from sttreid.model.linear import Linear
 
 MIN_STD = 0.1  # added to a channel's standard deviation, so that the noise of a uniform clip is not amplified
 
@@ -68,7 +69,7 @@ class Network(nn.Module):
         self.identity_heads = nn.ModuleDict()
         self.project: nn.Module | None = None
         if enabled(model) != (CNN,):
-            self.project = nn.Sequential(nn.Linear(sizes.channels, model.width), nn.LayerNorm(model.width))
+            self.project = nn.Sequential(Linear(sizes.channels, model.width), nn.LayerNorm(model.width))
         self.branches = nn.ModuleDict()
         self._undecayed = {branch.name: branch.no_weight_decay for branch in enabled(model)}
         embedding_width = sizes.channels if self.project is None else model.width

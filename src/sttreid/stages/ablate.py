@@ -27,7 +27,7 @@ def main(variant: str, seed: int) -> None:
     path = paths.variant_config(variant, seed)
     config = parse(Variant, read_json(path), str(path))
     launch_torchrun(config.batch.identities)
-    device = numerics.prepare(config.compute.threads)
+    device = numerics.prepare(config.compute.threads, config.compute.numerics)
     with process_group(device) as group, checkpoints("ablate", variant, seed) as folder:
         training = _Training(config, folder, group)
         trained = training.network(config.source, config.train)

@@ -47,7 +47,7 @@ def main(
     ]
     runs, protocols = ablation_runs(ablation, simulate.domain, targets, seeds)
     if schedule == "finetune":  # the training rank-1 of a history is measured among all identities of its run
-        numerics.prepare(compute.threads)
+        numerics.prepare(compute.threads, compute.numerics)
         fewest = min(identities.values())
         runs = [_with_common_test(each, store, fewest, compute) for each in runs]
     results = group(runs, ablation.source, targets, ablation.min_train_rank1, protocols)

@@ -30,7 +30,7 @@ def main(group: paths.Group, seed: int) -> None:
     """Test all models before the first file is written."""
     path = paths.evaluation_config()
     config = parse(Evaluation, read_json(path), str(path))
-    numerics.prepare(config.compute.threads)
+    numerics.prepare(config.compute.threads, config.compute.numerics)
     stores = {target: open_store(paths.tracklets(target)) for target in config.targets}
     test_group = _cross_domain if group == "cross_domain" else _ablation
     content, queries = test_group(config, stores, seed)
@@ -105,7 +105,7 @@ def _moments(variant: Variant) -> Iterator[tuple[str, Network]]:
 def _test(
     network: Network, stores: Mapping[str, Store], targets: Mapping[str, ResolvedEvaluate], compute: Compute
 ) -> dict[str, Result]:
-    network.to(numerics.prepare(compute.threads))
+    network.to(numerics.prepare(compute.threads, compute.numerics))
     return {
         target: score_network(network, store, targets[target], compute.embed_batch, compute.precision)
         for target, store in stores.items()

@@ -27,7 +27,7 @@ def main(
 ) -> None:
     """Fine-tune the synthetic set's weights; the classifiers start from random weights."""
     launch_torchrun(batch.identities)
-    device = numerics.prepare(compute.threads)
+    device = numerics.prepare(compute.threads, compute.numerics)
     store = training_store(source, finetune.identities, seed)
     network = network_for(store, model, clip.frames, seed)
     pretrained = paths.model("cross_domain", seed, simulate.domain)

@@ -26,7 +26,7 @@ def main(
 ) -> None:
     """Train from random weights, or from the backbone checkpoint that params.yaml names."""
     launch_torchrun(batch.identities)
-    device = numerics.prepare(compute.threads)
+    device = numerics.prepare(compute.threads, compute.numerics)
     store = training_store(simulate.domain, pretrain.identities, seed)
     network = network_for(store, model, clip.frames, seed).to(device)
     recipe = Recipe(augment, batch, loss, pretrain, compute)

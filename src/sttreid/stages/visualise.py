@@ -28,7 +28,7 @@ def main(
     """All tables are of the first seed and are computed before the first is written."""
     path, seed, source = paths.evaluation_config(), seeds[0], ablation.source
     config = parse(Evaluation, read_json(path), str(path))
-    numerics.prepare(config.compute.threads)
+    numerics.prepare(config.compute.threads, config.compute.numerics)
     stores = {name: open_store(paths.tracklets(name)) for name in (*targets, simulate.domain)}
     networks = {
         name: _network("cross_domain", seed, source, config)
@@ -57,7 +57,9 @@ def main(
 
 
 def _network(group: paths.Group, seed: int, name: str, config: Evaluation) -> Network:
-    return restore(paths.model(group, seed, name)).to(numerics.prepare(config.compute.threads))
+    return restore(paths.model(group, seed, name)).to(
+        numerics.prepare(config.compute.threads, config.compute.numerics)
+    )
 
 
 def _attention(

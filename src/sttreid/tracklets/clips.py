@@ -16,7 +16,7 @@ from sttreid.config.params import Augment
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # of ImageNet's pixels, RGB
 STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # grey of an RGB colour, ITU-R BT.601
-LEVELS = np.arange(256, dtype=np.float32) / 255
+LEVELS = [level / 255 for level in range(256)]
 
 Floats = NDArray[np.float32]
 
@@ -111,7 +111,7 @@ def draw(settings: Augment, height: int, width: int, rng: np.random.Generator) -
     affect the draws of another.
     """
     flip, down, right, brightness, contrast, saturation, gamma, *hole = rng.random(12).tolist()
-    gains = np.exp(settings.white_balance * rng.standard_normal(3)).astype(np.float32)
+    gains = [math.exp(settings.white_balance * draw) for draw in rng.standard_normal(3).tolist()]
     return Change(
         flip=flip < settings.flip,
         down=math.floor(down * (2 * settings.pad + 1)) - settings.pad,
@@ -119,7 +119,7 @@ def draw(settings: Augment, height: int, width: int, rng: np.random.Generator) -
         brightness=_factor(brightness, settings.brightness),
         contrast=_factor(contrast, settings.contrast),
         saturation=_factor(saturation, settings.saturation),
-        gains=gains,
+        gains=np.array(gains, dtype=np.float32),
         gamma=math.exp(settings.gamma * (2 * gamma - 1)),
         hole=_hole(settings, height, width, hole),
     )
@@ -129,16 +129,19 @@ def apply(clip: NDArray[np.uint8], change: Change, out: Floats) -> None:
     """Apply a change; same shapes as :func:`augment`.
 
     Gamma is a table of 256 values. All other colour changes are linear and form one 3x3 matrix together with
-    the normalisation; colours are clipped to the valid range once, after it.
+    the normalisation; colours are clipped to the valid range once, after it. Powers and products are not
+    NumPy's: its kernels round differently from one processor to another.
     """
     if change.flip:
         clip = clip[:, :, ::-1]
-    levels: Floats = np.power(LEVELS, change.gamma, dtype=np.float32)
-    planes = levels.take(clip.transpose(3, 0, 1, 2)).reshape(
-        3, -1
-    )  # channels first: one product for all pixels
-    matrix, offset = _colours(change, float(LUMA @ planes.mean(axis=1)))
-    colours: Floats = matrix @ planes
+    levels = np.array([level**change.gamma for level in LEVELS], dtype=np.float32)
+    planes = levels.take(clip.transpose(3, 0, 1, 2)).reshape(3, -1)
+    matrix, offset = _colours(change, float((LUMA * planes.mean(axis=1)).sum()))
+    colours = np.empty_like(planes)
+    for row, colour in zip(matrix, colours, strict=True):
+        np.multiply(planes[0], row[0], out=colour)
+        colour += planes[1] * row[1]
+        colour += planes[2] * row[2]
     colours += offset[:, None]
     np.clip(colours, (-MEAN / STD)[:, None], ((1 - MEAN) / STD)[:, None], out=colours)
     _shift_and_erase(colours.reshape(3, *clip.shape[:3]).transpose(1, 0, 2, 3), change, out)
