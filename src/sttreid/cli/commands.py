@@ -1,4 +1,4 @@
-"""The command ``sttreid``: data sets, the simulator, the evaluator, studies and benchmarks.
+"""The command ``sttreid``: data sets, the simulator, the evaluator, experiments, studies and benchmarks.
 
 A command imports what it needs when it runs: ``sttreid --help`` loads neither torch nor pandas. Bad input
 ends the process with status 2 and one sentence on stderr. Stages are ``python -m sttreid.stages.NAME``.
@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from sttreid.cli import checkout
+from sttreid.cli.compare import compare
 from sttreid.runtime.errors import InputError
 
 EXTRAS = {  # package -> the extra that installs it
@@ -275,6 +276,9 @@ def evaluate(
     if per_query is not None:
         write_table(per_query, result.per_query)
     print(as_json(result) if json_ else as_table(result))
+
+
+app.command(epilog=examples("sttreid compare HEAD", "sttreid compare lr-1 lr-2 --md"))(compare)
 
 
 @app.command(

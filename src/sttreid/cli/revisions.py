@@ -1,0 +1,259 @@
+"""A run at a revision: its parameters and dvc.lock from git, its results from DVC's cache.
+
+A revision is ``workspace``, a branch, tag or commit of git, or the name of a DVC experiment. Results count
+only if they belong to the parameters of their revision: dvc.lock says which values and files a stage read.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import yaml
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.scm import resolve_rev
+
+from sttreid.analysis.comparison import GroupResults, Outcome, flat
+from sttreid.config import paths
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json, read_table
+
+WORKSPACE: Final = "workspace"
+PARAMS: Final = "params.yaml"
+LOCK: Final = "dvc.lock"
+REQUIRED: Final = (
+    "ablation.source",
+    "ablation.variants",
+    "compute",
+    "seeds",
+    "simulate.domain",
+    "targets",
+)
+IDLE: Final = ("claims", "compare", "study", "visualise")  # sections that change no result
+EXPONENT: Final = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # a number that YAML 1.1 reads as text
+
+Stage = Mapping[str, Any]  # of dvc.lock
+
+
+def read_outcomes(root: Path, names: Sequence[str]) -> list[Outcome]:
+    """The runs at several revisions.
+
+    Args:
+        root: of the checkout.
+        names: of the revisions.
+
+    Raises:
+        InputError: there is no DVC repository; a revision is unknown; its results are missing from DVC's
+            cache or belong to other parameters.
+    """
+    try:
+        with Repo(str(root)) as repo:
+            return [_revision(repo, root, name).outcome() for name in names]
+    except DvcException as error:
+        raise InputError(f"{root}: {error}") from error
+
+
+def _revision(repo: Any, root: Path, name: str) -> "_Revision":
+    """Of a repository of DVC."""
+
+    def cached(md5: str) -> Path | None:
+        return Path(repo.cache.local.oid_to_path(md5)) if repo.cache.local.exists(md5) else None
+
+    if name == WORKSPACE:
+        return _Revision(name, None, root, lambda path: _bytes(root / path), cached)
+    try:
+        commit = resolve_rev(repo.scm, name)
+    except DvcException as error:
+        rule = "must be workspace, an experiment, or a branch, tag or commit"
+        raise InputError(f"the revision {rule}, got {name!r}") from error
+    files = repo.scm.get_fs(commit)
+
+    def committed(path: str) -> bytes | None:
+        return bytes(files.open(path, "rb").read()) if files.exists(path) else None
+
+    return _Revision(name, str(commit), root, committed, cached)
+
+
+@dataclass(frozen=True)
+class _Revision:
+    """What is read at a revision.
+
+    Attributes:
+        name: as the user calls it.
+        commit: 40 hexadecimal digits; None: the workspace.
+        root: of the checkout.
+        read: path from the root -> content of the file; None: there is none.
+        cached: MD5 -> path in DVC's cache; None: it is not there.
+    """
+
+    name: str
+    commit: str | None
+    root: Path
+    read: Callable[[str], bytes | None]
+    cached: Callable[[str], Path | None]
+
+    def outcome(self) -> Outcome:
+        """The run; without its ablation if that is missing or belongs to other parameters."""
+        default = self._group("cross_domain")
+        try:
+            ablation, missing = self._group("ablation"), None
+        except InputError as error:
+            ablation, missing = None, f"{error}."
+        domain = f"domains/{self._synthetic}.yaml"
+        values = flat(self._content(domain) or {})
+        return Outcome(
+            name=self.name,
+            commit=self.commit,
+            params=self._params,
+            domain={f"{domain}:{key}": value for key, value in values.items()},
+            tracklets={name: md5 for name in self._datasets if (md5 := self._outputs.get(_tracklets(name)))},
+            code=self._code(self._stages("cross_domain")),
+            cross_domain=default,
+            ablation=ablation,
+            missing=missing,
+        )
+
+    @cached_property
+    def _params(self) -> Mapping[str, Any]:
+        params = self._content(PARAMS)
+        absent = [key for key in REQUIRED if _at(params, key) is None]
+        if not isinstance(params, Mapping) or absent:
+            rule = f"{PARAMS} must have the keys {', '.join(REQUIRED)}"
+            raise InputError(f"{self.name}: {rule}, {', '.join(absent)} is missing")
+        return params
+
+    @cached_property
+    def _lock(self) -> Mapping[str, Stage]:
+        content = self._content(LOCK)
+        if not isinstance(content, Mapping) or not content.get("stages"):
+            raise InputError(f"{self.name}: {LOCK} must have stages, run `dvc repro` and commit it")
+        stages: Mapping[str, Stage] = content["stages"]
+        return stages
+
+    @cached_property
+    def _outputs(self) -> Mapping[str, str]:
+        """Path -> MD5."""
+        outputs = [out for stage in self._lock.values() for out in stage.get("outs", [])]
+        return {out["path"]: str(out.get("md5")) for out in outputs}
+
+    @property
+    def _synthetic(self) -> str:
+        return str(self._params["simulate"]["domain"])
+
+    @property
+    def _datasets(self) -> list[str]:
+        return [*self._params["targets"], self._synthetic]
+
+    def _content(self, path: str) -> Any:
+        """Of a YAML file; None: there is none."""
+        content = self.read(path)
+        try:
+            return _numbers(yaml.safe_load(content)) if content is not None else None
+        except yaml.YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{self.name}: {path} is not valid YAML ({reason})") from error
+
+    def _group(self, group: paths.Group) -> GroupResults:
+        """Results of all seeds.
+
+        Raises:
+            InputError: they are missing or belong to other parameters.
+        """
+        problem = next(self._problems(group), None)
+        if problem is not None:
+            rule = f"the {group} results must belong to {PARAMS}"
+            raise InputError(f"{self.name}: {rule}, but {problem}; run `dvc repro`")
+        seeds = self._params["seeds"]
+        contents = [read_json(self._file(paths.result(group, seed))) for seed in seeds]
+        tables = [read_table(self._file(paths.queries(group, seed))) for seed in seeds]
+        return GroupResults(contents, pd.concat(tables, ignore_index=True))
+
+    def _file(self, path: Path) -> Path:
+        """An output: the file of the workspace, otherwise from the cache."""
+        md5 = self._outputs[str(path)]
+        found = self.cached(md5)
+        if self.commit is None and (content := self.read(str(path))) is not None:
+            if hashlib.md5(content).hexdigest() != md5:
+                rule = f"must be the one of {LOCK}, MD5 {md5}, run `dvc repro` or `dvc checkout`"
+                raise InputError(f"{self.name}: {path} {rule}")
+            return self.root / path
+        if found is None:
+            place = "`dvc pull`" if self.commit is None else "`dvc fetch --all-commits` or `dvc exp pull`"
+            hint = f"get it with {place}, or run `dvc repro` at that revision"
+            raise InputError(f"{self.name}: {path} (MD5 {md5}) is not in DVC's cache, {hint}")
+        return found
+
+    def _stages(self, group: paths.Group) -> dict[str, Stage]:
+        """The stages that decide a group's results, by their names in dvc.lock."""
+        names = self._datasets if group == "cross_domain" else list(self._params["ablation"]["variants"])
+        seeds = self._params["seeds"]
+        outputs = [paths.videos(self._synthetic), *(Path(_tracklets(name)) for name in self._datasets)]
+        outputs += [paths.evaluation_config()]
+        outputs += [paths.model(group, seed, name) for seed in seeds for name in names]
+        outputs += [paths.queries(group, seed) for seed in seeds]
+        return {name: self._lock[name] for path in outputs if (name := self._producer(path)) is not None}
+
+    def _producer(self, path: Path) -> str | None:
+        """The stage that writes a file or the folder around it."""
+        around = {str(path), *map(str, path.parents)}
+        for name, stage in self._lock.items():
+            if any(out["path"] in around for out in stage.get("outs", [])):
+                return name
+        return None
+
+    def _problems(self, group: paths.Group) -> Iterator[str]:
+        """Why a group's results do not belong to the parameters."""
+        for seed in self._params["seeds"]:
+            for path in (paths.queries(group, seed), paths.result(group, seed)):
+                if str(path) not in self._outputs:
+                    yield f"{LOCK} has no {path}"
+        stages = self._stages(group)
+        idle = (*IDLE, "ablation") if group == "cross_domain" else IDLE
+        code = self._code(self._stages("cross_domain"))
+        for name, stage in stages.items():
+            for file, values in stage.get("params", {}).items():
+                now = self._content(file) or {}
+                for key, value in values.items():
+                    if key.partition(".")[0] not in idle and _at(now, key) != value:
+                        yield f"{name} read another {key}"
+            for dependency in stage.get("deps", []):
+                path, md5 = dependency["path"], str(dependency.get("md5"))
+                if md5 != self._outputs.get(path, code.get(path, md5)):
+                    yield f"{name} read another {path}"
+
+    def _code(self, stages: Mapping[str, Stage]) -> dict[str, str]:
+        """Path -> MD5 of the code of stages, as the last of them read it."""
+        found = [each for stage in stages.values() for each in stage.get("deps", [])]
+        return {each["path"]: str(each.get("md5")) for each in found if each["path"].startswith("src/")}
+
+
+def _tracklets(dataset: str) -> str:
+    """Path of a tracklet store in dvc.lock."""
+    return str(paths.ARTIFACTS / "tracklets" / dataset)
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _at(content: Any, key: str) -> Any:
+    """The value of a dotted key; None: there is none."""
+    for part in key.split("."):
+        content = content.get(part) if isinstance(content, Mapping) else None
+    return content
+
+
+def _numbers(content: Any) -> Any:
+    """With numbers such as 1e-05, which YAML 1.1 reads as text."""
+    if isinstance(content, Mapping):
+        return {key: _numbers(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_numbers(value) for value in content]
+    if isinstance(content, str) and EXPONENT.fullmatch(content):
+        return float(content)
+    return content
