@@ -1,6 +1,6 @@
 """Which settings give the same bits where: `python -m bench.numerics [--qemu Haswell-noTSX EPYC-Rome]`.
 
-Runs the operations of the network, forward and backward, and the golden runs of the tests (20 steps of
+Runs the operations of the network, forward and backward, and the golden runs of the tests (some steps of
 every variant at a tiny size) in fresh processes: natively, at every instruction set that can be forced, on
 the portable path, and, with --qemu, on the portable path on emulated processors (Debian's qemu-user; minutes
 each). Prints which results have the same hash as the portable path on this machine.
@@ -33,7 +33,7 @@ from sttreid.training.losses import attention_entropy
 
 ROOT = Path(__file__).parents[1]
 CLEAN = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", numerics.NUMERICS)
-STEPS = "training: "  # prefix of the golden runs' rows
+STEPS = 4  # of a golden run: emulated, each takes seconds
 
 Hashes = dict[str, str]
 Function = Callable[..., Tensor]
@@ -103,9 +103,11 @@ def run(setting: Setting) -> Hashes:
     python = str(Path(sys.executable).resolve())  # qemu would not find the packages of a virtual environment
     command = [python] if setting.cpu is None else ["qemu-x86_64", "-cpu", setting.cpu, python]
     hashes: Hashes = json.loads(_output([*command, "-m", "bench.numerics", "--hashes"], environment))
-    golden: dict[str, Any] = json.loads(_output([*command, "-m", "tests.training.golden"], environment))
+    golden: dict[str, Any] = json.loads(
+        _output([*command, "-m", "tests.training.golden", str(STEPS)], environment)
+    )
     print(f"{setting.name}: done", file=sys.stderr, flush=True)
-    return hashes | {f"{STEPS}{name}": result["weights"] for name, result in golden["variants"].items()}
+    return hashes | {f"training, {name}": result["weights"] for name, result in golden["variants"].items()}
 
 
 def _output(command: list[str], environment: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """The golden runs: 20 steps of every variant on tiny stores, as losses and a SHA-256 of the weights.
 
-``python -m tests.training.golden`` prints them as JSON; :mod:`tests.training.test_golden` runs it on one
-pinned numeric path.
+``python -m tests.training.golden [STEPS]`` prints them as JSON; :mod:`tests.training.test_golden` runs it on one
+pinned numeric path, :mod:`bench.numerics` on many.
 """
 
 import hashlib
@@ -79,11 +79,12 @@ def make_store(folder: Path, seed: int, identities: int) -> Store:
     return write_store(folder, pd.DataFrame(rows, columns=columns), enumerate(crops), HEIGHT, WIDTH)
 
 
-def train(variant: str, first: Store, second: Store) -> dict[str, Any]:
+def train(variant: str, first: Store, second: Store, steps: int) -> dict[str, Any]:
     """The losses of all steps of a variant, and the SHA-256 of its weights in the order of the state_dict."""
     model_changes, loss_changes = VARIANTS[variant]
     model = replace(MODEL_OF_ALL, **model_changes)
-    recipe = replace(RECIPE, loss=replace(LOSS, **loss_changes))
+    schedule = replace(RECIPE.schedule, steps=steps)
+    recipe = replace(RECIPE, loss=replace(LOSS, **loss_changes), schedule=schedule)
     losses: list[float] = []
     start: Network | None = None
     for store in (first, second) if variant in PRETRAINED else (second,):
@@ -105,16 +106,16 @@ def digest(network: Network) -> str:
     return sha.hexdigest()
 
 
-def main() -> None:
+def main(steps: int) -> None:
     """Print the versions and, for every variant, losses and weights."""
     numerics.prepare(1, numerics.current())
     with tempfile.TemporaryDirectory() as folder:
         first = make_store(Path(folder) / "first", 0, 8)
         second = make_store(Path(folder) / "second", 1, 6)
-        variants = {variant: train(variant, first, second) for variant in VARIANTS}
+        variants = {variant: train(variant, first, second, steps) for variant in VARIANTS}
     versions = {"torch": torch.__version__.split("+")[0], "numpy": np.__version__}
     json.dump({"versions": versions, "variants": variants}, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else STEPS)

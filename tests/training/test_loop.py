@@ -270,6 +270,27 @@ def test_a_stopped_run_resumes_from_its_last_state_and_gives_equal_weights(store
     pd.testing.assert_frame_equal(whole, history, check_exact=True)
 
 
+def test_the_last_step_averages_with_the_starting_weights_before_its_validation(store):
+    seen = []
+
+    def measure(network, *_):
+        seen.append(copied(network.state_dict()))
+        return {}
+
+    start = copied(small_network().state_dict())
+    recipe = replace(RECIPE, schedule=replace(SCHEDULE, start_weight=0.25))
+    plain, averaged = train(store)[0].state_dict(), train(store, recipe, validate=measure)[0].state_dict()
+    for name, value in averaged.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.25 * start[name] + 0.75 * plain[name])
+        assert torch.equal(seen[-1][name], value)
+    observer = Recorder(stop=SCHEDULE.steps - 1)
+    with pytest.raises(SystemExit):
+        train(store, recipe, observer=observer)
+    resumed = train(store, recipe, observer=Recorder(observer.states[-1]))[0].state_dict()
+    assert all(torch.equal(value, resumed[name]) for name, value in averaged.items())
+
+
 def test_a_complete_run_is_not_trained_again(store):
     observer = Recorder()
     network, history = train(store, observer=observer)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sttreid.training.optimisation import build_optimiser, lr_factor, set_lr
+from sttreid.training.optimisation import average_with_start, build_optimiser, lr_factor, set_lr
 from tests.sections import SCHEDULE, small_network
 
 TEN = replace(SCHEDULE, steps=14, warmup=4)
@@ -77,3 +77,20 @@ def test_groups_have_the_same_order_for_every_network():
         groups = build_optimiser(small_network(**changes), SCHEDULE).param_groups
         summaries.append([(group["peak_lr"], group["weight_decay"]) for group in groups])
     assert summaries == [[(0.01, 0.0), (0.01, 0.01), (0.005, 0.0), (0.005, 0.01)]] * 3
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_average_with_the_start_covers_weights_and_statistics_but_no_counter(share):
+    network, other = small_network(seed=0), small_network(seed=1)
+    start = {name: value.clone() for name, value in other.state_dict().items()}
+    trained = {name: value.clone() for name, value in network.state_dict().items()}
+    for name in trained:
+        if name.endswith("num_batches_tracked"):
+            trained[name] += 7
+    network.load_state_dict(trained)
+    average_with_start(network, start, share)
+    for name, value in network.state_dict().items():
+        expected = trained[name]
+        if value.is_floating_point():
+            expected = share * start[name] + (1 - share) * trained[name]
+        torch.testing.assert_close(value, expected)

@@ -158,6 +158,7 @@ class Schedule:
         weight_decay: of AdamW.
         max_grad_norm: gradients are clipped to this norm.
         eval_every: steps between two measurements of rank-1 on training and validation identities.
+        start_weight: share of the starting weights in the final ones; the trained weights have the rest.
     """
 
     steps: Count
@@ -168,6 +169,7 @@ class Schedule:
     weight_decay: Weight
     max_grad_norm: Positive
     eval_every: Count
+    start_weight: Share = 0.0
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -22,7 +22,7 @@ from sttreid.tracklets.batches import BatchReader, ClipBatch, repeated, shard, s
 from sttreid.tracklets.store import Store
 from sttreid.training import losses, validation
 from sttreid.training.interfaces import Group, Observer, Row, Silent, State
-from sttreid.training.optimisation import build_optimiser, lr_factor, set_lr
+from sttreid.training.optimisation import average_with_start, build_optimiser, lr_factor, set_lr
 from sttreid.training.step import Step
 
 Validate = Callable[[Network, Store, int], Row]
@@ -81,6 +81,7 @@ def fit(
     step = Step(network, recipe.loss, recipe.compute, group.gather)
     module = group.wrap(step, recipe.compute.sync_batch_norm, device, step.has_idle_heads)
     optimiser = build_optimiser(network, schedule)
+    start = {name: value.clone() for name, value in network.state_dict().items()}
     history = _restore(network, optimiser, state)
     clips = recipe.batch.identities * recipe.batch.clips
     batches = _batches(reader, len(history), schedule.steps, device)
@@ -92,6 +93,8 @@ def fit(
             if problem := _not_finite(row):
                 raise _divergence(network, optimiser, batch, row, number, problem, observer)
             optimiser.step()
+            if number + 1 == schedule.steps:
+                average_with_start(network, start, schedule.start_weight)
             evaluates = (number + 1) % schedule.eval_every == 0 or number + 1 == schedule.steps
             if evaluates and group.rank == 0:
                 row |= validate(network.eval(), store, recipe.compute.embed_batch)

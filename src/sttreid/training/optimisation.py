@@ -1,9 +1,10 @@
-"""The optimiser: parameter groups of AdamW, and the learning rate (lr) of each step."""
+"""The optimiser: parameter groups of AdamW, the learning rate (lr) of each step, the average with the start."""
 
 import math
+from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sttreid.config.params import Schedule
 from sttreid.model.network import Network
@@ -49,3 +50,20 @@ def build_optimiser(network: Network, schedule: Schedule) -> torch.optim.AdamW:
         lr=schedule.lr,
         fused=True,
     )
+
+
+@torch.no_grad()
+def average_with_start(network: Network, start: Mapping[str, Tensor], share: float) -> None:
+    """Replace weights and batch-norm statistics by ``share`` * start + (1 - share) * trained.
+
+    Fine-tuning on few identities over-fits them; the average with the starting weights keeps what they know
+    of other domains (weight-space ensembles, arXiv 2109.01903).
+
+    Args:
+        network: trained; changed in place.
+        start: its ``state_dict`` before training, not shared with the network.
+        share: between 0 and 1; 0 changes nothing.
+    """
+    for name, value in network.state_dict().items():
+        if share and value.is_floating_point():
+            value.mul_(1 - share).add_(start[name], alpha=share)
