@@ -7,8 +7,8 @@ choose kernels by the processor's instruction set, unless an environment variabl
 import hashlib
 import os
 import platform
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +62,7 @@ class Provenance:
         tracklets: data set -> MD5 of its tracklet store, as in dvc.lock.
         files: path from the publication's folder -> SHA-256.
         remarks: further facts about the origin.
+        models: path below artifacts/models -> MD5, as in dvc.lock; empty in old publications.
     """
 
     study: str
@@ -74,6 +75,7 @@ class Provenance:
     tracklets: dict[str, str]
     files: dict[str, str]
     remarks: list[str]
+    models: dict[str, str] = field(default_factory=dict)
 
 
 def machine() -> Machine:
@@ -97,6 +99,13 @@ def checksums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(paths)
     }
+
+
+def locked_outputs(stages: Mapping[str, Any], folder: str) -> dict[str, str]:
+    """Path below ``folder`` -> MD5 of the outputs there, sorted by path, of stages as dvc.lock has them."""
+    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+    prefix = f"{folder}/"
+    return {path.removeprefix(prefix): outs[path] for path in sorted(outs) if path.startswith(prefix)}
 
 
 def _version(package: str) -> str | None:
