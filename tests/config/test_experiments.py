@@ -167,8 +167,8 @@ REFUSED = {
     ),
     "one seed": (["seeds", "mine", "seeds=[3]"], r"seeds: a spread needs at least 2 seeds, got \[3\]"),
     "seeds of variants": (
-        ["seeds", "mine", "study.variants=[cnn]"],
-        r"study\.variants and study\.trials must be empty for the analysis seeds, got \['cnn'\]",
+        ["claims", "mine", "study.analysis=seeds"],
+        r"study\.variants and study\.trials must be empty for the analysis seeds, got \['full'",
     ),
     "search": (["claims", "mine", "study.analysis=tuning"], "at least 2 trials, got 0"),
 }
