@@ -110,6 +110,12 @@ def sections(stage: str) -> set[str]:
     return names
 
 
+def test_what_trains_or_tests_records_its_machine_in_a_cached_file() -> None:
+    for name, stage in STAGES.items():
+        records = [out for out in stage["outs"] if "artifacts/machines/" in str(out)]
+        assert [isinstance(out, str) for out in records] == [True] * (name in (*TRAINING, "evaluate")), name
+
+
 def test_every_stage_has_a_module_and_every_module_a_stage() -> None:
     names = {name.rsplit(".", 1)[1] for name in MODULES if name.startswith("sttreid.stages.")}
     assert names - SHARED == STAGES.keys() | OF_STUDIES

@@ -345,7 +345,9 @@ def _publication(checkout: Path) -> Path:
     assert set(provenance["files"]) >= {"claims.json", "claims.md", "plots/claims.tsv"}
     assert not [name for name in provenance["files"] if name.startswith("report/")]
     assert provenance["params"]["ablation"]["variants"]["full"] == {}
-    assert len(provenance["machines"]) == 1
+    (recorded,) = provenance["machines"]
+    assert (recorded["threads"], recorded["numerics"] in ("native", "portable")) == (1, True)
+    assert provenance["models"].keys() >= {"ablation/0/full", "ablation/0/cnn"}
     assert (folder / "report" / "claims.html").exists()
     return folder
 

@@ -22,16 +22,17 @@ from typing import Any
 
 import yaml
 
-from sttreid.config.conversion import read_yaml
+from sttreid.config.conversion import parse, read_yaml
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, check_study, merged, overrides_path
 from sttreid.config.params import PARAMS
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, write_json, write_text
-from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs, machine
+from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
 CODE = Path("src") / "sttreid"
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
+MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 WIDTH = 2  # parallel stages
 
 
@@ -61,10 +62,9 @@ def main(root: Path, name: str) -> Path:
     params = merged(root, read_yaml(path), path.relative_to(root))
     run = path.parent / "run"
     _build(root, run, params)
-    machines = _machines(run)
     _reproduce({"decode": ()}, root, {**os.environ}, upstream=True)
     _run(root, run, params)
-    _publish(root, run, target, commit, params, machines)
+    _publish(root, run, target, commit, params)
     return target
 
 
@@ -95,16 +95,6 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
         archive.extractall(run, filter="data")
     shutil.copy(root / PIPELINE, run / "dvc.yaml")
     write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
-
-
-def _machines(run: Path) -> list[Machine]:
-    """The machines on which the study has run so far, this one included."""
-    path = run / "machines.json"
-    machines = [Machine(**content) for content in read_json(path)] if path.exists() else []
-    if (current := machine()) not in machines:
-        machines.append(current)
-        write_json(path, [asdict(entry) for entry in machines])
-    return machines
 
 
 def _run(root: Path, run: Path, params: dict[str, Any]) -> None:
@@ -171,9 +161,7 @@ def _reproduce(
         )
 
 
-def _publish(
-    root: Path, run: Path, target: Path, commit: str, params: dict[str, Any], machines: list[Machine]
-) -> None:
+def _publish(root: Path, run: Path, target: Path, commit: str, params: dict[str, Any]) -> None:
     """Publish the results and provenance.json atomically."""
     lock = read_yaml(root / "dvc.lock")["stages"]
     stores = {
@@ -184,7 +172,9 @@ def _publish(
     }
     used = [params["simulate"]["domain"], *params["targets"]]
     ran = read_yaml(run / "dvc.lock")["stages"]
-    trained = {name: ran[name] for name in _stages(params)}
+    stages = {name: ran[name] for name in _stages(params)}
+    records = [run / MACHINES / name for name in locked_outputs(stages, MACHINES)]
+    machines = [parse(Machine, read_json(path), str(path)) for path in records]
     temporary = target.with_name(f".{target.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(run / PUBLICATION, temporary)
@@ -195,12 +185,12 @@ def _publish(
         uncommitted_changes=False,
         published=datetime.now(UTC).isoformat(timespec="seconds"),
         threads=params["compute"]["threads"],
-        machines=machines,
+        machines=[each for i, each in enumerate(machines) if each not in machines[:i]],
         params=params,
         tracklets={name: stores[name] for name in used},
         files=checksums(temporary, files),
         remarks=[],
-        models=locked_outputs(trained, "artifacts/models"),
+        models=locked_outputs(stages, MODELS),
     )
     write_json(temporary / "provenance.json", asdict(provenance))
     temporary.rename(target)

@@ -107,6 +107,17 @@ def test_rendered_sets_know_from_which_side_people_are_seen(finished: Path) -> N
         assert views["turn"].notna().sum() == store.tracklets["query"].sum() > 0
 
 
+def test_what_trains_or_tests_records_its_machine_apart_from_its_results(finished: Path) -> None:
+    records = {path.stem for path in (finished / "artifacts" / "machines").iterdir()}
+    recording = [words for words in ORDER if words[0] in ("pretrain", "finetune", "ablate", "evaluate")]
+    assert records == {"-".join(words) for words in recording}
+    for words in recording:
+        record = json.loads((finished / paths.machine(*words)).read_text())
+        assert record["packages"]["torch"] == torch.__version__
+        assert record["threads"] == 1
+        assert record["processor"] in (finished / "metrics" / "report.md").read_text()
+
+
 def test_metrics_name_protocol_and_counts(finished: Path) -> None:
     metrics = json.loads((finished / "metrics" / "cross_domain.json").read_text())
     assert metrics["protocol"] == dict.fromkeys(TARGETS, "embedded")

@@ -1,5 +1,8 @@
 """Provenance of results: code, versions, processor, threads and the settings that select kernels.
 
+Training does not depend on this module: a stage records its machine in a file of its own, so that weights and
+results have equal bytes on machines that compute alike.
+
 Weights are bit-identical only under the same versions and the same numeric path: torch and its libraries
 choose kernels by the processor's instruction set, unless an environment variable restricts them.
 """
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 NATIVE: Final = "native"  # kernels as the libraries choose them for the processor
+DEVICE: Final = "STTREID_DEVICE"  # as in runtime/numerics.py, which loads torch
 PACKAGES: Final = ("torch", "numpy", "pandas", "scipy", "scikit-learn", "pyarrow", "pillow", "dvc")
 KERNEL_SETTINGS: Final = (
     "ATEN_CPU_CAPABILITY",
@@ -36,7 +40,9 @@ class Machine:
         processor: its model.
         capability: instruction set of torch's CPU kernels, such as AVX2.
         numeric_path: "native", or the environment variables that restrict the kernels.
-        device: model of the first CUDA device; None: there is none.
+        device: model of the first CUDA device; None: there is none, or it is not used.
+        threads: intra-op threads of the process; None: not recorded.
+        numerics: "portable" or "native", as in params.yaml; None: not recorded.
     """
 
     python: str
@@ -45,6 +51,17 @@ class Machine:
     capability: str
     numeric_path: str
     device: str | None
+    threads: int | None = None
+    numerics: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """One line: processor, instruction set, numerics, version of torch, threads, device."""
+        words = [f"{self.processor} ({self.capability})", f"{self.numerics or self.numeric_path} numerics"]
+        words.append(f"torch {self.packages.get('torch', 'unknown')}")
+        if self.threads is not None:
+            words.append(f"{self.threads} thread{'s' if self.threads != 1 else ''}")
+        return ", ".join([*words, *([self.device] if self.device else [])])
 
 
 @dataclass(frozen=True)
@@ -78,10 +95,15 @@ class Provenance:
     models: dict[str, str] = field(default_factory=dict)
 
 
-def machine() -> Machine:
-    """This machine and this process' environment."""
+def machine(numerics: str = NATIVE) -> Machine:
+    """This machine and this process' environment.
+
+    Args:
+        numerics: how this process computes, "portable" or "native".
+    """
     import torch  # takes seconds, which a study that is refused need not spend
 
+    cuda = torch.cuda.is_available() and os.environ.get(DEVICE) != "cpu"
     settings = [f"{name}={value}" for name in KERNEL_SETTINGS if (value := os.environ.get(name))]
     return Machine(
         python=platform.python_version(),
@@ -89,7 +111,9 @@ def machine() -> Machine:
         processor=_processor(),
         capability=str(torch.backends.cpu.get_cpu_capability()),
         numeric_path=" ".join(settings) or NATIVE,
-        device=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        device=torch.cuda.get_device_name(0) if cuda else None,
+        threads=torch.get_num_threads(),
+        numerics=numerics,
     )
 
 
