@@ -18,7 +18,7 @@ SOURCE = ROOT / "src"
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
 TRAINING = ("pretrain", "finetune", "ablate")
-OF_STUDIES = {"curves", "tuning"}
+OF_STUDIES = {"curves", "tuning", "seeds"}
 SHARED = {"command", "inputs", "training_run"}
 # Parameters are tracked by value; what runs a stage (files, progress, checkpoints) decides no result.
 NO_DEPENDENCY = ("sttreid.config", "sttreid.runtime", "sttreid.stages.command")
@@ -108,6 +108,12 @@ def sections(stage: str) -> set[str]:
                 names.add("params")
             names |= {key.split(".")[0] for key in keys or []}
     return names
+
+
+def test_what_trains_or_tests_records_its_machine_in_a_cached_file() -> None:
+    for name, stage in STAGES.items():
+        records = [out for out in stage["outs"] if "artifacts/machines/" in str(out)]
+        assert [isinstance(out, str) for out in records] == [True] * (name in (*TRAINING, "evaluate")), name
 
 
 def test_every_stage_has_a_module_and_every_module_a_stage() -> None:

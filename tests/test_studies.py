@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from sttreid.analysis import spread
 from sttreid.config.conversion import read_yaml
 from sttreid.config.experiments import check_study, merged, study_names
 from sttreid.config.params import Params, build
@@ -30,8 +31,15 @@ from tests.tiny import CLAIMS, ROOT
 
 NAMES = study_names(ROOT)
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / "pipeline.yaml").read_text())["stages"]
-SHARED = ("resolve", "ablate", "evaluate", "claims")  # stages of the default run as well
-ANALYSES = ("claims", "curves", "tuning")
+SHARED = (
+    "resolve",
+    "pretrain",
+    "finetune",
+    "ablate",
+    "evaluate",
+    "claims",
+)  # stages of the default run as well
+ANALYSES = ("claims", "curves", "tuning", "seeds")
 PUBLICATIONS = sorted(ROOT.glob("metrics/**/provenance.json"))
 
 
@@ -45,7 +53,7 @@ def code(stage: dict[str, Any]) -> list[str]:
 
 
 def test_the_studies_are_overrides_of_at_most_200_lines_together() -> None:
-    assert {"claims", "curves", "scaling", "tuning"} <= set(NAMES)
+    assert {"claims", "curves", "scaling", "seeds", "tuning"} <= set(NAMES)
     texts = [(ROOT / "experiments" / name / "params.yaml").read_text() for name in NAMES]
     assert sum(len(text.splitlines()) for text in texts) <= 200
 
@@ -54,14 +62,26 @@ def test_the_studies_are_overrides_of_at_most_200_lines_together() -> None:
 def test_a_study_passes_its_check(name: str) -> None:
     assert not check_study(ROOT, name)
     params = build(params_of(name), Path(name))
-    assert params.ablation.reference is None
+    assert params.study is not None
+    assert params.ablation.reference is None or params.study.analysis == "seeds"
     assert not {"size", "nfiles"} & set(keys(params_of(name)))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_study_has_at_most_60_stages(name: str) -> None:
     params = params_of(name)
-    assert len(params["ablation"]["variants"]) * len(params["seeds"]) + len(params["seeds"]) + 2 <= 60
+    models = len(params["ablation"]["variants"]) or 1 + len(params["targets"])
+    assert models * len(params["seeds"]) + len(params["seeds"]) + 2 <= 60
+
+
+def test_the_study_of_seeds_trains_the_default_run_with_more_seeds() -> None:
+    default, params = read_yaml(ROOT / "params.yaml"), params_of("seeds")
+    assert set(default["seeds"]) < set(params["seeds"])
+    assert params["ablation"]["variants"] == {}
+    changed = {name for name in default if params[name] != default[name]}
+    assert changed == {"seeds", "ablation"}
+    differences = {key for key, value in default["ablation"].items() if params["ablation"][key] != value}
+    assert differences == {"variants"}
 
 
 def test_the_search_trains_the_variants_of_the_claims_on_other_seeds() -> None:
@@ -75,6 +95,10 @@ def test_a_stage_of_the_default_run_is_the_same_in_studies(name: str) -> None:
     default, stage = PIPELINE["stages"][name], STAGES[name]
     assert stage["cmd"] == default["cmd"]
     assert code(stage) == code(default)
+    assert stage["outs"] == default["outs"] or name == "claims"
+    assert stage.get("params") == default.get("params") or name == "claims"
+    if name != "claims":
+        assert [dep.removeprefix("../../../") for dep in stage["deps"]] == default["deps"]
 
 
 @pytest.mark.parametrize("name", ANALYSES)
@@ -148,6 +172,15 @@ def test_tables_of_a_publication_agree_with_its_metrics(path: Path) -> None:
         bold = re.findall(r"\*\*([\d.]+) / ([\d.]+)\*\*", (folder / "tuning.md").read_text())
         assert np.allclose(sorted((float(left), float(right)) for left, right in bold), rows, atol=0.06)
         compared += len(rows)
+    if (folder / "seeds.json").exists():
+        numbers = json.loads((folder / "seeds.json").read_text())["numbers"]
+        table = pd.read_csv(folder / "plots" / "seeds.tsv", sep="\t")
+        for (metric, number), rows in table.groupby(["metric", "name"]):
+            published = numbers[metric][number]
+            assert {str(seed) for seed in rows["seed"]} == set(published["values"])
+            assert rows["value"].mean() == pytest.approx(published["mean"], abs=1e-5)
+            assert rows["value"].std() == pytest.approx(published["sd"], abs=1e-5)
+            compared += 1
     assert compared > 3
 
 
@@ -162,6 +195,7 @@ ENVIRONMENT = {
     "GIT_COMMITTER_EMAIL": "test@localhost",
 }
 TOOL = [sys.executable, "tools/study.py"]
+TRAINED = ("ablate@", "pretrain@")  # stages that train from random weights
 PREPARED = """
 stages:
   decode:
@@ -186,7 +220,7 @@ def call(folder: Path, *words: str, succeeds: bool = True) -> str:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The code in a repository with a small tracklet store and a study of two variants; nothing has run."""
+    """The code in a repository with a small tracklet store and two studies; nothing has run."""
     folder = tmp_path_factory.mktemp("studies") / "checkout"
     names = call(
         ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "src", "experiments"
@@ -202,6 +236,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "claims": CLAIMS,
     }
     (folder / "experiments" / "claims" / "params.yaml").write_text(yaml.safe_dump(study))
+    seeds = {"study": {"analysis": "seeds"}, "seeds": [0, 1], "targets": ["campus", "winter"]}
+    (folder / "experiments" / "seeds" / "params.yaml").write_text(yaml.safe_dump(seeds))
     (folder / "dvc.yaml").write_text(PREPARED)
     _prepare(folder / "prepared")
     for part in ("tracklets", "views"):
@@ -256,7 +292,7 @@ def test_uncommitted_code_is_not_published(checkout: Path) -> None:
 
 def test_a_study_resumes_and_publishes_next_to_earlier_publications(checkout: Path) -> None:
     run = checkout / "experiments" / "claims" / "run"
-    _kill_after_the_first_variant(checkout, run)
+    _kill_after_the_first_model(checkout, "claims")
     before = _trained(run)
     assert before
     call(checkout, *TOOL, "claims")
@@ -277,6 +313,29 @@ def test_a_study_resumes_and_publishes_next_to_earlier_publications(checkout: Pa
     assert (first / "claims.json").read_bytes() == (second / "claims.json").read_bytes()
 
 
+def test_the_study_of_seeds_resumes_and_publishes_the_spread_of_the_default_models(checkout: Path) -> None:
+    run = checkout / "experiments" / "seeds" / "run"
+    _kill_after_the_first_model(checkout, "seeds")
+    before = _trained(run)
+    assert before
+    output = call(checkout, *TOOL, "seeds")
+    assert before.items() <= _trained(run).items()
+    done = [line.partition(":")[0] for line in output.splitlines() if line.endswith(": done")]
+    for seed in (0, 1):
+        order = [f"pretrain@{seed}", f"finetune@winter-{seed}", f"evaluate@cross_domain-{seed}", "seeds"]
+        assert sorted(order, key=done.index) == order
+    assert not [stage for stage in done if "ablat" in stage]
+    published = spread.published(checkout)
+    assert published is not None
+    assert published.commit == call(checkout, "git", "rev-parse", "HEAD").strip()
+    assert set(published.numbers["rank1"]["campus->winter"].values) == {0, 1}
+    names = [f"cross_domain/{seed}/{name}.pt" for seed in (0, 1) for name in ("campus", "unreal", "winter")]
+    assert list(published.models) == names
+    for name, checksum in published.models.items():
+        weights = (run / "artifacts" / "models" / name).read_bytes()
+        assert hashlib.md5(weights).hexdigest() == checksum
+
+
 def _publication(checkout: Path) -> Path:
     """The publication of the present commit, after its checks."""
     commit = call(checkout, "git", "rev-parse", "HEAD").strip()
@@ -286,26 +345,32 @@ def _publication(checkout: Path) -> Path:
     assert set(provenance["files"]) >= {"claims.json", "claims.md", "plots/claims.tsv"}
     assert not [name for name in provenance["files"] if name.startswith("report/")]
     assert provenance["params"]["ablation"]["variants"]["full"] == {}
-    assert len(provenance["machines"]) == 1
+    (recorded,) = provenance["machines"]
+    assert (recorded["threads"], recorded["numerics"] in ("native", "portable")) == (1, True)
+    assert provenance["models"].keys() >= {"ablation/0/full", "ablation/0/cnn"}
     assert (folder / "report" / "claims.html").exists()
     return folder
 
 
 def _trained(run: Path) -> dict[str, int]:
-    """Weights of the variants that dvc.lock has -> time of their last change."""
+    """Weights that were trained from random ones and are in dvc.lock -> time of their last change."""
     stages = yaml.safe_load((run / "dvc.lock").read_text())["stages"]
     outs = [
-        out["path"] for name, stage in stages.items() if name.startswith("ablate@") for out in stage["outs"]
+        out["path"]
+        for name, stage in stages.items()
+        if name.startswith(TRAINED)
+        for out in stage["outs"]
+        if out["path"].startswith("artifacts/models/")
     ]
-    weights = [run / out / "trained.pt" for out in outs if out.startswith("artifacts/models/")]
+    weights = [run / out if out.endswith(".pt") else run / out / "trained.pt" for out in outs]
     return {str(path): path.stat().st_mtime_ns for path in weights}
 
 
-def _kill_after_the_first_variant(checkout: Path, run: Path) -> None:
+def _kill_after_the_first_model(checkout: Path, name: str) -> None:
     environment = ENVIRONMENT | {"PYTHONPATH": str(checkout / "src")}
-    lock = run / "dvc.lock"
+    lock = checkout / "experiments" / name / "run" / "dvc.lock"
     started = subprocess.Popen(
-        [*TOOL, "claims"],
+        [*TOOL, name],
         cwd=checkout,
         env=environment,
         preexec_fn=lambda: signal.signal(
@@ -313,7 +378,7 @@ def _kill_after_the_first_variant(checkout: Path, run: Path) -> None:
         ),  # as a shell does for background jobs
     )
     with started as running:
-        while running.poll() is None and not (lock.exists() and "ablate@" in lock.read_text()):
+        while running.poll() is None and not (lock.exists() and any(map(lock.read_text().count, TRAINED))):
             time.sleep(0.1)
         running.send_signal(signal.SIGTERM)
     assert running.returncode == 130

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Run the pipeline in two parallel streams of one-thread processes. First training, in streams of about equal length: one has
 # pre-training, fine-tuning and the last sixth of the ablation's variants, the other the remaining variants. Then the tests of
-# all models. `dvc repro` alone does the same, one stage after the other.
+# all models. `dvc repro` alone does the same, one stage after the other. The last output is a table of this run and the published
+# one.
 set -euo pipefail
 
-dvc status -q dvc.yaml && { echo "Everything is up to date."; exit 0; }
+compare() { python tools/published.py; }
+
+dvc status -q dvc.yaml && { echo "Everything is up to date."; compare; exit; }
 
 dvc repro decode resolve
 # listed before the streams start, because they rewrite dvc.lock, which listing reads
@@ -40,3 +43,4 @@ trap 'exit 130' INT TERM
 side_by_side first second
 side_by_side evens odds
 dvc repro
+compare

@@ -2,7 +2,7 @@
 
 The study runs in experiments/NAME/run. The folder is a separate DVC repository: git ignores it, and DVC
 refuses stages in a folder that git ignores. It has a copy of the code of one commit, so that edits during the
-run change no result. Two variants train in parallel. An interrupted study resumes.
+run change no result. Two models train in parallel. An interrupted study resumes.
 """
 
 import os
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -22,16 +22,17 @@ from typing import Any
 
 import yaml
 
-from sttreid.config.conversion import read_yaml
+from sttreid.config.conversion import parse, read_yaml
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, check_study, merged, overrides_path
 from sttreid.config.params import PARAMS
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, write_json, write_text
-from sttreid.runtime.provenance import Machine, Provenance, checksums, machine
+from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
 CODE = Path("src") / "sttreid"
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
+MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 WIDTH = 2  # parallel stages
 
 
@@ -61,10 +62,9 @@ def main(root: Path, name: str) -> Path:
     params = merged(root, read_yaml(path), path.relative_to(root))
     run = path.parent / "run"
     _build(root, run, params)
-    machines = _machines(run)
-    _reproduce(["decode"], root, {**os.environ}, upstream=True)
+    _reproduce({"decode": ()}, root, {**os.environ}, upstream=True)
     _run(root, run, params)
-    _publish(root, run, target, commit, params, machines)
+    _publish(root, run, target, commit, params)
     return target
 
 
@@ -97,42 +97,48 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
 
-def _machines(run: Path) -> list[Machine]:
-    """The machines on which the study has run so far, this one included."""
-    path = run / "machines.json"
-    machines = [Machine(**content) for content in read_json(path)] if path.exists() else []
-    if (current := machine()) not in machines:
-        machines.append(current)
-        write_json(path, [asdict(entry) for entry in machines])
-    return machines
-
-
 def _run(root: Path, run: Path, params: dict[str, Any]) -> None:
     """Run the stages that the analysis depends on, and the analysis."""
     environment = {**os.environ, "STTREID_HOME": str(root), "PYTHONPATH": str(run / "src")}
-    analysis, seeds = params["study"]["analysis"], params["seeds"]
-    _reproduce(["resolve"], run, environment)
-    variants = params["ablation"]["variants"]
-    _reproduce([f"ablate@{variant}-{seed}" for seed in seeds for variant in variants], run, environment)
-    if analysis != "tuning":
-        _reproduce([f"evaluate@ablation-{seed}" for seed in seeds], run, environment)
-    _reproduce([analysis], run, environment)
+    _reproduce({"resolve": ()}, run, environment)
+    _reproduce(_stages(params), run, environment)
+    _reproduce({params["study"]["analysis"]: ()}, run, environment)
+
+
+def _stages(params: dict[str, Any]) -> dict[str, list[str]]:
+    """The stages that train and test, in the order in which they start -> those that each waits for."""
+    seeds, variants, targets = params["seeds"], params["ablation"]["variants"], params["targets"]
+    if params["study"]["analysis"] == "seeds":
+        trained = {seed: [f"finetune@{target}-{seed}" for target in targets] for seed in seeds}
+        stages: dict[str, list[str]] = {f"pretrain@{seed}": [] for seed in seeds}
+        stages |= {stage: [f"pretrain@{seed}"] for seed in seeds for stage in trained[seed]}
+        return stages | {f"evaluate@cross_domain-{seed}": trained[seed] for seed in seeds}
+    trained = {seed: [f"ablate@{variant}-{seed}" for variant in variants] for seed in seeds}
+    stages = {stage: [] for seed in seeds for stage in trained[seed]}
+    if params["study"]["analysis"] == "tuning":
+        return stages
+    return stages | {f"evaluate@ablation-{seed}": trained[seed] for seed in seeds}
 
 
 def _reproduce(
-    stages: Sequence[str], folder: Path, environment: dict[str, str], *, upstream: bool = False
+    stages: Mapping[str, Collection[str]],
+    folder: Path,
+    environment: dict[str, str],
+    *,
+    upstream: bool = False,
 ) -> None:
-    """Run the stages that are out of date, at most ``WIDTH`` at a time.
+    """Run the stages that are out of date, at most ``WIDTH`` at a time, each after those that it waits for.
 
     Raises:
-        InputError: a stage failed; the others are run nevertheless.
+        InputError: a stage failed; those that do not wait for it are run nevertheless.
     """
     waiting, failed = list(stages), []
+    done: set[str] = set()
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < WIDTH:
-                stage = waiting.pop(0)
+        while (ready := [stage for stage in waiting if done.issuperset(stages[stage])]) or running:
+            for stage in ready[: WIDTH - len(running)]:
+                waiting.remove(stage)
                 # --wait-for-lock and -s (no upstream stages) make parallel calls safe
                 command = ["dvc", "--wait-for-lock", "repro", *([] if upstream else ["-s"]), stage]
                 running[stage] = subprocess.Popen(
@@ -141,7 +147,7 @@ def _reproduce(
             time.sleep(0.1)
             for stage in [stage for stage, process in running.items() if process.poll() is not None]:
                 status = running.pop(stage).returncode
-                failed += [stage] if status else []
+                (failed.append if status else done.add)(stage)
                 print(f"{stage}: {'failed' if status else 'done'}", flush=True)
     finally:
         for process in running.values():
@@ -155,9 +161,7 @@ def _reproduce(
         )
 
 
-def _publish(
-    root: Path, run: Path, target: Path, commit: str, params: dict[str, Any], machines: list[Machine]
-) -> None:
+def _publish(root: Path, run: Path, target: Path, commit: str, params: dict[str, Any]) -> None:
     """Publish the results and provenance.json atomically."""
     lock = read_yaml(root / "dvc.lock")["stages"]
     stores = {
@@ -167,6 +171,10 @@ def _publish(
         if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
     }
     used = [params["simulate"]["domain"], *params["targets"]]
+    ran = read_yaml(run / "dvc.lock")["stages"]
+    stages = {name: ran[name] for name in _stages(params)}
+    records = [run / MACHINES / name for name in locked_outputs(stages, MACHINES)]
+    machines = [parse(Machine, read_json(path), str(path)) for path in records]
     temporary = target.with_name(f".{target.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(run / PUBLICATION, temporary)
@@ -177,11 +185,12 @@ def _publish(
         uncommitted_changes=False,
         published=datetime.now(UTC).isoformat(timespec="seconds"),
         threads=params["compute"]["threads"],
-        machines=machines,
+        machines=[each for i, each in enumerate(machines) if each not in machines[:i]],
         params=params,
         tracklets={name: stores[name] for name in used},
         files=checksums(temporary, files),
         remarks=[],
+        models=locked_outputs(stages, MODELS),
     )
     write_json(temporary / "provenance.json", asdict(provenance))
     temporary.rename(target)

@@ -39,17 +39,21 @@ ablation:
   variants:
     cnn: {finetune: {lr: 0.5}}
 """
+SEEDS_STUDY = """
+study: {analysis: seeds}
+seeds: [0, 1]
+"""
 SOME = Path("experiments/curves/params.yaml")
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A checkout's parameters, with two studies."""
+    """A checkout's parameters, with three studies."""
     shutil.copy(ROOT / "tests" / "tiny.yaml", tmp_path / "params.yaml")
     claims = {name: value for name, value in CLAIMS.items() if name != "contrasts"}
     contrasts = dict(CLAIMS["contrasts"])
     content = CLAIMS_STUDY + yaml.safe_dump({"claims": {**claims, "contrasts": contrasts}})
-    for name, text in (("claims", content), ("curves", CURVES_STUDY)):
+    for name, text in (("claims", content), ("curves", CURVES_STUDY), ("seeds", SEEDS_STUDY)):
         (tmp_path / "experiments" / name).mkdir(parents=True)
         (tmp_path / "experiments" / name / "params.yaml").write_text(text)
     return tmp_path
@@ -86,9 +90,9 @@ def test_thresholds_are_those_of_the_claims_and_contrasts_the_study_s_own(root: 
     assert claims["contrasts"] == {}
 
 
-@pytest.mark.parametrize("name", ["claims", "curves"])
+@pytest.mark.parametrize("name", ["claims", "curves", "seeds"])
 def test_a_valid_study_gives_no_note(root: Path, name: str) -> None:
-    assert study_names(root) == ["claims", "curves"]
+    assert study_names(root) == ["claims", "curves", "seeds"]
     assert check_study(root, name) == []
 
 
@@ -104,7 +108,15 @@ def test_a_new_study_holds_overrides_with_comments_and_nothing_else(root: Path) 
     assert (content["seeds"], content["model"]["width"]) == ([3, 4], 64)
     assert content["ablation"]["variants"]["cnn"]["finetune"] == {"lr": 0.5, "weight_decay": 0}
     assert content["model"]["heads"] == read_yaml(root / "params.yaml")["model"]["heads"]
-    assert study_names(root) == ["claims", "curves", "mine"]
+    assert study_names(root) == ["claims", "curves", "mine", "seeds"]
+
+
+def test_the_study_of_seeds_has_the_default_parameters_and_no_variant(root: Path) -> None:
+    default, content = read_yaml(root / "params.yaml"), params_of(root, "seeds")
+    assert content["ablation"]["variants"] == {}
+    same = set(default) - {"ablation", "seeds"}
+    assert {name: content[name] for name in same} == {name: default[name] for name in same}
+    assert build(content, SOME).study is not None
 
 
 FULL_CNN = "claims.contrasts.full-cnn"
@@ -152,6 +164,11 @@ REFUSED = {
     "trials": (
         ["claims", "mine", "study.trials={a: {loss: {margin: 0.1}}}"],
         r"mine/params\.yaml: study\.trials must be empty for the analysis claims",
+    ),
+    "one seed": (["seeds", "mine", "seeds=[3]"], r"seeds: a spread needs at least 2 seeds, got \[3\]"),
+    "seeds of variants": (
+        ["claims", "mine", "study.analysis=seeds"],
+        r"study\.variants and study\.trials must be empty for the analysis seeds, got \['full'",
     ),
     "search": (["claims", "mine", "study.analysis=tuning"], "at least 2 trials, got 0"),
 }

@@ -1,6 +1,7 @@
 """Results as the stages write them, with numbers that are easy to check, and the report of them."""
 
 import io
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from sttreid.report.filmstrips import Visuals
 from sttreid.report.page import Results, report
 from sttreid.report.render import html
+from sttreid.runtime.provenance import Machine
 from tests.analysis.contents import (
     TARGETS,
     ablated,
@@ -144,6 +146,9 @@ CLAIMS = {
 }
 
 
+MACHINE = Machine("3", {"torch": "2"}, "Some processor", "AVX2", "native", None, 1, "native")
+
+
 @pytest.fixture
 def results(contents, domains, visuals):
     """Two seeds; spatial does not fit its training identities with the second one."""
@@ -164,6 +169,7 @@ def results(contents, domains, visuals):
         domains=domains,
         claims=CLAIMS,
         visuals=visuals,
+        machines=[MACHINE, replace(MACHINE, processor="Other <2>"), MACHINE],
     )
 
 

@@ -1,5 +1,6 @@
 """The report: every section, figure and table, whole, offline, linked and described."""
 
+import re
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ import pytest
 from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS
 from sttreid.report import charts
 from sttreid.report.page import claims_table, report, summary_chart, training_figures
-from sttreid.report.render import Cell, Clips, Figure, RankedList, Table, html, markdown
+from sttreid.report.render import Bullets, Cell, Clips, Figure, RankedList, Table, html, markdown
 from sttreid.retrieval.metrics import HEADLINE
 from tests.analysis.contents import history
 from tests.report.conftest import CLAIMS
@@ -54,6 +55,14 @@ def test_every_figure_and_table_is_there(results):
     assert len(blocks(page, Table)) == 3 + 3 + 1 + 1 + 1 + 1 + 1
     assert len(blocks(page, Clips)) == 4
     assert len(blocks(page, RankedList)) == 3
+
+
+def test_every_distinct_machine_has_one_line(results):
+    (section,) = [each for each in report(results).sections if each.title == "Provenance"]
+    (lines,) = [block.items for block in section.blocks if isinstance(block, Bullets)]
+    assert len(lines) == 2
+    assert [re.findall(r"\d+", line)[-1] for line in lines] == ["2", "1"]
+    assert "Some processor" in markdown(report(results))
 
 
 def test_markdown_has_the_tables_of_the_page(results):

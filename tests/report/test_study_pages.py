@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from sttreid.analysis.claims import findings
+from sttreid.analysis.spread import seed_results
 from sttreid.analysis.trials import Curve, curve_effects, search
 from sttreid.config.claims import Contrast
 from sttreid.report.render import Cell, Figure, Table, html, markdown
-from sttreid.report.study_pages import claims_page, curves_page, tuning_page
+from sttreid.report.study_pages import claims_page, curves_page, seeds_page, tuning_page
 from sttreid.retrieval.metrics import HEADLINE
+from tests.analysis.contents import TARGETS, cross_domain, cross_domain_content
 from tests.analysis.studies import CLAIMS, history, of_runs, runs, trained
 
 NUMBERS = (15, 30)
@@ -147,3 +149,17 @@ def test_the_tuning_page_marks_the_choice():
     table = next(block for block in page.lead if isinstance(block, Table))
     assert table.rows == [["first", Cell("35.0 / 95.0"), Cell("45.0 / 91.0", bold=True)]]
     assert "seeds 7, 8" in markdown(page)
+
+
+def test_the_page_of_seeds_has_a_row_for_every_number_and_baseline():
+    results = seed_results(cross_domain([cross_domain_content(0), cross_domain_content(1)]))
+    page = seeds_page(results)
+    (table,) = [block for block in page.lead if isinstance(block, Table)]
+    assert len(table.rows) == 4 + 4 * len(TARGETS) + 3
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["campus → winter"][0] == "35.0 ± 7.1"
+    low, high = (float(end) for end in rows["campus → winter"][1].strip("[]").split(", "))
+    assert low < 35 < high
+    assert {len(row) for row in rows.values()} == {2 * len(HEADLINE)}
+    assert "35.0 ± 7.1" in markdown(page)
+    rendered(page)

@@ -107,6 +107,17 @@ def test_rendered_sets_know_from_which_side_people_are_seen(finished: Path) -> N
         assert views["turn"].notna().sum() == store.tracklets["query"].sum() > 0
 
 
+def test_what_trains_or_tests_records_its_machine_apart_from_its_results(finished: Path) -> None:
+    records = {path.stem for path in (finished / "artifacts" / "machines").iterdir()}
+    recording = [words for words in ORDER if words[0] in ("pretrain", "finetune", "ablate", "evaluate")]
+    assert records == {"-".join(words) for words in recording}
+    for words in recording:
+        record = json.loads((finished / paths.machine(*words)).read_text())
+        assert record["packages"]["torch"] == torch.__version__
+        assert record["threads"] == 1
+        assert record["processor"] in (finished / "metrics" / "report.md").read_text()
+
+
 def test_metrics_name_protocol_and_counts(finished: Path) -> None:
     metrics = json.loads((finished / "metrics" / "cross_domain.json").read_text())
     assert metrics["protocol"] == dict.fromkeys(TARGETS, "embedded")
@@ -233,6 +244,28 @@ def test_a_study_of_fewer_identities_draws_curves(workplace: Path, monkeypatch: 
     default = json.loads((workplace / paths.result("cross_domain", 0)).read_text())["sources"]
     assert tested["full-all"]["moments"]["pretrained"] == default["unreal"]
     assert tested["full-few"]["moments"]["pretrained"] != default["unreal"]
+
+
+def test_the_spread_over_seeds_needs_no_ablation(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seed 1 has the results of seed 0."""
+    content = yaml.safe_load((workplace / "params.yaml").read_text())
+    folder = start_study(workplace, "spread", content, {}, {"analysis": "seeds", "variants": []})
+    for seed in (0, 1):
+        tested = json.loads((workplace / paths.result("cross_domain", 0)).read_text()) | {"seed": seed}
+        queries = pd.read_parquet(workplace / paths.queries("cross_domain", 0)).assign(seed=seed)
+        (folder / paths.result("cross_domain", seed)).parent.mkdir(parents=True, exist_ok=True)
+        (folder / paths.result("cross_domain", seed)).write_text(json.dumps(tested))
+        queries.to_parquet(folder / paths.queries("cross_domain", seed), index=False)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("STTREID_HOME", "../..")
+    call("seeds")
+    assert set(digests(folder / "publication")) == {"seeds.json", "seeds.md", "plots/seeds.tsv"}
+    results = json.loads((folder / "publication/seeds.json").read_text())
+    default = json.loads((workplace / "metrics/cross_domain.json").read_text())
+    for metric in ("rank1", "mAP"):
+        spread = results["numbers"][metric]["in_domain"]
+        assert spread["mean"] == pytest.approx(default[metric]["in_domain"], abs=1e-4)
+        assert (spread["sd"], set(spread["values"])) == (0, {"0", "1"})
 
 
 def test_fewer_identities_than_a_batch_stop_training(workplace: Path) -> None:

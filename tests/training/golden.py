@@ -1,7 +1,7 @@
 """The golden runs: 20 steps of every variant on tiny stores, as losses and a SHA-256 of the weights.
 
-``python -m tests.training.golden [STEPS]`` prints them as JSON; :mod:`tests.training.test_golden` runs it on one
-pinned numeric path, :mod:`bench.numerics` on many.
+``python -m tests.training.golden [STEPS]`` prints them as JSON; :mod:`tests.training.test_golden` runs it on
+one pinned numeric path, :mod:`bench.numerics` on many.
 """
 
 import hashlib

@@ -76,7 +76,8 @@ def merged(root: Path, overrides: object, path: Path) -> dict[str, Any]:
     """Complete parameters of a study.
 
     The study's overrides are merged over params.yaml and the thresholds of experiments/claims. Of the
-    variants only those of ``study.variants`` remain, each with each trial's overrides.
+    variants only those of ``study.variants`` remain, each with each trial's overrides; of the analysis
+    ``seeds`` none.
 
     Args:
         root: of a checkout.
@@ -114,8 +115,8 @@ def check_study(root: Path, name: str) -> list[str]:
 
     Raises:
         InputError: a value breaks its field's rule, in the study, in params.yaml or in a variant's overrides;
-            the trials form no learning curve; a confirmatory contrast compares unequal trainings; a contrast
-            compares a variant with itself.
+            the trials form no learning curve; one seed is to show a spread; a confirmatory contrast compares
+            unequal trainings; a contrast compares a variant with itself.
     """
     path = overrides_path(root, name)
     return _check(root, read_yaml(path), path.relative_to(root))
@@ -169,7 +170,11 @@ def _study(content: Mapping[str, Any], path: Path) -> Study:
     if "study" not in content:
         raise InputError(f"{path}: the section study is missing")
     study = parse(Study, content["study"], f"{path}: study")
-    if not study.variants or len(set(study.variants)) < len(study.variants):
+    if study.analysis == "seeds":
+        if study.variants or study.trials:
+            rule = "study.variants and study.trials must be empty for the analysis seeds"
+            raise InputError(f"{path}: {rule}, got {study.variants} and {dict(study.trials)}")
+    elif not study.variants or len(set(study.variants)) < len(study.variants):
         rule = "study.variants must be a non-empty list without repetition"
         raise InputError(f"{path}: {rule}, got {study.variants}")
     return study
@@ -183,7 +188,10 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
     assert study is not None, "merged() requires the section"
     resolved = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
     notes = list(_variant_notes(overrides, study))
-    if study.analysis == "tuning":
+    if study.analysis == "seeds":
+        if len(params.seeds) < 2:
+            raise InputError(f"{path}: seeds: a spread needs at least 2 seeds, got {params.seeds}")
+    elif study.analysis == "tuning":
         if len(study.trials) < 2:
             raise InputError(
                 f"{path}: study.trials: a search needs at least 2 trials, got {len(study.trials)}"

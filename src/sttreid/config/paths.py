@@ -96,6 +96,11 @@ def queries(group: Group, seed: int) -> Path:
     return ARTIFACTS / "results" / group / f"{seed}.parquet"
 
 
+def machine(stage: str, *words: object) -> Path:
+    """The machine on which a stage trained or tested; apart from its results, which are equal on others."""
+    return ARTIFACTS / "machines" / f"{'-'.join((stage, *map(str, words)))}.json"
+
+
 def visual(table: str) -> Path:
     """One table of what the report shows of the networks."""
     return ARTIFACTS / "visuals" / f"{table}.parquet"

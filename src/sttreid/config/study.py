@@ -21,15 +21,16 @@ class Study:
     """One experiment of several variants and seeds.
 
     Attributes:
-        analysis: the last stage, which computes statistics from the results.
+        analysis: the last stage, which computes statistics from the results. ``seeds`` trains the models of
+            the default run and no variant.
         trials: name -> overrides that are applied to every variant in turn; empty: the variants as they are.
         variants: names of the variants before the trials are applied, in order. With trials,
             ``ablation.variants`` holds each variant with each trial, named by :func:`trial_name`.
     """
 
-    analysis: Literal["claims", "curves", "tuning"]
-    trials: dict[Name, dict[str, Any]]
-    variants: list[Name]
+    analysis: Literal["claims", "curves", "tuning", "seeds"]
+    trials: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    variants: list[Name] = Field(default_factory=list)
 
 
 def trial_name(variant: str, trial: str) -> str:

@@ -1,5 +1,6 @@
 """Scores, histories, verdicts and visuals -> the report: one page, with figures in HTML only."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from sttreid.report.filmstrips import Visuals
 from sttreid.report.render import Block, Bullets, Cell, Figure, Heading, Page, Section, Table
 from sttreid.report.tables import NONE, TEXT, percent, rates, scope, seeds_phrase, signed
 from sttreid.retrieval.metrics import HEADLINE
+from sttreid.runtime.provenance import Machine
 
 MARKS = {"supported": "good", "not supported": "bad"}
 
@@ -35,6 +37,7 @@ class Results:
         domains: content of ``metrics/domains.json``.
         claims: content of ``metrics/claims.json``.
         visuals: of the stage ``visualise``.
+        machines: of each stage that trained or tested.
     """
 
     cross: Scores
@@ -49,6 +52,7 @@ class Results:
     domains: Content
     claims: Content
     visuals: Visuals
+    machines: Sequence[Machine]
 
 
 def report(results: Results) -> Page:
@@ -70,6 +74,7 @@ def report(results: Results) -> Page:
         _protocol(cross),
         Section("What makes a query hard", [hard, tables.difficulty_table(cross)]),
         Section("Domain shift", [TEXT["shift"], shift]),
+        Section("Provenance", [TEXT["machines"], _machines(results.machines)]),
     ]
     return Page(TEXT["title"], _lead(results), sections)
 
@@ -294,6 +299,12 @@ def _protocol(scores: Scores) -> Section:
         ]
         blocks += [f"{name} ({', '.join(targets)}): {rules['source']}", Bullets(items)]
     return Section("Protocol", [*blocks, tables.counts_table(scores)])
+
+
+def _machines(machines: Sequence[Machine]) -> Bullets:
+    """One line for each distinct machine."""
+    counts = Counter(machine.summary for machine in machines)
+    return Bullets([f"{summary} (stages: {number})" for summary, number in counts.items()])
 
 
 def _trained(scores: Scores) -> pd.DataFrame:

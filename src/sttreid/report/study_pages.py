@@ -1,4 +1,4 @@
-"""Statistics of a study -> its pages: claims, learning curves, tuning."""
+"""Statistics of a study -> its pages: claims, learning curves, tuning, seeds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -9,6 +9,7 @@ import yaml
 from sttreid.analysis import trials
 from sttreid.analysis.claims import Finding, Verdict, content, subgroup_effects
 from sttreid.analysis.effects import Effect
+from sttreid.analysis.spread import SeedResults
 from sttreid.analysis.study_runs import StudyRuns, Subgroup, attention_entropy
 from sttreid.analysis.trials import Curve
 from sttreid.config.claims import Claims, Contrast
@@ -108,6 +109,26 @@ def tuning_page(table: pd.DataFrame, source: str, seeds: Sequence[int], min_trai
     return Page(
         TEXT["title"]["tuning"], [lead, Table(columns, list(rows.values()), "Rank-1 of every trial")], []
     )
+
+
+def seeds_page(results: SeedResults) -> Page:
+    """Mean, standard deviation and confidence interval of every number, in one table."""
+    rows = []
+    for group in (results.numbers, results.baselines):
+        for name in next(iter(group.values()), {}):
+            row = [TEXT["settings"].get(name, name.replace("->", " → "))]
+            for spread in (group[metric.name][name] for metric in HEADLINE):
+                ends = [percent(end) for end in (spread.low, spread.high) if end is not None]
+                row += [f"{percent(spread.mean)} ± {percent(spread.sd)}", f"[{', '.join(ends)}]"]
+            rows.append(row)
+    counts = (
+        f"{target} {results.queries[target]} ({results.identities[target]})" for target in results.protocol
+    )
+    phrases = {"protocols": protocols_phrase(results.protocol), "seeds": seeds_phrase(results.seeds)}
+    lead = TEXT["seeds"].format(counts=", ".join(counts), **phrases)
+    columns = [name for metric in HEADLINE for name in (metric.label, f"{metric.label}, 95 % CI")]
+    table = Table(["setting, or source → target", *columns], rows, "Every number, in per cent")
+    return Page(TEXT["title"]["seeds"], [lead, table], [])
 
 
 def _run(study: StudyRuns) -> str:

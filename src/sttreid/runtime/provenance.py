@@ -1,17 +1,22 @@
 """Provenance of results: code, versions, processor, threads and the settings that select kernels.
 
-Weights are bit-identical only under the same versions and the same numeric path: torch and its libraries
-choose kernels by the processor's instruction set, unless an environment variable restricts them.
+Training does not depend on this module: a stage records its machine in a file of its own, so that weights and
+results have equal bytes on machines that compute alike.
+
+Weights are bit-identical only under the same versions and the same numeric path
+(:mod:`sttreid.runtime.numerics`).
 """
 
 import hashlib
 import os
 import platform
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
+
+from sttreid.runtime import numerics
 
 NATIVE: Final = "native"  # kernels as the libraries choose them for the processor
 PACKAGES: Final = ("torch", "numpy", "pandas", "scipy", "scikit-learn", "pyarrow", "pillow", "dvc")
@@ -36,7 +41,9 @@ class Machine:
         processor: its model.
         capability: instruction set of torch's CPU kernels, such as AVX2.
         numeric_path: "native", or the environment variables that restrict the kernels.
-        device: model of the first CUDA device; None: there is none.
+        device: model of the first CUDA device; None: there is none, or it is not used.
+        threads: intra-op threads of the process; None: not recorded.
+        numerics: "portable" or "native", as in params.yaml; None: not recorded.
     """
 
     python: str
@@ -45,6 +52,17 @@ class Machine:
     capability: str
     numeric_path: str
     device: str | None
+    threads: int | None = None
+    numerics: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """One line: processor, instruction set, numerics, version of torch, threads, device."""
+        words = [f"{self.processor} ({self.capability})", f"{self.numerics or self.numeric_path} numerics"]
+        words.append(f"torch {self.packages.get('torch', 'unknown')}")
+        if self.threads is not None:
+            words.append(f"{self.threads} thread{'s' if self.threads != 1 else ''}")
+        return ", ".join([*words, *([self.device] if self.device else [])])
 
 
 @dataclass(frozen=True)
@@ -62,6 +80,7 @@ class Provenance:
         tracklets: data set -> MD5 of its tracklet store, as in dvc.lock.
         files: path from the publication's folder -> SHA-256.
         remarks: further facts about the origin.
+        models: path below artifacts/models -> MD5, as in dvc.lock; empty in old publications.
     """
 
     study: str
@@ -74,12 +93,14 @@ class Provenance:
     tracklets: dict[str, str]
     files: dict[str, str]
     remarks: list[str]
+    models: dict[str, str] = field(default_factory=dict)
 
 
 def machine() -> Machine:
     """This machine and this process' environment."""
     import torch  # takes seconds, which a study that is refused need not spend
 
+    cuda = torch.cuda.is_available() and os.environ.get(numerics.DEVICE) != "cpu"
     settings = [f"{name}={value}" for name in KERNEL_SETTINGS if (value := os.environ.get(name))]
     return Machine(
         python=platform.python_version(),
@@ -87,7 +108,9 @@ def machine() -> Machine:
         processor=_processor(),
         capability=str(torch.backends.cpu.get_cpu_capability()),
         numeric_path=" ".join(settings) or NATIVE,
-        device=torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        device=torch.cuda.get_device_name(0) if cuda else None,
+        threads=torch.get_num_threads(),
+        numerics=numerics.current(),
     )
 
 
@@ -97,6 +120,13 @@ def checksums(folder: Path, paths: Iterable[Path]) -> dict[str, str]:
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(paths)
     }
+
+
+def locked_outputs(stages: Mapping[str, Any], folder: str) -> dict[str, str]:
+    """Path below ``folder`` -> MD5 of the outputs there, sorted by path, of stages as dvc.lock has them."""
+    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+    prefix = f"{folder}/"
+    return {path.removeprefix(prefix): outs[path] for path in sorted(outs) if path.startswith(prefix)}
 
 
 def _version(package: str) -> str | None:

@@ -17,7 +17,7 @@ from sttreid.runtime.distributed import ProcessGroup, process_group
 from sttreid.runtime.files import read_json, write_text
 from sttreid.runtime.launch import launch_torchrun
 from sttreid.runtime.progress import history_text
-from sttreid.stages.command import run
+from sttreid.stages.command import record_machine, run
 from sttreid.stages.training_run import checkpoints, network_for, train, training_store
 from sttreid.training.loop import Recipe
 
@@ -42,6 +42,7 @@ def main(variant: str, seed: int) -> None:
                 _write(pretrained, config.model, pretraining, *files)
             files = paths.model("ablation", seed, variant), paths.history("ablation", seed, variant)
             _write(trained, config.model, history, *files)
+            record_machine("ablate", variant, seed)
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,21 @@
-"""A stage as a command: its sections by name from params.yaml, its errors as one sentence."""
+"""A stage as a command: its sections by name from params.yaml, its errors as one sentence, its machine."""
 
 import inspect
 import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
+from sttreid.config import paths
 from sttreid.config.conversion import parse
 from sttreid.config.params import PARAMS, Params, load
 from sttreid.data.registry import check_datasets, protocol_name
 from sttreid.retrieval.protocol import protocol
 from sttreid.runtime.errors import DivergedError, InputError
+from sttreid.runtime.files import write_json
+from sttreid.runtime.provenance import machine
 
 
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
@@ -70,3 +73,8 @@ def bind(main: Callable[..., None], params: Params, words: list[str]) -> dict[st
     if words:
         raise InputError(f"{stage}: unexpected arguments {' '.join(words)!r}")
     return arguments
+
+
+def record_machine(stage: str, *words: object) -> None:
+    """Write the machine of this process, after :func:`sttreid.runtime.numerics.prepare`."""
+    write_json(paths.machine(stage, *words), asdict(machine()))

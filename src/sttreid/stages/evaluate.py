@@ -19,7 +19,7 @@ from sttreid.retrieval.result import Result
 from sttreid.retrieval.scoring import query_table, rules, score_histogram, score_network
 from sttreid.runtime import numerics
 from sttreid.runtime.files import read_json, write_json, write_table
-from sttreid.stages.command import run
+from sttreid.stages.command import record_machine, run
 from sttreid.tracklets.store import Store, open_store
 
 HISTOGRAMS = {"histogram": False, "equalised": True}
@@ -37,6 +37,7 @@ def main(group: paths.Group, seed: int) -> None:
     protocols = {target: asdict(rules(settings)) for target, settings in config.targets.items()}
     write_json(paths.result(group, seed), {"protocol": protocols, "seed": seed, **content})
     write_table(paths.queries(group, seed), queries.assign(seed=seed))
+    record_machine("evaluate", group, seed)
 
 
 def _cross_domain(

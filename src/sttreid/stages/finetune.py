@@ -8,7 +8,7 @@ from sttreid.runtime.distributed import process_group
 from sttreid.runtime.files import write_text
 from sttreid.runtime.launch import launch_torchrun
 from sttreid.runtime.progress import history_text, log
-from sttreid.stages.command import run
+from sttreid.stages.command import record_machine, run
 from sttreid.stages.training_run import checkpoints, network_for, train, training_store
 from sttreid.training.loop import Recipe
 
@@ -39,6 +39,7 @@ def main(
         if group.first:
             save(network, model, paths.model("cross_domain", seed, source))
             write_text(paths.history("cross_domain", seed, source), history_text(history))
+            record_machine("finetune", source, seed)
 
 
 if __name__ == "__main__":

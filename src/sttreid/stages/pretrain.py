@@ -8,7 +8,7 @@ from sttreid.runtime.distributed import process_group
 from sttreid.runtime.files import write_text
 from sttreid.runtime.launch import launch_torchrun
 from sttreid.runtime.progress import history_text
-from sttreid.stages.command import run
+from sttreid.stages.command import record_machine, run
 from sttreid.stages.training_run import checkpoints, network_for, train, training_store
 from sttreid.training.loop import Recipe
 
@@ -35,6 +35,7 @@ def main(
         if group.first:
             save(network, model, paths.model("cross_domain", seed, simulate.domain))
             write_text(paths.history("cross_domain", seed, simulate.domain), history_text(history))
+            record_machine("pretrain", seed)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ import pandas as pd
 from sttreid.analysis import results
 from sttreid.analysis.results import Content
 from sttreid.config import paths
+from sttreid.config.conversion import parse
 from sttreid.config.params import Params
 from sttreid.config.variants import composition, resolve
 from sttreid.report import charts, filmstrips, page, render
 from sttreid.report.filmstrips import Visuals
 from sttreid.report.page import Results
 from sttreid.runtime.files import read_json, read_table, write_bytes, write_json, write_text
+from sttreid.runtime.provenance import Machine
 from sttreid.stages.command import run
 from sttreid.stages.cross_domain import cross_domain
 
@@ -47,12 +49,24 @@ def main(params: Params) -> None:
         domains=read_json(paths.METRICS / "domains.json"),
         claims=read_json(paths.METRICS / "claims.json"),
         visuals=Visuals(**{field.name: read_table(paths.visual(field.name)) for field in fields(Visuals)}),
+        machines=_machines(params),
     )
     _write(content, seeds)
 
 
 def _histories(group: paths.Group, seeds: list[int], name: str) -> list[pd.DataFrame]:
     return [pd.read_csv(paths.history(group, seed, name), sep="\t") for seed in seeds]
+
+
+def _machines(params: Params) -> list[Machine]:
+    """Of every stage of this run that trained or tested."""
+    stages: list[tuple[object, ...]] = []
+    for seed in params.seeds:
+        stages += [("pretrain", seed), *(("finetune", target, seed) for target in params.targets)]
+        stages += [("ablate", variant, seed) for variant in params.ablation.variants]
+        stages += [("evaluate", group, seed) for group in ("cross_domain", "ablation")]
+    records = [paths.machine(str(stage), *words) for stage, *words in stages]
+    return [parse(Machine, read_json(path), str(path)) for path in records]
 
 
 def _reference(params: Params, name: str) -> Content:

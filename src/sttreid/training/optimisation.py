@@ -1,4 +1,4 @@
-"""The optimiser: parameter groups of AdamW, the learning rate (lr) of each step, the average with the start."""
+"""The optimiser: parameter groups of AdamW, the lr of each step, the average with the starting weights."""
 
 import math
 from collections.abc import Mapping
