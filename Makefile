@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 repro: install
 ifeq ($(PROFILE),)
 	dvc pull -q data.dvc
-	tools/repro.sh
+	python tools/repro.py
 else
 	tools/repro_profile.sh $(PROFILE)
 endif

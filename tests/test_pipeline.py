@@ -64,7 +64,7 @@ def finished(clone: Path) -> Path:
     content = yaml_as_dvc_writes_it.load(path)
     override(content, profile("smoke"))
     yaml_as_dvc_writes_it.dump(content, path)
-    call(clone, "tools/repro.sh")
+    call(clone, "python", "tools/repro.py")
     call(clone, "git", "add", "-A")
     call(clone, "git", "commit", "-q", "-m", "smoke")
     return clone
@@ -122,7 +122,7 @@ def test_the_pinned_data_are_whole(clone: Path) -> None:
 
 
 def test_the_script_of_make_repro_says_when_there_is_nothing_to_do(finished: Path) -> None:
-    first, *table = call(finished, "tools/repro.sh").splitlines()
+    first, *table = call(finished, "python", "tools/repro.py").splitlines()
     assert first == "Everything is up to date."
     assert table, "the run beside the published seeds"
 

@@ -7,13 +7,9 @@ run change no result. Two models train in parallel. An interrupted study resumes
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
-import time
-from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import BytesIO
@@ -21,6 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from parallel import (
+    InterruptedRunError,
+    ablation_stages,
+    cross_domain_stages,
+    raise_on_signals,
+    reproduce,
+)
 
 from sttreid.config.conversion import parse, read_yaml
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, check_study, merged, overrides_path
@@ -33,11 +36,6 @@ PIPELINE = EXPERIMENTS / "pipeline.yaml"
 CODE = Path("src") / "sttreid"
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
 MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
-WIDTH = 2  # parallel stages
-
-
-class InterruptedRunError(Exception):
-    """The process got SIGINT or SIGTERM."""
 
 
 def main(root: Path, name: str) -> Path:
@@ -62,7 +60,7 @@ def main(root: Path, name: str) -> Path:
     params = merged(root, read_yaml(path), path.relative_to(root))
     run = path.parent / "run"
     _build(root, run, params)
-    _reproduce({"decode": ()}, root, {**os.environ}, upstream=True)
+    reproduce({"decode": ()}, root, {**os.environ}, upstream=True)
     _run(root, run, params)
     _publish(root, run, target, commit, params)
     return target
@@ -100,65 +98,18 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
 def _run(root: Path, run: Path, params: dict[str, Any]) -> None:
     """Run the stages that the analysis depends on, and the analysis."""
     environment = {**os.environ, "STTREID_HOME": str(root), "PYTHONPATH": str(run / "src")}
-    _reproduce({"resolve": ()}, run, environment)
-    _reproduce(_stages(params), run, environment)
-    _reproduce({params["study"]["analysis"]: ()}, run, environment)
+    reproduce({"resolve": ()}, run, environment)
+    reproduce(_stages(params), run, environment)
+    reproduce({params["study"]["analysis"]: ()}, run, environment)
 
 
 def _stages(params: dict[str, Any]) -> dict[str, list[str]]:
     """The stages that train and test, in the order in which they start -> those that each waits for."""
-    seeds, variants, targets = params["seeds"], params["ablation"]["variants"], params["targets"]
     if params["study"]["analysis"] == "seeds":
-        trained = {seed: [f"finetune@{target}-{seed}" for target in targets] for seed in seeds}
-        stages: dict[str, list[str]] = {f"pretrain@{seed}": [] for seed in seeds}
-        stages |= {stage: [f"pretrain@{seed}"] for seed in seeds for stage in trained[seed]}
-        return stages | {f"evaluate@cross_domain-{seed}": trained[seed] for seed in seeds}
-    trained = {seed: [f"ablate@{variant}-{seed}" for variant in variants] for seed in seeds}
-    stages = {stage: [] for seed in seeds for stage in trained[seed]}
-    if params["study"]["analysis"] == "tuning":
-        return stages
-    return stages | {f"evaluate@ablation-{seed}": trained[seed] for seed in seeds}
-
-
-def _reproduce(
-    stages: Mapping[str, Collection[str]],
-    folder: Path,
-    environment: dict[str, str],
-    *,
-    upstream: bool = False,
-) -> None:
-    """Run the stages that are out of date, at most ``WIDTH`` at a time, each after those that it waits for.
-
-    Raises:
-        InputError: a stage failed; those that do not wait for it are run nevertheless.
-    """
-    waiting, failed = list(stages), []
-    done: set[str] = set()
-    running: dict[str, subprocess.Popen[bytes]] = {}
-    try:
-        while (ready := [stage for stage in waiting if done.issuperset(stages[stage])]) or running:
-            for stage in ready[: WIDTH - len(running)]:
-                waiting.remove(stage)
-                # --wait-for-lock and -s (no upstream stages) make parallel calls safe
-                command = ["dvc", "--wait-for-lock", "repro", *([] if upstream else ["-s"]), stage]
-                running[stage] = subprocess.Popen(
-                    command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, process_group=0
-                )
-            time.sleep(0.1)
-            for stage in [stage for stage, process in running.items() if process.poll() is not None]:
-                status = running.pop(stage).returncode
-                (failed.append if status else done.add)(stage)
-                print(f"{stage}: {'failed' if status else 'done'}", flush=True)
-    finally:
-        for process in running.values():
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)  # unlike SIGTERM, it lets DVC release its locks
-        for process in running.values():
-            process.wait()
-    if failed:
-        raise InputError(
-            f"{', '.join(failed)}: failed, see above; the next call resumes after the finished stages"
-        )
+        return cross_domain_stages(params["seeds"], params["targets"])
+    stages = ablation_stages(params["seeds"], params["ablation"]["variants"])
+    tests = params["study"]["analysis"] != "tuning"
+    return {stage: before for stage, before in stages.items() if tests or stage.startswith("ablate@")}
 
 
 def _publish(root: Path, run: Path, target: Path, commit: str, params: dict[str, Any]) -> None:
@@ -200,16 +151,10 @@ def _git(root: Path, *words: str) -> bytes:
     return subprocess.run(["git", *words], cwd=root, capture_output=True, check=True).stdout
 
 
-def _interrupt(number: int, _: object) -> None:
-    signal.signal(number, signal.SIG_DFL)  # a second signal ends the process at once
-    raise InterruptedRunError
-
-
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not sys.argv[1]:
         sys.exit("error: must be the name of one study: make study STUDY=NAME")
-    for caught in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(caught, _interrupt)
+    raise_on_signals()
     try:
         publication = main(Path.cwd(), sys.argv[1])
         print(f"{publication.relative_to(Path.cwd())}: published; commit it")
