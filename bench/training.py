@@ -14,7 +14,7 @@ cases are meaningful.
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -287,17 +287,22 @@ def stop(device: torch.device) -> None:
 
 def parameters(profile: str, identities: int | None, clips: int | None) -> Params:
     """params.yaml with a profile's overrides, and other sizes of a batch."""
-    content = yaml.safe_load(Path("params.yaml").read_text())
     lines = Path(f"profiles/{profile}.txt").read_text().splitlines() if profile else []
     values = dict(line.split("=", 1) for line in lines if line.strip() and not line.startswith("#"))
-    values |= {"batch.identities": identities} if identities else {}
-    values |= {"batch.clips": clips} if clips else {}
+    values |= {"batch.identities": str(identities)} if identities else {}
+    values |= {"batch.clips": str(clips)} if clips else {}
+    return override(values)
+
+
+def override(values: Mapping[str, str]) -> Params:
+    """params.yaml with other values: dotted key -> YAML."""
+    content = yaml.safe_load(Path("params.yaml").read_text())
     for key, value in values.items():
         *sections, last = key.split(".")
         section = content
         for name in sections:
             section = section[name]
-        section[last] = yaml.safe_load(str(value))
+        section[last] = yaml.safe_load(value)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "params.yaml"
         path.write_text(yaml.safe_dump(content, sort_keys=False))
