@@ -130,3 +130,33 @@ def test_a_transformer_stacks_the_weights_of_its_layers_in_order():
         x, expected = layer(x, "first")
         assert torch.equal(rows[:, number], expected)
     assert torch.equal(output, transformer.norm(x))
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_first_token_alone_equals_the_first_of_all_with_its_gradients(layers):
+    torch.manual_seed(0)
+    transformer = Transformer(8, 2, layers, 1.5, 0.0).double()
+    for parameter in transformer.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(3, 7, 8, dtype=torch.float64, requires_grad=True)
+    outputs, rows, gradients = [], [], []
+    for first_only in (False, True):
+        y, attention = transformer(x, "first", first_only)
+        outputs.append(y[:, 0])
+        rows.append(attention)
+        leaves = [x, *transformer.parameters()]
+        loss = y[:, 0].cos().sum() + attention.square().sum()
+        gradients.append(torch.autograd.grad(loss, leaves))
+    assert y.shape == (3, 1, 8)
+    torch.testing.assert_close(outputs[0], outputs[1])
+    torch.testing.assert_close(rows[0], rows[1])
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-9, rtol=1e-7)
+
+
+def test_all_rows_of_the_attention_need_all_tokens():
+    transformer = Transformer(8, 2, 2, 1.5, 0.0).eval()
+    x = torch.randn(2, 5, 8)
+    y, attention = transformer(x, "all", first_only=True)
+    assert (y.shape, attention.shape) == ((2, 5, 8), (2, 2, 2, 5, 5))
+    torch.testing.assert_close(y, transformer(x, "all")[0])

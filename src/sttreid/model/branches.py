@@ -89,7 +89,7 @@ class SpatioTemporalBranch(nn.Module):
 
     def forward(self, _: Tensor, patches: Tensor, rows: Rows) -> BranchOutput:
         """[B*T, C, h, w] maps (unused) and [B*T, N, D] patches -> BranchOutput."""
-        tokens, patches, _ = self.spatial(patches)
+        tokens, patches, _ = self.spatial(patches, tokens_only=not self.training)
         frames = tokens.unflatten(0, (-1, self.frames))  # [B, T, D]
         embedding, attention = self.temporal(frames, rows)
         if not self.training:  # only losses read logits

@@ -18,9 +18,14 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., D] -> [..., D']."""
-        if _uses_onednn(x):
-            return cast(Tensor, _OneDnn.apply(x, self.weight, self.bias))  # type: ignore[no-untyped-call]
-        return F.linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``F.linear`` as in :class:`Linear`: [..., D], [D', D] and [D'] -> [..., D']."""
+    if _uses_onednn(x):
+        return cast(Tensor, _OneDnn.apply(x, weight, bias))  # type: ignore[no-untyped-call]
+    return F.linear(x, weight, bias)
 
 
 def _uses_onednn(x: Tensor) -> bool:

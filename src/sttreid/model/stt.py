@@ -27,10 +27,15 @@ class SpatialTransformer(nn.Module):
         self.pos_embed = _embedding(1, patches, width)
         self.transformer = Transformer(width, heads, layers, mlp_ratio, dropout)
 
-    def forward(self, x: Tensor, rows: Rows = "none") -> tuple[Tensor, Tensor, Tensor | None]:
-        """[M, N, D] patches of M = B*T frames -> [M, D] frame tokens, [M, N, D] patches, attention."""
+    def forward(
+        self, x: Tensor, rows: Rows = "none", tokens_only: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """[M, N, D] patches of M = B*T frames -> [M, D] frame tokens, [M, N, D] patches, attention.
+
+        With ``tokens_only`` the patches are not computed, and there may be none.
+        """
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x + self.pos_embed], dim=1)
-        x, attention = self.transformer(x, rows)
+        x, attention = self.transformer(x, rows, tokens_only)
         return x[:, 0], x[:, 1:], attention
 
 
@@ -52,7 +57,7 @@ class TemporalTransformer(nn.Module):
         attention-entropy loss penalises.
         """
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x + self.pos_embed], dim=1)
-        x, attention = self.transformer(x, rows)
+        x, attention = self.transformer(x, rows, first_only=True)
         return x[:, 0], attention
 
 
@@ -76,5 +81,5 @@ class GlobalTransformer(nn.Module):
         """[B, T, N, D] patches -> [B, D] clip tokens, attention."""
         x = (x + self.pos_embed + self.temporal_embed).flatten(1, 2)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
-        x, attention = self.transformer(x, rows)
+        x, attention = self.transformer(x, rows, first_only=True)
         return x[:, 0], attention
