@@ -225,7 +225,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = call(
         ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "src", "experiments"
     )
-    for name in ["tools/study.py", ".dvcignore", ".gitignore", *filter(None, names.split("\0"))]:
+    for name in [
+        "tools/study.py",
+        "tools/parallel.py",
+        ".dvcignore",
+        ".gitignore",
+        *filter(None, names.split("\0")),
+    ]:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes((ROOT / name).read_bytes())
