@@ -26,11 +26,12 @@ ROOT = Path(__file__).parents[1]
 BUILD = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")  # what setuptools reads besides src
 OPTIONAL = ("altair", "av", "decord", "dvc", "h5py", "numba", "sklearn", "vl_convert")
 ROOMS = {  # package of an extra -> the only folders and modules that import it, and the stages that use them
-    "altair": ("report",),
+    "altair": ("report", "cli"),  # the command compare writes numbers as the report does
     "av": ("simulate", "data"),
     "decord": ("data",),
+    "dvc": ("cli",),
     "h5py": ("data",),
-    "jinja2": ("report",),
+    "jinja2": ("report", "cli"),
     "numba": ("simulate",),
     "ruamel": ("config",),
     "sklearn": ("analysis", "report"),
