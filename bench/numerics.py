@@ -33,7 +33,7 @@ from sttreid.training.losses import attention_entropy
 
 ROOT = Path(__file__).parents[1]
 CLEAN = ("ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR", numerics.NUMERICS)
-STEPS = 4  # of a golden run: emulated, each takes seconds
+STEPS = 2  # of a golden run: emulated, each takes seconds
 
 Hashes = dict[str, str]
 Function = Callable[..., Tensor]
