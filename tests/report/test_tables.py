@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from sttreid.analysis.phrases import bracket
 from sttreid.analysis.results import SETTINGS
-from sttreid.analysis.uncertainty import Difference, Interval
+from sttreid.analysis.uncertainty import Difference
 from sttreid.report import tables
 from sttreid.report.render import Cell
 from sttreid.retrieval.metrics import HEADLINE, METRICS
@@ -18,23 +19,9 @@ def texts(row):
     return [cell.text if isinstance(cell, Cell) else cell for cell in row]
 
 
-def test_numbers_have_one_decimal_and_no_negative_zero():
-    assert [tables.percent(share) for share in (0, 0.5, 0.12345, 1)] == ["0.0", "50.0", "12.3", "100.0"]
-    assert [tables.percent(share) for share in (-1e-17, -0.0004, -0.0006)] == ["0.0", "0.0", "-0.1"]
-    assert tables.bracket(Interval(0.5, 0.4321, 0.6)) == "50.0 [43.2, 60.0]"
-    assert tables.signed(0.02, 0.01, 0.03) == "+2.0 [1.0, 3.0]"
-    assert tables.signed(-0.02, -0.02, -0.02) == "-2.0"
-
-
 def test_a_gain_says_whether_it_is_significant():
     assert tables.gain(Difference(0.1, 0.05, 0.15, 0.01)) == Cell("+10.0 [5.0, 15.0]")
     assert tables.gain(Difference(0.1, -0.05, 0.25, 0.4)).mark == "muted"
-
-
-def test_phrases_name_seeds_and_protocols():
-    assert (tables.seeds_phrase([0]), tables.seeds_phrase([0, 1])) == ("seed 0", "seeds 0, 1")
-    assert tables.protocols_phrase({"a": "market", "b": "market"}) == "protocol market"
-    assert "market of a, mars-official of b" in tables.protocols_phrase({"a": "market", "b": "mars-official"})
 
 
 def test_in_domain_cells_are_bold(contents):
@@ -76,7 +63,7 @@ def test_the_shift_has_a_row_for_each_model_and_other_target(contents, domains):
         (source, target) for source in (*TARGETS, "unreal") for target in TARGETS if source != target
     ]
     assert rows[0][2] == "90.0 ± 1.0"
-    assert rows[0][3] == tables.bracket(scores.interval([("winter", "winter")], "rank1"))
+    assert rows[0][3] == bracket(scores.interval([("winter", "winter")], "rank1"))
     assert texts(rows[0])[5].startswith("+20.0 [")
     for name in ("accuracy", "standard_error"):  # each pair once, in any order
         domains[name]["unreal"] = {target: domains[name][target].pop("unreal") for target in TARGETS}

@@ -17,10 +17,10 @@ from sttreid.analysis.uncertainty import LEVEL
 from sttreid.analysis.verdicts import Judge, Row, Verdict
 from sttreid.retrieval.metrics import HEADLINE
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.provenance import NATIVE
 
 TRAINED: Final = ("pretrain", "finetune", "model", "batch")  # sections that the published spread belongs to
 NAMED: Final = 4  # parameters in a sentence
-NATIVE: Final = "native"  # the numeric path of parameters that name none
 
 
 @dataclass(frozen=True, eq=False)

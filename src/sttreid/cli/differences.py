@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from sttreid.analysis.comparison import Comparison, Outcome
+from sttreid.analysis.phrases import percent, seeds_phrase, signed
 from sttreid.analysis.verdicts import Row, Verdict
 from sttreid.config.claims import Claims
 from sttreid.config.conversion import parse, read_yaml
 from sttreid.config.params import CLAIMS
-from sttreid.report.tables import percent, seeds_phrase, signed
 from sttreid.retrieval.metrics import metric
 
 COLUMNS: Final = 100

@@ -31,6 +31,4 @@ def euclidean(a: Tensor, b: Tensor) -> Tensor:
     """
     squared = a.square().sum(1, keepdim=True) + b.square().sum(1) - 2.0 * a @ b.t()
     squared = squared.clamp_min(1e-12)
-    return squared * torch.rsqrt(
-        squared
-    )  # torch.sqrt has other bits on other processors, whatever the settings
+    return squared * torch.rsqrt(squared)  # torch.sqrt has other bits on other processors

@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from sttreid.analysis.phrases import bracket, percent
 from sttreid.analysis.uncertainty import Interval, Sample, interval
 from sttreid.report import charts
 from sttreid.report.render import Clips, Figure, Image, Match, RankedList, Table
-from sttreid.report.tables import TEXT, bracket, mark, percent
+from sttreid.report.tables import TEXT, mark
 
 GLOW = np.array([[90, 20, 110], [220, 50, 60], [255, 170, 40], [255, 250, 190]], float)  # even to most
 EDGES = (-1.0, -0.2, -0.05, 0.05, 0.2, 1.0)  # of a frame's visibility minus the mean of its clip

@@ -8,12 +8,13 @@ import altair as alt
 import pandas as pd
 
 from sttreid.analysis.claims import QUESTIONS
+from sttreid.analysis.phrases import percent, seeds_phrase, signed
 from sttreid.analysis.results import BASELINES, Content, Scores, VariantResult, cmc, matrix, training_curve
 from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS
 from sttreid.report import charts, filmstrips, tables
 from sttreid.report.filmstrips import Visuals
 from sttreid.report.render import Block, Bullets, Cell, Figure, Heading, Page, Section, Table
-from sttreid.report.tables import NONE, TEXT, percent, rates, scope, seeds_phrase, signed
+from sttreid.report.tables import NONE, TEXT, rates, scope
 from sttreid.retrieval.metrics import HEADLINE
 from sttreid.runtime.provenance import Machine
 

@@ -9,6 +9,7 @@ import yaml
 from sttreid.analysis import trials
 from sttreid.analysis.claims import Finding, Verdict, content, subgroup_effects
 from sttreid.analysis.effects import Effect
+from sttreid.analysis.phrases import percent, protocols_phrase, seeds_phrase, signed
 from sttreid.analysis.spread import SeedResults
 from sttreid.analysis.study_runs import StudyRuns, Subgroup, attention_entropy
 from sttreid.analysis.trials import Curve
@@ -16,7 +17,7 @@ from sttreid.config.claims import Claims, Contrast
 from sttreid.report import charts
 from sttreid.report.page import MARKS, claims_table, training_figures
 from sttreid.report.render import TEMPLATES, Block, Bullets, Cell, Figure, Page, Section, Table
-from sttreid.report.tables import NONE, percent, protocols_phrase, seeds_phrase, signed
+from sttreid.report.tables import NONE
 from sttreid.retrieval.metrics import HEADLINE
 
 TEXT: Final = yaml.safe_load((TEMPLATES / "study.yaml").read_text(encoding="utf-8"))

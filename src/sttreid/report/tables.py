@@ -1,6 +1,6 @@
-"""Scores -> numbers as text, and the tables of the report."""
+"""Scores -> the tables of the report."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from sttreid.analysis.phrases import bracket, percent, protocols_phrase, seeds_phrase, signed
 from sttreid.analysis.results import BASELINES, COUNTS, Content, Scores, VariantResult, drop
 from sttreid.analysis.results import Cell as Tested
 from sttreid.analysis.uncertainty import Difference, Interval, interval, sample
@@ -18,22 +19,6 @@ from sttreid.runtime.errors import InputError
 NONE = "-"
 TEXT = yaml.safe_load((TEMPLATES / "report.yaml").read_text(encoding="utf-8"))
 THIRDS = {"visibility": "visible share", "length": "frames"}
-
-
-def percent(share: float) -> str:
-    """A fraction in per cent with one decimal; what rounds to zero has no sign."""
-    return f"{round(100 * share, 1) + 0.0:.1f}"
-
-
-def bracket(mean: Interval, text: Callable[[float], str] = percent) -> str:
-    """A value and its confidence interval, in per cent or as ``text`` writes numbers."""
-    return f"{text(mean.value)} [{text(mean.low)}, {text(mean.high)}]"
-
-
-def signed(value: float, low: float, high: float) -> str:
-    """An effect in points with its sign and, unless it is empty, its confidence interval."""
-    text, ends = percent(value), f" [{percent(low)}, {percent(high)}]" if low < high else ""
-    return f"{'' if text.startswith('-') else '+'}{text}{ends}"
 
 
 def rates(scores: Scores, cells: Sequence[Tested]) -> list[str]:
@@ -49,18 +34,6 @@ def gain(effect: Difference) -> Cell:
     if effect.direction == "not significant":
         return Cell(f"{text}, not significant", mark="muted")
     return Cell(text)
-
-
-def seeds_phrase(seeds: Sequence[int]) -> str:
-    """ "seed 0" or "seeds 0, 1"."""
-    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-
-
-def protocols_phrase(names: Mapping[str, str]) -> str:
-    """ "protocol embedded", or that of each target (target -> name) where they differ."""
-    if len(set(names.values())) == 1:
-        return f"protocol {next(iter(names.values()))}"
-    return f"protocols {', '.join(f'{name} of {target}' for target, name in names.items())}"
 
 
 def scope(scores: Scores, seeds: Sequence[int] | None = None) -> str:
