@@ -1,34 +1,56 @@
-"""Weights: random initialisation, files of this project, ImageNet checkpoints of the backbone.
+"""Weights: random initialisation, files of this project, checkpoints of others.
 
-A file holds only tensors and plain values, so it loads with ``weights_only=True``. ``torch.save`` writes the
-target's file stem into the archive, so a temporary name would change the bytes: ``save`` writes to memory
-first.
+A file of this project is a ``.pt`` archive or a ``.safetensors`` file (:mod:`sttreid.model.weight_files`);
+checkpoints are read as they come in the field (:mod:`sttreid.model.state_dicts`).
 """
 
-import io
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from sttreid.config.conversion import dump, parse
 from sttreid.config.params import Model
+from sttreid.model import state_dicts, weight_files
 from sttreid.model.network import Network
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_bytes
 
-UNUSED = ("layer4.", "fc.")  # a torchvision ResNet's parts after the third stage
-SHOWN = 8  # differences that an error names
+CLASSIFIER = "classifier.weight"  # belongs to the training identities; no test feature reads it
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a file of this project says about its network.
+
+    Attributes:
+        model: section of params.yaml.
+        frames: T.
+        image_size: (H, W) of an image in pixels.
+        classes: number of training identities.
+    """
+
+    model: Model
+    frames: int
+    image_size: tuple[int, int]
+    classes: int
+
+    def build(self) -> Network:
+        """A network with random weights.
+
+        Raises:
+            ValueError: the architecture does not fit the size of the images.
+        """
+        return Network(self.model, self.frames, *self.image_size, self.classes)
 
 
 def initialise(model: Model, frames: int, height: int, width: int, classes: int, seed: int) -> Network:
     """A network with random weights, on the CPU; the backbone may start from a checkpoint.
 
     Args:
-        model: the architecture; ``model.backbone.weights`` is the path of a torchvision checkpoint, or None.
+        model: the architecture; ``model.backbone.weights`` is the path of a checkpoint, or None.
         frames: T.
         height: H, of an image in pixels.
         width: W.
@@ -49,39 +71,49 @@ def initialise(model: Model, frames: int, height: int, width: int, classes: int,
 
 
 def save(network: Network, model: Model, path: Path) -> None:
-    """Write a network's weights and architecture; equal weights give equal bytes."""
+    """Write a network's weights and architecture; equal weights give equal bytes.
+
+    Args:
+        network: on any device.
+        model: its architecture.
+        path: the suffix ``.safetensors`` selects that format, any other ``torch.save``.
+    """
     state = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    content = {
+    architecture = {
         "model": dump(model),
         "frames": network.frames,
         "image_size": list(network.image_size),
         "classes": network.classes,
-        "state": state,
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, weight_files.encode(architecture, state, path.suffix))
 
 
-def restore(path: Path) -> Network:
+def restore(path: Path, like: Path | None = None) -> Network:
     """Build the network of a file and load its weights, on the CPU.
+
+    Args:
+        path: a model of this project; with ``like``, any checkpoint of such a network: with prefixes, inside
+            other mappings, with or without classifiers (which keep random weights).
+        like: a model of this project with the checkpoint's architecture, for a file that does not say it.
+
+    Raises:
+        InputError: a file is missing, damaged or not a model of this project, or the weights do not fit the
+            architecture.
+    """
+    content = weight_files.read(path)
+    network = _build(content, path) if like is None else _build(weight_files.read(like), like)
+    kept = _classifiers(network) if like is not None else []
+    state_dicts.load(network, content, path, kept, (CLASSIFIER, state_dicts.COUNTER))
+    return network
+
+
+def read_architecture(path: Path) -> Architecture:
+    """The architecture of a model of this project.
 
     Raises:
         InputError: the file is missing, damaged or not a model of this project.
     """
-    content = _read(path)
-    if not {"model", "frames", "image_size", "classes", "state"} <= set(content):
-        raise InputError(
-            f"{path}: is not a model of this project (its keys are {', '.join(map(str, content))})"
-        )
-    model = parse(Model, content["model"], str(path))
-    try:
-        height, width = content["image_size"]
-        network = Network(model, content["frames"], height, width, content["classes"])
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: describes an architecture that cannot be built ({error})") from error
-    _load(network, content["state"], path)
-    return network
+    return _architecture(weight_files.read(path), path)
 
 
 def start_from(network: Network, path: Path) -> list[str]:
@@ -91,76 +123,53 @@ def start_from(network: Network, path: Path) -> list[str]:
         The names of the tensors that keep their random weights: the classifiers.
 
     Raises:
-        InputError: as :func:`restore`, or the architectures differ.
+        InputError: the file is missing or damaged, or the architectures differ.
     """
-    return _load_features(network, _read(path).get("state", {}), path)
+    fresh = _classifiers(network)
+    state_dicts.load(network, weight_files.read(path), path, fresh)
+    return fresh
 
 
 def transfer(source: Network, target: Network) -> list[str]:
     """Like :func:`start_from`, from a network in memory."""
-    return _load_features(target, source.state_dict(), Path("the pre-trained network"))
+    fresh = _classifiers(target)
+    state_dicts.load(target, source.state_dict(), Path("the pre-trained network"), fresh)
+    return fresh
 
 
 def load_backbone(backbone: nn.Module, path: Path) -> None:
-    """Load a torchvision ResNet checkpoint into the backbone, without its fourth stage and classifier.
+    """Load a ResNet's first three stages from a checkpoint, for instance torchvision's.
 
     Args:
         backbone: names and shapes of its tensors are torchvision's.
-        path: written by ``torch.save``, or a ``.safetensors`` file.
+        path: written by ``torch.save``, or a ``.safetensors`` file; the ResNet may be a part of a larger
+            model, such as a model of this project.
 
     Raises:
         InputError: the file is missing or damaged, or names, shapes or number types differ.
     """
-    state = {k: v for k, v in _read(path).items() if not k.startswith(UNUSED)}
-    # checkpoints from before PyTorch 0.4.1 lack this counter, which inference never reads
-    counters = {k: v for k, v in backbone.state_dict().items() if k.endswith("num_batches_tracked")}
-    _load(backbone, {**counters, **state}, path)
+    state_dicts.load(backbone, weight_files.read(path), path)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _classifiers(network: Network) -> list[str]:
+    return [name for name in network.state_dict() if name.endswith(CLASSIFIER)]
+
+
+def _build(content: dict[Any, Any], path: Path) -> Network:
     try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such weights file") from error
-    except Exception as error:  # torch raises many types for a damaged archive
-        raise InputError(f"{path}: cannot be read as a weights file ({type(error).__name__})") from error
-    if not isinstance(content, Mapping):
-        raise InputError(f"{path}: must hold a mapping of names to tensors, got {type(content).__name__}")
-    return dict(content)
+        return _architecture(content, path).build()
+    except InputError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: describes an architecture that cannot be built ({error})") from error
 
 
-def _load_features(network: Network, state: Mapping[str, Tensor], path: Path) -> list[str]:
-    """Load everything except the classifiers, which belong to the training identities."""
-    fresh = {k: v for k, v in network.state_dict().items() if k.endswith("classifier.weight")}
-    _load(network, {**{k: v for k, v in state.items() if k not in fresh}, **fresh}, path)
-    return list(fresh)
-
-
-def _load(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    """Load all of ``state``, or raise an error that names the differences and load nothing."""
-    expected = module.state_dict()
-    sentences = [_difference(name, expected, state) for name in dict.fromkeys((*expected, *state))]
-    differences = [sentence for sentence in sentences if sentence]
-    if differences:
-        rest = len(differences) - SHOWN
-        shown = differences[:SHOWN] + ([f"and {rest} more differences"] if rest > 0 else [])
-        raise InputError(f"{path}: {'; '.join(shown)}")
-    module.load_state_dict(dict(state))
-
-
-def _difference(name: str, expected: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
-    """What is wrong with one tensor of ``state``; empty if nothing is."""
-    if name not in state:
-        return f"the tensor {name!r} is missing"
-    if name not in expected:
-        return f"the tensor {name!r} does not exist in this architecture"
-    if not isinstance(state[name], Tensor):
-        return f"{name!r} must be a tensor, got {type(state[name]).__name__}"
-    wanted, given = expected[name], state[name]
-    if wanted.shape != given.shape:
-        return f"the tensor {name!r} must have the shape {list(wanted.shape)}, got {list(given.shape)}"
-    if wanted.is_floating_point() != given.is_floating_point():
-        return f"the tensor {name!r} must hold {wanted.dtype} or a similar type, got {given.dtype}"
-    return ""
+def _architecture(content: dict[Any, Any], path: Path) -> Architecture:
+    names = ("model", "frames", "image_size", "classes")
+    if not {*names, weight_files.STATE} <= set(content):
+        keys = ", ".join([str(key) for key in content][:3])
+        raise InputError(
+            f"{path}: is not a model of this project (its keys are {keys}, ...); weights alone need a "
+            "model whose architecture they have"
+        )
+    return parse(Architecture, {name: content[name] for name in names}, str(path))
