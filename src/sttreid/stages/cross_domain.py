@@ -1,4 +1,4 @@
-"""Stage ``cross_domain``: cross-domain results of all seeds -> metrics/cross_domain.json and plot tables.
+"""Stage ``cross_domain``: cross-domain results of all seeds -> the files of metrics/ and plot tables.
 
 It does not depend on the ablation: ``dvc exp run -S ... cross_domain`` runs an experiment without it.
 """
@@ -7,6 +7,7 @@ import pandas as pd
 
 from sttreid.analysis import results
 from sttreid.analysis.results import Scores
+from sttreid.analysis.summary import summary
 from sttreid.config import paths
 from sttreid.config.params import Simulate
 from sttreid.runtime.files import read_json, read_table, write_json, write_text
@@ -16,6 +17,7 @@ from sttreid.stages.command import run
 def main(simulate: Simulate, targets: list[str], seeds: list[int]) -> None:
     """Means over seeds."""
     scores = cross_domain(targets, seeds, simulate.domain)
+    write_json(paths.METRICS / "summary.json", summary(scores))
     write_json(paths.METRICS / "cross_domain.json", results.cross_domain_metrics(scores))
     write_text(paths.METRICS / "plots" / "cross_domain.tsv", results.tsv(results.matrix(scores)))
     write_text(paths.METRICS / "plots" / "cmc.tsv", results.tsv(results.cmc(scores)))
