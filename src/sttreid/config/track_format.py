@@ -83,7 +83,9 @@ class TrackFormat:
         """The classes that are persons, names in lower case; None: not given."""
         given = self.classes if isinstance(self.classes, list) else [self.classes]
         words = tuple(word.lower() if isinstance(word, str) else word for word in given if word is not None)
-        return tuple(int(word) if isinstance(word, str) and word.isdigit() else word for word in words) or None
+        return (
+            tuple(int(word) if isinstance(word, str) and word.isdigit() else word for word in words) or None
+        )
 
 
 def gives_boxes(names: list[Column] | list[str]) -> bool:

@@ -37,7 +37,8 @@ def read_frames(camera: Camera, wanted: Container[int]) -> Iterator[tuple[int, F
         paths = list_image_sequence(camera.video)
         for number in range(1, camera.frames + 1):
             if number in wanted:
-                yield number, _read_sequence_image(camera.video, paths.get(number), number)
+                image = number - 1 + camera.start
+                yield number, _read_sequence_image(camera.video, paths.get(image), image)
         return
     number = 0
     try:

@@ -76,7 +76,10 @@ def find_numbering(spans: Sequence[Span], declared: int | None, origin: int | No
         InputError: images are numbered from 0, and the tracks may count from 0 or from 1.
     """
     if declared is not None:
-        return [Numbering(*span.numbering(declared, by_name=False), "as tracks.first_frame says") for span in spans]
+        return [
+            Numbering(*span.numbering(declared, by_name=False), "as tracks.first_frame says")
+            for span in spans
+        ]
     feasible = [first for first in (0, 1) if all(span.fits(first) for span in spans)]
     named = [span for span in spans if span.first_image is not None]
     if named and all(span.fits(1, by_name=True) for span in spans):

@@ -14,7 +14,8 @@ count from 1::
     boxmot       the same with a class 0: COCO's numbers from 0, person = 0
     trackeval    the same without a class 0 and with other confidences: person = 1
 
-A class or a visibility of -1 is unknown, and counts. bytetrack and deepsort write mot_results; their names may be declared, but nothing tells them apart.
+A class or a visibility of -1 is unknown, and counts. bytetrack and deepsort write mot_results; their names
+may be declared, but nothing tells them apart.
 """
 
 from dataclasses import dataclass, field
@@ -60,13 +61,19 @@ FLAVOURS: Final[dict[FlavourName, Flavour]] = {
             "cvat", (*_BOX, "flag", "class", "visibility"), NAMES, 1, "classes are the lines of labels.txt"
         ),
         Flavour(
-            "visdrone", (*_BOX, "flag", "class"), (1, 2), 1, "class 1 is pedestrian, 2 people, 0 ignored regions"
+            "visdrone",
+            (*_BOX, "flag", "class"),
+            (1, 2),
+            1,
+            "class 1 is pedestrian, 2 people, 0 ignored regions",
         ),
         Flavour("yolo", (), (0,), 1, "boxes are shares of the picture; class 0 is COCO's person"),
         Flavour("boxmot", (*_BOX, "conf", "class"), (0,), note="class 0 is COCO's person"),
         Flavour("bytetrack", (*_BOX, "conf"), note="the confidence drops no box"),
         Flavour("deepsort", (*_BOX, "conf"), note="the confidence drops no box"),
-        Flavour("trackeval", (*_BOX, "conf", "class", "visibility"), (1,), note="the confidence drops no box"),
+        Flavour(
+            "trackeval", (*_BOX, "conf", "class", "visibility"), (1,), note="the confidence drops no box"
+        ),
         Flavour("motmetrics", (*_BOX, "conf"), note="columns 8 to 10 are world coordinates, not classes"),
         Flavour("kitti", _KITTI, ("pedestrian", "person"), 0, "boxes are corners; frames count from 0"),
         Flavour("csv", (), NAMES, note="the header names the columns"),

@@ -23,11 +23,15 @@ def number_identities(identities: Iterable[Identity], limit: int, where: str) ->
     Raises:
         InputError: there are more identities than numbers.
     """
-    ordered = sorted(set(identities), key=lambda one: (isinstance(one, str), one if isinstance(one, int) else 0, str(one)))
+    ordered = sorted(
+        set(identities), key=lambda one: (isinstance(one, str), one if isinstance(one, int) else 0, str(one))
+    )
     if all(isinstance(one, int) and 0 <= one < limit for one in ordered):
         return {one: int(one) for one in ordered}
     if len(ordered) >= limit:
-        raise InputError(f"{where}: the tracks must hold fewer than {limit:,} identities, got {len(ordered):,}")
+        raise InputError(
+            f"{where}: the tracks must hold fewer than {limit:,} identities, got {len(ordered):,}"
+        )
     return {one: number for number, one in enumerate(ordered, 1)}
 
 

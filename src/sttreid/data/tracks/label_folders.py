@@ -43,7 +43,9 @@ def label_rows(folder: Path, stem: str, picture: tuple[int, int] | None) -> Iter
         InputError: the size of the picture is unknown; a line has another number of words.
     """
     if picture is None:
-        raise InputError(f"{folder}: the size of the picture must be known, but the video {stem} does not say it")
+        raise InputError(
+            f"{folder}: the size of the picture must be known, but the video {stem} does not say it"
+        )
     files = label_files(folder, stem)
     with_id = _sixth_is_identity(files)
     number = 0
@@ -55,7 +57,9 @@ def label_rows(folder: Path, stem: str, picture: tuple[int, int] | None) -> Iter
 
 def _words(where: str, frame: int, words: Words, picture: tuple[int, int], with_id: bool) -> Words:
     if not 5 <= len(words) <= 7:
-        raise InputError(f"{where}: a line must hold class x y width height [conf] [id], got {' '.join(words)!r}")
+        raise InputError(
+            f"{where}: a line must hold class x y width height [conf] [id], got {' '.join(words)!r}"
+        )
     identity = words[-1] if len(words) == 7 or (len(words) == 6 and with_id) else ""
     box = []
     for word, pixels in zip(words[1:5], (*picture, *picture), strict=True):

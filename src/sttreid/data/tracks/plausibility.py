@@ -6,7 +6,9 @@ Limits, as shares of the boxes of a camera:
 all boxes at most 1 pixel wide and high                     error: normalised
 a quarter beyond the right or bottom border, and all boxes  error: corners
 inside of the picture if width and height are the corner
-a tenth with their centre outside of the picture            error: of another size
+a tenth beyond the right or bottom border as a whole, or    error: of another size
+half with the centre there and none beyond left or top
+half reach beyond right or bottom, none beyond left or top  warning: of another size
 half cut by the border                                      warning
 none reaches two thirds of the width and height (of 50)     warning: of another size
 less than 8 pixels of width or height in the picture, any   warning
@@ -30,7 +32,7 @@ from sttreid.data.crops import SLIVER
 from sttreid.runtime.errors import InputError
 
 CORNERS: Final = 0.25  # least share of boxes beyond the right or bottom border
-OUTSIDE: Final = 0.1  # least share of boxes with their centre outside of the picture
+OUTSIDE: Final = 0.1  # least share of boxes that lie beyond the right or bottom border
 MOST: Final = 0.5
 REACH: Final = 2 / 3  # share of the picture's sides
 ENOUGH: Final = 50  # boxes
@@ -68,8 +70,8 @@ def check_boxes(path: Path, table: pd.DataFrame, picture: tuple[int, int] | None
     left, top, width, height = (table[name].to_numpy(float) for name in ("left", "top", "width", "height"))
     if width.max() <= 1 and height.max() <= 1:
         raise InputError(
-            f"{path}: boxes must be in pixels, but none is wider or higher than 1 (normalised?): multiply them by"
-            f" the size of the picture, got at most {width.max():g} x {height.max():g}"
+            f"{path}: boxes must be in pixels, but none is wider or higher than 1 (normalised?): multiply"
+            f" them by the size of the picture, got at most {width.max():g} x {height.max():g}"
         )
     wide, high = picture or (np.inf, np.inf)
     right, bottom = left + width, top + height
@@ -86,13 +88,16 @@ def check_boxes(path: Path, table: pd.DataFrame, picture: tuple[int, int] | None
     empty = frames - kept["frame"].nunique()
     statement = (
         f"{cut.mean():.0%} of the boxes cut by the border, smallest {width[~sliver].min(initial=np.inf):g} x"
-        f" {height[~sliver].min(initial=np.inf):g}, median {np.median(width):g} x {np.median(height):g} pixels,"
-        f" {small.sum():,} below {SMALL} pixels, {sliver.sum():,} {OUT}, {(tracks == 1).sum():,} of"
+        f" {height[~sliver].min(initial=np.inf):g}, median {np.median(width):g} x {np.median(height):g}"
+        f" pixels, {small.sum():,} below {SMALL} pixels, {sliver.sum():,} {OUT}, {(tracks == 1).sum():,} of"
         f" {len(tracks):,} tracks of one frame, {empty:,} of {frames:,} frames without boxes"
     )
     reach = (right.max() / wide, bottom.max() / high)
-    warnings = _warnings(table, cut, small, sliver, tracks, reach)
-    return Checked(kept, int(sliver.sum()), statement, tuple(f"{path.name}: {text}" for text in warnings))
+    one_sided = (
+        left.min() >= 0 and top.min() >= 0 and ((right > wide + 1) | (bottom > high + 1)).mean() > MOST
+    )
+    warnings = _warnings(table, cut, small, sliver, tracks, reach, one_sided)
+    return Checked(kept, int(sliver.sum()), statement, tuple(warnings))
 
 
 def _check_corners(path: Path, box: tuple[Floats, ...], picture: tuple[int, int]) -> None:
@@ -102,8 +107,8 @@ def _check_corners(path: Path, box: tuple[Floats, ...], picture: tuple[int, int]
     corners = (width > left) & (height > top) & (width <= picture[0] + 1) & (height <= picture[1] + 1)
     if len(left) >= FEW and beyond >= CORNERS and corners.all():
         raise InputError(
-            f"{path}: boxes must lie in the picture of {picture[0]} x {picture[1]}, but {beyond:.0%} reach beyond"
-            " its right or bottom border, and all lie inside if columns 5 and 6 are the right bottom corner:"
+            f"{path}: boxes must lie in the picture of {picture[0]} x {picture[1]}, but {beyond:.0%} reach"
+            " beyond its right or bottom border, and all lie inside if columns 5 and 6 are the right bottom corner:"
             " set tracks.columns: [frame, id, left, top, right, bottom]"
         )
 
@@ -111,12 +116,21 @@ def _check_corners(path: Path, box: tuple[Floats, ...], picture: tuple[int, int]
 def _check_size(path: Path, box: tuple[Floats, ...], picture: tuple[int, int]) -> None:
     """Raise InputError if the boxes must belong to a picture of another size."""
     left, top, width, height = box
-    x, y = left + width / 2, top + height / 2
-    outside = (x < 0) | (y < 0) | (x > picture[0]) | (y > picture[1])
-    if outside.sum() >= FEW and outside.mean() >= OUTSIDE:
+    x, y, right, bottom = left + width / 2, top + height / 2, left + width, top + height
+    beyond = (left > picture[0]) | (top > picture[1])
+    centres = (x > picture[0]) | (y > picture[1])
+    one_sided = left.min() >= 0 and top.min() >= 0
+    if (
+        beyond.sum() >= FEW
+        and beyond.mean() >= OUTSIDE
+        or one_sided
+        and len(x) >= FEW
+        and centres.mean() > MOST
+    ):
+        share = max(beyond.mean(), centres.mean())
         raise InputError(
-            f"{path}: boxes must lie in the picture of {picture[0]} x {picture[1]}, but the centres of"
-            f" {outside.mean():.0%} lie outside; they reach {np.max(left + width):g} x {np.max(top + height):g}:"
+            f"{path}: boxes must lie in the picture of {picture[0]} x {picture[1]}, but {share:.0%} have their"
+            f" centre beyond its right or bottom border, and they reach {right.max():g} x {bottom.max():g}:"
             " were they tracked in a video of another size, or do they belong to another video?"
         )
 
@@ -128,11 +142,14 @@ def _warnings(
     sliver: NDArray[np.bool_],
     tracks: "pd.Series[int]",
     reach: tuple[float, float],
+    one_sided: bool,
 ) -> Iterator[str]:
     if sliver.any():
         first = table["line"].to_numpy()[sliver][0]
         yield f"{sliver.sum():,} boxes {OUT} are left out (the first is line {first})"
-    if cut.mean() > MOST:
+    if one_sided:
+        yield "most boxes reach beyond the right or bottom border, and none beyond the others: tracked in a larger video?"
+    elif cut.mean() > MOST:
         yield f"{cut.mean():.0%} of the boxes are cut by the border"
     if small.any():
         yield f"{small.sum():,} boxes show less than {SMALL} pixels of width or height"

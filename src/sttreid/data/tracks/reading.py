@@ -1,9 +1,9 @@
-"""One tracks file -> boxes, and an account: every line of data is used, left out for a reason, or an error."""
+"""One tracks file -> boxes, and an account: each line is used, left out for a reason, or an error."""
 
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ COLUMNS: Final = ("frame", "identity", "left", "top", "width", "height", "visibi
 LARGEST: Final = 2**31 - 1  # number that the store holds
 NO_IDENTITY: Final = "without an identity (-1, nan or empty)"
 IGNORED: Final = "marked to be ignored (0 in column 7)"
+ANOTHER_CLASS: Final = "of another class"
 EMPTY_BOX: Final = "of width or height 0 or less"
 BEYOND: Final = "beyond the last frame"
 UNKNOWN: Final = ("", "nan", "none", "null", "na", "n/a", "-", "unknown")
@@ -66,11 +67,16 @@ class Account:
     classes: Mapping[str, int]
     examples: Mapping[str, int]
 
+    def without(self, count: int, reason: str) -> "Account":
+        """The account after more boxes were left out."""
+        left_out = {**self.left_out, reason: count} if count else self.left_out
+        return replace(self, used=self.used - count, left_out=left_out)
+
     def __str__(self) -> str:
         """Lines read, boxes used, and boxes left out and why."""
         reasons = [f"{count:,} {reason}" for reason, count in self.left_out.items()]
         classes = ", ".join(f"{word}: {count:,}" for word, count in self.classes.items())
-        why = f" ({'; '.join(reasons)}{f'; classes left out: {classes}' if classes else ''})" if reasons else ""
+        why = f" ({'; '.join(reasons)}{f': {classes}' if classes else ''})" if reasons else ""
         return f"{self.lines:,} lines, {self.used:,} boxes used, {self.lines - self.used:,} left out{why}"
 
 
@@ -164,12 +170,12 @@ class _Line:
         name = self.rules.labels.get(kind, word) if kind is not None else word
         if kind is not None and self.rules.labels and kind not in self.rules.labels:
             raise InputError(
-                f"{self.where}: a class must be a line of labels.txt, 1 to {len(self.rules.labels)}, got {word}"
+                f"{self.where}: a class must be a line of labels.txt, 1 to {max(self.rules.labels)}, got {word}"
             )
         if kind is not None and kind < 0:  # unknown
             return
         if kind not in persons and name.lower() not in persons:
-            raise _LeftOutError(f"of a class other than {' or '.join(map(str, persons))}", name)
+            raise _LeftOutError(ANOTHER_CLASS, name)
 
     def _identity(self) -> Identity:
         word = self._word("id") or ""
@@ -177,7 +183,9 @@ class _Line:
         if word.lower() in UNKNOWN or (value is not None and value < 0):
             raise _LeftOutError(NO_IDENTITY)
         if value is None and real(word) is not None:
-            raise InputError(f"{self.where}: id must be a whole number or text, got {word!r} in {self.text!r}")
+            raise InputError(
+                f"{self.where}: id must be a whole number or text, got {word!r} in {self.text!r}"
+            )
         if was_rounded(word):
             rule = "an id must have all its digits (it was rounded when it was written, as by %g)"
             raise InputError(f"{self.where}: {rule}, got {word}")

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
+
 from sttreid.config.datasets import OnError
 from sttreid.config.track_format import ALL, Column, TrackFormat
 from sttreid.data.tracks import flavours
@@ -13,7 +15,7 @@ from sttreid.data.tracks.flavours import FLAVOURS, Flavour, Profile
 from sttreid.data.tracks.headers import columns_of
 from sttreid.data.tracks.label_folders import label_rows
 from sttreid.data.tracks.numbers import whole
-from sttreid.data.tracks.reading import BEYOND, EMPTY_BOX, IGNORED, Boxes, Row, Rules, read_boxes
+from sttreid.data.tracks.reading import BEYOND, EMPTY_BOX, IGNORED, LARGEST, Boxes, Row, Rules, read_boxes
 from sttreid.data.tracks.syntax import Syntax, find_syntax, read_text, rows
 from sttreid.runtime.errors import InputError
 
@@ -107,7 +109,9 @@ def _scan(file: TrackFile, given: TrackFormat) -> _Scan:
         frame = whole(words[place]) if place < len(words) else None
         if frame is not None:
             frames.append(frame)
-            scan.low, scan.high = (min(scan.low, frame), max(scan.high, frame)) if len(frames) > 1 else (frame,) * 2
+            scan.low, scan.high = (
+                (min(scan.low, frame), max(scan.high, frame)) if len(frames) > 1 else (frame,) * 2
+            )
     return scan
 
 
@@ -133,7 +137,7 @@ def _flavour(group: Sequence[_Scan], given: TrackFormat) -> tuple[Flavour, str]:
     first = group[0]
     if given.columns:
         name = given.flavour or "csv"
-        return replace(FLAVOURS[name], columns=tuple(given.columns)), "as tracks.columns says"
+        return replace(FLAVOURS[name], columns=tuple(given.columns), note=""), "as tracks.columns says"
     if first.file.path.is_dir():
         return replace(FLAVOURS["yolo"], columns=YOLO_COLUMNS), "a folder with a file per frame"
     if header := first.syntax.header:
@@ -163,6 +167,9 @@ def _flavour(group: Sequence[_Scan], given: TrackFormat) -> tuple[Flavour, str]:
 YOLO_COLUMNS: Final[tuple[Column, ...]] = (
     "frame", "id", "class", "x_center", "y_center", "width", "height",
 )  # fmt: skip
+OWN_COLUMNS: Final[tuple[Column, ...]] = (
+    "frame", "id", "left", "top", "width", "height", "unused", "unused", "visibility",
+)  # fmt: skip
 
 
 def _read(
@@ -184,21 +191,21 @@ def _read(
     rules = Rules(columns, persons, numbering.first_frame, numbering.frames, labels, on_error)
     boxes = read_boxes(path, scan.rows(), rules)
     _check_most_are_used(scan, boxes, flavour, given)
-    return ReadTracks(boxes, numbering, _statement(scan, flavour, reason, numbering, boxes), _warn(path, numbering))
+    return ReadTracks(boxes, numbering, _statement(scan, flavour, reason, numbering), _warn(numbering))
 
 
-def _statement(scan: _Scan, flavour: Flavour, reason: str, numbering: Numbering, boxes: Boxes) -> str:
+def _statement(scan: _Scan, flavour: Flavour, reason: str, numbering: Numbering) -> str:
     note = f"; {flavour.note}" if flavour.note else ""
     return (
-        f"{boxes.account}; {flavour.name} ({reason}){note}; separator {scan.syntax.separator};"
+        f"{flavour.name} ({reason}){note}; separator {scan.syntax.separator};"
         f" first frame {numbering.first_frame} ({numbering.reason})"
     )
 
 
-def _warn(path: Path, numbering: Numbering) -> tuple[str, ...]:
+def _warn(numbering: Numbering) -> tuple[str, ...]:
     if not numbering.assumed:
         return ()
-    return (f"{path.name}: frames are assumed to count from {numbering.first_frame}: {numbering.reason}",)
+    return (f"frames are assumed to count from {numbering.first_frame}: {numbering.reason}",)
 
 
 def _check_most_are_used(scan: _Scan, boxes: Boxes, flavour: Flavour, given: TrackFormat) -> None:
@@ -217,6 +224,34 @@ def _check_most_are_used(scan: _Scan, boxes: Boxes, flavour: Flavour, given: Tra
         f"{scan.file.path}: most boxes must be used, or the rule that leaves them out be declared, but of"
         f" {account}: set tracks.class, tracks.flavour (now {flavour.name}) or tracks.columns"
     )
+
+
+def read_tracks(path: Path, frames: int) -> pd.DataFrame:
+    """Read the tracks beside a manifest: commas, columns as MOTChallenge's, every line counts.
+
+    Args:
+        path: the text file.
+        frames: number of frames of the camera's video.
+
+    Returns:
+        One row per line, in the file's order, with the columns ``COLUMNS``: frame from 1, box in pixels,
+        visibility between 0 and 1 (1 where the file does not say).
+
+    Raises:
+        InputError: the file is missing, is not text, or is empty; a line does not parse or breaks a rule; an
+            identity is no number that the store can hold, or has two boxes in one frame.
+    """
+    data = list(rows(read_text(path), Syntax("comma")))
+    if not data:
+        raise InputError(f"{path}: a tracks file must hold at least one line, got none")
+    boxes = read_boxes(path, iter(data), Rules(OWN_COLUMNS, None, 1, frames))
+    for line, identity in boxes.table[["line", "identity"]].itertuples(index=False):
+        if not isinstance(identity, int) or identity > LARGEST:
+            raise InputError(f"{path}:{line}: id must be a whole number from 0 to {LARGEST}, got {identity}")
+    if boxes.account.left_out:
+        ((reason, line),) = boxes.account.examples.items()
+        raise InputError(f"{path}:{line}: every line must be the box of an identity, got one {reason}")
+    return boxes.table
 
 
 def read_labels(path: Path) -> dict[int, str]:
