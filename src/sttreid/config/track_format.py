@@ -1,5 +1,6 @@
 """How the tracks of a data set are written: ``datasets.NAME.tracks`` in params.yaml."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field, field_validator
@@ -88,7 +89,7 @@ class TrackFormat:
         )
 
 
-def gives_boxes(names: list[Column] | list[str]) -> bool:
+def gives_boxes(names: Sequence[str]) -> bool:
     """Whether some columns give a frame, an identity and a box."""
     axes = all(any(pair <= set(names) for pair in axis) for axis in AXES)
     return axes and {"frame", "id"} <= set(names)

@@ -27,8 +27,8 @@ def check_not_reorganised(folder: Path) -> None:
         if all((root / side).is_dir() for side in SIDES) and (name := _first_image(root)) is not None:
             raise InputError(
                 f"{root}: MARS must have bbox_train, bbox_test and info, but this is the reorganised copy"
-                f" ({', '.join(SIDES)}, with MARS's names such as {name}): its lists are gone, its gallery lacks"
-                " the queries and the junk, and no official result can be computed; use the original archives"
+                f" ({', '.join(SIDES)}, with MARS's names such as {name}): its lists are gone, its gallery"
+                " lacks the queries and the junk, so no official result can be computed; use the original"
             )
 
 

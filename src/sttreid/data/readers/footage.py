@@ -43,9 +43,9 @@ from sttreid.data.frame_sizes import image_size, video_size
 from sttreid.data.registry import Reader, ReadSettings
 from sttreid.data.segments import Cameras, group_recordings
 from sttreid.data.splits import validation_identities
-from sttreid.data.tracks.identities import Identity, describe_numbering, number_identities
+from sttreid.data.tracks.identities import describe_numbering, number_identities
 from sttreid.data.tracks.plausibility import OUT, check_boxes
-from sttreid.data.tracks.reading import LARGEST
+from sttreid.data.tracks.reading import LARGEST, Identity
 from sttreid.data.tracks.sources import ReadTracks, TrackFile, read_all
 from sttreid.data.videos import count_frames
 from sttreid.runtime.errors import InputError
@@ -104,7 +104,9 @@ def read_footage(
     groups, undeclared = group_recordings(folder, recordings, options.cameras)
     files = [_open(number, name, one) for (number, name), ones in _number(groups) for one in ones]
     read = read_all([file.tracks for file in files], options.tracks, on_error)
-    remarks, warnings, cameras, tables = [*_segment_remarks(groups)], _unused(unused, undeclared), [], []
+    remarks, warnings = [*_segment_remarks(groups)], _unused(unused, undeclared)
+    cameras: list[Camera] = []
+    tables: list[pd.DataFrame] = []
     for file, tracks in zip(files, read, strict=True):
         checked = check_boxes(
             file.tracks.path, tracks.boxes.table, file.tracks.picture, tracks.numbering.frames

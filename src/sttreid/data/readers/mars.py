@@ -85,9 +85,9 @@ def read_mars(folder: Path, strict: bool = False, scratch: Path | None = None) -
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is not MARS, or is its reorganised copy; a list or an index is missing, cannot be read or points outside of what it
-            indexes; the images of a tracklet are not all of its identity and camera; ``strict``, and a count
-            differs or an image is missing.
+        InputError: it is not MARS, or is its reorganised copy; a list or an index is missing, cannot be read
+            or points outside of what it indexes; the images of a tracklet are not all of its identity and
+            camera; ``strict``, and a count differs or an image is missing.
     """
     check_not_reorganised(folder)
     root = locate(folder, "mars", LANDMARKS)

@@ -178,5 +178,5 @@ def _with_class(seventh: Values, eighth: Values) -> tuple[Flavour, str] | str:
 
 
 def _is_world(ninth: Values) -> bool:
-    """Whether column 9 can be no visibility: beyond 1, and no mark."""
-    return ninth.high > 1 and not ninth.whole
+    """Whether column 9 can be no visibility: below -1, or beyond 1 and no mark."""
+    return ninth.low < -1 or (ninth.high > 1 and not ninth.whole)

@@ -108,8 +108,8 @@ def _check_corners(path: Path, box: tuple[Floats, ...], picture: tuple[int, int]
     if len(left) >= FEW and beyond >= CORNERS and corners.all():
         raise InputError(
             f"{path}: boxes must lie in the picture of {picture[0]} x {picture[1]}, but {beyond:.0%} reach"
-            " beyond its right or bottom border, and all lie inside if columns 5 and 6 are the right bottom corner:"
-            " set tracks.columns: [frame, id, left, top, right, bottom]"
+            " beyond its right or bottom border, and all lie inside if columns 5 and 6 are the right bottom"
+            " corner: set tracks.columns: [frame, id, left, top, right, bottom]"
         )
 
 
@@ -120,17 +120,12 @@ def _check_size(path: Path, box: tuple[Floats, ...], picture: tuple[int, int]) -
     beyond = (left > picture[0]) | (top > picture[1])
     centres = (x > picture[0]) | (y > picture[1])
     one_sided = left.min() >= 0 and top.min() >= 0
-    if (
-        beyond.sum() >= FEW
-        and beyond.mean() >= OUTSIDE
-        or one_sided
-        and len(x) >= FEW
-        and centres.mean() > MOST
-    ):
+    as_a_whole = beyond.sum() >= FEW and beyond.mean() >= OUTSIDE
+    if as_a_whole or (one_sided and len(x) >= FEW and centres.mean() > MOST):
         share = max(beyond.mean(), centres.mean())
         raise InputError(
-            f"{path}: boxes must lie in the picture of {picture[0]} x {picture[1]}, but {share:.0%} have their"
-            f" centre beyond its right or bottom border, and they reach {right.max():g} x {bottom.max():g}:"
+            f"{path}: boxes must lie in the picture of {picture[0]} x {picture[1]}, but {share:.0%} have"
+            f" their centre beyond its right or bottom border; they reach {right.max():g} x {bottom.max():g}:"
             " were they tracked in a video of another size, or do they belong to another video?"
         )
 
@@ -148,7 +143,7 @@ def _warnings(
         first = table["line"].to_numpy()[sliver][0]
         yield f"{sliver.sum():,} boxes {OUT} are left out (the first is line {first})"
     if one_sided:
-        yield "most boxes reach beyond the right or bottom border, and none beyond the others: tracked in a larger video?"
+        yield "most boxes reach beyond the right or bottom border, none the others: was the video larger?"
     elif cut.mean() > MOST:
         yield f"{cut.mean():.0%} of the boxes are cut by the border"
     if small.any():

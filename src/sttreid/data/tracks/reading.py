@@ -39,6 +39,7 @@ class Rules:
         first_frame: the number of the first frame.
         frames: number of frames of the video.
         on_error: whether an empty box, or one beyond the last frame, is an error or left out.
+        adjustable: whether params.yaml may declare another first frame.
     """
 
     columns: Sequence[Column]
@@ -47,6 +48,7 @@ class Rules:
     frames: int
     labels: Mapping[int, str] = field(default_factory=dict)
     on_error: OnError = "raise"
+    adjustable: bool = True
 
 
 @dataclass(frozen=True)
@@ -168,12 +170,11 @@ class _Line:
         if kind is None and real(word) is not None:
             raise InputError(f"{self.where}: a class must be a whole number or a name, got {word!r}")
         name = self.rules.labels.get(kind, word) if kind is not None else word
-        if kind is not None and self.rules.labels and kind not in self.rules.labels:
-            raise InputError(
-                f"{self.where}: a class must be a line of labels.txt, 1 to {max(self.rules.labels)}, got {word}"
-            )
         if kind is not None and kind < 0:  # unknown
             return
+        if kind is not None and self.rules.labels and kind not in self.rules.labels:
+            lines = f"1 to {max(self.rules.labels)}"
+            raise InputError(f"{self.where}: a class must be a line of labels.txt, {lines}, got {word}")
         if kind not in persons and name.lower() not in persons:
             raise _LeftOutError(ANOTHER_CLASS, name)
 
@@ -202,7 +203,9 @@ class _Line:
             raise _LeftOutError(BEYOND)
         if not first <= value <= last:
             rule = f"frame must be between {first} and the video's {last}"
-            remedy = "; if the tracks count frames otherwise, set tracks.first_frame"
+            remedy = (
+                "; if the tracks count otherwise, set tracks.first_frame" if self.rules.adjustable else ""
+            )
             raise InputError(f"{self.where}: {rule}, got {value}{remedy}")
         return value - first + 1
 

@@ -1,4 +1,4 @@
-"""The tracks of a whole data set: flavour, first frame and boxes of each file, with statements for the user."""
+"""The tracks of a whole data set: flavour, first frame and boxes of each file, and statements."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -144,8 +144,8 @@ def _flavour(group: Sequence[_Scan], given: TrackFormat) -> tuple[Flavour, str]:
         columns = columns_of(header)
         if columns is None:
             raise InputError(
-                f"{first.file.path}:{first.syntax.header_line}: a header must name frame, id and a box (left, top,"
-                f" width, height; or others, see docs/datasets.md), got {', '.join(header)}; or set tracks.columns"
+                f"{first.file.path}:{first.syntax.header_line}: a header must name frame, id and a box (left,"
+                f" top, width, height; see docs/datasets.md), or set tracks.columns, got {','.join(header)}"
             )
         return replace(FLAVOURS[given.flavour or "csv"], columns=columns), "a header names the columns"
     if given.flavour:
@@ -182,8 +182,8 @@ def _read(
     labels = read_labels(scan.file.labels) if scan.file.labels and flavour.name == "cvat" else {}
     if labels and persons == flavours.NAMES and not set(map(str.lower, labels.values())) & set(persons):
         raise InputError(
-            f"{scan.file.labels}: a label must be {' or '.join(flavours.NAMES[:2])}, or tracks.class name one,"
-            f" got {', '.join(labels.values())}"
+            f"{scan.file.labels}: a label must be {' or '.join(flavours.NAMES[:2])}, or tracks.class name"
+            f" one, got {', '.join(labels.values())}"
         )
     columns = flavour.columns
     if "class" not in columns:
@@ -244,7 +244,7 @@ def read_tracks(path: Path, frames: int) -> pd.DataFrame:
     data = list(rows(read_text(path), Syntax("comma")))
     if not data:
         raise InputError(f"{path}: a tracks file must hold at least one line, got none")
-    boxes = read_boxes(path, iter(data), Rules(OWN_COLUMNS, None, 1, frames))
+    boxes = read_boxes(path, iter(data), Rules(OWN_COLUMNS, None, 1, frames, adjustable=False))
     for line, identity in boxes.table[["line", "identity"]].itertuples(index=False):
         if not isinstance(identity, int) or identity > LARGEST:
             raise InputError(f"{path}:{line}: id must be a whole number from 0 to {LARGEST}, got {identity}")

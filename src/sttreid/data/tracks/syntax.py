@@ -1,9 +1,10 @@
 """The lines of a tracks file -> words: separator, header, comments.
 
 A line is a comment if it begins with ``#``, ``%`` or ``//``; blank lines are passed over. The separator is
-the one of comma, semicolon, tab and blanks that cuts most of the first lines into at least six words, in this
-order if several do. The first line is a header if its first word is no number, or if it is a comment that
-names frame, identity and box.
+the one of comma, semicolon, tab and blanks that cuts most of the first lines into at least six words without
+another separator, in this order if several do. Where it is not the comma, a comma is a decimal point. The
+first line is a header if its first word is no number, or if it is a comment that names frame, identity and
+box.
 """
 
 import re
@@ -76,7 +77,7 @@ def cut(line: str, separator: Separator) -> Words:
     words = [word.strip().strip("\"'").strip() for word in line.split(SIGNS[separator])]
     while words and not words[-1]:
         words.pop()
-    if separator == "semicolon":  # the comma is then free to be a decimal point
+    if separator != "comma":  # it is then free to be a decimal point
         words = [re.sub(r"(?<=\d),(?=\d)", ".", word) for word in words]
     return words
 
@@ -95,9 +96,11 @@ def find_syntax(path: Path, text: str, declared: Separator | None) -> Syntax:
     probed = list(islice(lines(text), _PROBED))
     if not probed:
         return Syntax(declared or "comma")
-    counts = {sign: sum(len(cut(line, sign)) >= FEWEST for _, line in probed) for sign in SIGNS}
-    separator = declared or max(counts, key=lambda sign: counts[sign])
-    if not counts[separator]:
+    counts: dict[Separator, int] = {sign: sum(_is_cut(line, sign) for _, line in probed) for sign in SIGNS}
+    separator: Separator = declared or max(counts.items(), key=lambda pair: pair[1])[0]
+    if not counts[separator] and not (
+        declared and any(len(cut(line, declared)) >= FEWEST for _, line in probed)
+    ):
         number, line = probed[0]
         signs = f"the separator {declared}" if declared else "comma, semicolon, tab or blanks"
         raise InputError(
@@ -112,6 +115,12 @@ def find_syntax(path: Path, text: str, declared: Separator | None) -> Syntax:
     if words and real(words[0]) is None and any(character.isalpha() for character in words[0]):
         return Syntax(separator, tuple(words), number)
     return Syntax(separator)
+
+
+def _is_cut(line: str, separator: Separator) -> bool:
+    """Whether a separator gives at least six words, in none of which another one is left."""
+    words = cut(line, separator)
+    return len(words) >= FEWEST and not any(sign in word for word in words for sign in ",;\t")
 
 
 def rows(text: str, syntax: Syntax) -> Iterator[tuple[int, str, Words]]:
