@@ -39,6 +39,7 @@ class Recording:
         tracks: the file, or the folder of ultralytics' labels.
         labels: the names of the classes, if there are any.
         length: number of frames that seqinfo.ini gives; 0: none.
+        declared: width and height of the frames that seqinfo.ini gives.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Recording:
     tracks: Path
     labels: Path | None = None
     length: int = 0
+    declared: tuple[int, int] | None = None
 
 
 def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
@@ -132,16 +134,16 @@ def _is_sequence(folder: Path) -> bool:
 
 def _sequence(folder: Path) -> Recording:
     """A MOTChallenge sequence: its images, or its only video."""
-    images, length = _seqinfo(folder / "seqinfo.ini")
+    images, length, declared = _seqinfo(folder / "seqinfo.ini")
     labels = folder / "gt" / LABELS if (folder / "gt" / LABELS).is_file() else None
     if (folder / images).is_dir():
-        return Recording(folder.name, folder / images, folder / TRACKS, labels, length)
+        return Recording(folder.name, folder / images, folder / TRACKS, labels, length, declared)
     videos = sorted(path for path in folder.iterdir() if path.name[0] != "." and is_video(path))
     if len(videos) != 1:
         raise InputError(
             f"{folder}: a sequence must hold its images in {images}/ or one video, found {_content(folder)}"
         )
-    return Recording(folder.name, videos[0], folder / TRACKS, labels)
+    return Recording(folder.name, videos[0], folder / TRACKS, labels, 0, declared)
 
 
 def check_length(recording: Recording, last: int) -> None:
@@ -153,19 +155,21 @@ def check_length(recording: Recording, last: int) -> None:
         )
 
 
-def _seqinfo(path: Path) -> tuple[str, int]:
-    """The folder of the images and their number, 0 where the file does not say."""
+def _seqinfo(path: Path) -> tuple[str, int, tuple[int, int] | None]:
+    """The folder of the images, their number, 0 where the file does not say, and their size."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig") if path.exists() else "[Sequence]")
         section = parser["Sequence"]
         length = section.getint("seqLength", 0)
+        width, height = section.getint("imWidth", 0), section.getint("imHeight", 0)
     except (OSError, ValueError, KeyError, configparser.Error) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: must be an INI file with the section Sequence ({reason})") from error
     if length < 0:
         raise InputError(f"{path}: seqLength must be at least 1, got {length}")
-    return check_relative(str(path), section.get("imDir", "img1")).as_posix(), length
+    images = check_relative(str(path), section.get("imDir", "img1")).as_posix()
+    return images, length, (width, height) if width and height else None
 
 
 def _beside(text: Path) -> str:

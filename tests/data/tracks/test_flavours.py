@@ -81,6 +81,8 @@ def header(names: str, sign: str = ",") -> Callable[[Line], str]:
         ("mot_gt", lines(written(",", "1 1 0.5"))),
         ("mot_gt", lines(written(",", "1 1 0.912345"))),  # BoxMOT: class + 1 and confidence
         ("boxmot", lines(written(" ", "0 0 -1"))),  # BoxMOT with %d: COCO's person
+        ("csv", lines(written(" ", "person"))),
+        ("csv", lines(written(",", "0.9 Pedestrian"))),
         ("trackeval", lines(written(",", "0.87 1 -1"))),
         ("visdrone", lines(written(",", "1 1 0 2"))),
         ("motmetrics", lines(written(",", "1 4.4 -5.2 0"))),
@@ -168,6 +170,8 @@ def test_the_cameras_of_a_set_are_judged_together(tmp_path: Path) -> None:
         (lines(written(",", "0.9 40 -1")), "which are persons; set tracks.flavour"),
         (lines(written(",", "0.9 3 7 9")), "may be a class or world coordinates"),
         (lines(written(",", "0.9 2.5 -1")), "column 8 can be no class"),
+        (lines(lambda f, p: written(",", f"{p}")(f, p)), "column 7 may be a class or a confidence"),
+        (lines(lambda f, p: written(",", f"{p} -1 -1 -1")(f, p)), "column 7 may be a class or a confidence"),
         (lines(written(",", "1 2 3 4 5 6 7 8")), "14 columns fit no known writer"),
         (lines(written("|")), "cut by comma, semicolon, tab or blanks"),
         ("time,who,x,y,w,h\n" + lines(written(",")), "a header must name frame, id and a box"),
@@ -271,10 +275,9 @@ def test_a_line_is_used_or_counted_or_named_in_an_error(
     path = tmp_path / "c1.txt"
     text = "".join(sign.join([str(f), str(i), "5", "6", "7", "8", *tail]) + "\n" for f, i, tail in rows)
     path.write_text(head + text)
-    try:
-        (result,) = read_all([TrackFile(path, FRAMES)], declared(**given), on_error)
-    except InputError as error:
-        assert str(path) in str(error)
+    result = result_or_sentence(path, declared(**given), on_error)
+    if isinstance(result, str):
+        assert str(path) in result
         return
     account = result.boxes.account
     assert account.used == len(result.boxes.table)
@@ -287,11 +290,23 @@ def test_a_line_is_used_or_counted_or_named_in_an_error(
 def test_any_text_is_read_or_refused_in_a_sentence(tmp_path: Path, content: str | bytes) -> None:
     path = tmp_path / "c1.txt"
     path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "ignore"))
+    result = result_or_sentence(path, TrackFormat(), "raise")
+    if isinstance(result, str):
+        assert str(path) in result
+    else:
+        account = result.boxes.account
+        assert account.used + sum(account.left_out.values()) == account.lines
+
+
+def result_or_sentence(path: Path, given: TrackFormat, on_error: Any) -> ReadTracks | str:
     try:
-        (result,) = read_all([TrackFile(path, FRAMES)], TrackFormat(), "raise")
-        assert (
-            result.boxes.account.used + sum(result.boxes.account.left_out.values())
-            == result.boxes.account.lines
-        )
+        return read_all([TrackFile(path, FRAMES)], given, on_error)[0]
     except InputError as error:
-        assert str(path) in str(error)
+        return str(error)
+
+
+def test_a_class_that_no_column_gives_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"tracks\.class needs a column with classes"):
+        read(tmp_path, lines(written(",")), declared(**{"class": "person"}))
+    with pytest.raises(InputError, match=r"needs labels\.txt"):
+        read(tmp_path, lines(written(",", "1 1 1")), declared(flavour="cvat"))

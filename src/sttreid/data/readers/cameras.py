@@ -21,6 +21,7 @@ from typing import Any, Final
 import pandas as pd
 
 from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
+from sttreid.data.footage_files import VIDEOS
 from sttreid.data.frame_sizes import video_size
 from sttreid.data.registry import NoOptions, Reader, ReadSettings
 from sttreid.data.tracks.plausibility import check_boxes
@@ -92,6 +93,8 @@ def _gap(path: Path, manifest: dict[str, Any]) -> int | None:
     gap: int = _member(path, manifest, "gap", int)
     if gap < 1:
         raise InputError(f"{path}: 'gap' must be at least 1, got {gap}")
+    if gap > LARGEST:
+        raise InputError(f"{path}: 'gap' must be at most {LARGEST}, got {gap}")
     return gap
 
 
@@ -142,7 +145,9 @@ def _camera(base: Path, number: int, path: Path, entry: dict[str, Any]) -> Camer
         raise InputError(f"{path}: 'frames' of camera {base.name!r} must be at least 1, got {frames}")
     if frames > LARGEST:
         raise InputError(f"{path}: 'frames' of camera {base.name!r} must be at most {LARGEST}, got {frames}")
-    camera = Camera(number, base.with_name(f"{base.name}.mp4"), base.with_name(f"{base.name}.txt"), frames)
+    videos = [base.with_name(f"{base.name}{suffix}") for suffix in VIDEOS]
+    video = next((path for path in videos if path.is_file()), videos[0])
+    camera = Camera(number, video, base.with_name(f"{base.name}.txt"), frames)
     for file, key in ((camera.video, "sha256_video"), (camera.tracks, "sha256_tracks")):
         if not file.is_file():
             raise InputError(f"{file}: the manifest names this file, but it is missing")

@@ -69,7 +69,7 @@ class FootageOptions:
         tracks: the format of the tracks; what it leaves out is detected.
     """
 
-    max_frame_gap: Annotated[int, Field(ge=1)]
+    max_frame_gap: Annotated[int, Field(ge=1, le=LARGEST)]
     test: Annotated[float, Field(ge=0, lt=1)]
     identity_scope: Literal["global", "per_camera", "per_file"]
     cameras: dict[str, Annotated[list[str], Field(min_length=1)]] = field(default_factory=dict)
@@ -114,14 +114,16 @@ def read_footage(
         account = tracks.boxes.account.without(checked.left_out, OUT)
         where = f"camera {file.number} ({file.tracks.path.relative_to(folder)})"
         remarks += [f"{where}: {account}; {tracks.statement}", f"{where}: {checked.statement}"]
-        warnings += [f"{where}: {text}" for text in (*tracks.warnings, *checked.warnings)]
+        said = (*tracks.warnings, *checked.warnings, *_other_size(file))
+        warnings += [f"{where}: {text}" for text in said]
         cameras.append(_camera(file, tracks, cameras))
         tables.append(checked.table.assign(camera=file.number, before=cameras[-1].before))
     boxes = _join(folder, files, tables, options.identity_scope, remarks)
     boxes["split"] = boxes["identity"].map(_splits(folder, boxes, options.test, validation))
-    said = tuple(remarks), tuple(warnings)
+    gap, name = options.max_frame_gap, folder.name
+    table = boxes[COLUMNS]
     return CameraVideos(
-        folder, folder.name, tuple(cameras), boxes[COLUMNS], options.max_frame_gap, None, *said
+        folder, name, tuple(cameras), table, gap, remarks=tuple(remarks), warnings=tuple(warnings)
     )
 
 
@@ -185,6 +187,14 @@ def _camera(file: _File, tracks: ReadTracks, earlier: Sequence[Camera]) -> Camer
         )
     video, path = file.recording.video, file.tracks.path
     return Camera(file.number, video, path, frames, before, tracks.numbering.start)
+
+
+def _other_size(file: _File) -> Iterator[str]:
+    """A warning if seqinfo.ini gives another size than the pictures have."""
+    declared, picture = file.recording.declared, file.tracks.picture
+    if declared and picture and declared != picture:
+        sizes = f"{declared[0]} x {declared[1]} in seqinfo.ini, {picture[0]} x {picture[1]} in the pictures"
+        yield f"the boxes may be of another size: {sizes}"
 
 
 def _segment_remarks(groups: Cameras) -> Iterator[str]:

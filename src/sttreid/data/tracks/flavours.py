@@ -5,9 +5,10 @@ have the same number of columns are judged together, since a camera may happen t
 count from 1::
 
     cvat         labels.txt is beside the tracks (CVAT, Datumaro): column 8 is a line of it
-    csv          a header names the columns (PETS and other tables)
+    csv          a header names the columns (PETS and other tables), or column 7 or 8 holds names of classes
     kitti        17 or 18 words, the third of which is a name
-    mot_results  at most 7 columns, or column 8 is negative throughout, or 8 to 10 are 0 throughout
+    mot_results  at most 7 columns, or column 8 is negative throughout, or 8 to 10 are 0 throughout; and not
+                 whole numbers beyond 1 in column 7, which may be classes
     motmetrics   10 columns; 8 is not whole or of both signs, or 9 is beyond 1: world coordinates
     visdrone     10 columns; 7 and 9 are 0 or 1, 8 is 0 to 11 and not always 0, 10 is 0, 1 or 2
     mot_gt       8, 9 or 10 columns (the tenth is -1); 7 is 0 or 1, 8 is 1 to 13, 9 is at most 1
@@ -18,7 +19,7 @@ A class or a visibility of -1 is unknown, and counts. bytetrack and deepsort wri
 may be declared, but nothing tells them apart.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sttreid.config.track_format import Column, FlavourName
@@ -88,6 +89,7 @@ class Values:
     count: int = 0
     negative: int = 0
     zero: int = 0
+    text: int = 0
     low: float = float("inf")
     high: float = float("-inf")
     whole: bool = True
@@ -96,6 +98,7 @@ class Values:
         """Take note of a word; one that is no number makes the column not whole."""
         value = real(word)
         self.count += 1
+        self.text += value is None and word != ""
         if value is None or value != value:
             self.whole = False
             return
@@ -109,6 +112,7 @@ class Values:
         self.count += other.count
         self.negative += other.negative
         self.zero += other.zero
+        self.text += other.text
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.whole = self.whole and other.whole
 
@@ -144,12 +148,18 @@ def detect(profile: Profile) -> tuple[Flavour, str] | str:
     """The flavour of files without a header and without labels, and the rule; or why there is none."""
     if profile.columns in (17, 18) and profile.third_is_name:
         return FLAVOURS["kitti"], f"{profile.columns} words, the third of which is a name"
-    if profile.columns <= 7:
-        return FLAVOURS["mot_results"], f"{profile.columns} columns"
     if profile.columns > 10:
         return f"{profile.columns} columns fit no known writer"
-    seventh, eighth = profile.values[7], profile.values[8]
-    ninth, tenth = profile.values.get(9, Values()), profile.values.get(10, Values())
+    seventh, eighth, ninth, tenth = (profile.values.get(place, Values()) for place in (7, 8, 9, 10))
+    for place, column in ((7, seventh), (8, eighth)):
+        if column.count and column.text == column.count:
+            between: tuple[Column, ...] = ("conf",) if place == 8 else ()
+            named = replace(FLAVOURS["csv"], columns=(*_BOX, *between, "class"), note="")
+            return named, f"column {place} names classes"
+    if seventh.whole and seventh.high > 1 and eighth.negative == eighth.count:
+        return "column 7 may be a class or a confidence: its values are whole numbers beyond 1"
+    if profile.columns <= 7:
+        return FLAVOURS["mot_results"], f"{profile.columns} columns"
     if eighth.negative == eighth.count:
         return FLAVOURS["mot_results"], "column 8 is negative throughout"
     if profile.columns == 10 and all(column.within(0, 0) for column in (eighth, ninth, tenth)):

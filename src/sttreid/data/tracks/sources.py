@@ -175,18 +175,24 @@ OWN_COLUMNS: Final[tuple[Column, ...]] = (
 def _read(
     scan: _Scan, flavour: Flavour, reason: str, numbering: Numbering, given: TrackFormat, on_error: OnError
 ) -> ReadTracks:
-    path = scan.file.path
+    path, columns = scan.file.path, flavour.columns
     persons = given.persons or flavour.persons
     if persons is not None and ALL in persons:
         persons = None
+    if flavour.name == "cvat" and "class" in columns and scan.file.labels is None:
+        raise InputError(f"{path}: the flavour cvat needs labels.txt beside the tracks, got none")
     labels = read_labels(scan.file.labels) if scan.file.labels and flavour.name == "cvat" else {}
     if labels and persons == flavours.NAMES and not set(map(str.lower, labels.values())) & set(persons):
         raise InputError(
             f"{scan.file.labels}: a label must be {' or '.join(flavours.NAMES[:2])}, or tracks.class name"
             f" one, got {', '.join(labels.values())}"
         )
-    columns = flavour.columns
     if "class" not in columns:
+        if given.persons is not None and ALL not in given.persons:
+            raise InputError(
+                f"{path}: tracks.class needs a column with classes, but {flavour.name} ({reason}) has none:"
+                f" set tracks.flavour or tracks.columns, got class {given.classes}"
+            )
         persons = None
     rules = Rules(columns, persons, numbering.first_frame, numbering.frames, labels, on_error)
     boxes = read_boxes(path, scan.rows(), rules)
