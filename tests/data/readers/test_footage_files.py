@@ -13,6 +13,7 @@ from sttreid.config.conversion import parse
 from sttreid.config.datasets import Validation
 from sttreid.data.camera_videos import CameraVideos
 from sttreid.data.decoding import decode_videos
+from sttreid.data.describe import describe
 from sttreid.data.readers.footage import FootageOptions, read_footage
 from sttreid.data.tracklet_sheet import write_sheet
 from sttreid.runtime.errors import InputError
@@ -171,6 +172,8 @@ def test_a_video_that_leaves_the_first_frame_open_is_told(tmp_path: Path, film: 
     assert any("frames are assumed to count from 1" in text for text in read(tmp_path).warnings)
     source = read(tmp_path, tracks={"first_frame": 0})
     assert not source.warnings
+    text = describe("footage", tmp_path, {"max_frame_gap": "3", "test": "0", "tracks.first_frame": "0"})
+    assert "first frame 0 (as tracks.first_frame says)" in text
     store = decoded(source, tmp_path / "out" / "store")
     assert shown(store) == store.index["frame"].tolist()
 

@@ -54,7 +54,9 @@ def larger(words: list[str]) -> list[str]:
 
 INPUTS: Final = {
     "MOTChallenge ground truth": lines("1 1 0.8"),
-    "MOTChallenge ground truth, a third of the lines ignored": lines("1 1 0.8").replace(",1,1,0.8", ",0,1,0.8", 20),
+    "MOTChallenge ground truth, a third of the lines ignored": lines("1 1 0.8").replace(
+        ",1,1,0.8", ",0,1,0.8", 20
+    ),
     "MOTChallenge results": lines("0.87 -1 -1 -1"),
     "confidences of 0 (`%d`)": lines("0 -1 -1 -1"),
     "six columns": lines(""),

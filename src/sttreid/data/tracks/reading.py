@@ -164,7 +164,7 @@ class _Line:
         if (flag := self._word("flag")) is not None and self._number("flag", flag) == 0:
             raise _LeftOutError(IGNORED)
         word, persons = self._word("class"), self.rules.persons
-        if word is None or persons is None:
+        if not word or persons is None:
             return
         kind = whole(word)
         if kind is None and real(word) is not None:
@@ -223,7 +223,7 @@ class _Line:
     def _visibility(self) -> float:
         """The visible share; 1 where it is missing or negative (MOTChallenge's mark for unknown)."""
         word = self._word("visibility")
-        if word is None:
+        if not word:
             return 1.0
         value = self._number("visibility", word)
         if value > 1:

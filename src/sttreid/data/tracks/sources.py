@@ -197,7 +197,7 @@ def _read(
     rules = Rules(columns, persons, numbering.first_frame, numbering.frames, labels, on_error)
     boxes = read_boxes(path, scan.rows(), rules)
     _check_most_are_used(scan, boxes, flavour, given)
-    return ReadTracks(boxes, numbering, _statement(scan, flavour, reason, numbering), _warn(numbering))
+    return ReadTracks(boxes, numbering, _statement(scan, flavour, reason, numbering), _warn(numbering, boxes))
 
 
 def _statement(scan: _Scan, flavour: Flavour, reason: str, numbering: Numbering) -> str:
@@ -208,8 +208,8 @@ def _statement(scan: _Scan, flavour: Flavour, reason: str, numbering: Numbering)
     )
 
 
-def _warn(numbering: Numbering) -> tuple[str, ...]:
-    if not numbering.assumed:
+def _warn(numbering: Numbering, boxes: Boxes) -> tuple[str, ...]:
+    if not numbering.assumed or not boxes.account.lines:
         return ()
     return (f"frames are assumed to count from {numbering.first_frame}: {numbering.reason}",)
 
