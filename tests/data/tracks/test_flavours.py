@@ -225,14 +225,14 @@ def test_ids_keep_all_their_digits(tmp_path: Path) -> None:
         read(tmp_path, text)
 
 
-def yolo(folder: Path, conf: str, names: tuple[str, ...] = ("1", "2", "3")) -> None:
-    folder.mkdir()
+def yolo(folder: Path, conf: str, names: tuple[str, ...] = ("1", "2", "3"), stem: str = "hall") -> None:
+    folder.mkdir(exist_ok=True)
     for frame in range(1, FRAMES + 1):
         rows = []
         for person, (left, top, width, height) in BOX.items():
             box = ((left + width / 2) / 256, (top + height / 2) / 128, width / 256, height / 128)
             rows.append(f"0 {' '.join(f'{value:g}' for value in box)} {conf}{names[person - 1]}".strip())
-        (folder / f"hall_{frame}.txt").write_text("\n".join(rows) + "\n")
+        (folder / f"{stem}_{frame}.txt").write_text("\n".join(rows) + "\n")
 
 
 @pytest.mark.parametrize("conf", ["", "0.87 "])
@@ -242,6 +242,15 @@ def test_a_folder_of_normalised_boxes_is_read(tmp_path: Path, conf: str) -> None
     (result,) = read_all([file], TrackFormat(), "raise")
     assert flavour(result) == "yolo"
     assert_all_boxes(result)
+
+
+def test_a_folder_may_hold_the_boxes_of_several_videos(tmp_path: Path) -> None:
+    yolo(tmp_path / "labels", "")
+    yolo(tmp_path / "labels", "0.9 ", ("1", "2", ""), stem="door")
+    files = [
+        TrackFile(tmp_path / "labels", FRAMES, stem=stem, picture=(256, 128)) for stem in ("hall", "door")
+    ]
+    assert [result.boxes.account.used for result in read_all(files, TrackFormat(), "raise")] == [60, 40]
 
 
 def test_boxes_without_identity_in_a_folder_are_counted(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 import pandas as pd
 
 from sttreid.config.datasets import OnError
-from sttreid.config.track_format import ALL, Column, TrackFormat
+from sttreid.config.track_format import ALL, Column, FlavourName, TrackFormat
 from sttreid.data.tracks import flavours
 from sttreid.data.tracks.first_frame import Numbering, Span, find_numbering
 from sttreid.data.tracks.flavours import FLAVOURS, Flavour, Profile
@@ -70,8 +70,8 @@ class _Scan:
 
     def key(self) -> tuple[object, ...]:
         """Files with equal keys are of one writer."""
-        of_labels = self.file.labels is not None or self.file.path.is_dir()
-        return of_labels, self.syntax.header, 0 if of_labels or self.syntax.header else self.profile.columns
+        named = self.file.labels is not None, self.file.path.is_dir(), self.syntax.header
+        return *named, 0 if any(named) else self.profile.columns
 
 
 def read_all(files: Sequence[TrackFile], given: TrackFormat, on_error: OnError) -> list[ReadTracks]:
@@ -90,10 +90,10 @@ def read_all(files: Sequence[TrackFile], given: TrackFormat, on_error: OnError) 
     groups: dict[tuple[object, ...], list[_Scan]] = {}
     for scan in scans:
         groups.setdefault(scan.key(), []).append(scan)
-    found: dict[Path, ReadTracks] = {}
+    found: dict[TrackFile, ReadTracks] = {}
     for group in groups.values():
         found |= _read_group(group, given, on_error)
-    return [found[file.path] for file in files]
+    return [found[file] for file in files]
 
 
 def _scan(file: TrackFile, given: TrackFormat) -> _Scan:
@@ -102,20 +102,20 @@ def _scan(file: TrackFile, given: TrackFormat) -> _Scan:
     else:
         scan = _Scan(file, find_syntax(file.path, read_text(file.path), given.separator))
     columns = given.columns or (columns_of(scan.syntax.header) if scan.syntax.header else None)
+    columns = None if file.path.is_dir() else columns
     place = columns.index("frame") if columns else 0
-    frames = []
+    empty = True
     for _, _, words in scan.rows():
         scan.profile.add(words)
         frame = whole(words[place]) if place < len(words) else None
         if frame is not None:
-            frames.append(frame)
-            scan.low, scan.high = (
-                (min(scan.low, frame), max(scan.high, frame)) if len(frames) > 1 else (frame,) * 2
-            )
+            scan.low = frame if empty else min(scan.low, frame)
+            scan.high = frame if empty else max(scan.high, frame)
+            empty = False
     return scan
 
 
-def _read_group(group: Sequence[_Scan], given: TrackFormat, on_error: OnError) -> dict[Path, ReadTracks]:
+def _read_group(group: Sequence[_Scan], given: TrackFormat, on_error: OnError) -> dict[TrackFile, ReadTracks]:
     """The files of one writer."""
     flavour, reason = _flavour(group, given)
     spans = [
@@ -123,7 +123,7 @@ def _read_group(group: Sequence[_Scan], given: TrackFormat, on_error: OnError) -
     ]
     numberings = find_numbering(spans, given.first_frame, flavour.origin)
     return {
-        scan.file.path: _read(scan, flavour, reason, numbering, given, on_error)
+        scan.file: _read(scan, flavour, reason, numbering, given, on_error)
         for scan, numbering in zip(group, numberings, strict=True)
     }
 
@@ -135,19 +135,19 @@ def _flavour(group: Sequence[_Scan], given: TrackFormat) -> tuple[Flavour, str]:
         InputError: no rule tells it; a header names no box.
     """
     first = group[0]
-    if given.columns:
-        name = given.flavour or "csv"
-        return replace(FLAVOURS[name], columns=tuple(given.columns), note=""), "as tracks.columns says"
+    name: FlavourName = given.flavour or ("csv" if first.file.labels is None else "cvat")
     if first.file.path.is_dir():
         return replace(FLAVOURS["yolo"], columns=YOLO_COLUMNS), "a folder with a file per frame"
+    if given.columns:
+        return replace(FLAVOURS[name], columns=tuple(given.columns), note=""), "as tracks.columns says"
     if header := first.syntax.header:
         columns = columns_of(header)
         if columns is None:
             raise InputError(
                 f"{first.file.path}:{first.syntax.header_line}: a header must name frame, id and a box (left,"
-                f" top, width, height; see docs/datasets.md), or set tracks.columns, got {','.join(header)}"
+                f" top, width, height; see docs/tracks.md), or set tracks.columns, got {','.join(header)}"
             )
-        return replace(FLAVOURS[given.flavour or "csv"], columns=columns), "a header names the columns"
+        return replace(FLAVOURS[name], columns=columns), "a header names the columns"
     if given.flavour:
         if given.flavour in ("yolo", "csv"):
             rule = "needs a folder with a file per frame" if given.flavour == "yolo" else "needs a header"
@@ -222,7 +222,7 @@ def _check_most_are_used(scan: _Scan, boxes: Boxes, flavour: Flavour, given: Tra
     if account.lines < FEW or dropped * 2 <= account.lines:
         return
     ignored = account.left_out.get(IGNORED, 0)
-    if given.classes is not None or given.flavour is not None or given.columns is not None:
+    if given.classes is not None or given.flavour is not None:
         return
     if flavour.name == "mot_gt" and ignored == dropped and account.used:
         return  # MOTChallenge marks all its vehicles and static persons so
