@@ -54,6 +54,7 @@ def test_a_video_is_numbered_by_what_its_tracks_show(
         (span(101, 120, 120, 101), (1, 1, 120)),  # a part of a sequence, named so
         (span(1, 20, 120, 101), (1, 1, 120)),  # images may be missing: each name is a frame
         (span(2, 20, 20, 2), (1, 1, 20)),  # the first image is missing
+        (span(1, 0, 19, 0), (0, 0, 20)),  # no line
     ],
 )
 def test_images_are_numbered_by_their_names_where_these_fit(

@@ -319,3 +319,11 @@ def test_a_class_that_no_column_gives_is_refused(tmp_path: Path) -> None:
         read(tmp_path, lines(written(",")), declared(**{"class": "person"}))
     with pytest.raises(InputError, match=r"needs labels\.txt"):
         read(tmp_path, lines(written(",", "1 1 1")), declared(flavour="cvat"))
+
+
+def test_a_declared_column_of_classes_needs_the_classes(tmp_path: Path) -> None:
+    columns = ["frame", "id", "left", "top", "width", "height", "class"]
+    text = lines(written(",", "5"))
+    with pytest.raises(InputError, match=r"most boxes must be used.*set tracks\.class"):
+        read(tmp_path, text, declared(columns=columns))
+    assert_all_boxes(read(tmp_path, text, declared(columns=columns, **{"class": 5})))

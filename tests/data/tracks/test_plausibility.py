@@ -64,7 +64,7 @@ def test_boxes_that_cannot_be_in_pixels_are_refused(boxes: list[Box], words: str
         ([(-20, 50, 60, 100), (-10, 40, 60, 100), (40, 40, 60, 100)], "cut by the border"),
         ([(600, 50, 60, 100), (590, 40, 60, 100), (40, 40, 60, 100)], "right or bottom border"),
         ([*PEOPLE, (30, 40, 7, 100)], "less than 8 pixels"),
-        ([*PEOPLE, (638.5, 40, 60, 100)], "10 boxes with less than 2 pixels in the picture are left out"),
+        ([*PEOPLE, (638.5, 40, 60, 100)], "10 boxes with less than 2 pixels in the picture give no crop"),
         (scaled(0.5), "tracked in a smaller video"),
     ],
 )

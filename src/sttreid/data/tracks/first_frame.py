@@ -68,7 +68,7 @@ def find_numbering(spans: Sequence[Span], declared: int | None, origin: int | No
     """How each of the files of one writer counts.
 
     Args:
-        spans: the files.
+        spans: the files, all of videos or all of images.
         declared: ``tracks.first_frame``.
         origin: where the flavour counts from, if its format says so.
 
@@ -81,9 +81,9 @@ def find_numbering(spans: Sequence[Span], declared: int | None, origin: int | No
             for span in spans
         ]
     feasible = [first for first in (0, 1) if all(span.fits(first) for span in spans)]
-    named = [span for span in spans if span.first_image is not None]
-    if named and all(span.fits(1, by_name=True) for span in spans):
-        return _by_name(spans, named, feasible, origin)
+    of_images = all(span.first_image is not None for span in spans)
+    if of_images and all(span.fits(1, by_name=True) for span in spans):
+        return _by_name(spans, feasible)
     if feasible == [0]:
         zero = next((span for span in spans if span.low == 0), spans[0])
         reason = f"{zero.path.name} has a frame {zero.low} and none beyond {zero.high}"
@@ -101,20 +101,12 @@ def find_numbering(spans: Sequence[Span], declared: int | None, origin: int | No
     return [Numbering(*span.numbering(1, by_name=False), reason, assumed=True) for span in spans]
 
 
-def _by_name(
-    spans: Sequence[Span], named: Sequence[Span], feasible: Sequence[int], origin: int | None
-) -> list[Numbering]:
-    from_zero = [span for span in named if span.first_image == 0]
-    shown = any(span.low == 0 and span.high >= span.low for span in spans)
-    if from_zero and 1 in feasible and not shown:
+def _by_name(spans: Sequence[Span], feasible: Sequence[int]) -> list[Numbering]:
+    """Images whose frames all fit their names; InputError if names from 0 and their order both fit."""
+    unclear = next((span for span in spans if span.first_image == 0 and span.low <= span.high), None)
+    if unclear is not None and 1 in feasible:
         raise InputError(
-            f"{from_zero[0].path}: the images are numbered from 0, and frames {from_zero[0].low} to"
-            f" {from_zero[0].high} may count from 0 (their names) or from 1 (their order):"
-            " tracks.first_frame must be 0 or 1, got none"
+            f"{unclear.path}: the images are numbered from 0, and frames {unclear.low} to {unclear.high} may count"
+            " from 0 (their names) or from 1 (their order): tracks.first_frame must be 0 or 1, got none"
         )
-    reason = "as the images are named"
-    numberings = []
-    for span in spans:
-        first = origin or 1 if span.first_image is None else 1
-        numberings.append(Numbering(*span.numbering(first, span.first_image is not None), reason))
-    return numberings
+    return [Numbering(*span.numbering(1, by_name=True), "as the images are named") for span in spans]

@@ -141,7 +141,7 @@ def _warnings(
 ) -> Iterator[str]:
     if sliver.any():
         first = table["line"].to_numpy()[sliver][0]
-        yield f"{sliver.sum():,} boxes {OUT} are left out (the first is line {first})"
+        yield f"{sliver.sum():,} boxes {OUT} give no crop (the first is line {first})"
     if one_sided:
         yield "most boxes reach beyond the right or bottom border, none the others: was the video larger?"
     elif cut.mean() > MOST:

@@ -71,7 +71,8 @@ class _Scan:
     def key(self) -> tuple[object, ...]:
         """Files with equal keys are of one writer."""
         named = self.file.labels is not None, self.file.path.is_dir(), self.syntax.header
-        return *named, 0 if any(named) else self.profile.columns
+        of_images = self.file.first_image is not None
+        return *named, of_images, 0 if any(named) else self.profile.columns
 
 
 def read_all(files: Sequence[TrackFile], given: TrackFormat, on_error: OnError) -> list[ReadTracks]:
