@@ -106,7 +106,7 @@ def _by_name(spans: Sequence[Span], feasible: Sequence[int]) -> list[Numbering]:
     unclear = next((span for span in spans if span.first_image == 0 and span.low <= span.high), None)
     if unclear is not None and 1 in feasible:
         raise InputError(
-            f"{unclear.path}: the images are numbered from 0, and frames {unclear.low} to {unclear.high} may count"
-            " from 0 (their names) or from 1 (their order): tracks.first_frame must be 0 or 1, got none"
+            f"{unclear.path}: the images are numbered from 0, and frames {unclear.low} to {unclear.high} may"
+            " count from 0 (their names) or from 1 (their order): tracks.first_frame must be 0 or 1, got none"
         )
     return [Numbering(*span.numbering(1, by_name=True), "as the images are named") for span in spans]
