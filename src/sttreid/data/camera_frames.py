@@ -1,7 +1,7 @@
 """The frames of a camera: those of its video, or single images.
 
 The folder ``img1`` of a MOTChallenge sequence holds a camera's frames as images. The file name is the frame
-number, with any padding: ``000001.jpg`` is frame 1.
+number, with any padding: ``000001.jpg`` is frame 1. All names may begin alike: ``frame_000001.jpg``.
 """
 
 import re
@@ -37,7 +37,8 @@ def read_frames(camera: Camera, wanted: Container[int]) -> Iterator[tuple[int, F
         paths = list_image_sequence(camera.video)
         for number in range(1, camera.frames + 1):
             if number in wanted:
-                yield number, _read_sequence_image(camera.video, paths.get(number), number)
+                image = number - 1 + camera.start
+                yield number, _read_sequence_image(camera.video, paths.get(image), image)
         return
     number = 0
     try:
@@ -56,11 +57,18 @@ def list_image_sequence(folder: Path) -> dict[int, Path]:
             names are the same number.
     """
     paths: dict[int, Path] = {}
+    prefix: str | None = None
     for name in sorted(image_names(folder)):
         path = folder / name
-        if not re.fullmatch(r"\d{1,9}", path.stem, re.ASCII):
+        match = re.fullmatch(r"(.*?)(\d{1,9})", path.stem, re.ASCII)
+        if not match or (match[1] and not match[1].endswith(("_", "-"))):
             raise InputError(f"{path}: the image of a frame must be named like 000001.jpg")
-        number = int(path.stem)
+        prefix = match[1] if prefix is None else prefix
+        if match[1] != prefix:
+            raise InputError(
+                f"{path}: all images of a camera must begin alike, got {match[1]!r} and {prefix!r}"
+            )
+        number = int(match[2])
         if number in paths:
             raise InputError(f"{path}: frame {number} must have one image, got also {paths[number].name}")
         paths[number] = path

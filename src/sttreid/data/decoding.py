@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from sttreid.config.datasets import OnError
 from sttreid.data.camera_frames import Frame, read_frames
-from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets
+from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets, boxes_of_file
 from sttreid.data.crops import Box, crop
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.tracklets.store import Skipped, write_store
@@ -54,7 +54,7 @@ def _crops(
     total = sum(camera.frames for camera in videos.cameras)
     with tqdm(total=total, desc=f"decode {videos.name}", unit="frame", disable=None) as bar:
         for camera in videos.cameras:
-            boxes = _boxes(rows[rows["camera"] == camera.number])
+            boxes = _boxes(boxes_of_file(camera, rows))
             for number, frame in read_frames(camera, boxes):
                 for row, line, box in boxes.get(number, ()):
                     try:

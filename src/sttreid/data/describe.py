@@ -6,15 +6,16 @@ sheet.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from sttreid.config.conversion import hint
 from sttreid.config.datasets import Dataset, Validation
 from sttreid.config.params import load
-from sttreid.data.camera_videos import CameraVideos, tracklet_table
+from sttreid.data.camera_videos import CameraVideos, boxes_of_file, tracklet_table
 from sttreid.data.folder_manifest import local_folder
 from sttreid.data.published.published_set import DISTRACTOR, JUNK, PERSON, PublishedSet
 from sttreid.data.reading import read_dataset
@@ -67,9 +68,27 @@ def _unconfigured(
 ) -> tuple[Dataset, Path, Validation]:
     """A data set that params.yaml need not name."""
     reader = find_reader(name, "with a folder, the name")
-    dataset = Dataset(name, UNUSED_ROOT, options={**reader.usual, **(options or {})})
+    dataset = Dataset(name, UNUSED_ROOT, options={**reader.usual, **_nested(options or {})})
     parse_options(dataset, "--option")
     return dataset, folder, USUAL_VALIDATION
+
+
+def _nested(options: Mapping[str, str]) -> dict[str, Any]:
+    """Options with dots in their names as sections: ``tracks.class=2``; their values are YAML."""
+    nested: dict[str, Any] = {}
+    for key, value in options.items():
+        section, dot, rest = key.partition(".")
+        if not dot:
+            nested[key] = value
+            continue
+        try:
+            content = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"--option {key}: must be YAML, got {value!r}") from error
+        if not isinstance(nested.setdefault(section, {}), dict):
+            raise InputError(f"--option {key}: {section} must be given once, got also {nested[section]!r}")
+        nested[section][rest] = content
+    return nested
 
 
 def _configured(name: str) -> tuple[Dataset, Path, Validation]:
@@ -121,6 +140,8 @@ def describe_videos(videos: CameraVideos) -> str:
         f"{len(table):,} tracklets, {len(videos.boxes):,} boxes, {table['identity'].nunique():,} identities",
         "",
         *_camera_lines(videos),
+        *videos.remarks,
+        *(f"warning: {sentence}" for sentence in videos.warnings),
         "",
         _to_text(_counts(str(split), tracklets, "boxes") for split, tracklets in by_split),
         "",
@@ -131,9 +152,9 @@ def describe_videos(videos: CameraVideos) -> str:
 
 
 def _camera_lines(videos: CameraVideos) -> Iterable[str]:
-    """A sentence per camera: its file, its frames, its boxes and identities."""
+    """A sentence per file of a camera: its frames, its boxes and identities."""
     for camera in videos.cameras:
-        boxes = videos.boxes[videos.boxes["camera"] == camera.number]
+        boxes = boxes_of_file(camera, videos.boxes)
         yield (
             f"camera {camera.number}: {camera.video.relative_to(videos.folder)}, {camera.frames:,} frames,"
             f" {len(boxes):,} boxes of {boxes['identity'].nunique():,} identities"

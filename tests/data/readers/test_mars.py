@@ -4,9 +4,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 import scipy.io
 
+from sttreid.config.datasets import Dataset, Validation
 from sttreid.data.published.published_set import COLUMNS
 from sttreid.data.readers import mars
 from sttreid.data.readers.mars import read_mars
+from sttreid.data.reading import read_dataset
+from sttreid.data.registry import ReadSettings
 from sttreid.runtime.errors import InputError
 from tests import sets
 
@@ -226,3 +229,16 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path, name: str) -> Non
     assert refusal(tmp_path).startswith(f"{path}: the ")
     path.mkdir()
     assert refusal(tmp_path).startswith(f"{path}: the ")
+
+
+@pytest.mark.parametrize("reader", ["mars", "duke_video"])
+def test_the_reorganised_copy_is_refused_with_its_reason(tmp_path: Path, reader: str) -> None:
+    for side in ("train_split", "query_split", "gallery_split"):
+        folder = tmp_path / "MARS" / side / "0001" / "0001"
+        folder.mkdir(parents=True)
+        (folder / "0001C1T0001F001.jpg").write_bytes(b"")
+    settings = ReadSettings(Validation(share=0.1, seed=0))
+    for folder in (tmp_path, tmp_path / "MARS"):
+        with pytest.raises(InputError, match="this is the reorganised copy") as error:
+            read_dataset(Dataset(reader, Path("sets/a.json")), folder, settings)
+        assert "looks like" not in str(error.value)

@@ -6,7 +6,7 @@ The folder holds, next to the manifest, a video and a tracks file per camera::
                      "gap": 3,
                      "cameras": {"c1": {"frames": 812, "sha256_video": "...", "sha256_tracks": "..."}, ...},
                      "splits": {"train": [1, 2], "validation": [3], "test": [4, 5], "distractors": [6]}}
-    c1.mp4 c1.txt   the camera's number is the digits at the end of its name; tracks: sttreid.data.track_files
+    c1.mp4 c1.txt   the camera's number is the digits at the end of its name; tracks: as MOTChallenge's
 
 Optional members: the checksums; ``gap``, the most frames from one box of a tracklet to the next; and
 ``distractors``, identities of the test's gallery that are never queries. Other members are ignored.
@@ -21,8 +21,12 @@ from typing import Any, Final
 import pandas as pd
 
 from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
+from sttreid.data.footage_files import VIDEOS
+from sttreid.data.frame_sizes import video_size
 from sttreid.data.registry import NoOptions, Reader, ReadSettings
-from sttreid.data.track_files import read_tracks
+from sttreid.data.tracks.plausibility import check_boxes
+from sttreid.data.tracks.reading import LARGEST
+from sttreid.data.tracks.sources import read_tracks
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import DISTRACTORS, SPLITS
 
@@ -48,8 +52,9 @@ def read_cameras(folder: Path) -> CameraVideos:
     boxes["split"] = boxes["identity"].map(splits)
     _check_unlisted(path, cameras, boxes)
     _check_cameras(path, splits, boxes)
+    remarks, warnings = _check_boxes(cameras, tables)
     name, gap = _member(path, manifest, "name", str), _gap(path, manifest)
-    return CameraVideos(folder, name, cameras, boxes[COLUMNS], gap, folder / TRACK_TABLE)
+    return CameraVideos(folder, name, cameras, boxes[COLUMNS], gap, folder / TRACK_TABLE, remarks, warnings)
 
 
 def _read(folder: Path, options: NoOptions, settings: ReadSettings) -> CameraVideos:  # noqa: ARG001
@@ -88,6 +93,8 @@ def _gap(path: Path, manifest: dict[str, Any]) -> int | None:
     gap: int = _member(path, manifest, "gap", int)
     if gap < 1:
         raise InputError(f"{path}: 'gap' must be at least 1, got {gap}")
+    if gap > LARGEST:
+        raise InputError(f"{path}: 'gap' must be at most {LARGEST}, got {gap}")
     return gap
 
 
@@ -121,6 +128,8 @@ def _cameras(folder: Path, path: Path, content: dict[str, Any]) -> tuple[Camera,
         if digits is None or Path(stem).name != stem:
             raise InputError(f"{path}: a camera must be named as its files and end in digits, got {stem!r}")
         number = int(digits.group())
+        if number > LARGEST:
+            raise InputError(f"{path}: a camera's number must be at most {LARGEST}, got {stem!r}")
         if number in cameras:
             earlier = cameras[number].video.stem
             raise InputError(f"{path}: camera numbers must differ, got {earlier!r} and {stem!r}")
@@ -134,7 +143,11 @@ def _camera(base: Path, number: int, path: Path, entry: dict[str, Any]) -> Camer
     frames = _member(path, entry, "frames", int)
     if frames < 1:
         raise InputError(f"{path}: 'frames' of camera {base.name!r} must be at least 1, got {frames}")
-    camera = Camera(number, base.with_name(f"{base.name}.mp4"), base.with_name(f"{base.name}.txt"), frames)
+    if frames > LARGEST:
+        raise InputError(f"{path}: 'frames' of camera {base.name!r} must be at most {LARGEST}, got {frames}")
+    videos = [base.with_name(f"{base.name}{suffix}") for suffix in VIDEOS]
+    video = next((path for path in videos if path.is_file()), videos[0])
+    camera = Camera(number, video, base.with_name(f"{base.name}.txt"), frames)
     for file, key in ((camera.video, "sha256_video"), (camera.tracks, "sha256_tracks")):
         if not file.is_file():
             raise InputError(f"{file}: the manifest names this file, but it is missing")
@@ -149,6 +162,20 @@ def _check_sum(file: Path, key: str, expected: str) -> None:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != expected:
         raise InputError(f"{file}: the checksum must be the manifest's {key} {expected}, got {digest}")
+
+
+def _check_boxes(
+    cameras: tuple[Camera, ...], tables: list[pd.DataFrame]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Remarks on the boxes of each camera, and warnings; InputError if they cannot be in pixels."""
+    remarks, warnings = [], []
+    for camera, table in zip(cameras, tables, strict=True):
+        checked = check_boxes(camera.tracks, table, video_size(camera.video), camera.frames)
+        remarks.append(
+            f"camera {camera.number} ({camera.tracks.name}): {len(table):,} boxes; {checked.statement}"
+        )
+        warnings += [f"camera {camera.number}: {text}" for text in checked.warnings]
+    return tuple(remarks), tuple(warnings)
 
 
 def _check_unlisted(path: Path, cameras: tuple[Camera, ...], boxes: pd.DataFrame) -> None:

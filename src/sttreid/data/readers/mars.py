@@ -36,6 +36,7 @@ from sttreid.data.published.file_names import (
 from sttreid.data.published.matlab import read_queries, read_table
 from sttreid.data.published.official_counts import CountCheck, expect_none, unmatched_queries
 from sttreid.data.published.published_set import DISTRACTOR, FRAME, JUNK, PERSON, PublishedSet, assemble
+from sttreid.data.published.reorganised_mars import check_not_reorganised
 from sttreid.data.published.text_lists import line_blocks
 from sttreid.data.registry import NoOptions, Reader, ReadSettings
 from sttreid.runtime.errors import InputError
@@ -84,10 +85,11 @@ def read_mars(folder: Path, strict: bool = False, scratch: Path | None = None) -
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is not MARS; a list or an index is missing, cannot be read or points outside of what it
-            indexes; the images of a tracklet are not all of its identity and camera; ``strict``, and a count
-            differs or an image is missing.
+        InputError: it is not MARS, or is its reorganised copy; a list or an index is missing, cannot be read
+            or points outside of what it indexes; the images of a tracklet are not all of its identity and
+            camera; ``strict``, and a count differs or an image is missing.
     """
+    check_not_reorganised(folder)
     root = locate(folder, "mars", LANDMARKS)
     buffer = DiskBuffer(pattern_groups(IMAGE), scratch)
     train, train_checks = _read_side(buffer, root, "train", scratch)

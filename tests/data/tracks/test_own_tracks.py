@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from sttreid.data.track_files import COLUMNS, read_tracks
+from sttreid.data.tracks.reading import COLUMNS
+from sttreid.data.tracks.sources import read_tracks
 from sttreid.runtime.errors import InputError
 
 
@@ -50,9 +51,15 @@ def test_whole_numbers_may_be_written_with_a_point(tmp_path: Path) -> None:
         ("2,2,3,4,5", "at least frame,id,left,top,width,height, got '2,2,3,4,5'"),
         ("2,2,3,4,five,6", "width must be a number, got 'five'"),
         ("2;2;3;4;5;6", "got '2;2;3;4;5;6'"),
-        ("", "got ''"),
+        ("2,x,3,4,5,6", "id must be a whole number from 0 to 2147483647, got x"),
+        (
+            "2,9007199254740993,3,4,5,6",
+            "id must be a whole number from 0 to 2147483647, got 9007199254740993",
+        ),
+        ("2,-1,3,4,5,6", "every line must be the box of an identity"),
+        ("2,1.23457e+08,3,4,5,6", "an id must have all its digits"),
         ("2.5,2,3,4,5,6", "frame must be a whole number, got '2.5'"),
-        ("2,2.5,3,4,5,6", "id must be a whole number, got '2.5'"),
+        ("2,2.5,3,4,5,6", "id must be a whole number or text, got '2.5'"),
         ("0,2,3,4,5,6", "frame must be between 1 and the video's 9, got 0"),
         ("10,2,3,4,5,6", "frame must be between 1 and the video's 9, got 10"),
         ("2,2,3,4,0,6", "width and height of a box must be above 0, got 0 and 6"),
@@ -84,6 +91,6 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "c1.txt"
-    path.write_bytes(b"\xff\xfe\x00\x81")
+    path.write_bytes(b"\xff\x81\x00")
     with pytest.raises(InputError, match=r"c1\.txt: the tracks cannot be read as text"):
         read_tracks(path, 9)
