@@ -1,9 +1,6 @@
-import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import decord
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -63,24 +60,6 @@ def test_a_kept_frame_does_not_change_later(tmp_path: Path, write_video: Write, 
     copy = first.copy()
     list(stream)
     assert np.array_equal(first, copy)
-
-
-def test_the_reader_is_dropped_when_the_frames_are_closed(
-    tmp_path: Path, write_video: Write, numbered: Numbered, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    readers: list[weakref.ref[Any]] = []
-
-    class Watched(decord.VideoReader):  # type: ignore[misc]
-        def __init__(self, *args: Any, **settings: Any) -> None:
-            super().__init__(*args, **settings)
-            readers.append(weakref.ref(self))
-
-    monkeypatch.setattr(decord, "VideoReader", Watched)
-    stream = frames(write_video(tmp_path / "v.mp4", numbered(12, 64, 64)), 12)
-    next(stream)
-    assert readers[0]() is not None
-    stream.close()  # type: ignore[attr-defined]
-    assert readers[0]() is None
 
 
 @pytest.mark.parametrize("expected", [11, 13])

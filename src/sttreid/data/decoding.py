@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from sttreid.config.datasets import OnError
-from sttreid.data.camera_frames import Frame, read_frames
+from sttreid.config.datasets import Decoder, OnError
+from sttreid.data.camera_frames import Frame, check_footage, check_length, read_frames
 from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets
 from sttreid.data.crops import Box, crop
 from sttreid.runtime.errors import InputError, PlaceError
@@ -18,12 +18,17 @@ Losses = dict[int, tuple[str, str]]  # row in the store -> file, relative to the
 
 
 def decode_videos(
-    videos: CameraVideos, height: int, width: int, folder: Path, on_error: OnError = "raise"
+    videos: CameraVideos,
+    height: int,
+    width: int,
+    folder: Path,
+    on_error: OnError = "raise",
+    decoder: Decoder = "decord",
 ) -> Skipped:
     """Decode all cameras into a new tracklet store.
 
-    Whatever the length of the video, memory holds one frame, its crops, and at most a few hundred frames that
-    decord decodes ahead.
+    Whatever the length of the video, memory holds one frame, its crops, and the few frames that are decoded
+    ahead (:mod:`sttreid.data.frame_process`).
 
     Args:
         videos: the data set.
@@ -33,29 +38,41 @@ def decode_videos(
         on_error: ``raise``, or ``skip``: the rest of a video from the first frame that cannot be decoded (all
             of it, if it does not hold the declared number of frames), an image that is missing or damaged,
             and a box outside of its frame.
+        decoder: of the videos.
 
     Returns:
         What was skipped; nothing with ``raise``.
 
     Raises:
-        InputError: something fails and ``on_error`` is ``raise``; no crop is left.
+        InputError: something fails and ``on_error`` is ``raise``, damage of a video before one is decoded;
+            no crop is left; a camera declares an absurd number of frames.
     """
+    for camera in videos.cameras:
+        check_length(camera)
+    if on_error == "raise":
+        for camera in videos.cameras:
+            check_footage(camera)
     rows = assign_tracklets(videos.boxes, videos.max_frame_gap)
     losses: Losses = {}
-    crops = _crops(videos, rows, height, width, None if on_error == "raise" else losses)
+    crops = _crops(videos, rows, height, width, None if on_error == "raise" else losses, decoder)
     write_store(folder, rows, crops, height, width)
     return _skipped(rows, losses)
 
 
 def _crops(
-    videos: CameraVideos, rows: pd.DataFrame, height: int, width: int, losses: Losses | None
+    videos: CameraVideos,
+    rows: pd.DataFrame,
+    height: int,
+    width: int,
+    losses: Losses | None,
+    decoder: Decoder,
 ) -> Iterator[tuple[int, Frame | None]]:
     """All crops; a failure raises, or enters ``losses`` and yields None."""
     total = sum(camera.frames for camera in videos.cameras)
     with tqdm(total=total, desc=f"decode {videos.name}", unit="frame", disable=None) as bar:
         for camera in videos.cameras:
             boxes = _boxes(rows[rows["camera"] == camera.number])
-            for number, frame in read_frames(camera, boxes):
+            for number, frame in read_frames(camera, boxes, decoder):
                 for row, line, box in boxes.get(number, ()):
                     try:
                         yield row, _crop(camera, line, frame, box, height, width)
