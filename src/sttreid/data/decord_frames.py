@@ -10,6 +10,7 @@ Frames are upright: decord applies rotations by 90, 180 and 270 degrees of the f
 decord has no wheel for Linux on ARM and none for current macOS, so it is imported when a video is opened.
 """
 
+import ctypes
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -29,7 +30,7 @@ def frames(path: Path, expected: int) -> Iterator[NDArray[np.uint8]]:
     conceals.
 
     Yields:
-        [H, W, 3], RGB, each in separate memory.
+        [H, W, 3], RGB, in decord's memory: valid until the next frame is asked for.
 
     Raises:
         PlaceError: decord cannot open the file, or counts another number of frames.
@@ -74,13 +75,21 @@ def _open(path: Path) -> Any:
 
 def _next(reader: Any, path: Path, number: int, expected: int) -> NDArray[np.uint8]:
     try:
-        return _three_channels(reader.next().asnumpy())
+        return _three_channels(_view(reader.next()))
     except StopIteration:
         raise DecodeError(path, f"the video must hold {expected} frames, got only {number - 1}") from None
     except _decode_errors() as error:  # its message is a line of decord's source
         # decord decodes ahead, so one of the next frames may be the damaged one
         where = f"frame {number} of {expected}, or one of the next frames,"
         raise DecodeError(path, f"{where} cannot be decoded: the video is damaged") from error
+
+
+def _view(frame: Any) -> NDArray[np.uint8]:
+    """The pixels of a decord.nd.NDArray without a copy; keeps it alive."""
+    tensor = frame.handle.contents
+    bytes_ = (ctypes.c_uint8 * int(np.prod(frame.shape))).from_address(tensor.data + tensor.byte_offset)
+    bytes_.owner = frame
+    return np.frombuffer(bytes_, np.uint8).reshape(frame.shape)
 
 
 def _three_channels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
