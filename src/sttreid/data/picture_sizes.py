@@ -7,6 +7,8 @@ keyframes are decoded: a header may also change for another reason.
 from collections.abc import Callable
 from typing import Any, Final
 
+from sttreid.data.nal_units import nal_units
+
 Header = Callable[[bytes, bool], bytes]
 
 
@@ -55,19 +57,10 @@ def _parameter_sets(kind: Callable[[int], bool]) -> Header:
     """The sequence parameter sets of a packet of H.264 or HEVC, one after the other."""
 
     def header(packet: bytes, prefixed: bool) -> bytes:
-        units = _prefixed_units(packet) if prefixed else packet.split(b"\0\0\1")[1:]
-        return b"|".join(unit.rstrip(b"\0") for unit in units if unit and kind(unit[0]))
+        units = nal_units(packet, prefixed)
+        return b"|".join(unit.rstrip(b"\0") for unit in units if kind(unit[0]))
 
     return header
-
-
-def _prefixed_units(packet: bytes) -> list[bytes]:
-    units, position = [], 0
-    while position + 4 < len(packet):
-        length = int.from_bytes(packet[position : position + 4], "big")
-        units.append(packet[position + 4 : position + 4 + length])
-        position += 4 + length
-    return units
 
 
 def _jpeg_frame(packet: bytes, _: bool) -> bytes:

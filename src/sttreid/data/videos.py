@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sttreid.config.datasets import Decoder
+from sttreid.data.film_segments import segments
 from sttreid.data.films import Film, examine
 from sttreid.data.frame_process import process_frames
 from sttreid.runtime.errors import DecodeError, PlaceError
@@ -51,14 +52,19 @@ def frames(path: Path, expected: int, decoder: Decoder = "decord") -> Iterator[N
     _check_count(path, film, expected)
     number = 0
     try:
-        for number, frame in enumerate(process_frames(MODULES[decoder], path, expected), 1):
-            yield frame
-    except DecodeError:
+        for video, count in segments(path, film) if decoder == "decord" else [(path, expected)]:
+            for frame in process_frames(MODULES[decoder], video, count):
+                number += 1
+                yield frame
+    except DecodeError as error:
         if decoder == "pyav":
             raise
-        rest = islice(process_frames(MODULES["pyav"], path, expected), number, None)
-        yield from rest
-        raise
+        yield from islice(process_frames(MODULES["pyav"], path, expected), number, None)
+        where = f"frame {number + 1} of {expected}, or one of the next frames,"
+        rule = "cannot be decoded by decord, but by PyAV: set decode.decoder to pyav"
+        raise DecodeError(path, f"{where} {rule}") from error
+    except PlaceError as error:
+        raise PlaceError(path, error.reason) from error
 
 
 def count_frames(path: Path) -> int:
