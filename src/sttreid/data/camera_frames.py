@@ -55,7 +55,7 @@ def read_frames(
                 yield later, error
 
 
-def check_footage(camera: Camera) -> None:
+def check_footage(camera: Camera, decoder: Decoder) -> None:
     """Check a camera's frames without decoding a video; images are only listed.
 
     Raises:
@@ -65,7 +65,7 @@ def check_footage(camera: Camera) -> None:
     if camera.video.is_dir():
         list_image_sequence(camera.video)
     else:
-        videos.check_video(camera.video, camera.frames)
+        videos.check_video(camera.video, camera.frames, decoder)
 
 
 def check_length(camera: Camera) -> None:

@@ -1,7 +1,7 @@
 """The structure of Matroska and MP4 files: where does it break?
 
-FFmpeg searches for the next intact part of a file whose structure is broken, and tells nobody but stderr. This
-module follows the sizes of the parts from the first byte to the last, without reading their content.
+FFmpeg searches for the next intact part of a file whose structure is broken, and tells nobody but stderr.
+This module follows the sizes of the parts from the first byte to the last, without reading their content.
 
 Sources: RFC 8794 (EBML), RFC 9559 (Matroska), ISO/IEC 14496-12 (boxes).
 """

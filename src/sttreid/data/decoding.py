@@ -52,7 +52,7 @@ def decode_videos(
         check_length(camera)
     if on_error == "raise":
         for camera in videos.cameras:
-            check_footage(camera)
+            check_footage(camera, decoder)
     rows = assign_tracklets(videos.boxes, videos.max_frame_gap)
     losses: Losses = {}
     crops = _crops(videos, rows, height, width, None if on_error == "raise" else losses, decoder)
@@ -126,7 +126,7 @@ class _Boxes(Collection[int]):
         return map(int, self._frames)
 
     def __contains__(self, frame: object) -> bool:
-        return bool(np.isin(frame, self._frames))
+        return isinstance(frame, int) and bool((self._frames == frame).any())
 
     def at(self, frame: int) -> Iterator[tuple[int, int, Box]]:
         """Row in the store, line in the tracks file, and box of every box in a frame."""

@@ -87,9 +87,9 @@ def _next(reader: Any, path: Path, number: int, expected: int) -> NDArray[np.uin
 def _view(frame: Any) -> NDArray[np.uint8]:
     """The pixels of a decord.nd.NDArray without a copy; keeps it alive."""
     tensor = frame.handle.contents
-    bytes_ = (ctypes.c_uint8 * int(np.prod(frame.shape))).from_address(tensor.data + tensor.byte_offset)
-    bytes_.owner = frame
-    return np.frombuffer(bytes_, np.uint8).reshape(frame.shape)
+    memory: Any = (ctypes.c_uint8 * int(np.prod(frame.shape))).from_address(tensor.data + tensor.byte_offset)
+    memory.owner = frame
+    return np.ctypeslib.as_array(memory).reshape(frame.shape)
 
 
 def _three_channels(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

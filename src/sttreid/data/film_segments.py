@@ -34,10 +34,11 @@ def segments(path: Path, film: Film) -> Iterator[tuple[Path, int]]:
 
 def _write(path: Path, segment: Path, clean: Callable[[bytes, bool], bool]) -> Iterator[tuple[Path, int]]:
     av = import_av()
+    output: Any = None
     with av.open(str(path)) as container:
         stream = container.streams.best("video")
         prefixed = bytes(stream.codec_context.extradata or b"")[:1] == b"\1"
-        output, copy, count, length = None, None, 0, 0
+        count = length = 0
         for packet in container.demux(stream):
             if not packet.size:
                 continue

@@ -1,6 +1,6 @@
-"""What a video file says of itself, and whether it says the truth: read with PyAV before a frame is decoded.
+"""What a video file says of itself, and whether it says the truth: read with PyAV before it is decoded.
 
-Every packet is read, none is decoded but the first (and, where the picture may change its size, the keyframes).
+Every packet is read, none is decoded but the first (and the keyframes, where the picture may change size).
 That finds what decoders pass over in silence: FFmpeg leaves out damaged parts of a Matroska file and goes on
 with the next one, so that every later frame has a wrong number; a film that was cut short simply ends; and
 decord scales a picture that changes its size back to the first size.
@@ -21,6 +21,7 @@ from sttreid.data.container_structure import first_fault
 from sttreid.data.picture_sizes import Sizes
 from sttreid.runtime.errors import InputError, PlaceError
 
+UNREADABLE: Final = "cannot be opened as a video"
 NOT_VIDEO: Final = frozenset({"ansi", "bintext", "idf", "xbin"})  # FFmpeg's picture of a text file
 REORDERED: Final = 16  # frames that a decoder may hold back at most, to bring them into order
 GAP: Final = 1.5  # a longer step than this many medians is a hole, in a film that is damaged anyway
@@ -39,6 +40,7 @@ class Film:
         turns: quarter turns against the clock that make a decoded frame upright.
         times: timestamps of the frames in their order; None where the file lacks them.
         codec: FFmpeg's name of the codec.
+        misread: why decord would put its frames in the wrong place; None: it does not.
     """
 
     frames: int
@@ -47,6 +49,7 @@ class Film:
     turns: int
     times: NDArray[np.int64] | None
     codec: str
+    misread: str | None
 
 
 def examine(path: Path) -> Film:
@@ -64,17 +67,17 @@ def examine(path: Path) -> Film:
         with av.open(str(path)) as container:
             stream = container.streams.best("video")
             if stream is None or stream.codec_context is None or stream.codec_context.name in NOT_VIDEO:
-                raise PlaceError(path, "cannot be opened as a video (it holds no film, or one of no known codec)")
+                raise PlaceError(path, f"{UNREADABLE} (it holds no film, or one of an unknown codec)")
             packets = _read_packets(av, container, stream)
-            codec, promised = str(stream.codec_context.name), int(stream.frames)
+            codec, promised = str(stream.codec_context.name), _promised(container, stream)
+            kind = container.format.name
     except (av.FFmpegError, ValueError) as error:
-        reason = "it is cut short, damaged or no video"
-        raise PlaceError(path, f"cannot be opened as a video ({reason})") from error
+        raise PlaceError(path, f"{UNREADABLE} (it is cut short, damaged or no video)") from error
     if not packets.times:
-        raise PlaceError(path, "cannot be opened as a video (it holds no frame)")
-    readable, damage = _damage(path, packets, promised)
-    frames = max(len(packets.times), promised if damage else 0)
-    return Film(frames, readable, damage, _turns(path), packets.order(), codec)
+        raise PlaceError(path, f"{UNREADABLE} (it holds no frame)")
+    readable, damage = _damage(path, packets, *promised)
+    frames = max(len(packets.times), promised[0] if damage else 0)
+    return Film(frames, readable, damage, _turns(path), packets.order(), codec, _misread(kind, packets))
 
 
 def import_av() -> Any:
@@ -88,7 +91,8 @@ def import_av() -> Any:
     except (ImportError, OSError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
-            f"PyAV is needed to read videos, but cannot be imported ({reason}): pip install 'sttreid[pipeline]'"
+            f"PyAV is needed to read videos, but cannot be imported ({reason}):"
+            " pip install 'sttreid[pipeline]'"
         ) from error
     return av
 
@@ -101,6 +105,7 @@ class _Packets:
         self.places: list[int] = []  # byte in the file; -1 where unknown
         self.broken: int | None = None  # the first one that the file does not hold whole
         self.starts_with_key = True
+        self.hidden = 0  # packets that are decoded and not shown
         self.sizes: str | None = None  # how the size of the picture changes
         self.resized: int | None = None  # timestamp of the first frame of another size
 
@@ -120,7 +125,9 @@ class _Packets:
         good = int(np.searchsorted(order, bad_times.min())) if len(bad_times) else len(order)
         steps = np.diff(order)
         start = max(0, good - 2 * REORDERED)
-        holes = np.flatnonzero(steps[start : good - 1] > GAP * np.median(steps)) if len(steps) else np.array([])
+        holes = (
+            np.flatnonzero(steps[start : good - 1] > GAP * np.median(steps)) if len(steps) else np.array([])
+        )
         return start + int(holes[0]) + 1 if len(holes) else good
 
 
@@ -136,6 +143,9 @@ def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
                 packets.broken = len(packets.times)
             if packet.is_keyframe:
                 sizes.see(packet)
+            if packet.is_discard:
+                packets.hidden += 1
+                continue
             packets.times.append(packet.pts)
             packets.places.append(-1 if packet.pos is None else packet.pos)
     except av.FFmpegError:
@@ -145,15 +155,37 @@ def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
     return packets
 
 
-def _damage(path: Path, packets: _Packets, promised: int) -> tuple[int, str | None]:
+def _promised(container: Any, stream: Any) -> tuple[int, bool]:
+    """The number of frames that the header announces, 0 if it does not, and whether that number is exact."""
+    if stream.frames or "matroska" not in container.format.name:
+        return int(stream.frames), True
+    if container.duration is None or not stream.average_rate:
+        return 0, False
+    return round(container.duration / 1_000_000 * float(stream.average_rate)), False
+
+
+def _misread(kind: str, packets: _Packets) -> str | None:
+    if kind == "mpegts":
+        return "decord loses frames of MPEG transport streams: set decode.decoder to pyav, or re-encode it"
+    if packets.hidden:
+        rule = "decord counts frames that the file hides (it was cut without re-encoding)"
+        return f"{rule}: set decode.decoder to pyav, or re-encode it"
+    return None
+
+
+def _damage(path: Path, packets: _Packets, promised: int, exact: bool) -> tuple[int, str | None]:
     """How many frames are in place, and the reason why not all of them are."""
     count = len(packets.times)
     places = np.array(packets.places)
     bad = np.zeros(count, bool)
     fault = first_fault(path)
-    of_all = f" of {promised}" if promised > count else ""
+    of_all = f" of {'' if exact else 'about '}{promised}" if promised > count else ""
     if not packets.starts_with_key:
-        return 0, "the film must start with a keyframe: it was cut without re-encoding, so its first frames are lost"
+        rule = "the film must start with a keyframe"
+        return (
+            0,
+            f"{rule}, but was cut without re-encoding: the first frames are lost, so none has its number",
+        )
     if packets.sizes is not None:
         if packets.resized is not None and packets.order() is not None:
             bad = np.array(packets.times) >= packets.resized
@@ -162,12 +194,13 @@ def _damage(path: Path, packets: _Packets, promised: int) -> tuple[int, str | No
         bad = places >= fault.byte
     if packets.broken is not None:
         bad[packets.broken :] = True
-    if fault is None and packets.broken is None and promised <= count:
+    if fault is None and packets.broken is None and (promised <= count or not exact):
         return count, None
     readable = packets.in_place(bad)
+    first = f"only its first {readable}{of_all} frames"
     if fault is not None and not fault.at_end and (places > fault.byte).any():
-        return readable, f"the film is damaged at byte {fault.byte:,}: only its first {readable}{of_all} frames are certainly in their place"
-    return readable, f"the film is cut short: only its first {readable}{of_all} frames can be read"
+        return readable, f"the film is damaged at byte {fault.byte:,}: {first} are certainly in their place"
+    return readable, f"the film is cut short: {first} can be read"
 
 
 def _turns(path: Path) -> int:

@@ -1,12 +1,13 @@
 """A decoder in a process of its own: memory that does not grow with the film, and a guard against hangs.
 
-The decoding process writes frames into a ring in shared memory and waits while the ring is full. Waiting alone
-would not bound its memory: decord's own thread decodes on while nobody takes its frames. So the process stops
-itself (SIGSTOP) when the ring is full, with all of its threads, and the reading process wakes it (SIGCONT) when
-half of the ring is free. A process that neither hands over a frame nor reads from the disk for ``PATIENCE``
-seconds is ended, and the error names the file and the frame.
+The decoding process writes frames into a ring in shared memory and waits while the ring is full. Waiting
+alone would not bound its memory: decord's own thread decodes on while nobody takes its frames. So the process
+stops itself (SIGSTOP) when the ring is full, with all of its threads, and the reading process wakes it
+(SIGCONT) when half of the ring is free. A process that neither hands over a frame nor reads from the disk for
+``PATIENCE`` seconds is ended, and the error names the file and the frame.
 
-The other side is :mod:`sttreid.data.frame_server`; its messages are lines of JSON, the last one tells how it ended.
+The other side is :mod:`sttreid.data.frame_server`. Its messages are lines of JSON; the last one tells how it
+ended.
 """
 
 import json
@@ -154,7 +155,9 @@ class _Process:
 
     def _death(self) -> str:
         code = self._process.wait()
-        end = f"was ended by the signal {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        end = (
+            f"was ended by the signal {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        )
         return f"the process of the decoder {end}"
 
     def _bytes_read(self) -> int:

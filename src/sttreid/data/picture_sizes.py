@@ -33,7 +33,7 @@ class Sizes:
                 self.may_change = len(self._seen) > 1
 
     def decode(self, av: Any, name: str) -> tuple[str | None, int | None]:
-        """Decode the keyframes: a sentence and the timestamp of the first one of another size, if there is one."""
+        """Decode the keyframes: a sentence and a timestamp, of the first one of another size; or None."""
         first = None
         with av.open(name) as container:
             stream = container.streams.best("video")
@@ -43,7 +43,10 @@ class Sizes:
                     now = frame.width, frame.height
                     first = first or now
                     if now != first:
-                        return f"the size of the picture must not change, got {_size(first)}, then {_size(now)}", frame.pts
+                        return (
+                            f"the size of the picture must not change, got {_size(first)}, then {_size(now)}",
+                            frame.pts,
+                        )
             except av.FFmpegError:  # the damage is found elsewhere
                 pass
         return None, None

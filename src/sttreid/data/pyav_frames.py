@@ -1,8 +1,8 @@
 """Frames by PyAV, whose timestamps tell the place of each frame.
 
 It decodes with one thread and holds no more frames than the codec needs to bring them into order. Of 8-bit
-4:2:0 and 4:4:4 videos its pixels equal those of decord; of others (10-bit) they differ by the rounding of another
-version of FFmpeg.
+4:2:0 and 4:4:4 videos its pixels equal those of decord; of others (10-bit) they differ by the rounding of
+another version of FFmpeg.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,9 @@
 """Video files -> frames, by one of two decoders.
 
-decord (:mod:`sttreid.data.decord_frames`) is the default. PyAV (:mod:`sttreid.data.pyav_frames`) examines every
-file before it is decoded, reads the sound part of a damaged one, and is the second decoder. Either decodes in
-a process of its own, so that memory does not grow with the film and a decoder that hangs is ended.
+decord (:mod:`sttreid.data.decord_frames`) is the default. PyAV examines every file before it is decoded
+(:mod:`sttreid.data.films`), reads the sound part of a damaged one, and is the second decoder
+(:mod:`sttreid.data.pyav_frames`). Either decodes in a process of its own, so that memory does not grow with
+the film and a decoder that hangs is ended.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sttreid.config.datasets import Decoder
+from sttreid.config.datasets import Decoder, OnError
 from sttreid.data.film_segments import segments
 from sttreid.data.films import Film, examine
 from sttreid.data.frame_process import process_frames
@@ -49,7 +50,7 @@ def frames(path: Path, expected: int, decoder: Decoder = "decord") -> Iterator[N
     if film.damage is not None:
         yield from process_frames(MODULES["pyav"], path, expected)
         raise PlaceError(path, film.damage)
-    _check_count(path, film, expected)
+    _check(path, film, expected, decoder)
     number = 0
     try:
         for video, count in segments(path, film) if decoder == "decord" else [(path, expected)]:
@@ -67,12 +68,19 @@ def frames(path: Path, expected: int, decoder: Decoder = "decord") -> Iterator[N
         raise PlaceError(path, error.reason) from error
 
 
-def count_frames(path: Path) -> int:
-    """The number of frames of a video; raises as :func:`frames` does when it opens the video."""
-    return examine(path).frames
+def count_frames(path: Path, on_error: OnError = "raise") -> int:
+    """The number of frames of a video, or, with ``skip``, the number that a film cut short promises.
+
+    Raises:
+        PlaceError: as :func:`frames` when it opens the video; with ``raise``, it is damaged or was cut short.
+    """
+    film = examine(path)
+    if on_error == "raise" and film.damage is not None:
+        raise PlaceError(path, film.damage)
+    return film.frames
 
 
-def check_video(path: Path, expected: int) -> None:
+def check_video(path: Path, expected: int, decoder: Decoder = "decord") -> None:
     """Read the packets of a video, decode none.
 
     Raises:
@@ -81,9 +89,11 @@ def check_video(path: Path, expected: int) -> None:
     film = examine(path)
     if film.damage is not None:
         raise PlaceError(path, film.damage)
-    _check_count(path, film, expected)
+    _check(path, film, expected, decoder)
 
 
-def _check_count(path: Path, film: Film, expected: int) -> None:
+def _check(path: Path, film: Film, expected: int, decoder: Decoder) -> None:
     if film.frames != expected:
         raise PlaceError(path, f"the video must hold {expected} frames, got {film.frames}")
+    if decoder == "decord" and film.misread is not None:
+        raise PlaceError(path, film.misread)

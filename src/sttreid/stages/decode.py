@@ -37,9 +37,7 @@ def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
     if isinstance(source, PublishedSet):
         skipped = _pack(source, name, datasets[name], folder, decode, store)
     else:
-        skipped = decode_videos(
-            source, decode.height, decode.width, store, decode.on_error, decode.decoder
-        )
+        skipped = decode_videos(source, decode.height, decode.width, store, decode.on_error, decode.decoder)
         if source.track_table:
             views = tracklet_views(open_store(store), source.track_table)
     write_table(paths.views(name), views)
