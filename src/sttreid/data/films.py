@@ -104,14 +104,15 @@ class _Packets:
         self.times: list[int | None] = []
         self.places: list[int] = []  # byte in the file; -1 where unknown
         self.broken: int | None = None  # the first one that the file does not hold whole
+        self.timed = True  # AVI has no timestamps; FFmpeg counts the packets, also where frames are reordered
         self.starts_with_key = True
         self.hidden = 0  # packets that are decoded and not shown
         self.sizes: str | None = None  # how the size of the picture changes
         self.resized: int | None = None  # timestamp of the first frame of another size
 
     def order(self) -> NDArray[np.int64] | None:
-        """The timestamps by frame; None if some are missing or equal."""
-        if None in self.times or len(set(self.times)) < len(self.times):
+        """The timestamps by frame; None if some are missing or equal, or are not those of the frames."""
+        if not self.timed or None in self.times or len(set(self.times)) < len(self.times):
             return None
         return np.sort(np.array(self.times, np.int64))
 
@@ -133,6 +134,7 @@ class _Packets:
 
 def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
     packets, sizes = _Packets(), Sizes(stream)
+    packets.timed = container.format.name != "avi" or not stream.codec_context.has_b_frames
     try:
         for packet in container.demux(stream):
             if not packet.size:
@@ -180,7 +182,7 @@ def _damage(path: Path, packets: _Packets, promised: int, exact: bool) -> tuple[
     bad = np.zeros(count, bool)
     fault = first_fault(path)
     of_all = f" of {'' if exact else 'about '}{promised}" if promised > count else ""
-    if not packets.starts_with_key:
+    if not packets.starts_with_key and packets.broken != 0:
         rule = "the film must start with a keyframe"
         return (
             0,
@@ -198,7 +200,7 @@ def _damage(path: Path, packets: _Packets, promised: int, exact: bool) -> tuple[
         return count, None
     readable = packets.in_place(bad)
     first = f"only its first {readable}{of_all} frames"
-    if fault is not None and not fault.at_end and (places > fault.byte).any():
+    if fault is not None and not fault.at_end:
         return readable, f"the film is damaged at byte {fault.byte:,}: {first} are certainly in their place"
     return readable, f"the film is cut short: {first} can be read"
 
