@@ -1,18 +1,22 @@
 """Memory and speed of ``decode`` by the length of a film: `python -m bench.decoding 300 3000 30000`.
 
 For each length a film of 1280x720 pixels is written (a moving texture, H.264, 12 kB a frame) and decoded
-into a store in a new process, with ten boxes in every frame. Printed are the seconds, and the peak memory of
+into a store in a new process, with two boxes in every frame. Printed are the seconds, and the peak memory of
 the process that crops and of those that decode. `--speed` compares instead the speed of the product with that
 of bare sequential decord on the first of the lengths, in new processes one after the other.
 """
 
 import argparse
 import multiprocessing
+import os
+import re
 import resource
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,7 +30,7 @@ from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
 from sttreid.data.decoding import decode_videos
 
 HEIGHT, WIDTH = 720, 1280
-BOXES = 10  # in a frame
+BOXES = 2  # in a frame: each box takes memory for its row, whatever decodes
 MEGABYTE = 1024  # in the kilobytes of getrusage
 
 
@@ -62,17 +66,35 @@ def footage(video: Path, frames: int) -> CameraVideos:
     return CameraVideos(video.parent, "bench", (camera,), boxes[COLUMNS], 10)
 
 
+class Watch(threading.Thread):
+    """The peak memory of the decoding processes (getrusage counts what they had of their parent)."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0.0
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        while not self.done.wait(0.1):
+            for child in children.read_text().split():
+                with suppress(OSError):
+                    command = Path(f"/proc/{child}/cmdline").read_text()
+                    status = Path(f"/proc/{child}/status").read_text()
+                    found = re.search(r"VmHWM:\s+(\d+)", status)
+                    if "sttreid.data.frame_server" in command and found:
+                        self.peak = max(self.peak, int(found[1]) / MEGABYTE)
+
+
 def decoded(video: Path, frames: int, decoder: Decoder) -> tuple[float, float, float]:
     """Seconds, and megabytes at most, of cropping and of decoding."""
-    start = time.monotonic()
+    start, watch = time.monotonic(), Watch()
+    watch.start()
     with tempfile.TemporaryDirectory(dir=video.parent) as folder:
         decode_videos(footage(video, frames), 64, 32, Path(folder) / "store", decoder=decoder)
-    seconds = time.monotonic() - start
-    own, child = (
-        resource.getrusage(who).ru_maxrss / MEGABYTE
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return seconds, own, child
+    watch.done.set()
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
+    return time.monotonic() - start, own, watch.peak
 
 
 def cpu() -> float:

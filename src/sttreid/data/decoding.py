@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets
 from sttreid.data.crops import Box, crop
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.tracklets.store import Skipped, write_store
+
+BOX_COLUMNS: Final = ("frame", "line", "left", "top", "width", "height")
 
 Losses = dict[int, tuple[str, str]]  # row in the store -> file, relative to the set's folder, and reason
 
@@ -72,7 +75,7 @@ def _crops(
     total = sum(camera.frames for camera in videos.cameras)
     with tqdm(total=total, desc=f"decode {videos.name}", unit="frame", disable=None) as bar:
         for camera in videos.cameras:
-            boxes = _Boxes(rows[rows["camera"] == camera.number])
+            boxes = _Boxes(rows.loc[rows["camera"] == camera.number, list(BOX_COLUMNS)])
             for number, frame in read_frames(camera, boxes, decoder):
                 for row, line, box in boxes.at(number):
                     try:

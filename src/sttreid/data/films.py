@@ -11,6 +11,7 @@ decord reports the number of packets as the number of frames, and so does this m
 import math
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ class Film:
 
 
 def examine(path: Path) -> Film:
-    """Read the packets of a video.
+    """Read the packets of a video; a second call reads them again only if the file has changed.
 
     Raises:
         PlaceError: the file is missing or no video; is mirrored or rotated by an angle that is no multiple of
@@ -62,6 +63,12 @@ def examine(path: Path) -> Film:
     """
     if not path.is_file():
         raise PlaceError(path, "the video is missing")
+    status = path.stat()
+    return _examine(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
     av = import_av()
     try:
         with av.open(str(path)) as container:
