@@ -140,6 +140,37 @@ def test_a_damaged_fragment_is_told(film: Callable[..., Path], burnt_in: Callabl
     assert shown(path, burnt_in) == list(range(1, found.readable + 1))
 
 
+def test_a_damaged_chunk_of_avi_is_told(film: Callable[..., Path], burnt_in: Callable[[Frame], int]) -> None:
+    path = film("a.avi", {}, "keyint=10:bframes=0")
+    content, place = bytearray(path.read_bytes()), packet_places(path)[30]
+    content[place : place + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    found = examine(path)
+    assert found.damage is not None
+    assert f"byte {place:,}" in found.damage
+    assert shown(path, burnt_in) == list(range(1, found.readable + 1))
+    assert found.readable <= 30
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_what_follows_a_whole_film_is_no_damage(film: Callable[..., Path], name: str) -> None:
+    path = film(name)
+    path.write_bytes(path.read_bytes() + b"\xfftrailer of a telephone" * 9)
+    assert examine(path).damage is None
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.avi"])
+def test_space_that_a_recorder_reserved_ends_the_film(
+    film: Callable[..., Path], burnt_in: Callable[[Frame], int], name: str
+) -> None:
+    path = cut(film(name, {}, "keyint=10:bframes=0"), 40)
+    path.write_bytes(path.read_bytes() + bytes(100_000))
+    assert examine(path).damage is not None
+    numbers = shown(path, burnt_in)
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert 20 <= len(numbers) <= 41
+
+
 def resized(path: Path, codec: str, sizes: list[tuple[int, int]]) -> Path:
     """A film whose stream is joined from streams of several sizes, ten frames each."""
     with av.open(str(path), "w") as output:

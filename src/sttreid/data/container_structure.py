@@ -1,9 +1,9 @@
-"""The structure of Matroska and MP4 files: where does it break?
+"""The structure of Matroska, MP4 and AVI files: where does it break?
 
 FFmpeg searches for the next intact part of a file whose structure is broken, and tells nobody but stderr.
 This module follows the sizes of the parts from the first byte to the last, without reading their content.
 
-Sources: RFC 8794 (EBML), RFC 9559 (Matroska), ISO/IEC 14496-12 (boxes).
+Sources: RFC 8794 (EBML), RFC 9559 (Matroska), ISO/IEC 14496-12 (boxes), Microsoft's AVI RIFF File Reference.
 """
 
 import os
@@ -18,6 +18,7 @@ PARTS: Final = FILLING | {
 }  # fmt: skip
 BLOCKS: Final = FILLING | {0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF}  # the parts of a cluster
 FIRST_BOXES: Final = (b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip")
+WHOLE: Final = frozenset({b"moov", b"mdat"})  # what follows them in a file without fragments is not needed
 HEADER: Final = 16  # bytes of the longest header of a part
 
 
@@ -35,7 +36,7 @@ class Fault:
 
 
 def first_fault(path: Path) -> Fault | None:
-    """The first fault of a Matroska, WebM or MP4 file; None if there is none, and for other formats.
+    """The first fault of a Matroska, WebM, MP4, MOV or AVI file; None if there is none, and for others.
 
     Raises:
         OSError: the file cannot be read.
@@ -48,6 +49,8 @@ def first_fault(path: Path) -> Fault | None:
             return _matroska(number, end)
         if start[4:8] in FIRST_BOXES:
             return _boxes(number, end)
+        if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
+            return _riff(number, end)
     return None
 
 
@@ -60,7 +63,7 @@ def _matroska(file: int, end: int) -> Fault | None:
             in_cluster = False
         header = _element(os.pread(file, HEADER, position))
         if header is None:
-            return Fault(position, end - position < HEADER)
+            return Fault(position, end - position < HEADER or not _any(file, position))
         name, size, content = header[0], header[1], position + header[2]
         if name in (EBML, SEGMENT):
             if name == SEGMENT and size is not None:
@@ -102,21 +105,53 @@ def _element(header: bytes) -> tuple[int, int | None, int] | None:
     return int.from_bytes(header[:id_length], "big"), None if unknown else size, id_length + size_length
 
 
+def _any(file: int, position: int) -> bool:
+    """Whether something other than zeros follows; a recorder that broke off may have reserved space."""
+    return any(os.pread(file, HEADER, position))
+
+
 def _boxes(file: int, end: int) -> Fault | None:
     """Follow the outermost boxes."""
-    position = 0
+    position, seen = 0, set[bytes]()
     while position < end:
         header = os.pread(file, HEADER, position)
         size, name = int.from_bytes(header[:4], "big"), header[4:8]
         if size == 1:
             size = int.from_bytes(header[8:16], "big")
-        if len(header) < 8:
-            return Fault(position, True)
         if size == 0 and name == b"mdat":  # up to the end of the file
             return None
-        if size < 8 or not name.isalnum():
-            return None if not any(header) else Fault(position, False)  # recorders fill up with zeros
-        if position + size > end:
-            return Fault(end, True)
+        broken = size < 8 or not all(32 <= letter < 127 for letter in name)
+        if broken or position + size > end:
+            if seen >= WHOLE and b"moof" not in seen:
+                return None
+            cut = name == b"mdat" and not broken
+            return Fault(
+                end if cut else position, not broken or end - position < 8 or not _any(file, position)
+            )
+        seen.add(name)
         position += size
     return None
+
+
+def _riff(file: int, end: int) -> Fault | None:
+    """Follow the chunks, and those in the lists of the film."""
+    position = 0
+    promised = 0  # the end of the current RIFF list
+    while position + 8 <= end:
+        header = os.pread(file, HEADER, position)
+        name, size, kind = header[:4], int.from_bytes(header[4:8], "little"), header[8:12]
+        after = position + 8 + size + size % 2
+        if name == b"RIFF":
+            promised = position + 8 + size if size else end + 1  # 0 until the recorder closes the file
+            position += 12
+        elif name == b"LIST" and kind in (b"movi", b"rec "):
+            position += 12
+        elif promised <= position:  # what follows the film
+            return None
+        elif not all(32 <= letter < 127 for letter in name):
+            return Fault(position, not _any(file, position))
+        elif after - size % 2 > end:
+            return Fault(position, True)
+        else:
+            position = after
+    return Fault(end, True) if promised > end else None

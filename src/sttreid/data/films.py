@@ -78,12 +78,14 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
             packets = _read_packets(av, container, stream)
             codec, promised = str(stream.codec_context.name), _promised(container, stream)
             kind = container.format.name
+    except PlaceError:
+        raise
     except (av.FFmpegError, ValueError) as error:
         raise PlaceError(path, f"{UNREADABLE} (it is cut short, damaged or no video)") from error
     if not packets.times:
         raise PlaceError(path, f"{UNREADABLE} (it holds no frame)")
-    readable, damage = _damage(path, packets, *promised)
-    frames = max(len(packets.times), promised[0] if damage else 0)
+    readable, damage = _damage(path, packets, promised)
+    frames = max(len(packets.times), promised if damage else 0)
     return Film(frames, readable, damage, _turns(path), packets.order(), codec, _misread(kind, packets))
 
 
@@ -164,13 +166,16 @@ def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
     return packets
 
 
-def _promised(container: Any, stream: Any) -> tuple[int, bool]:
-    """The number of frames that the header announces, 0 if it does not, and whether that number is exact."""
+def _promised(container: Any, stream: Any) -> int:
+    """The number of frames that the header announces, about; 0 if it does not.
+
+    It is used only where a film is known to be damaged: a sound one may hide frames.
+    """
     if stream.frames or "matroska" not in container.format.name:
-        return int(stream.frames), True
+        return int(stream.frames)
     if container.duration is None or not stream.average_rate:
-        return 0, False
-    return round(container.duration / 1_000_000 * float(stream.average_rate)), False
+        return 0
+    return round(container.duration / 1_000_000 * float(stream.average_rate))
 
 
 def _misread(kind: str, packets: _Packets) -> str | None:
@@ -182,19 +187,16 @@ def _misread(kind: str, packets: _Packets) -> str | None:
     return None
 
 
-def _damage(path: Path, packets: _Packets, promised: int, exact: bool) -> tuple[int, str | None]:
+def _damage(path: Path, packets: _Packets, promised: int) -> tuple[int, str | None]:
     """How many frames are in place, and the reason why not all of them are."""
     count = len(packets.times)
     places = np.array(packets.places)
     bad = np.zeros(count, bool)
     fault = first_fault(path)
-    of_all = f" of {'' if exact else 'about '}{promised}" if promised > count else ""
+    of_all = f" of {promised}" if promised > count else ""
     if not packets.starts_with_key and packets.broken != 0:
-        rule = "the film must start with a keyframe"
-        return (
-            0,
-            f"{rule}, but was cut without re-encoding: the first frames are lost, so none has its number",
-        )
+        rule = "the film must start with a keyframe, but was cut without re-encoding"
+        return 0, f"{rule}: the first frames are lost, so none has its number"
     if packets.sizes is not None:
         if packets.resized is not None and packets.order() is not None:
             bad = np.array(packets.times) >= packets.resized
@@ -203,7 +205,7 @@ def _damage(path: Path, packets: _Packets, promised: int, exact: bool) -> tuple[
         bad = places >= fault.byte
     if packets.broken is not None:
         bad[packets.broken :] = True
-    if fault is None and packets.broken is None and (promised <= count or not exact):
+    if fault is None and packets.broken is None:
         return count, None
     readable = packets.in_place(bad)
     first = f"only its first {readable}{of_all} frames"
