@@ -1,3 +1,4 @@
+import struct
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -153,6 +154,22 @@ def test_the_decoders_give_equal_pixels(
     path = write_video(tmp_path / name, numbered(40, width, 64), {}, x264)
     one, two = (list(frames(path, 40, decoder)) for decoder in ("decord", "pyav"))
     assert len(one) == len(two) == 40
+    assert all(map(np.array_equal, one, two))
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_both_decoders_show_a_rotated_video_upright(
+    tmp_path: Path, write_video: Write, numbered: Numbered, quarters: int
+) -> None:
+    path = write_video(tmp_path / "a.mp4", numbered(12, 96, 64))
+    cos, sin = round(np.cos(quarters * np.pi / 2)), round(np.sin(quarters * np.pi / 2))
+    content = bytearray(path.read_bytes())
+    matrix = content.find(b"tkhd") + 44
+    numbers = (cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
+    content[matrix : matrix + 36] = struct.pack(">9i", *numbers)
+    path.write_bytes(content)
+    one, two = (list(frames(path, 12, decoder)) for decoder in ("decord", "pyav"))
+    assert one[0].shape[:2] == ((64, 96) if quarters == 2 else (96, 64))
     assert all(map(np.array_equal, one, two))
 
 
