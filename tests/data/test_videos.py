@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sttreid.data import film_segments
+from sttreid.data import decord_frames, film_segments, pyav_frames
 from sttreid.data.films import examine
 from sttreid.data.videos import frames
 from sttreid.runtime.errors import InputError
@@ -16,6 +16,11 @@ from sttreid.runtime.errors import InputError
 Frame = NDArray[np.uint8]
 Write = Callable[..., Path]
 Numbered = Callable[[int, int, int], list[Frame]]
+
+
+def by_decord(path: Path, expected: int) -> list[Frame]:
+    """Without the process around it."""
+    return [frame.copy() for frame in decord_frames.frames(path, expected)]
 
 
 def refusal(path: Path, expected: int) -> str:
@@ -152,7 +157,7 @@ def test_the_decoders_give_equal_pixels(
     tmp_path: Path, write_video: Write, numbered: Numbered, name: str, x264: str, width: int
 ) -> None:
     path = write_video(tmp_path / name, numbered(40, width, 64), {}, x264)
-    one, two = (list(frames(path, 40, decoder)) for decoder in ("decord", "pyav"))
+    one, two = by_decord(path, 40), list(pyav_frames.frames(path, 40))
     assert len(one) == len(two) == 40
     assert all(map(np.array_equal, one, two))
 
@@ -168,7 +173,7 @@ def test_both_decoders_show_a_rotated_video_upright(
     numbers = (cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
     content[matrix : matrix + 36] = struct.pack(">9i", *numbers)
     path.write_bytes(content)
-    one, two = (list(frames(path, 12, decoder)) for decoder in ("decord", "pyav"))
+    one, two = by_decord(path, 12), list(pyav_frames.frames(path, 12))
     assert one[0].shape[:2] == ((64, 96) if quarters == 2 else (96, 64))
     assert all(map(np.array_equal, one, two))
 
@@ -184,9 +189,27 @@ def test_a_film_in_segments_gives_the_pixels_of_the_whole(
     x264: str,
 ) -> None:
     path = write_video(tmp_path / name, numbered(60, 64, 64), {}, x264)
-    whole = list(frames(path, 60))
+    whole = by_decord(path, 60)
     monkeypatch.setattr(film_segments, "SEGMENT_BYTES", 1500)
-    assert all(map(np.array_equal, whole, frames(path, 60)))
+    parts = [
+        frame
+        for part, count in film_segments.segments(path, examine(path))
+        for frame in by_decord(part, count)
+    ]
+    assert len(whole) == len(parts)
+    assert all(map(np.array_equal, whole, parts))
+
+
+def test_a_long_film_comes_whole(
+    tmp_path: Path,
+    write_video: Write,
+    numbered: Numbered,
+    burnt_in: Callable[[Frame], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_video(tmp_path / "a.mp4", numbered(60, 64, 64), {}, "keyint=10")
+    monkeypatch.setattr(film_segments, "SEGMENT_BYTES", 3000)
+    assert [burnt_in(frame) for frame in frames(path, 60)] == list(range(1, 61))
 
 
 def test_a_long_film_is_cut_where_decoding_may_start(
