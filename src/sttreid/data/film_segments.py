@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sttreid.data.films import Film, import_av
 from sttreid.data.nal_units import nal_units
+from sttreid.runtime.errors import PlaceError
 
 SEGMENT_BYTES: Final = 32 * 2**20
 H264_IDR: Final = 5
@@ -23,13 +24,22 @@ def segments(path: Path, film: Film) -> Iterator[tuple[Path, int]]:
     """Files that follow each other, and the number of frames in each: the film itself if it is short.
 
     A file exists until the next one is asked for.
+
+    Raises:
+        PlaceError: the packets cannot be copied.
     """
     clean = CLEAN.get(film.codec)
     if path.stat().st_size <= SEGMENT_BYTES or clean is None or film.times is None or film.turns:
         yield path, film.frames
         return
+    av = import_av()
     with tempfile.TemporaryDirectory(prefix="sttreid-film-") as folder:
-        yield from _write(path, Path(folder) / "segment.mkv", clean)
+        try:
+            yield from _write(path, Path(folder) / "segment.mkv", clean)
+        except (av.FFmpegError, OSError, ValueError) as error:  # odd timestamps, a full disk
+            reason = " ".join(str(error).split())
+            rule = "cannot be handed to decord in segments"
+            raise PlaceError(path, f"{rule} ({reason}): set decode.decoder to pyav") from error
 
 
 def _write(path: Path, segment: Path, clean: Callable[[bytes, bool], bool]) -> Iterator[tuple[Path, int]]:

@@ -175,7 +175,7 @@ def _promised(container: Any, stream: Any) -> int:
         return int(stream.frames)
     if container.duration is None or not stream.average_rate:
         return 0
-    return round(container.duration / 1_000_000 * float(stream.average_rate))
+    return int(float(stream.average_rate) * container.duration / 1_000_000 + 0.5)
 
 
 def _misread(kind: str, packets: _Packets) -> str | None:
