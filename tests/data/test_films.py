@@ -229,6 +229,21 @@ def test_a_film_that_starts_between_keyframes_has_no_place_for_its_frames(
     assert "keyframe" in str(found.damage)
 
 
+def test_frames_that_only_serve_as_references_do_not_count(tmp_path: Path, numbered: Numbered) -> None:
+    rng = np.random.default_rng(0)
+    with av.open(str(tmp_path / "a.webm"), "w") as file:
+        stream = file.add_stream("libvpx", rate=25, options={"auto-alt-ref": "1", "lag-in-frames": "16"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for image in numbered(FRAMES, 64, 64):
+            noisy = np.clip(image + rng.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(noisy, format="rgb24")))
+        file.mux(stream.encode())
+    found = examine(tmp_path / "a.webm")
+    assert (found.frames, found.damage) == (FRAMES, None)
+    assert len(list(pyav_frames.frames(tmp_path / "a.webm", FRAMES))) == FRAMES
+
+
 def test_text_is_no_film(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("1,2,3,4,5,6\n" * 500)

@@ -24,6 +24,7 @@ from sttreid.runtime.errors import InputError, PlaceError
 
 UNREADABLE: Final = "cannot be opened as a video"
 NOT_VIDEO: Final = frozenset({"ansi", "bintext", "idf", "xbin"})  # FFmpeg's picture of a text file
+VP8: Final = frozenset({"vp8", "libvpx"})
 REORDERED: Final = 16  # frames that a decoder may hold back at most, to bring them into order
 GAP: Final = 1.5  # a longer step than this many medians is a hole, in a film that is damaged anyway
 
@@ -154,7 +155,7 @@ def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
                 packets.broken = len(packets.times)
             if packet.is_keyframe:
                 sizes.see(packet)
-            if packet.is_discard:
+            if packet.is_discard or (stream.codec_context.name in VP8 and not bytes(packet)[0] & 0x10):
                 packets.hidden += 1
                 continue
             packets.times.append(packet.pts)
@@ -182,7 +183,7 @@ def _misread(kind: str, packets: _Packets) -> str | None:
     if kind == "mpegts":
         return "decord loses frames of MPEG transport streams: set decode.decoder to pyav, or re-encode it"
     if packets.hidden:
-        rule = "decord counts frames that the file hides (it was cut without re-encoding)"
+        rule = "decord counts frames that the file hides (an edit list, or reference frames of VP8)"
         return f"{rule}: set decode.decoder to pyav, or re-encode it"
     return None
 
@@ -200,7 +201,8 @@ def _damage(path: Path, packets: _Packets, promised: int) -> tuple[int, str | No
     if packets.sizes is not None:
         if packets.resized is not None and packets.order() is not None:
             bad = np.array(packets.times) >= packets.resized
-        return packets.in_place(bad) if bad.any() else 0, packets.sizes
+        same = packets.in_place(bad) if bad.any() else 0
+        return same, f"{packets.sizes}: only its first {same} frames are used"
     if fault is not None:
         bad = places >= fault.byte
     if packets.broken is not None:
