@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sttreid.data import pyav_frames
 from sttreid.data.films import examine
+from sttreid.data.videos import count_frames
 from sttreid.runtime.errors import DecodeError, PlaceError
 
 Frame = NDArray[np.uint8]
@@ -204,7 +205,16 @@ def resized(path: Path, codec: str, sizes: list[tuple[int, int]]) -> Path:
 
 @pytest.mark.parametrize(
     ("codec", "name"),
-    [("libx264", "a.mkv"), ("libx264", "a.avi"), ("mjpeg", "a.avi"), ("mjpeg", "a.mkv"), ("mpeg4", "a.avi")],
+    [
+        ("libx264", "a.mkv"),
+        ("libx264", "a.avi"),
+        ("libx264", "a.ts"),
+        ("mjpeg", "a.avi"),
+        ("mjpeg", "a.mkv"),
+        ("mpeg4", "a.avi"),
+        ("libvpx", "a.mkv"),
+        ("libvpx-vp9", "a.webm"),
+    ],
 )
 def test_a_change_of_the_size_is_told(tmp_path: Path, codec: str, name: str) -> None:
     found = examine(resized(tmp_path / name, codec, [(64, 48), (64, 48), (96, 64)]))
@@ -242,6 +252,13 @@ def test_frames_that_only_serve_as_references_do_not_count(tmp_path: Path, numbe
     found = examine(tmp_path / "a.webm")
     assert (found.frames, found.damage) == (FRAMES, None)
     assert len(list(pyav_frames.frames(tmp_path / "a.webm", FRAMES))) == FRAMES
+
+
+def test_a_film_cut_short_is_counted_only_if_its_rest_may_be_skipped(film: Callable[..., Path]) -> None:
+    path = cut(film("a.mkv"), 40)
+    assert count_frames(path, "skip") == FRAMES
+    with pytest.raises(PlaceError, match="the film is cut short"):
+        count_frames(path)
 
 
 def test_text_is_no_film(tmp_path: Path) -> None:
