@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,15 @@ def test_a_film_cut_short_is_told_before_a_video_is_decoded_or_its_rest_is_liste
     lost = (whole.index["camera"] == 10) & (whole.index["frame"] > 5)
     assert entry["boxes"] == lost.sum() > 0
     assert len(open_store(tmp_path / "store").index) == (~lost).sum()
+
+
+def test_boxes_beyond_the_end_of_a_film_are_listed(painted: Path, tmp_path: Path) -> None:
+    source = read_cameras(painted)
+    boxes = source.boxes.copy()
+    row = boxes[boxes["camera"] == 2].index[-1]
+    boxes.loc[row, "frame"] = 1000
+    longer = replace(source, boxes=boxes)
+    with pytest.raises(InputError, match=r"c2\.mp4: the film ends with frame 8"):
+        decode_videos(longer, 16, 8, tmp_path / "store")
+    skipped = decode_videos(longer, 16, 8, tmp_path / "store", "skip")
+    assert [(entry["path"], entry["boxes"]) for entry in skipped.images] == [("c2.mp4", 1)]

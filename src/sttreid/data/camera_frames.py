@@ -46,13 +46,15 @@ def read_frames(
             yield number, _read_sequence_image(camera.video, paths.get(number), number)
         return
     number = 0
+    reason = PlaceError(camera.video, f"the film ends with frame {camera.frames}")
     try:
         for number, frame in enumerate(videos.frames(camera.video, camera.frames, decoder), 1):
             yield number, frame
     except PlaceError as error:
-        for later in sorted(wanted):
-            if later > number:
-                yield later, error
+        reason = error
+    for later in sorted(wanted):
+        if later > number:
+            yield later, reason
 
 
 def check_footage(camera: Camera, decoder: Decoder) -> None:

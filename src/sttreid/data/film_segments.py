@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sttreid.data.films import Film, import_av
-from sttreid.data.nal_units import nal_units
+from sttreid.data.nal_units import length_bytes, nal_units
 from sttreid.runtime.errors import PlaceError
 
 SEGMENT_BYTES: Final = 32 * 2**20
@@ -42,17 +42,17 @@ def segments(path: Path, film: Film) -> Iterator[tuple[Path, int]]:
             raise PlaceError(path, f"{rule} ({reason}): set decode.decoder to pyav") from error
 
 
-def _write(path: Path, segment: Path, clean: Callable[[bytes, bool], bool]) -> Iterator[tuple[Path, int]]:
+def _write(path: Path, segment: Path, clean: Callable[[bytes, int], bool]) -> Iterator[tuple[Path, int]]:
     av = import_av()
     output: Any = None
     with av.open(str(path)) as container:
         stream = container.streams.best("video")
-        prefixed = bytes(stream.codec_context.extradata or b"")[:1] == b"\1"
+        prefix = length_bytes(stream)
         count = length = 0
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            if length > SEGMENT_BYTES and packet.is_keyframe and clean(bytes(packet), prefixed):
+            if length > SEGMENT_BYTES and packet.is_keyframe and clean(bytes(packet), prefix):
                 output.close()
                 yield segment, count
                 output, count, length = None, 0, 0
@@ -66,19 +66,19 @@ def _write(path: Path, segment: Path, clean: Callable[[bytes, bool], bool]) -> I
         yield segment, count
 
 
-def _clean_h264(packet: bytes, prefixed: bool) -> bool:
-    return any(unit[0] & 0x1F == H264_IDR for unit in nal_units(packet, prefixed))
+def _clean_h264(packet: bytes, prefix: int) -> bool:
+    return any(unit[0] & 0x1F == H264_IDR for unit in nal_units(packet, prefix))
 
 
-def _clean_hevc(packet: bytes, prefixed: bool) -> bool:
-    return any(unit[0] >> 1 & 0x3F in HEVC_IDR for unit in nal_units(packet, prefixed))
+def _clean_hevc(packet: bytes, prefix: int) -> bool:
+    return any(unit[0] >> 1 & 0x3F in HEVC_IDR for unit in nal_units(packet, prefix))
 
 
-def _always(_: bytes, __: bool) -> bool:
+def _always(_: bytes, __: int) -> bool:
     return True
 
 
-CLEAN: Final[dict[str, Callable[[bytes, bool], bool]]] = {
+CLEAN: Final[dict[str, Callable[[bytes, int], bool]]] = {
     "h264": _clean_h264,
     "hevc": _clean_hevc,
     "mjpeg": _always,

@@ -7,9 +7,9 @@ keyframes are decoded: a header may also change for another reason.
 from collections.abc import Callable
 from typing import Any, Final
 
-from sttreid.data.nal_units import nal_units
+from sttreid.data.nal_units import length_bytes, nal_units
 
-Header = Callable[[bytes, bool], bytes]
+Header = Callable[[bytes, int], bytes]
 
 
 class Sizes:
@@ -17,8 +17,7 @@ class Sizes:
 
     def __init__(self, stream: Any) -> None:
         self._header = DECLARED.get(stream.codec_context.name)
-        extra = bytes(stream.codec_context.extradata or b"")
-        self._prefixed = extra[:1] == b"\1"  # H.264 and HEVC in MP4 and Matroska: lengths, not start codes
+        self._prefix = length_bytes(stream)
         self._seen: set[bytes] = set()
         self.may_change = False
 
@@ -27,7 +26,7 @@ class Sizes:
         if packet.has_sidedata("new_extradata"):
             self.may_change = True
         if self._header is not None and not self.may_change:
-            header = self._header(bytes(packet), self._prefixed)
+            header = self._header(bytes(packet), self._prefix)
             if header:
                 self._seen.add(header)
                 self.may_change = len(self._seen) > 1
@@ -59,14 +58,14 @@ def _size(pixels: tuple[int, int]) -> str:
 def _parameter_sets(kind: Callable[[int], bool]) -> Header:
     """The sequence parameter sets of a packet of H.264 or HEVC, one after the other."""
 
-    def header(packet: bytes, prefixed: bool) -> bytes:
-        units = nal_units(packet, prefixed)
+    def header(packet: bytes, prefix: int) -> bytes:
+        units = nal_units(packet, prefix)
         return b"|".join(unit.rstrip(b"\0") for unit in units if kind(unit[0]))
 
     return header
 
 
-def _jpeg_frame(packet: bytes, _: bool) -> bytes:
+def _jpeg_frame(packet: bytes, _: int) -> bytes:
     """Height and width in the start of frame of a JPEG image."""
     position = 2
     while position + 9 < len(packet) and packet[position] == 0xFF:
@@ -77,7 +76,7 @@ def _jpeg_frame(packet: bytes, _: bool) -> bytes:
     return b""
 
 
-def _object_layer(packet: bytes, _: bool) -> bytes:
+def _object_layer(packet: bytes, _: int) -> bytes:
     """The headers of MPEG-4 part 2 before the first picture: its time codes follow them."""
     start = packet.find(b"\0\0\1\x20")
     if start < 0:
