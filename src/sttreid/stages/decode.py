@@ -39,7 +39,7 @@ def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
     else:
         for sentence in (*source.remarks, *(f"warning: {text}" for text in source.warnings)):
             print(f"{source.name}: {sentence}", file=sys.stderr)
-        skipped = decode_videos(source, decode.height, decode.width, store, decode.on_error)
+        skipped = decode_videos(source, decode.height, decode.width, store, decode.on_error, decode.decoder)
         if source.track_table:
             views = tracklet_views(open_store(store), source.track_table)
     write_table(paths.views(name), views)

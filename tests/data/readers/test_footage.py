@@ -252,7 +252,7 @@ def test_a_damaged_video_is_told_with_its_frame(mine: Path, tmp_path: Path, writ
         fourth = sorted(packet.pos for packet in file.demux(video=0) if packet.size)[3]
     content = path.read_bytes()[:fourth]
     path.write_bytes(content.ljust(path.stat().st_size, b"\0"))
-    with pytest.raises(InputError, match=rf"hall\.mp4: frame \d of {FRAMES}, or one of the next frames"):
+    with pytest.raises(InputError, match=rf"hall\.mp4: frame \d of {FRAMES}"):
         decoded(mine, tmp_path / "store")
     source = read_footage(mine, MINE, VALIDATION)
     skipped = decode_videos(source, 24, 8, tmp_path / "store", "skip")

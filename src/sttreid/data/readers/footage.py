@@ -102,7 +102,7 @@ def read_footage(
     """
     recordings, unused = find_recordings(folder)
     groups, undeclared = group_recordings(folder, recordings, options.cameras)
-    files = [_open(number, name, one) for (number, name), ones in _number(groups) for one in ones]
+    files = [_open(number, name, one, on_error) for (number, name), ones in _number(groups) for one in ones]
     read = read_all([file.tracks for file in files], options.tracks, on_error)
     remarks, warnings = [*_segment_remarks(groups)], _unused(unused, undeclared)
     cameras: list[Camera] = []
@@ -160,11 +160,11 @@ def _number(cameras: Cameras) -> list[tuple[tuple[int, str], list[Recording]]]:
     return sorted(numbered, key=lambda entry: entry[0])
 
 
-def _open(number: int, camera: str, recording: Recording) -> _File:
+def _open(number: int, camera: str, recording: Recording, on_error: OnError) -> _File:
     """Count the frames of a recording and look at the first."""
     video = recording.video
     if not video.is_dir():
-        frames, first, picture = count_frames(video), None, video_size(video)
+        frames, first, picture = count_frames(video, on_error), None, video_size(video)
     else:
         images = list_image_sequence(video)
         first, last = min(images), max(images)
