@@ -38,6 +38,7 @@ Column = Literal[
     "unused",
 ]
 Separator = Literal["comma", "semicolon", "tab", "space"]
+Plausibility = Literal["raise", "warn"]
 ALL: Final = "all"  # every class
 AXES: Final = (  # two columns of one set give the extent of a box along an axis
     ({"left", "width"}, {"left", "right"}, {"x_center", "width"}),
@@ -56,6 +57,7 @@ class TrackFormat:
             box is.
         columns: name of each column; ``unused`` for those that are ignored.
         separator: of the columns.
+        plausibility: whether boxes that cannot be what they are taken for stop the reader, or give a warning.
     """
 
     flavour: FlavourName | None = None
@@ -63,6 +65,7 @@ class TrackFormat:
     classes: Annotated[int | str | list[int | str] | None, Field(alias="class")] = None
     columns: list[Column] | None = None
     separator: Separator | None = None
+    plausibility: Plausibility = "raise"
 
     @field_validator("columns")
     @classmethod

@@ -35,6 +35,21 @@ class Camera:
     start: int = 1
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """Lines of a tracks file that gave no box.
+
+    Attributes:
+        path: of the file, relative to the set's folder.
+        reason: why.
+        boxes: how many lines.
+    """
+
+    path: str
+    reason: str
+    boxes: int
+
+
 @dataclass(frozen=True, eq=False)
 class CameraVideos:
     """A checked data set of camera videos.
@@ -50,6 +65,7 @@ class CameraVideos:
         track_table: path of the table of orientations, if the set may have one; the file need not exist.
         remarks: sentences on how the tracks were read, with counts.
         warnings: sentences on what may be wrong.
+        left_out: the lines that gave no box.
     """
 
     folder: Path
@@ -60,6 +76,7 @@ class CameraVideos:
     track_table: Path | None = None
     remarks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def boxes_of_file(camera: Camera, boxes: pd.DataFrame) -> pd.DataFrame:

@@ -32,6 +32,19 @@ def crop(frame: NDArray[np.uint8], box: Box, height: int, width: int) -> NDArray
         InputError: less than ``SLIVER`` pixels of the box's width or height lie in the frame.
     """
     frame_height, frame_width = frame.shape[:2]
+    left, top, right, bottom = visible_part(box, frame_width, frame_height)
+    x, y = math.floor(left), math.floor(top)  # copy only the pixels that the box touches
+    pixels = np.ascontiguousarray(frame[y : math.ceil(bottom), x : math.ceil(right)])
+    part = (left - x, top - y, right - x, bottom - y)
+    return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR, box=part))
+
+
+def visible_part(box: Box, frame_width: int, frame_height: int) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the part of a box that lies in the frame, in pixels.
+
+    Raises:
+        InputError: it is less than ``SLIVER`` pixels wide or high.
+    """
     left, top = max(box[0], 0.0), max(box[1], 0.0)
     right, bottom = min(box[0] + box[2], float(frame_width)), min(box[1] + box[3], float(frame_height))
     if left >= right or top >= bottom:
@@ -39,10 +52,7 @@ def crop(frame: NDArray[np.uint8], box: Box, height: int, width: int) -> NDArray
     if right - left < SLIVER or bottom - top < SLIVER:
         rule = f"the box {_text(box)} must show {SLIVER:g} pixels of the {frame_width}x{frame_height} frame"
         raise InputError(f"{rule}, got {right - left:g} x {bottom - top:g}")
-    x, y = math.floor(left), math.floor(top)  # copy only the pixels that the box touches
-    pixels = np.ascontiguousarray(frame[y : math.ceil(bottom), x : math.ceil(right)])
-    part = (left - x, top - y, right - x, bottom - y)
-    return np.array(Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR, box=part))
+    return left, top, right, bottom
 
 
 def _text(box: Box) -> str:

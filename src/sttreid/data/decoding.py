@@ -1,7 +1,8 @@
 """Camera videos -> tracklet store: decode each video once and crop every box."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from sttreid.data.crops import Box, crop
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.tracklets.store import Skipped, write_store
 
-Losses = dict[int, tuple[str, str]]  # row in the store -> file, relative to the set's folder, and reason
+Loss = tuple[str, str]  # file, relative to the set's folder, and reason
+Losses = dict[int, Loss]  # row in the store -> why it has no crop
 
 
 def decode_videos(
@@ -42,7 +44,7 @@ def decode_videos(
         decoder: of the videos.
 
     Returns:
-        What was skipped; nothing with ``raise``.
+        The lines of the tracks that gave no box, and, with ``skip``, what was skipped.
 
     Raises:
         InputError: something fails and ``on_error`` is ``raise``, damage of a video before one is decoded;
@@ -50,6 +52,7 @@ def decode_videos(
     """
     for camera in videos.cameras:
         check_length(camera)
+    damaged = [] if on_error == "raise" else list(_damage(videos, decoder))
     if on_error == "raise":
         for camera in videos.cameras:
             check_footage(camera, decoder)
@@ -57,7 +60,16 @@ def decode_videos(
     losses: Losses = {}
     crops = _crops(videos, rows, height, width, None if on_error == "raise" else losses, decoder)
     write_store(folder, rows, crops, height, width)
-    return _skipped(rows, losses)
+    return _skipped(videos, rows, losses, damaged)
+
+
+def _damage(videos: CameraVideos, decoder: Decoder) -> Iterator[Loss]:
+    """What can be told of damaged videos before they are decoded."""
+    for camera in videos.cameras:
+        try:
+            check_footage(camera, decoder)
+        except PlaceError as error:
+            yield _loss(videos, error)
 
 
 def _crops(
@@ -80,15 +92,21 @@ def _crops(
                     except PlaceError as error:
                         if losses is None:
                             raise
-                        losses[row] = error.place.removeprefix(f"{videos.folder}/"), error.reason
+                        losses[row] = _loss(videos, error)
                         yield row, None
                 bar.update()
 
 
-def _skipped(rows: pd.DataFrame, losses: Losses) -> Skipped:
+def _loss(videos: CameraVideos, error: PlaceError) -> Loss:
+    return error.place.removeprefix(f"{videos.folder}/"), error.reason
+
+
+def _skipped(videos: CameraVideos, rows: pd.DataFrame, losses: Losses, damaged: Sequence[Loss]) -> Skipped:
     """One entry per file and reason, and one per tracklet that lacks crops."""
     counts = Counter(losses.values())
-    images = [{"path": path, "reason": reason, "boxes": boxes} for (path, reason), boxes in counts.items()]
+    counts.update(dict.fromkeys(damaged, 0))  # a damaged video is listed also if it lost no box
+    images = [asdict(entry) for entry in videos.left_out]
+    images += [{"path": path, "reason": reason, "boxes": boxes} for (path, reason), boxes in counts.items()]
     missing = rows.index.isin(list(losses))
     affected = rows["tracklet"].isin(rows["tracklet"][missing])
     table = (

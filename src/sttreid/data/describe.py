@@ -5,6 +5,7 @@ sheet.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,10 +54,10 @@ def describe(
         InputError: the set or an option is unknown, the folder cannot be read, or a count differs with
             ``strict``.
     """
-    dataset, root, validation = _configured(name) if folder is None else _unconfigured(name, folder, options)
+    dataset, root, settings = _configured(name) if folder is None else _unconfigured(name, folder, options)
     if folder is None and options:
         raise InputError(f"params.yaml: datasets.{name} has the options, got --option {next(iter(options))}")
-    source = read_dataset(dataset, root, ReadSettings(validation, strict))
+    source = read_dataset(dataset, root, replace(settings, strict=strict))
     lines = [describe_published(source) if isinstance(source, PublishedSet) else describe_videos(source)]
     if sheet:
         lines += [*write_sheet(source, sheet, tracklets, seed), f"contact sheet: {sheet}"]
@@ -65,12 +66,12 @@ def describe(
 
 def _unconfigured(
     name: str, folder: Path, options: Mapping[str, str] | None
-) -> tuple[Dataset, Path, Validation]:
+) -> tuple[Dataset, Path, ReadSettings]:
     """A data set that params.yaml need not name."""
     reader = find_reader(name, "with a folder, the name")
     dataset = Dataset(name, UNUSED_ROOT, options={**reader.usual, **_nested(options or {})})
     parse_options(dataset, "--option")
-    return dataset, folder, USUAL_VALIDATION
+    return dataset, folder, ReadSettings(USUAL_VALIDATION)
 
 
 def _nested(options: Mapping[str, str]) -> dict[str, Any]:
@@ -91,8 +92,8 @@ def _nested(options: Mapping[str, str]) -> dict[str, Any]:
     return nested
 
 
-def _configured(name: str) -> tuple[Dataset, Path, Validation]:
-    """A data set of params.yaml, its folder, and the validation split.
+def _configured(name: str) -> tuple[Dataset, Path, ReadSettings]:
+    """A data set of params.yaml, its folder, and how it is read.
 
     Raises:
         InputError: it is unknown, or its folder is.
@@ -105,7 +106,7 @@ def _configured(name: str) -> tuple[Dataset, Path, Validation]:
         raise InputError(f"params.yaml: {rule}, got {name!r}{hint(name, names)}")
     dataset = params.datasets[name]
     folder = local_folder(name, dataset.root) if dataset.has_manifest else dataset.root
-    return dataset, folder, params.decode.validation
+    return dataset, folder, ReadSettings(params.decode.validation, on_error=params.decode.on_error)
 
 
 def describe_published(published: PublishedSet) -> str:

@@ -36,7 +36,7 @@ from pydantic.dataclasses import dataclass
 from sttreid.config.datasets import CONFIG, OnError, Validation
 from sttreid.config.track_format import TrackFormat
 from sttreid.data.camera_frames import list_image_sequence
-from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
+from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos, LeftOut
 from sttreid.data.folder_listing import shorten
 from sttreid.data.footage_files import Recording, check_length, find_recordings
 from sttreid.data.frame_sizes import image_size, video_size
@@ -48,7 +48,7 @@ from sttreid.data.tracks.plausibility import OUT, check_boxes
 from sttreid.data.tracks.reading import LARGEST, Identity
 from sttreid.data.tracks.sources import ReadTracks, TrackFile, read_all
 from sttreid.data.videos import count_frames
-from sttreid.runtime.errors import InputError
+from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.tracklets.store import DISTRACTORS, TEST
 
 PER_CAMERA: Final = 1_000_000  # numbers that do not hold across cameras: identity = index * this + number
@@ -93,7 +93,9 @@ def read_footage(
         folder: that holds the cameras.
         options: how identities and tracklets are formed, and how large the test is.
         validation: which training identities validate; its seed draws the test too.
-        on_error: whether an empty box, or one beyond the last frame, is an error, or left out and counted.
+        on_error: whether an empty box, one beyond the last frame, or a video that cannot be opened is an
+            error. With ``skip``, the boxes are left out and counted; those of such a video stay, so that
+            decoding lists them.
 
     Raises:
         InputError: there is no camera; a video has no tracks or tracks have no video; a file breaks a rule of
@@ -107,23 +109,31 @@ def read_footage(
     remarks, warnings = [*_segment_remarks(groups)], _unused(unused, undeclared)
     cameras: list[Camera] = []
     tables: list[pd.DataFrame] = []
+    left_out: list[LeftOut] = []
     for file, tracks in zip(files, read, strict=True):
+        path, frames = file.tracks.path.relative_to(folder), tracks.numbering.frames
         checked = check_boxes(
-            file.tracks.path, tracks.boxes.table, file.tracks.picture, tracks.numbering.frames
+            file.tracks.path, tracks.boxes.table, file.tracks.picture, frames, options.tracks.plausibility
         )
         account = tracks.boxes.account.without(checked.left_out, OUT)
-        where = f"camera {file.number} ({file.tracks.path.relative_to(folder)})"
+        left_out += [LeftOut(str(path), reason, count) for reason, count in account.left_out.items()]
+        where = f"camera {file.number} ({path})"
         remarks += [f"{where}: {account}; {tracks.statement}", f"{where}: {checked.statement}"]
-        said = (*tracks.warnings, *checked.warnings, *_other_size(file))
+        said = (*tracks.warnings, *checked.warnings, *_other_size(file), *_unopened(file))
         warnings += [f"{where}: {text}" for text in said]
         cameras.append(_camera(file, tracks, cameras))
         tables.append(checked.table.assign(camera=file.number, before=cameras[-1].before))
     boxes = _join(folder, files, tables, options.identity_scope, remarks)
     boxes["split"] = boxes["identity"].map(_splits(folder, boxes, options.test, validation))
-    gap, name = options.max_frame_gap, folder.name
-    table = boxes[COLUMNS]
     return CameraVideos(
-        folder, name, tuple(cameras), table, gap, remarks=tuple(remarks), warnings=tuple(warnings)
+        folder,
+        folder.name,
+        tuple(cameras),
+        boxes[COLUMNS],
+        options.max_frame_gap,
+        remarks=tuple(remarks),
+        warnings=tuple(warnings),
+        left_out=tuple(left_out),
     )
 
 
@@ -142,12 +152,13 @@ READER = Reader(
 
 @plain_dataclass(frozen=True)
 class _File:
-    """A recording that was opened: the number and name of its camera."""
+    """A recording, its camera's number and name, and why it cannot be opened; None: it can."""
 
     number: int
     camera: str
     recording: Recording
     tracks: TrackFile
+    fault: str | None = None
 
 
 def _number(cameras: Cameras) -> list[tuple[tuple[int, str], list[Recording]]]:
@@ -161,20 +172,28 @@ def _number(cameras: Cameras) -> list[tuple[tuple[int, str], list[Recording]]]:
 
 
 def _open(number: int, camera: str, recording: Recording, on_error: OnError) -> _File:
-    """Count the frames of a recording and look at the first."""
-    video = recording.video
+    """Count the frames of a recording and look at the first.
+
+    Raises:
+        InputError: it cannot be opened and ``on_error`` is ``raise``.
+    """
+    video, fault = recording.video, None
+    frames: int | None
     if not video.is_dir():
-        frames, first, picture = count_frames(video, on_error), None, video_size(video)
+        try:
+            frames, first, picture = count_frames(video, on_error), None, video_size(video)
+        except PlaceError as error:
+            if on_error == "raise":
+                raise
+            frames, first, picture, fault = None, None, None, error.reason
     else:
         images = list_image_sequence(video)
         first, last = min(images), max(images)
         check_length(recording, last)
         frames = recording.length + first - 1 if recording.length and first <= 1 else last
         picture = image_size(images[first])
-    stem = recording.name
-    return _File(
-        number, camera, recording, TrackFile(recording.tracks, frames, first, recording.labels, stem, picture)
-    )
+    tracks = TrackFile(recording.tracks, frames, first, recording.labels, recording.name, picture)
+    return _File(number, camera, recording, tracks, fault)
 
 
 def _camera(file: _File, tracks: ReadTracks, earlier: Sequence[Camera]) -> Camera:
@@ -195,6 +214,11 @@ def _other_size(file: _File) -> Iterator[str]:
     if declared and picture and declared != picture:
         sizes = f"{declared[0]} x {declared[1]} in seqinfo.ini, {picture[0]} x {picture[1]} in the pictures"
         yield f"the boxes may be of another size: {sizes}"
+
+
+def _unopened(file: _File) -> Iterator[str]:
+    if file.fault is not None:
+        yield f"{file.recording.video.name} {file.fault}: none of its boxes has an image"
 
 
 def _segment_remarks(groups: Cameras) -> Iterator[str]:

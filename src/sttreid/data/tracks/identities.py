@@ -6,10 +6,17 @@ numbered 1, 2, ... in the order of their numbers, then of their texts; no number
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from sttreid.data.tracks.numbers import whole
 from sttreid.data.tracks.reading import Identity
 from sttreid.runtime.errors import InputError
 
 SHOWN = 3  # identities in a statement
+
+
+def read_identity(word: str) -> Identity:
+    """The number in a text, or else the text itself, as a line of tracks would give it."""
+    value = whole(word.strip())
+    return word.strip() if value is None else value
 
 
 def number_identities(identities: Iterable[Identity], limit: int, where: str) -> dict[Identity, int]:

@@ -122,6 +122,9 @@ def read_boxes(path: Path, rows: Iterator[Row], rules: Rules) -> Boxes:
             if error.kind:
                 classes[error.kind] += 1
     table = pd.DataFrame(boxes, columns=list(COLUMNS))
+    if any(isinstance(one, str) or one > LARGEST for one in table["identity"].unique()):
+        # as Python's numbers: int64 and uint64 together would become floats
+        table["identity"] = pd.Series([box[1] for box in boxes], dtype=object)
     _check_unique(path, table)
     return Boxes(table, Account(total, len(boxes), left_out, classes, examples))
 

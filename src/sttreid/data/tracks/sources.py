@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import pandas as pd
-
 from sttreid.config.datasets import OnError
 from sttreid.config.track_format import ALL, Column, FlavourName, TrackFormat
 from sttreid.data.tracks import flavours
@@ -15,7 +13,7 @@ from sttreid.data.tracks.flavours import FLAVOURS, Flavour, Profile
 from sttreid.data.tracks.headers import columns_of
 from sttreid.data.tracks.label_folders import label_rows
 from sttreid.data.tracks.numbers import whole
-from sttreid.data.tracks.reading import BEYOND, EMPTY_BOX, IGNORED, LARGEST, Boxes, Row, Rules, read_boxes
+from sttreid.data.tracks.reading import BEYOND, EMPTY_BOX, IGNORED, NO_IDENTITY, Boxes, Row, Rules, read_boxes
 from sttreid.data.tracks.syntax import Syntax, find_syntax, read_text, rows
 from sttreid.runtime.errors import InputError
 
@@ -28,7 +26,7 @@ class TrackFile:
 
     Attributes:
         path: the file, or the folder of ultralytics' labels.
-        frames: as :attr:`Span.frames`.
+        frames: as :attr:`Span.frames`; None: the video cannot be opened.
         first_image: as :attr:`Span.first_image`.
         labels: the file with the names of the classes, labels.txt, if there is one.
         stem: of a folder: the name of the video, with which its files begin.
@@ -36,7 +34,7 @@ class TrackFile:
     """
 
     path: Path
-    frames: int
+    frames: int | None
     first_image: int | None = None
     labels: Path | None = None
     stem: str = ""
@@ -67,6 +65,11 @@ class _Scan:
         if self.file.path.is_dir():
             return label_rows(self.file.path, self.file.stem, self.file.picture)
         return rows(read_text(self.file.path), self.syntax)
+
+    def span(self) -> Span:
+        """Its frames; of a video that cannot be opened, one more than the tracks need."""
+        frames = self.high + 1 if self.file.frames is None else self.file.frames
+        return Span(self.file.path, self.low, self.high, frames, self.file.first_image)
 
     def key(self) -> tuple[object, ...]:
         """Files with equal keys are of one writer."""
@@ -119,9 +122,7 @@ def _scan(file: TrackFile, given: TrackFormat) -> _Scan:
 def _read_group(group: Sequence[_Scan], given: TrackFormat, on_error: OnError) -> dict[TrackFile, ReadTracks]:
     """The files of one writer."""
     flavour, reason = _flavour(group, given)
-    spans = [
-        Span(scan.file.path, scan.low, scan.high, scan.file.frames, scan.file.first_image) for scan in group
-    ]
+    spans = [scan.span() for scan in group]
     numberings = find_numbering(spans, given.first_frame, flavour.origin)
     return {
         scan.file: _read(scan, flavour, reason, numbering, given, on_error)
@@ -233,32 +234,25 @@ def _check_most_are_used(scan: _Scan, boxes: Boxes, flavour: Flavour, given: Tra
     )
 
 
-def read_tracks(path: Path, frames: int) -> pd.DataFrame:
+def read_tracks(path: Path, frames: int, on_error: OnError = "raise") -> Boxes:
     """Read the tracks beside a manifest: commas, columns as MOTChallenge's, every line counts.
 
     Args:
         path: the text file.
         frames: number of frames of the camera's video.
-
-    Returns:
-        One row per line, in the file's order, with the columns ``COLUMNS``: frame from 1, box in pixels,
-        visibility between 0 and 1 (1 where the file does not say).
+        on_error: as :class:`Rules`.
 
     Raises:
-        InputError: the file is missing, is not text, or is empty; a line does not parse or breaks a rule; an
-            identity is no number that the store can hold, or has two boxes in one frame.
+        InputError: the file is missing, is not text, or is empty; a line does not parse, breaks a rule or is
+            without an identity; an identity has two boxes in one frame.
     """
     data = list(rows(read_text(path), Syntax("comma")))
     if not data:
         raise InputError(f"{path}: a tracks file must hold at least one line, got none")
-    boxes = read_boxes(path, iter(data), Rules(OWN_COLUMNS, None, 1, frames, adjustable=False))
-    for line, identity in boxes.table[["line", "identity"]].itertuples(index=False):
-        if not isinstance(identity, int) or identity > LARGEST:
-            raise InputError(f"{path}:{line}: id must be a whole number from 0 to {LARGEST}, got {identity}")
-    if boxes.account.left_out:
-        ((reason, line),) = boxes.account.examples.items()
-        raise InputError(f"{path}:{line}: every line must be the box of an identity, got one {reason}")
-    return boxes.table
+    boxes = read_boxes(path, iter(data), Rules(OWN_COLUMNS, None, 1, frames, {}, on_error, adjustable=False))
+    if line := boxes.account.examples.get(NO_IDENTITY):
+        raise InputError(f"{path}:{line}: every line must be the box of an identity, got one {NO_IDENTITY}")
+    return boxes
 
 
 def read_labels(path: Path) -> dict[int, str]:
