@@ -258,3 +258,44 @@ def test_visdrone_is_read_as_it_is_published(tmp_path: Path) -> None:
     text = lines((1,), tail=",1,1,0,0") + lines((2,), tail=",1,4,0,2") + lines((3,), tail=",1,2,1,1")
     (tmp_path / "annotations" / "uav0000086_00000_v.txt").write_text(text)
     assert set(read(tmp_path).boxes["identity"]) == {1, 3}
+
+
+def test_a_video_that_cannot_be_opened_is_listed_with_all_of_its_boxes(
+    tmp_path: Path, film: Callable[..., Path]
+) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name in ("c1", "c2"):
+        film(folder / f"{name}.mp4")
+        (folder / f"{name}.txt").write_text(lines(skip=1))
+    (folder / "c2.mp4").write_bytes(b"a recording that broke off")
+    with pytest.raises(InputError, match=r"c2\.mp4: cannot be opened as a video"):
+        read(folder)
+    source = read(folder, "skip")
+    assert any("c2.mp4" in warning for warning in source.warnings)
+    skipped = decode_videos(source, 16, 8, tmp_path / "store", "skip")
+    assert [(entry["path"], entry["boxes"]) for entry in skipped.images] == [("c2.mp4", 20)]
+    assert {row["camera"] for row in skipped.tracklets} == {2}
+    assert set(open_store(tmp_path / "store").index["camera"]) == {1}
+
+
+def test_boxes_left_out_are_listed_by_file_and_reason(tmp_path: Path, film: Callable[..., Path]) -> None:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    film(folder / "c1.mp4")
+    (folder / "c1.txt").write_text(
+        lines(tail=",1,-1,-1,-1") + "3,9,1,1,0,5,1,-1,-1,-1\n4,-1,1,1,5,5,1,-1,-1,-1\n"
+    )
+    source = read(folder, "skip")
+    skipped = decode_videos(source, 16, 8, tmp_path / "store", "skip")
+    assert [(entry["path"], entry["boxes"]) for entry in skipped.images] == [("c1.txt", 1), ("c1.txt", 1)]
+    assert len(open_store(tmp_path / "store").index) == 24
+
+
+def test_large_and_small_identities_of_different_files_stay_apart(
+    tmp_path: Path, film: Callable[..., Path]
+) -> None:
+    for name, people in (("c1", (5, 6)), ("c2", (2**64 - 1, 2**64 - 2))):
+        film(tmp_path / f"{name}.mp4")
+        (tmp_path / f"{name}.txt").write_text(lines(people=people))
+    assert sorted(set(read(tmp_path).boxes["identity"])) == [1, 2, 3, 4]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sttreid.config.track_format import Plausibility
 from sttreid.data.tracks.plausibility import Checked, check_boxes
 from sttreid.data.tracks.reading import COLUMNS
 from sttreid.runtime.errors import InputError
@@ -23,8 +24,10 @@ def table(*boxes: Box, frames: int = 10) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def check(*boxes: Box, frames: int = 10, picture: tuple[int, int] | None = PICTURE) -> Checked:
-    return check_boxes(Path("c1.txt"), table(*boxes, frames=frames), picture, 10)
+def check(
+    *boxes: Box, frames: int = 10, picture: tuple[int, int] | None = PICTURE, given: Plausibility = "raise"
+) -> Checked:
+    return check_boxes(Path("c1.txt"), table(*boxes, frames=frames), picture, 10, given)
 
 
 def scaled(factor: float) -> list[Box]:
@@ -49,13 +52,17 @@ def test_people_in_the_picture_are_no_reason_to_warn() -> None:
         (scaled(3), "of another size"),
         (scaled(2), "of another size"),
         ([(1000, 50, 60, 100), (1200, 50, 60, 100)], "of another size"),
+        ([(-100, 50, 60, 100), (-90, 50, 60, 100), (50, 50, 60, 100)], "most boxes must be used"),
     ],
 )
 def test_boxes_that_cannot_be_in_pixels_are_refused(boxes: list[Box], words: str) -> None:
     with pytest.raises(InputError) as error:
         check(*boxes)
-    assert str(error.value).startswith("c1.txt: boxes must ")
+    assert str(error.value).startswith("c1.txt: ")
     assert words in str(error.value)
+    checked = check(*boxes, given="warn")
+    assert any(words in warning for warning in checked.warnings)
+    assert len(checked.table) + checked.left_out == 10 * len(boxes)
 
 
 @pytest.mark.parametrize(

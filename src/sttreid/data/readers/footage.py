@@ -39,6 +39,7 @@ from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos, LeftOut
 from sttreid.data.folder_listing import shorten
 from sttreid.data.footage_files import Recording, check_length, find_recordings
+from sttreid.data.frame_offset import Sample, choose, judge, track_offsets
 from sttreid.data.frame_sizes import image_size, video_size
 from sttreid.data.registry import Reader, ReadSettings
 from sttreid.data.segments import Cameras, group_recordings
@@ -87,7 +88,7 @@ class FootageOptions:
 def read_footage(
     folder: Path, options: FootageOptions, validation: Validation, on_error: OnError = "raise"
 ) -> CameraVideos:
-    """Read and check a folder of footage; of each video at most the first frame is decoded.
+    """Read and check a folder of footage; of a few videos the first frames are decoded, to check the tracks.
 
     Args:
         folder: that holds the cameras.
@@ -110,6 +111,7 @@ def read_footage(
     cameras: list[Camera] = []
     tables: list[pd.DataFrame] = []
     left_out: list[LeftOut] = []
+    samples: dict[int, list[Sample]] = {}  # by the number of the first frame
     for file, tracks in zip(files, read, strict=True):
         path, frames = file.tracks.path.relative_to(folder), tracks.numbering.frames
         checked = check_boxes(
@@ -123,6 +125,14 @@ def read_footage(
         warnings += [f"{where}: {text}" for text in said]
         cameras.append(_camera(file, tracks, cameras))
         tables.append(checked.table.assign(camera=file.number, before=cameras[-1].before))
+        if file.tracks.picture and len(checked.table):
+            sample = Sample(cameras[-1], checked.table, file.tracks.picture)
+            samples.setdefault(tracks.numbering.first_frame, []).append(sample)
+    for first_frame, several in samples.items():
+        offsets = [track_offsets(sample) for sample in choose(several)]
+        remark, warning = judge(np.concatenate(offsets or [np.empty(0)]), first_frame)
+        remarks += [remark] if remark else []
+        warnings += [warning] if warning else []
     boxes = _join(folder, files, tables, options.identity_scope, remarks)
     boxes["split"] = boxes["identity"].map(_splits(folder, boxes, options.test, validation))
     return CameraVideos(
