@@ -79,10 +79,16 @@ class CameraVideos:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def boxes_of_file(camera: Camera, boxes: pd.DataFrame) -> pd.DataFrame:
-    """The boxes in one file, with the frame from 1 in this file; row labels stay."""
+def boxes_of_file(camera: Camera, boxes: pd.DataFrame, last: bool = False) -> pd.DataFrame:
+    """The boxes in one file, with the frame from 1 in this file; row labels stay.
+
+    Args:
+        camera: the file.
+        boxes: of all cameras, as :attr:`CameraVideos.boxes`.
+        last: whether it is the last file of its camera: boxes beyond its end are then its own.
+    """
     frames = boxes["frame"] - camera.before
-    chosen = (boxes["camera"] == camera.number) & frames.between(1, camera.frames)
+    chosen = (boxes["camera"] == camera.number) & (frames >= 1) & (last | (frames <= camera.frames))
     return boxes[chosen].assign(frame=frames[chosen])
 
 

@@ -83,8 +83,9 @@ def _crops(
     """All crops; a failure raises, or enters ``losses`` and yields None."""
     total = sum(camera.frames for camera in videos.cameras)
     with tqdm(total=total, desc=f"decode {videos.name}", unit="frame", disable=None) as bar:
+        last = {camera.number: camera for camera in videos.cameras}
         for camera in videos.cameras:
-            boxes = _Boxes(boxes_of_file(camera, rows))
+            boxes = _Boxes(boxes_of_file(camera, rows, camera is last[camera.number]))
             for number, frame in read_frames(camera, boxes, decoder):
                 for row, line, box in boxes.at(number):
                     try:
