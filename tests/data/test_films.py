@@ -70,6 +70,27 @@ def test_a_sound_film_is_sound(
     assert (found.frames, found.readable, found.damage) == (FRAMES, FRAMES, None)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.wmv", "wmv2"), ("a.mxf", "mpeg2video")])
+def test_a_film_whose_header_announces_more_bytes_is_cut_short(
+    tmp_path: Path, numbered: Numbered, burnt_in: Callable[[Frame], int], name: str, codec: str
+) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 64, 64, "yuv420p", 4_000_000
+        for image in numbered(FRAMES, 64, 64):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode())
+    found = examine(path)
+    assert (found.frames, found.readable, found.damage) == (FRAMES, FRAMES, None)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    found = examine(path)
+    assert found.damage is not None
+    assert "cut short" in found.damage
+    assert FRAMES // 3 <= found.readable < FRAMES
+    assert shown(path, burnt_in) == list(range(1, found.readable + 1))
+
+
 def test_a_variable_frame_rate_with_long_pauses_is_no_damage(film: Callable[..., Path]) -> None:
     rng = np.random.default_rng(0)
     times = np.cumsum(rng.choice([33, 34, 66, 40, 5000], FRAMES)).tolist()

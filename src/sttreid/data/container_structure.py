@@ -1,9 +1,11 @@
-"""The structure of Matroska, MP4 and AVI files: where does it break?
+"""The structure of Matroska, MP4, AVI, ASF and MXF files: where does it break?
 
 FFmpeg searches for the next intact part of a file whose structure is broken, and tells nobody but stderr.
-This module follows the sizes of the parts from the first byte to the last, without reading their content.
+This module follows the sizes of the parts from the first byte to the last, without reading their content. Of
+ASF (.wmv) and MXF it only compares the length of the file with the one that the header announces.
 
-Sources: RFC 8794 (EBML), RFC 9559 (Matroska), ISO/IEC 14496-12 (boxes), Microsoft's AVI RIFF File Reference.
+Sources: RFC 8794 (EBML), RFC 9559 (Matroska), ISO/IEC 14496-12 (boxes), Microsoft's AVI RIFF File Reference
+and Advanced Systems Format Specification, SMPTE ST 377-1 (MXF).
 """
 
 import os
@@ -19,6 +21,9 @@ PARTS: Final = FILLING | {
 BLOCKS: Final = FILLING | {0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF}  # the parts of a cluster
 FIRST_BOXES: Final = (b"ftyp", b"moov", b"wide", b"mdat", b"free", b"skip")
 WHOLE: Final = frozenset({b"moov", b"mdat"})  # what follows them in a file without fragments is not needed
+ASF_HEADER: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+ASF_PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+MXF_HEADER: Final = bytes.fromhex("060e2b34020501010d010201")
 HEADER: Final = 16  # bytes of the longest header of a part
 
 
@@ -29,14 +34,16 @@ class Fault:
     Attributes:
         byte: the first byte of the part that is not.
         at_end: whether that part is the last one: the file was cut short.
+        exact: whether every frame that begins before ``byte`` is whole; else all but the last are.
     """
 
     byte: int
     at_end: bool
+    exact: bool = True
 
 
 def first_fault(path: Path) -> Fault | None:
-    """The first fault of a Matroska, WebM, MP4, MOV or AVI file; None if there is none, and for others.
+    """The first fault of a Matroska, WebM, MP4, MOV, AVI, ASF or MXF file; None: none is found.
 
     Raises:
         OSError: the file cannot be read.
@@ -51,7 +58,12 @@ def first_fault(path: Path) -> Fault | None:
             return _boxes(number, end)
         if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
             return _riff(number, end)
-    return None
+        announced = 0
+        if start == ASF_HEADER:
+            announced = _asf_length(number, end)
+        elif start.startswith(MXF_HEADER):
+            announced = _mxf_length(number)
+        return Fault(end, True, exact=False) if announced > end else None
 
 
 def _matroska(file: int, end: int) -> Fault | None:
@@ -155,3 +167,28 @@ def _riff(file: int, end: int) -> Fault | None:
         else:
             position = after
     return Fault(end, True) if promised > end else None
+
+
+def _asf_length(file: int, end: int) -> int:
+    """The length of the file that its properties give; 0: unknown, as in a broadcast."""
+    position = 30
+    while position + 24 <= end:
+        part = os.pread(file, 92, position)
+        if part[:16] == ASF_PROPERTIES and len(part) == 92:
+            is_broadcast = part[88] & 1
+            return 0 if is_broadcast else int.from_bytes(part[40:48], "little")
+        size = int.from_bytes(part[16:24], "little")
+        if size < 24:
+            return 0
+        position += size
+    return 0
+
+
+def _mxf_length(file: int) -> int:
+    """The least length of the file, one byte more than the place of the last part; 0: unknown."""
+    header = os.pread(file, 64, 0)
+    first = header[16] if len(header) == 64 else 0
+    length_bytes = 1 + (first & 0x7F if first & 0x80 else 0)
+    footer = header[16 + length_bytes + 24 :][:8]
+    place = int.from_bytes(footer, "big") if len(footer) == 8 else 0
+    return place + 1 if place else 0

@@ -180,8 +180,8 @@ def _promised(container: Any, stream: Any) -> int:
 
 
 def _misread(kind: str, packets: _Packets) -> str | None:
-    if kind == "mpegts":
-        return "decord loses frames of MPEG transport streams: set decode.decoder to pyav, or re-encode it"
+    if kind in ("mpegts", "mpeg"):
+        return "decord loses frames of MPEG streams: set decode.decoder to pyav, or re-encode it"
     if packets.hidden:
         rule = "decord counts frames that the file hides (an edit list, or reference frames of VP8)"
         return f"{rule}: set decode.decoder to pyav, or re-encode it"
@@ -205,6 +205,7 @@ def _damage(path: Path, packets: _Packets, promised: int) -> tuple[int, str | No
         return same, f"{packets.sizes}: only its first {same} frames are used"
     if fault is not None:
         bad = places >= fault.byte
+        bad[-1] |= not fault.exact
     if packets.broken is not None:
         bad[packets.broken :] = True
     if fault is None and packets.broken is None:
