@@ -29,6 +29,7 @@ FORMATS: Final = {
     ".divx": "avi", ".f4v": "mp4", ".m4v": "mp4", ".vob": "vob", ".mts": "mpegts", ".m2ts": "mpegts",
     ".m2t": "mpegts", ".264": "h264", ".265": "hevc", ".h265": "hevc", ".ogv": "ogg",
 }  # fmt: skip
+QUIET: Final = {"libx265": {"x265-params": "log-level=none"}}
 PIXELS: Final = {"mjpeg": "yuvj420p", "gif": "rgb8"}
 
 
@@ -38,7 +39,7 @@ def write(path: Path) -> str | None:
     if codec not in av.codecs_available:
         return None
     with av.open(str(path), "w", format=FORMATS.get(path.suffix)) as file:
-        stream = file.add_stream(codec, rate=25)
+        stream = file.add_stream(codec, rate=25, options=QUIET.get(codec, {}))
         stream.width, stream.height, stream.pix_fmt = 128, 96, PIXELS.get(codec, "yuv420p")
         stream.codec_context.thread_count = 1
         stream.codec_context.gop_size = 5

@@ -12,6 +12,7 @@ of a set is 0.3 to 0.5 frames where the numbers are right, and differs by one fr
 by one. The limits ``EARLY`` and ``LATE`` leave room on both sides of these values.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -34,6 +35,7 @@ NEAR: Final = 3  # frames around a box that give its speed
 FEWEST: Final = 12  # tracks that a judgement needs
 SLOWEST: Final = 0.05  # speed in widths of the box per frame
 WIDTH: Final = 30.0  # of the median box after reduction, in pixels
+WIDEST: Final = 640  # of the reduced picture, in pixels
 MARGIN: Final = 0.5  # widths of a box on both sides in which differences count
 NOISE: Final = 10  # grey levels by which still pixels may differ
 LEAST_RISE: Final = 0.25  # of the distance with the shift, in speeds; else the picture moves otherwise
@@ -41,7 +43,7 @@ EARLY: Final = -0.3
 LATE: Final = 0.8
 
 Floats = NDArray[np.float64]
-Grey = NDArray[np.int16]
+Grey = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,13 @@ class Sample:
     camera: Camera
     boxes: pd.DataFrame
     picture: tuple[int, int]
+
+
+def check_offset(samples: Sequence[Sample], first_frame: int) -> tuple[list[str], list[str]]:
+    """Remarks and warnings on the boxes of some files, whose first frame has the same number in the tracks."""
+    offsets = [track_offsets(sample) for sample in choose(samples)]
+    remark, warning = judge(np.concatenate(offsets or [np.empty(0)]), first_frame)
+    return [remark] if remark else [], [warning] if warning else []
 
 
 def choose(samples: Sequence[Sample]) -> list[Sample]:
@@ -68,27 +77,24 @@ def _moves(boxes: pd.DataFrame) -> bool:
 def track_offsets(sample: Sample) -> Floats:
     """Frames by which the pictures of each track are later than its boxes say; tracks that show nothing lack.
 
-    Empty if the film cannot be decoded.
+    Empty if the film cannot be decoded. Memory holds six frames.
     """
     boxes = sample.boxes[sample.boxes["frame"] <= FRAMES]
-    scale = min(1.0, WIDTH / float(boxes["width"].median()))
-    frames = list(islice(_grey_frames(sample, scale), min(FRAMES, int(boxes["frame"].max()) + SHIFT + 1)))
-    if len(frames) < 2 * SHIFT + 2:
-        return np.empty(0)
-    table = pd.DataFrame({
-        "frame": boxes["frame"] - 1, "identity": boxes["identity"],
-        "x": (boxes["left"] + boxes["width"] / 2) * scale, "width": boxes["width"] * scale,
-        "top": boxes["top"] * scale, "bottom": (boxes["top"] + boxes["height"]) * scale,
-    })  # fmt: skip
-    columns = ["frame", "identity", "x", "width", "top", "bottom"]
-    rows = (
-        table.assign(identity=pd.factorize(table["identity"])[0])
-        .sort_values("frame")[columns]
-        .to_numpy(float)
-    )
-    by_frame = {int(part[0, 0]): part[:, 1:] for part in _groups(rows, 0)}
-    tracks = _groups(rows[np.argsort(rows[:, 1], kind="stable")], 1)
-    offsets = [_offset(track, frames, by_frame) for track in tracks]
+    scale = min(1.0, WIDTH / float(boxes["width"].median()), WIDEST / sample.picture[0])
+    moving = {int(rows[0, 0]): rows for rows in _groups(_moving_boxes(boxes, scale), 0)}
+    found: dict[float, list[tuple[float, Floats]]] = {}
+    shown: deque[Grey] = deque(maxlen=2 * SHIFT + 2)  # from SHIFT frames before one to SHIFT + 1 after it
+    last = max(moving, default=0) + SHIFT + 1
+    for number, frame in enumerate(islice(_grey_frames(sample, scale), last + 1)):
+        shown.append(frame)
+        time = number - SHIFT - 1
+        if len(shown) < 2 * SHIFT + 2 or time not in moving:
+            continue
+        for _, identity, x, width, top, bottom, speed in moving[time]:
+            distances = _distances(shown, x, width, max(0, int(top)), int(bottom))
+            if distances is not None:
+                found.setdefault(identity, []).append((speed, distances))
+    offsets = [_offset(pairs) for pairs in found.values()]
     return np.array([offset for offset in offsets if offset is not None])
 
 
@@ -116,60 +122,76 @@ def judge(offsets: Floats, first_frame: int) -> tuple[str | None, str | None]:
 
 def _groups(rows: Floats, column: int) -> list[Floats]:
     """The rows, sorted by a column, cut where it changes."""
-    return np.split(rows, np.flatnonzero(np.diff(rows[:, column])) + 1)
+    cuts = np.flatnonzero(np.diff(rows[:, column])) + 1
+    return np.split(rows, cuts) if len(rows) else []
 
 
-def _offset(track: Floats, frames: Sequence[Grey], by_frame: dict[int, Floats]) -> float | None:
-    """The offset of one track in frames; None if it hardly moves, or the pictures do not move with it."""
-    found = list(_distances(track, frames, by_frame))
-    if len(found) < 2:
+def _moving_boxes(boxes: pd.DataFrame, scale: float) -> Floats:
+    """Boxes that move and have no other box near them, by frame.
+
+    Returns:
+        Frame from 0, identity as a number, middle between this frame and the next, width, top, bottom, speed
+        in pixels per frame, [N, 7]; in reduced pixels.
+    """
+    middle = (boxes["left"] + boxes["width"] / 2) * scale
+    columns = [
+        boxes["frame"] - 1, pd.factorize(boxes["identity"])[0], middle, boxes["width"] * scale,
+        boxes["top"] * scale, (boxes["top"] + boxes["height"]) * scale,
+    ]  # fmt: skip
+    rows = np.column_stack([np.asarray(column, float) for column in columns])
+    rows = rows[np.lexsort((rows[:, 0], rows[:, 1]))]
+    tracks = [_with_speed(track) for track in _groups(rows, 1)]
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    by_frame = {int(part[0, 0]): part for part in _groups(rows, 0)}
+    moving = np.concatenate([*tracks, np.empty((0, 7))])
+    moving = moving[np.abs(moving[:, 6]) >= SLOWEST * moving[:, 3]]
+    moving = moving[[_is_alone(box, by_frame) for box in moving]] if len(moving) else moving
+    return moving[np.argsort(moving[:, 0], kind="stable")]
+
+
+def _with_speed(track: Floats) -> Floats:
+    """The boxes of a track that have enough others around them, with the middle and the speed from a line."""
+    found = []
+    times = track[:, 0]
+    for box in track:
+        near = np.abs(times - box[0]) <= NEAR
+        if near.sum() > NEAR:
+            speed, middle = np.polyfit(times[near] - box[0] - 0.5, track[near, 2], 1)
+            found.append((*box[:2], middle, *box[3:], speed))
+    return np.array(found).reshape(-1, 7)
+
+
+def _is_alone(box: Floats, by_frame: dict[int, Floats]) -> bool:
+    """Whether no other box comes near in this frame or its neighbours."""
+    time, identity, x, width, top, bottom, speed = box
+    half = width * (0.5 + MARGIN) + 2 * abs(speed)
+    around = np.concatenate([by_frame.get(int(time) + step, np.empty((0, 6))) for step in (-1, 0, 1)])
+    beside = np.abs(around[:, 2] - x) < half + around[:, 3] / 2
+    level = (around[:, 4] < bottom) & (around[:, 5] > top)
+    return not (beside & level & (around[:, 1] != identity)).any()
+
+
+def _distances(shown: Sequence[Grey], x: float, width: float, top: int, bottom: int) -> Floats | None:
+    """From the middle of a box to that of the differences, for each shift; None where nothing differs."""
+    half = width * (0.5 + MARGIN)
+    left, right = round(x - half), round(x + half)
+    if left < 0 or right > shown[0].shape[1]:
         return None
-    speed, distance = np.array([one for one, _ in found]), np.array([several for _, several in found])
+    parts = np.stack([frame[top:bottom, left:right] for frame in shown]).astype(np.int16)
+    differences = np.abs(np.diff(parts, axis=0))
+    energy = np.where(differences < NOISE, 0, differences).sum(1, dtype=float)
+    total = energy.sum(1)
+    return energy @ (np.arange(left, right) + 0.5 - x) / total if total.all() else None
+
+
+def _offset(pairs: Sequence[tuple[float, Floats]]) -> float | None:
+    """The offset of one track in frames from its speeds and distances; None if they do not agree."""
+    if len(pairs) < 2:
+        return None
+    speed, distance = np.array([one for one, _ in pairs]), np.array([several for _, several in pairs])
     slopes = speed @ distance / (speed @ speed)
     rise, start = np.polyfit(np.arange(-SHIFT, SHIFT + 1), slopes, 1)
     return float(-start / rise) if rise >= LEAST_RISE else None
-
-
-def _distances(
-    track: Floats, frames: Sequence[Grey], by_frame: dict[int, Floats]
-) -> Iterator[tuple[float, Floats]]:
-    """Speed, and distances from the middle of the box to that of the differences, for each shift."""
-    times = track[:, 0]
-    for time, number, _, width, top, bottom in track:
-        frame = int(time)
-        near = np.abs(times - time) <= NEAR
-        if near.sum() <= NEAR or not SHIFT <= frame < len(frames) - SHIFT - 1:
-            continue
-        speed, x = np.polyfit(times[near] - time - 0.5, track[near, 2], 1)  # between this frame and the next
-        half = width * (0.5 + MARGIN)
-        left, right, upper, lower = round(x - half), round(x + half), max(0, int(top)), int(bottom)
-        if abs(speed) < SLOWEST * width or left < 0 or right > frames[0].shape[1]:
-            continue
-        if not _is_alone(number, (x, half + 2 * abs(speed), top, bottom), frame, by_frame):
-            continue
-        shown = np.stack([frames[one][upper:lower, left:right] for one in _around(frame)])
-        differences = np.abs(np.diff(shown, axis=0))
-        energy = np.where(differences < NOISE, 0, differences).sum(1, dtype=float)
-        total = energy.sum(1)
-        if total.all():
-            yield float(speed), energy @ (np.arange(left, right) + 0.5 - x) / total
-
-
-def _around(frame: int) -> range:
-    return range(frame - SHIFT, frame + SHIFT + 2)
-
-
-def _is_alone(
-    number: float, window: tuple[float, float, float, float], frame: int, by_frame: dict[int, Floats]
-) -> bool:
-    """Whether no other box is in the window (middle, half width, top, bottom) around this frame."""
-    x, half, top, bottom = window
-    for time in (frame - 1, frame, frame + 1):
-        for identity, middle, width, other_top, other_bottom in by_frame.get(time, np.empty((0, 5))):
-            beside = abs(middle - x) < half + width / 2
-            if identity != number and beside and other_top < bottom and other_bottom > top:
-                return False
-    return True
 
 
 def _grey_frames(sample: Sample, scale: float) -> Iterator[Grey]:
@@ -186,7 +208,7 @@ def _grey_frames(sample: Sample, scale: float) -> Iterator[Grey]:
                 if (frame.width, frame.height) != sample.picture:
                     return
                 reduced = frame.reformat(width=width, height=height, format="gray")
-                yield reduced.to_ndarray().astype(np.int16)
+                yield reduced.to_ndarray()
     except (av.FFmpegError, IndexError, ValueError):
         return
 
@@ -197,6 +219,6 @@ def _grey_images(camera: Camera, width: int, height: int) -> Iterator[Grey]:
         for number in range(camera.start, camera.start + camera.frames):
             with Image.open(paths[number]) as image:
                 image.draft("L", (width, height))
-                yield np.array(image.convert("L").resize((width, height), Image.Resampling.BOX), np.int16)
+                yield np.array(image.convert("L").resize((width, height), Image.Resampling.BOX))
     except (*DECODE_ERRORS, InputError, KeyError):
         return

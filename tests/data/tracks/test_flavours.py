@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sttreid.config.conversion import parse
 from sttreid.config.track_format import TrackFormat
+from sttreid.data.tracks.flavours import FLAVOURS
 from sttreid.data.tracks.sources import ReadTracks, TrackFile, read_all
 from sttreid.runtime.errors import InputError
 
@@ -274,7 +275,7 @@ SIGNS = st.sampled_from([",", ";", "\t", " ", ", "])
 @given(
     st.lists(st.tuples(st.integers(0, 22), st.integers(-1, 4), st.lists(WORDS, max_size=6)), max_size=25),
     SIGNS,
-    st.sampled_from([{}, {"flavour": "mot_gt"}, {"flavour": "boxmot"}, {"class": "all"}, {"first_frame": 0}]),
+    st.sampled_from([{}, *({"flavour": name} for name in FLAVOURS), {"class": "all"}, {"first_frame": 0}]),
     st.sampled_from(["raise", "skip"]),
     st.sampled_from(["", "frame,id,x,y,w,h,class\n", "# a remark\n", "\ufeff"]),
 )

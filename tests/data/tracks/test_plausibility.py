@@ -1,9 +1,13 @@
 """Boxes that cannot be in pixels of the video, and what is only worth a warning."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given as drawn
+from hypothesis import settings
+from hypothesis import strategies as st
 
 from sttreid.config.track_format import Plausibility
 from sttreid.data.tracks.plausibility import Checked, check_boxes
@@ -88,6 +92,28 @@ def test_a_sliver_is_left_out_and_counted() -> None:
     assert checked.left_out == 30
     assert set(checked.table["identity"]) == {0, 1, 2, 3, 4}
     assert list(checked.table.index) == list(range(50))
+
+
+SIDES = st.floats(-1e4, 1e4) | st.sampled_from([0.0, 0.5, 1.0, 2.0, 640.0, 1e-7])
+LENGTHS = st.floats(1e-9, 1e5)
+
+
+@settings(max_examples=100, deadline=None)
+@drawn(
+    st.lists(st.tuples(SIDES, SIDES, LENGTHS, LENGTHS), max_size=15),
+    st.sampled_from([PICTURE, None]),
+    st.sampled_from(["raise", "warn"]),
+)
+def test_every_box_is_used_or_counted_or_all_are_refused(
+    boxes: list[Box], picture: tuple[int, int] | None, given: Any
+) -> None:
+    try:
+        checked = check(*boxes, picture=picture, given=given)
+    except InputError:
+        assert given == "raise"
+        return
+    assert len(checked.table) + checked.left_out == 10 * len(boxes)
+    assert picture is None or (checked.table[["width", "height"]].min(axis=None) > 1.9 or checked.table.empty)
 
 
 def test_without_the_size_of_the_picture_only_the_boxes_are_checked() -> None:

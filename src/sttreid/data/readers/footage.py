@@ -34,12 +34,12 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
 from sttreid.config.datasets import CONFIG, OnError, Validation
-from sttreid.config.track_format import TrackFormat
+from sttreid.config.track_format import Plausibility, TrackFormat
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos, LeftOut
 from sttreid.data.folder_listing import shorten
 from sttreid.data.footage_files import Recording, check_length, find_recordings
-from sttreid.data.frame_offset import Sample, choose, judge, track_offsets
+from sttreid.data.frame_offset import Sample, check_offset
 from sttreid.data.frame_sizes import image_size, video_size
 from sttreid.data.registry import Reader, ReadSettings
 from sttreid.data.segments import Cameras, group_recordings
@@ -107,43 +107,24 @@ def read_footage(
     groups, undeclared = group_recordings(folder, recordings, options.cameras)
     files = [_open(number, name, one, on_error) for (number, name), ones in _number(groups) for one in ones]
     read = read_all([file.tracks for file in files], options.tracks, on_error)
-    remarks, warnings = [*_segment_remarks(groups)], _unused(unused, undeclared)
-    cameras: list[Camera] = []
-    tables: list[pd.DataFrame] = []
-    left_out: list[LeftOut] = []
-    samples: dict[int, list[Sample]] = {}  # by the number of the first frame
+    found = _Found(folder, [*_segment_remarks(groups)], _unused(unused, undeclared))
     for file, tracks in zip(files, read, strict=True):
-        path, frames = file.tracks.path.relative_to(folder), tracks.numbering.frames
-        checked = check_boxes(
-            file.tracks.path, tracks.boxes.table, file.tracks.picture, frames, options.tracks.plausibility
-        )
-        account = tracks.boxes.account.without(checked.left_out, OUT)
-        left_out += [LeftOut(str(path), reason, count) for reason, count in account.left_out.items()]
-        where = f"camera {file.number} ({path})"
-        remarks += [f"{where}: {account}; {tracks.statement}", f"{where}: {checked.statement}"]
-        said = (*tracks.warnings, *checked.warnings, *_other_size(file), *_unopened(file))
-        warnings += [f"{where}: {text}" for text in said]
-        cameras.append(_camera(file, tracks, cameras))
-        tables.append(checked.table.assign(camera=file.number, before=cameras[-1].before))
-        if file.tracks.picture and len(checked.table):
-            sample = Sample(cameras[-1], checked.table, file.tracks.picture)
-            samples.setdefault(tracks.numbering.first_frame, []).append(sample)
-    for first_frame, several in samples.items():
-        offsets = [track_offsets(sample) for sample in choose(several)]
-        remark, warning = judge(np.concatenate(offsets or [np.empty(0)]), first_frame)
-        remarks += [remark] if remark else []
-        warnings += [warning] if warning else []
-    boxes = _join(folder, files, tables, options.identity_scope, remarks)
+        found.add(file, tracks, options.tracks.plausibility)
+    for first_frame, samples in found.samples.items():
+        remarks, warnings = check_offset(samples, first_frame)
+        found.remarks += remarks
+        found.warnings += warnings
+    boxes = _join(folder, files, found.tables, options.identity_scope, found.remarks)
     boxes["split"] = boxes["identity"].map(_splits(folder, boxes, options.test, validation))
     return CameraVideos(
         folder,
         folder.name,
-        tuple(cameras),
+        tuple(found.cameras),
         boxes[COLUMNS],
         options.max_frame_gap,
-        remarks=tuple(remarks),
-        warnings=tuple(warnings),
-        left_out=tuple(left_out),
+        remarks=tuple(found.remarks),
+        warnings=tuple(found.warnings),
+        left_out=tuple(found.left_out),
     )
 
 
@@ -169,6 +150,37 @@ class _File:
     recording: Recording
     tracks: TrackFile
     fault: str | None = None
+
+
+@plain_dataclass
+class _Found:
+    """What the files hold so far; the samples by the number that the tracks give to the first frame."""
+
+    folder: Path
+    remarks: list[str]
+    warnings: list[str]
+    cameras: list[Camera] = field(default_factory=list)
+    tables: list[pd.DataFrame] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    samples: dict[int, list[Sample]] = field(default_factory=dict)
+
+    def add(self, file: _File, tracks: ReadTracks, plausibility: Plausibility) -> None:
+        """Check the boxes of a file and add them."""
+        picture, frames = file.tracks.picture, tracks.numbering.frames
+        checked = check_boxes(file.tracks.path, tracks.boxes.table, picture, frames, plausibility)
+        account = tracks.boxes.account.without(checked.left_out, OUT)
+        path = file.tracks.path.relative_to(self.folder)
+        where = f"camera {file.number} ({path})"
+        said = (*tracks.warnings, *checked.warnings, *_other_size(file), *_unopened(file))
+        self.remarks += [f"{where}: {account}; {tracks.statement}", f"{where}: {checked.statement}"]
+        self.warnings += [f"{where}: {text}" for text in said]
+        self.left_out += [LeftOut(str(path), reason, count) for reason, count in account.left_out.items()]
+        camera = _camera(file, tracks, self.cameras)
+        self.cameras.append(camera)
+        self.tables.append(checked.table.assign(camera=file.number, before=camera.before))
+        if picture is not None and len(checked.table):
+            sample = Sample(camera, checked.table, picture)
+            self.samples.setdefault(tracks.numbering.first_frame, []).append(sample)
 
 
 def _number(cameras: Cameras) -> list[tuple[tuple[int, str], list[Recording]]]:
