@@ -56,7 +56,7 @@ class Sample:
 
 
 def check_offset(samples: Sequence[Sample], first_frame: int) -> tuple[list[str], list[str]]:
-    """Remarks and warnings on the boxes of some files, whose first frame has the same number in the tracks."""
+    """Remarks and warnings on files whose tracks give the same number to the first frame."""
     offsets = [track_offsets(sample) for sample in choose(samples)]
     remark, warning = judge(np.concatenate(offsets or [np.empty(0)]), first_frame)
     return [remark] if remark else [], [warning] if warning else []
