@@ -65,9 +65,15 @@ def test_a_box_without_overlap_is_refused(box: tuple[float, float, float, float]
         crop(noise(40, 30), box, 8, 4)
 
 
+@pytest.mark.parametrize("box", [(29.9, 0, 9, 9), (0, -8, 9, 9.9), (5, 5, 1.9, 9), (-5, 0, 5.0000001, 9)])
+def test_a_sliver_is_no_crop(box: tuple[float, float, float, float]) -> None:
+    with pytest.raises(InputError, match="must show 2 pixels of the 30x40 frame"):
+        crop(noise(40, 30), box, 8, 4)
+
+
 @settings(max_examples=100, deadline=None)
 @given(
-    st.floats(-20, 29.9), st.floats(-20, 39.9), st.floats(20.1, 60), st.floats(20.1, 60), st.integers(0, 255)
+    st.floats(-18, 27.9), st.floats(-18, 37.9), st.floats(20.1, 60), st.floats(20.1, 60), st.integers(0, 255)
 )
 def test_a_plain_frame_gives_a_plain_crop(
     left: float, top: float, width: float, height: float, grey: int

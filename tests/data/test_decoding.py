@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sttreid.data.camera_videos import CameraVideos, assign_tracklets
+from sttreid.data.camera_videos import CameraVideos, LeftOut, assign_tracklets
 from sttreid.data.decoding import decode_videos
 from sttreid.data.readers.cameras import read_cameras
 from sttreid.runtime.errors import InputError
@@ -196,7 +197,8 @@ def test_a_box_outside_its_image_is_listed_with_its_line(painted: Path, tmp_path
     lines = path.read_text().splitlines()
     words = lines[4].split(",")
     path.write_text("\n".join([*lines[:4], ",".join([*words[:2], "500", *words[3:]]), *lines[5:]]))
-    skipped = decode_videos(read_cameras(painted), 16, 8, tmp_path / "store", "skip")
+    source = read_cameras(painted, on_error="skip")
+    skipped = decode_videos(source, 16, 8, tmp_path / "store", "skip")
     (entry,) = skipped.images
     assert (entry["path"], entry["boxes"]) == ("c2.txt:5", 1)
     (row,) = skipped.tracklets
@@ -209,3 +211,66 @@ def test_a_set_of_which_nothing_is_left_is_refused(campus: Path, tmp_path: Path)
     with pytest.raises(InputError, match="must hold at least one frame, got none"):
         decode_videos(read_cameras(campus), 16, 8, tmp_path / "store", "skip")
     assert not list(tmp_path.glob("*store*"))
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_an_absurd_number_of_frames_is_refused_at_once(
+    painted: Path, edit: Edit, tmp_path: Path, on_error: Any
+) -> None:
+    edit(lambda manifest: manifest["cameras"]["c2"].update(frames=10**9))
+    with pytest.raises(InputError, match=r"c2\.mp4: a camera must hold at most"):
+        decode_videos(read_cameras(painted), 16, 8, tmp_path / "store", on_error)
+
+
+def test_another_decoder_gives_the_same_store(painted: Path, tmp_path: Path) -> None:
+    decode_videos(read_cameras(painted), 16, 8, tmp_path / "one")
+    decode_videos(read_cameras(painted), 16, 8, tmp_path / "two", decoder="pyav")
+    for file in ("frames.npy", "index.parquet"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_a_film_cut_short_is_told_before_a_video_is_decoded_or_its_rest_is_listed(
+    painted: Path, write_video: Callable[..., Path], tmp_path: Path
+) -> None:
+    whole = decoded(read_cameras(painted), tmp_path / "whole")
+    with av.open(str(painted / "c10.mp4")) as file:
+        images = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+    path = write_video(painted / "c10.mp4", images, {"movflags": "faststart"}, "keyint=1")
+    with av.open(str(path)) as file:
+        fifth = [packet.pos for packet in file.demux(video=0) if packet.size][5]
+    path.write_bytes(path.read_bytes()[: fifth + 9])
+    with pytest.raises(InputError, match=r"c10\.mp4: the film is cut short"):
+        decode_videos(read_cameras(painted), 16, 8, tmp_path / "store")
+    skipped = decode_videos(read_cameras(painted), 16, 8, tmp_path / "store", "skip")
+    (entry,) = skipped.images
+    assert entry["path"] == "c10.mp4"
+    lost = (whole.index["camera"] == 10) & (whole.index["frame"] > 5)
+    assert entry["boxes"] == lost.sum() > 0
+    assert len(open_store(tmp_path / "store").index) == (~lost).sum()
+
+
+def test_a_damaged_film_is_listed_also_if_it_lost_no_box(painted: Path, tmp_path: Path) -> None:
+    source = read_cameras(painted)
+    without = replace(source, boxes=source.boxes[source.boxes["camera"] != 2])
+    (painted / "c2.mp4").write_bytes(b"no film")
+    skipped = decode_videos(without, 16, 8, tmp_path / "store", "skip")
+    assert [(entry["path"], entry["boxes"]) for entry in skipped.images] == [("c2.mp4", 0)]
+    assert not skipped.tracklets
+
+
+def test_lines_that_gave_no_box_are_listed(painted: Path, tmp_path: Path) -> None:
+    left_out = (LeftOut("c2.txt", "of another class", 3),)
+    skipped = decode_videos(replace(read_cameras(painted), left_out=left_out), 16, 8, tmp_path / "store")
+    assert skipped.images == [{"path": "c2.txt", "reason": "of another class", "boxes": 3}]
+
+
+def test_boxes_beyond_the_end_of_a_film_are_listed(painted: Path, tmp_path: Path) -> None:
+    source = read_cameras(painted)
+    boxes = source.boxes.copy()
+    row = boxes[boxes["camera"] == 2].index[-1]
+    boxes.loc[row, "frame"] = 1000
+    longer = replace(source, boxes=boxes)
+    with pytest.raises(InputError, match=r"c2\.mp4: the film ends with frame 8"):
+        decode_videos(longer, 16, 8, tmp_path / "store")
+    skipped = decode_videos(longer, 16, 8, tmp_path / "store", "skip")
+    assert [(entry["path"], entry["boxes"]) for entry in skipped.images] == [("c2.mp4", 1)]

@@ -20,6 +20,7 @@ from sttreid.runtime.errors import InputError
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 OnError = Literal["raise", "skip"]
+Decoder = Literal["decord", "pyav"]
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -109,6 +110,7 @@ class Decode:
         on_error: whether missing or damaged files stop the stage, or are skipped and listed.
         check: published sets: whether the structure of each image file is checked, or every pixel is decoded.
         validation: for all sets without a validation split; its seed also draws the test of ``footage``.
+        decoder: of videos.
     """
 
     height: Annotated[int, Field(ge=1)]
@@ -117,6 +119,7 @@ class Decode:
     on_error: OnError
     check: Literal["structure", "pixels"]
     validation: Validation
+    decoder: Decoder = "decord"
 
 
 @dataclass(frozen=True, config=CONFIG)

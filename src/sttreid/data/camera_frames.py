@@ -1,51 +1,85 @@
 """The frames of a camera: those of its video, or single images.
 
 The folder ``img1`` of a MOTChallenge sequence holds a camera's frames as images. The file name is the frame
-number, with any padding: ``000001.jpg`` is frame 1.
+number, with any padding: ``000001.jpg`` is frame 1. All names may begin alike: ``frame_000001.jpg``.
 """
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from sttreid.config.datasets import Decoder
 from sttreid.data import videos
 from sttreid.data.camera_videos import Camera
 from sttreid.data.folder_listing import image_names
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.tracklets.images import DECODE_ERRORS, describe_error
 
+MOST_FRAMES: Final = 100_000_000  # of a camera: 46 days at 25 frames per second
+
 Frame = NDArray[np.uint8]
 
 
-def read_frames(camera: Camera, wanted: Container[int]) -> Iterator[tuple[int, Frame | PlaceError]]:
+def read_frames(
+    camera: Camera, wanted: Collection[int], decoder: Decoder = "decord"
+) -> Iterator[tuple[int, Frame | PlaceError]]:
     """Read a camera's frames in order.
 
     Args:
         camera: the camera.
         wanted: frame numbers; other frames of an image sequence are not read.
+        decoder: of a video.
 
     Yields:
         Frame number from 1, and pixels [H, W, 3], RGB, or the reason why there are none. If a frame of a
-        video cannot be decoded, all later frames have the same reason, because decord's frame count is then
-        wrong.
+        video cannot be decoded, all later wanted frames have the same reason, because their places are then
+        uncertain.
     """
     if camera.video.is_dir():
         paths = list_image_sequence(camera.video)
-        for number in range(1, camera.frames + 1):
-            if number in wanted:
-                yield number, _read_sequence_image(camera.video, paths.get(number), number)
+        for number in sorted(wanted):
+            image = number - 1 + camera.start
+            yield number, _read_sequence_image(camera.video, paths.get(image), image)
         return
     number = 0
+    reason = PlaceError(camera.video, f"the film ends with frame {camera.frames}")
     try:
-        for number, frame in enumerate(videos.frames(camera.video, camera.frames), 1):
+        for number, frame in enumerate(videos.frames(camera.video, camera.frames, decoder), 1):
             yield number, frame
     except PlaceError as error:
-        for later in range(number + 1, camera.frames + 1):
-            yield later, error
+        reason = error
+    for later in sorted(wanted):
+        if later > number:
+            yield later, reason
+
+
+def check_footage(camera: Camera, decoder: Decoder) -> None:
+    """Check a camera's frames without decoding a video; images are only listed.
+
+    Raises:
+        PlaceError: a video is damaged or holds another number of frames than the camera.
+        InputError: the camera promises an absurd number of frames, or the images break a rule of their names.
+    """
+    if camera.video.is_dir():
+        list_image_sequence(camera.video)
+    else:
+        videos.check_video(camera.video, camera.frames, decoder)
+
+
+def check_length(camera: Camera) -> None:
+    """Check that the promised number of frames is possible.
+
+    Raises:
+        PlaceError: it is not.
+    """
+    if camera.frames > MOST_FRAMES:
+        rule = f"a camera must hold at most {MOST_FRAMES:,} frames"
+        raise PlaceError(camera.video, f"{rule}, but {camera.frames:,} are declared")
 
 
 def list_image_sequence(folder: Path) -> dict[int, Path]:
@@ -56,11 +90,18 @@ def list_image_sequence(folder: Path) -> dict[int, Path]:
             names are the same number.
     """
     paths: dict[int, Path] = {}
+    prefix: str | None = None
     for name in sorted(image_names(folder)):
         path = folder / name
-        if not re.fullmatch(r"\d{1,9}", path.stem, re.ASCII):
+        match = re.fullmatch(r"(.*?)(\d{1,9})", path.stem, re.ASCII)
+        if not match or (match[1] and not match[1].endswith(("_", "-"))):
             raise InputError(f"{path}: the image of a frame must be named like 000001.jpg")
-        number = int(path.stem)
+        prefix = match[1] if prefix is None else prefix
+        if match[1] != prefix:
+            raise InputError(
+                f"{path}: all images of a camera must begin alike, got {match[1]!r} and {prefix!r}"
+            )
+        number = int(match[2])
         if number in paths:
             raise InputError(f"{path}: frame {number} must have one image, got also {paths[number].name}")
         paths[number] = path

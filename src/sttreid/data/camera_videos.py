@@ -16,19 +16,38 @@ COLUMNS: Final = [
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera.
+    """One camera, or one of the files into which its recorder wrote it; these have the same number.
 
     Attributes:
         number: from its name.
         video: its video file, or the folder of its images.
         tracks: its tracks file.
         frames: number of frames.
+        before: number of frames of the same camera in earlier files.
+        start: number in the name of the first frame's image; 1 for videos.
     """
 
     number: int
     video: Path
     tracks: Path
     frames: int
+    before: int = 0
+    start: int = 1
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Lines of a tracks file that gave no box.
+
+    Attributes:
+        path: of the file, relative to the set's folder.
+        reason: why.
+        boxes: how many lines.
+    """
+
+    path: str
+    reason: str
+    boxes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +57,15 @@ class CameraVideos:
     Attributes:
         folder: of the data set.
         name: of the data set, as it is printed.
-        cameras: by ascending number.
+        cameras: by ascending number; the files of a camera in their order.
         boxes: one row per box, sorted by camera, then in the order of the tracks file, with the columns
-            ``COLUMNS``: frame from 1 in its video, box in pixels, visibility 0 to 1, line from 1 in its
+            ``COLUMNS``: frame from 1 in its camera, box in pixels, visibility 0 to 1, line from 1 in its
             tracks file.
         max_frame_gap: maximum step between two boxes of a tracklet, in frames; None: no limit.
         track_table: path of the table of orientations, if the set may have one; the file need not exist.
+        remarks: sentences on how the tracks were read, with counts.
+        warnings: sentences on what may be wrong.
+        left_out: the lines that gave no box.
     """
 
     folder: Path
@@ -52,6 +74,22 @@ class CameraVideos:
     boxes: pd.DataFrame
     max_frame_gap: int | None
     track_table: Path | None = None
+    remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def boxes_of_file(camera: Camera, boxes: pd.DataFrame, last: bool = False) -> pd.DataFrame:
+    """The boxes in one file, with the frame from 1 in this file; row labels stay.
+
+    Args:
+        camera: the file.
+        boxes: of all cameras, as :attr:`CameraVideos.boxes`.
+        last: whether it is the last file of its camera: boxes beyond its end are then its own.
+    """
+    frames = boxes["frame"] - camera.before
+    chosen = (boxes["camera"] == camera.number) & (frames >= 1) & (last | (frames <= camera.frames))
+    return boxes[chosen].assign(frame=frames[chosen])
 
 
 def assign_tracklets(boxes: pd.DataFrame, max_frame_gap: int | None) -> pd.DataFrame:

@@ -1,29 +1,37 @@
 """Camera videos -> tracklet store: decode each video once and crop every box."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from sttreid.config.datasets import OnError
-from sttreid.data.camera_frames import Frame, read_frames
-from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets
+from sttreid.config.datasets import Decoder, OnError
+from sttreid.data.camera_frames import Frame, check_footage, check_length, read_frames
+from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets, boxes_of_file
 from sttreid.data.crops import Box, crop
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.tracklets.store import Skipped, write_store
 
-Losses = dict[int, tuple[str, str]]  # row in the store -> file, relative to the set's folder, and reason
+Loss = tuple[str, str]  # file, relative to the set's folder, and reason
+Losses = dict[int, Loss]  # row in the store -> why it has no crop
 
 
 def decode_videos(
-    videos: CameraVideos, height: int, width: int, folder: Path, on_error: OnError = "raise"
+    videos: CameraVideos,
+    height: int,
+    width: int,
+    folder: Path,
+    on_error: OnError = "raise",
+    decoder: Decoder = "decord",
 ) -> Skipped:
     """Decode all cameras into a new tracklet store.
 
-    Whatever the length of the video, memory holds one frame, its crops, and at most a few hundred frames that
-    decord decodes ahead.
+    Whatever the length of the video, memory holds one frame, its crops, and the few frames that are decoded
+    ahead (:mod:`sttreid.data.frame_process`).
 
     Args:
         videos: the data set.
@@ -33,44 +41,73 @@ def decode_videos(
         on_error: ``raise``, or ``skip``: the rest of a video from the first frame that cannot be decoded (all
             of it, if it does not hold the declared number of frames), an image that is missing or damaged,
             and a box outside of its frame.
+        decoder: of the videos.
 
     Returns:
-        What was skipped; nothing with ``raise``.
+        The lines of the tracks that gave no box, and, with ``skip``, what was skipped.
 
     Raises:
-        InputError: something fails and ``on_error`` is ``raise``; no crop is left.
+        InputError: something fails and ``on_error`` is ``raise``, damage of a video before one is decoded;
+            no crop is left; a camera declares an absurd number of frames.
     """
+    for camera in videos.cameras:
+        check_length(camera)
+    damaged = [] if on_error == "raise" else list(_damage(videos, decoder))
+    if on_error == "raise":
+        for camera in videos.cameras:
+            check_footage(camera, decoder)
     rows = assign_tracklets(videos.boxes, videos.max_frame_gap)
     losses: Losses = {}
-    crops = _crops(videos, rows, height, width, None if on_error == "raise" else losses)
+    crops = _crops(videos, rows, height, width, None if on_error == "raise" else losses, decoder)
     write_store(folder, rows, crops, height, width)
-    return _skipped(rows, losses)
+    return _skipped(videos, rows, losses, damaged)
+
+
+def _damage(videos: CameraVideos, decoder: Decoder) -> Iterator[Loss]:
+    """What can be told of damaged videos before they are decoded."""
+    for camera in videos.cameras:
+        try:
+            check_footage(camera, decoder)
+        except PlaceError as error:
+            yield _loss(videos, error)
 
 
 def _crops(
-    videos: CameraVideos, rows: pd.DataFrame, height: int, width: int, losses: Losses | None
+    videos: CameraVideos,
+    rows: pd.DataFrame,
+    height: int,
+    width: int,
+    losses: Losses | None,
+    decoder: Decoder,
 ) -> Iterator[tuple[int, Frame | None]]:
     """All crops; a failure raises, or enters ``losses`` and yields None."""
     total = sum(camera.frames for camera in videos.cameras)
     with tqdm(total=total, desc=f"decode {videos.name}", unit="frame", disable=None) as bar:
+        last = {camera.number: camera for camera in videos.cameras}
         for camera in videos.cameras:
-            boxes = _boxes(rows[rows["camera"] == camera.number])
-            for number, frame in read_frames(camera, boxes):
-                for row, line, box in boxes.get(number, ()):
+            boxes = _Boxes(boxes_of_file(camera, rows, camera is last[camera.number]))
+            for number, frame in read_frames(camera, boxes, decoder):
+                for row, line, box in boxes.at(number):
                     try:
                         yield row, _crop(camera, line, frame, box, height, width)
                     except PlaceError as error:
                         if losses is None:
                             raise
-                        losses[row] = error.place.removeprefix(f"{videos.folder}/"), error.reason
+                        losses[row] = _loss(videos, error)
                         yield row, None
                 bar.update()
 
 
-def _skipped(rows: pd.DataFrame, losses: Losses) -> Skipped:
+def _loss(videos: CameraVideos, error: PlaceError) -> Loss:
+    return error.place.removeprefix(f"{videos.folder}/"), error.reason
+
+
+def _skipped(videos: CameraVideos, rows: pd.DataFrame, losses: Losses, damaged: Sequence[Loss]) -> Skipped:
     """One entry per file and reason, and one per tracklet that lacks crops."""
     counts = Counter(losses.values())
-    images = [{"path": path, "reason": reason, "boxes": boxes} for (path, reason), boxes in counts.items()]
+    counts.update(dict.fromkeys(damaged, 0))  # a damaged video is listed also if it lost no box
+    images = [asdict(entry) for entry in videos.left_out]
+    images += [{"path": path, "reason": reason, "boxes": boxes} for (path, reason), boxes in counts.items()]
     missing = rows.index.isin(list(losses))
     affected = rows["tracklet"].isin(rows["tracklet"][missing])
     table = (
@@ -88,13 +125,35 @@ def _skipped(rows: pd.DataFrame, losses: Losses) -> Skipped:
     return Skipped(images, tracklets)
 
 
-def _boxes(rows: pd.DataFrame) -> dict[int, list[tuple[int, int, Box]]]:
-    """Frame -> (row in the store, line in the tracks file, box) of every box in it."""
-    boxes: dict[int, list[tuple[int, int, Box]]] = {}
-    columns = ["frame", "line", "left", "top", "width", "height"]
-    for row, frame, line, *box in rows[columns].itertuples(name=None):
-        boxes.setdefault(int(frame), []).append((int(row), int(line), (box[0], box[1], box[2], box[3])))
-    return boxes
+class _Boxes(Collection[int]):
+    """The boxes of a camera by frame, as arrays: a dictionary of tuples would take 400 bytes a box.
+
+    It is the collection of the frames that have a box.
+    """
+
+    def __init__(self, rows: pd.DataFrame) -> None:
+        rows = rows.sort_values("frame", kind="stable")
+        self._rows, self._lines = rows.index.to_numpy(), rows["line"].to_numpy()
+        self._boxes = rows[["left", "top", "width", "height"]].to_numpy(float)
+        self._frames, starts = np.unique(rows["frame"].to_numpy(), return_index=True)
+        self._starts = np.append(starts, len(rows))
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[int]:
+        return map(int, self._frames)
+
+    def __contains__(self, frame: object) -> bool:
+        return isinstance(frame, int) and bool((self._frames == frame).any())
+
+    def at(self, frame: int) -> Iterator[tuple[int, int, Box]]:
+        """Row in the store, line in the tracks file, and box of every box in a frame."""
+        place = int(np.searchsorted(self._frames, frame))
+        if place < len(self._frames) and self._frames[place] == frame:
+            for number in range(self._starts[place], self._starts[place + 1]):
+                left, top, width, height = self._boxes[number].tolist()
+                yield int(self._rows[number]), int(self._lines[number]), (left, top, width, height)
 
 
 def _crop(camera: Camera, line: int, frame: Frame | PlaceError, box: Box, height: int, width: int) -> Frame:

@@ -5,16 +5,18 @@ sheet.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from sttreid.config.conversion import hint
 from sttreid.config.datasets import Dataset, Validation
 from sttreid.config.params import load
-from sttreid.data.camera_videos import CameraVideos, tracklet_table
+from sttreid.data.camera_videos import CameraVideos, boxes_of_file, tracklet_table
 from sttreid.data.folder_manifest import local_folder
 from sttreid.data.published.published_set import DISTRACTOR, JUNK, PERSON, PublishedSet
 from sttreid.data.reading import read_dataset
@@ -52,10 +54,10 @@ def describe(
         InputError: the set or an option is unknown, the folder cannot be read, or a count differs with
             ``strict``.
     """
-    dataset, root, validation = _configured(name) if folder is None else _unconfigured(name, folder, options)
+    dataset, root, settings = _configured(name) if folder is None else _unconfigured(name, folder, options)
     if folder is None and options:
         raise InputError(f"params.yaml: datasets.{name} has the options, got --option {next(iter(options))}")
-    source = read_dataset(dataset, root, ReadSettings(validation, strict))
+    source = read_dataset(dataset, root, replace(settings, strict=strict))
     lines = [describe_published(source) if isinstance(source, PublishedSet) else describe_videos(source)]
     if sheet:
         lines += [*write_sheet(source, sheet, tracklets, seed), f"contact sheet: {sheet}"]
@@ -64,16 +66,34 @@ def describe(
 
 def _unconfigured(
     name: str, folder: Path, options: Mapping[str, str] | None
-) -> tuple[Dataset, Path, Validation]:
+) -> tuple[Dataset, Path, ReadSettings]:
     """A data set that params.yaml need not name."""
     reader = find_reader(name, "with a folder, the name")
-    dataset = Dataset(name, UNUSED_ROOT, options={**reader.usual, **(options or {})})
+    dataset = Dataset(name, UNUSED_ROOT, options={**reader.usual, **_nested(options or {})})
     parse_options(dataset, "--option")
-    return dataset, folder, USUAL_VALIDATION
+    return dataset, folder, ReadSettings(USUAL_VALIDATION)
 
 
-def _configured(name: str) -> tuple[Dataset, Path, Validation]:
-    """A data set of params.yaml, its folder, and the validation split.
+def _nested(options: Mapping[str, str]) -> dict[str, Any]:
+    """Options with dots in their names as sections: ``tracks.class=2``; their values are YAML."""
+    nested: dict[str, Any] = {}
+    for key, value in options.items():
+        section, dot, rest = key.partition(".")
+        if not dot:
+            nested[key] = value
+            continue
+        try:
+            content = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"--option {key}: must be YAML, got {value!r}") from error
+        if not isinstance(nested.setdefault(section, {}), dict):
+            raise InputError(f"--option {key}: {section} must be given once, got also {nested[section]!r}")
+        nested[section][rest] = content
+    return nested
+
+
+def _configured(name: str) -> tuple[Dataset, Path, ReadSettings]:
+    """A data set of params.yaml, its folder, and how it is read.
 
     Raises:
         InputError: it is unknown, or its folder is.
@@ -86,7 +106,7 @@ def _configured(name: str) -> tuple[Dataset, Path, Validation]:
         raise InputError(f"params.yaml: {rule}, got {name!r}{hint(name, names)}")
     dataset = params.datasets[name]
     folder = local_folder(name, dataset.root) if dataset.has_manifest else dataset.root
-    return dataset, folder, params.decode.validation
+    return dataset, folder, ReadSettings(params.decode.validation, on_error=params.decode.on_error)
 
 
 def describe_published(published: PublishedSet) -> str:
@@ -121,6 +141,8 @@ def describe_videos(videos: CameraVideos) -> str:
         f"{len(table):,} tracklets, {len(videos.boxes):,} boxes, {table['identity'].nunique():,} identities",
         "",
         *_camera_lines(videos),
+        *videos.remarks,
+        *(f"warning: {sentence}" for sentence in videos.warnings),
         "",
         _to_text(_counts(str(split), tracklets, "boxes") for split, tracklets in by_split),
         "",
@@ -131,9 +153,9 @@ def describe_videos(videos: CameraVideos) -> str:
 
 
 def _camera_lines(videos: CameraVideos) -> Iterable[str]:
-    """A sentence per camera: its file, its frames, its boxes and identities."""
+    """A sentence per file of a camera: its frames, its boxes and identities."""
     for camera in videos.cameras:
-        boxes = videos.boxes[videos.boxes["camera"] == camera.number]
+        boxes = boxes_of_file(camera, videos.boxes)
         yield (
             f"camera {camera.number}: {camera.video.relative_to(videos.folder)}, {camera.frames:,} frames,"
             f" {len(boxes):,} boxes of {boxes['identity'].nunique():,} identities"

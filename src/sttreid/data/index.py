@@ -41,7 +41,9 @@ def index(name: str, folder: Path | None = None) -> str:
         raise InputError(f"{folder}: the folder of {name} must exist")
     root = folder or local_folder(name, dataset.root)
     manifest = scan(root)
-    source = read_dataset(dataset, root, ReadSettings(params.decode.validation))
+    source = read_dataset(
+        dataset, root, ReadSettings(params.decode.validation, on_error=params.decode.on_error)
+    )
     if folder:
         write_local(name, dataset.root, folder)
     write_json(dataset.root, manifest)
@@ -58,6 +60,8 @@ def _remarks(source: DataSource) -> Iterator[str]:
         return
     for camera in source.cameras:
         yield f"camera {camera.number}: {camera.video.relative_to(source.folder)}, {camera.frames:,} frames"
+    yield from source.remarks
+    yield from (f"warning: {sentence}" for sentence in source.warnings)
     identities = source.boxes.groupby("split")["identity"]
     for split, count in identities.nunique().items():
         yield f"{split}: {count:,} identities, {identities.size()[split]:,} boxes"

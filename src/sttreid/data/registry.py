@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from sttreid.config.conversion import hint, parse
-from sttreid.config.datasets import CONFIG, Dataset, Validation
+from sttreid.config.datasets import CONFIG, Dataset, OnError, Validation
 from sttreid.runtime.errors import InputError
 
 PARAMS: Final = Path("params.yaml")
@@ -44,12 +44,14 @@ class ReadSettings:
     Attributes:
         validation: which training identities validate, for readers that draw the splits.
         strict: whether a count that differs from the official one is an error.
+        on_error: whether damage is an error, or left out and counted where a reader meets it.
         scratch: folder for temporary files with names and numbers of the images; None: the system's.
     """
 
     validation: Validation
     strict: bool = False
     scratch: Path | None = None
+    on_error: OnError = "raise"
 
 
 @dataclass(frozen=True)

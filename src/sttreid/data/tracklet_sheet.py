@@ -11,7 +11,7 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from sttreid.data.camera_frames import Frame, read_frames
-from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets
+from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets, boxes_of_file
 from sttreid.data.crops import crop
 from sttreid.data.published.published_set import PublishedSet
 from sttreid.data.reading import DataSource
@@ -93,7 +93,7 @@ def _video_rows(videos: CameraVideos, count: int, seed: int) -> tuple[list[Row],
     cells: dict[int, Cell] = dict.fromkeys(wanted.index.tolist())
     failures: list[str] = []
     for camera in videos.cameras:
-        cut, failed = _cut(camera, wanted[wanted["camera"] == camera.number])
+        cut, failed = _cut(camera, boxes_of_file(camera, wanted))
         cells |= cut
         failures += failed
     rows = [

@@ -14,5 +14,9 @@ class PlaceError(InputError):
         self.place, self.reason = str(place), reason
 
 
+class DecodeError(PlaceError):
+    """A frame of a video that was opened cannot be decoded; the reason names it."""
+
+
 class DivergedError(RuntimeError):
     """Training cannot continue: the message names the step and the term that is not finite."""

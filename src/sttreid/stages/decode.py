@@ -29,15 +29,17 @@ def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
         raise InputError(f"params.yaml: datasets must hold {name!r}, got {', '.join(datasets)}")
     folder, store = dataset_folder(name, datasets[name]), paths.tracklets(name)
     store.parent.mkdir(parents=True, exist_ok=True)
-    settings = ReadSettings(
-        decode.validation, decode.strict, scratch=store.parent
-    )  # on the disk of the store
+    settings = ReadSettings(  # scratch: on the disk of the store
+        decode.validation, decode.strict, scratch=store.parent, on_error=decode.on_error
+    )
     source = read_dataset(datasets[name], folder, settings)
     views = UNKNOWN
     if isinstance(source, PublishedSet):
         skipped = _pack(source, name, datasets[name], folder, decode, store)
     else:
-        skipped = decode_videos(source, decode.height, decode.width, store, decode.on_error)
+        for sentence in (*source.remarks, *(f"warning: {text}" for text in source.warnings)):
+            print(f"{source.name}: {sentence}", file=sys.stderr)
+        skipped = decode_videos(source, decode.height, decode.width, store, decode.on_error, decode.decoder)
         if source.track_table:
             views = tracklet_views(open_store(store), source.track_table)
     write_table(paths.views(name), views)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from sttreid.config.conversion import parse
 from sttreid.data.camera_videos import COLUMNS, Camera
-from sttreid.data.readers.cameras import read_cameras
+from sttreid.data.readers.cameras import CamerasOptions, read_cameras
 from sttreid.runtime.errors import InputError
 
 Edit = Callable[[Callable[[dict[str, Any]], object]], Path]
@@ -76,7 +77,12 @@ def test_a_missing_key_is_named(edit: Edit, key: str) -> None:
             "splits must be train, validation, test, distractors, got extra",
         ),
         (lambda m: m["splits"].update(test=4), "'test' must be of type list, got 4"),
-        (lambda m: m["splits"].update(test=["4", 9]), "identities of 'test' must be integers, got '4'"),
+        (
+            lambda m: m["splits"].update(test=[4.0, 9]),
+            "identities of 'test' must be integers or text, got 4.0",
+        ),
+        (lambda m: m["splits"].update(test=[True, 9]), "must be integers or text, got True"),
+        (lambda m: m["splits"].update(test=["4", 4, 9]), "got 4 in 'test' and in 'test'"),
         (lambda m: m["splits"]["test"].append(4), "got 4 in 'test' and in 'test'"),
         (lambda m: m["splits"]["test"].append(7), "got 7 in 'train' and in 'test'"),
         (lambda m: m["splits"].update(distractors=[4]), "got 4 in 'test' and in 'distr"),
@@ -169,6 +175,63 @@ def test_fragments_in_one_camera_do_not_count_as_two_cameras(edit: Edit, campus:
     path = campus / "c2.txt"
     path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith("2,4,")))
     assert refusal(folder).endswith("must be seen by at least two cameras, got only camera 2")
+
+
+def renamed(edit: Edit, campus: Path, names: dict[int, int | str]) -> Path:
+    """The set with other identities, in the tracks and in the manifest."""
+    for path in campus.glob("c*.txt"):
+        words = [line.split(",") for line in path.read_text().splitlines()]
+        text = (",".join([frame, str(names[int(number)]), *rest]) for frame, number, *rest in words)
+        path.write_text("\n".join(text))
+
+    def rename(manifest: dict[str, Any]) -> None:
+        for split, numbers in manifest["splits"].items():
+            manifest["splits"][split] = [names[number] for number in numbers]
+
+    return edit(rename)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {2: 2**53, 3: 2**53 + 1, 4: 2**63 + 5, 5: 2**64 - 1, 7: 2**70, 9: 2**70 + 1},
+        {2: 5, 3: 2**31, 4: 2**63, 5: "anna", 7: "p-1", 9: "z"},
+    ],
+)
+def test_identities_that_the_store_cannot_hold_are_numbered_in_their_order(
+    edit: Edit, campus: Path, names: dict[int, int | str]
+) -> None:
+    before = read_cameras(campus).boxes
+    source = read_cameras(renamed(edit, campus, names))
+    numbers = {2: 1, 3: 2, 4: 3, 5: 4, 7: 5, 9: 6}
+    assert source.boxes["identity"].tolist() == before["identity"].map(numbers).tolist()
+    assert source.boxes["split"].tolist() == before["split"].tolist()
+    assert any("numbered anew" in remark for remark in source.remarks)
+    assert source.track_table is None
+
+
+def test_numbers_may_be_written_as_text_in_the_manifest(edit: Edit, campus: Path) -> None:
+    before = read_cameras(campus)
+    source = read_cameras(edit(lambda manifest: manifest["splits"].update(test=["9", "4"])))
+    assert source.boxes.equals(before.boxes)
+    assert source.track_table == before.track_table
+
+
+def test_damaged_lines_are_counted_and_listed_with_skip(campus: Path) -> None:
+    path = campus / "c2.txt"
+    path.write_text(path.read_text() + "3,7,1,1,0,5\n90,7,1,1,5,5\n91,7,1,1,5,5\n")
+    source = read_cameras(campus, on_error="skip")
+    assert sorted((entry.path, entry.boxes) for entry in source.left_out) == [("c2.txt", 1), ("c2.txt", 2)]
+
+
+def test_boxes_that_cannot_be_in_pixels_may_be_declared_as_right(painted: Path) -> None:
+    for path in painted.glob("c*.txt"):
+        words = [line.split(",") for line in path.read_text().splitlines()]
+        path.write_text("\n".join(",".join([*line[:2], "400", *line[3:]]) for line in words))
+    assert "must lie in the picture" in refusal(painted)
+    options = parse(CamerasOptions, {"tracks": {"plausibility": "warn"}}, "options")
+    source = read_cameras(painted, options, "skip")
+    assert any("must lie in the picture" in warning for warning in source.warnings)
 
 
 def test_the_gap_is_that_of_the_manifest_or_none(edit: Edit, campus: Path) -> None:

@@ -4,9 +4,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 import scipy.io
 
+from sttreid.config.datasets import Dataset, Validation
 from sttreid.data.published.published_set import COLUMNS
 from sttreid.data.readers import mars
 from sttreid.data.readers.mars import read_mars
+from sttreid.data.reading import read_dataset
+from sttreid.data.registry import ReadSettings
 from sttreid.runtime.errors import InputError
 from tests import sets
 
@@ -226,3 +229,58 @@ def test_a_missing_or_unreadable_file_is_named(tmp_path: Path, name: str) -> Non
     assert refusal(tmp_path).startswith(f"{path}: the ")
     path.mkdir()
     assert refusal(tmp_path).startswith(f"{path}: the ")
+
+
+def reorganised(tmp_path: Path, *, renamed: bool, numbered: bool, copied: bool) -> Path:
+    """The tiny MARS as it circulates.
+
+    Args:
+        tmp_path: receives it.
+        renamed: whether images have the new numbers too.
+        numbered: whether identities have new numbers; else those of MARS.
+        copied: whether the gallery holds the queries too.
+    """
+    root = tmp_path / "copy" / "MARS"
+    persons = sorted({row[0] for row in sets.MARS_TEST if row[0] > 0})
+    test = {-1: 999, 0: 1000} | {person: 1001 + place for place, person in enumerate(persons)}
+    trained = sorted({row[0] for row in sets.MARS_TRAIN})
+    train = {person: 1 + place for place, person in enumerate(trained)}
+    for split, plan, new in (("train", sets.MARS_TRAIN, train), ("test", sets.MARS_TEST, test)):
+        count: dict[tuple[str, int], int] = {}
+        for row, (identity, camera, track, first, length) in enumerate(plan, 1):
+            sides = ["train"] if split == "train" else ["query" if row in sets.MARS_QUERIES else "gallery"]
+            sides += ["gallery"] if copied and sides == ["query"] else []
+            number = new[identity] if numbered else identity
+            top = "00-1" if number < 0 else f"{number:04d}"
+            for side in sides:
+                count[side, identity] = count.get((side, identity), 0) + 1
+                folder = root / f"{side}_split" / top / f"{count[side, identity]:04d}"
+                for frame in range(first, first + length):
+                    name = sets.mars_name(new[identity] if renamed else identity, camera, track, frame)
+                    sets.put(folder / name)
+    return root
+
+
+@pytest.mark.parametrize("copied", [True, False])
+@pytest.mark.parametrize(("renamed", "numbered"), [(True, True), (False, True), (False, False)])
+def test_the_reorganised_copy_has_the_counts_of_the_original(
+    tmp_path: Path, renamed: bool, numbered: bool, copied: bool
+) -> None:
+    root = reorganised(tmp_path, renamed=renamed, numbered=numbered, copied=copied)
+    for folder in (root, root.parent):
+        published = read_mars(folder)
+        assert {check.what: check.actual for check in published.checks if check.what in COUNTS} == COUNTS
+        assert published.root == root
+    original = read_mars(sets.mars(tmp_path))
+    for column in ("kind", "split", "camera", "length", "query", "gallery"):
+        assert sorted(published.table[column]) == sorted(original.table[column]), column
+    for row, frames in enumerate(published.table["length"]):
+        assert all((root / path).is_file() for path in published.image_paths(row))
+        assert len(published.frame_numbers(row)) == frames
+
+
+def test_the_reorganised_copy_is_no_duke_video(tmp_path: Path) -> None:
+    root = reorganised(tmp_path, renamed=False, numbered=True, copied=False)
+    settings = ReadSettings(Validation(share=0.1, seed=0))
+    with pytest.raises(InputError, match="reader mars"):
+        read_dataset(Dataset("duke_video", Path("sets/a.json")), root, settings)

@@ -25,6 +25,7 @@ from sttreid.data.published.disk_buffer import DiskBuffer
 from sttreid.data.published.file_names import pattern_groups
 from sttreid.data.published.official_counts import expect_none
 from sttreid.data.published.published_set import DISTRACTOR, FRAME, PERSON, PublishedSet, assemble
+from sttreid.data.published.reorganised_mars import check_not_reorganised
 from sttreid.data.published.tracklet_folders import TrackletFolders, read_tracklet_folders
 from sttreid.data.registry import NoOptions, Reader, ReadSettings
 
@@ -62,6 +63,7 @@ def read_duke_video(folder: Path, strict: bool = False, scratch: Path | None = N
             of its folder's identity and of one camera; ``strict``, and a count differs.
     """
     root = locate(folder, "duke_video", LANDMARKS)
+    check_not_reorganised(root)
     suffix = "" if (root / "train").is_dir() else "_split"
     buffer = DiskBuffer(pattern_groups(IMAGE), scratch)
     tracklets = {

@@ -2,14 +2,18 @@
 
 ::
 
-    hall.mp4  hall.txt            one camera: its video (.mp4, .mkv, .mov or .avi) and its tracks
+    hall.mp4  hall.txt            one camera: its video and its tracks (.txt, .csv, .tsv)
+    labels/hall_1.txt, ...          or the boxes of each frame, as ultralytics writes them
+    cam1_0001.mp4, cam1_0002.mp4  one camera in two files (sttreid.data.segments)
     lobby/gt/gt.txt               one camera: a MOTChallenge sequence, optionally with
+    lobby/gt/labels.txt             the names of the classes (CVAT, Datumaro)
     lobby/seqinfo.ini               the folder of its images (imDir) and their number (seqLength)
     lobby/img1/000001.jpg           its frames, or one video instead of the folder
+    yard/000001.jpg  yard.txt     one camera: images and tracks
 
-One folder may hold both kinds. Boxes are in pixels of the upright image. Lines that MOTChallenge ignores
-(confidence 0, a class other than 1) are ignored. Cameras are numbered by the digits at the end of their names
-if all names end in different numbers, else 1, 2, ... in the order of the names.
+One folder may hold all kinds. Boxes are in pixels of the upright image. Flavour, first frame and plausibility
+of the tracks: :mod:`sttreid.data.tracks`. Cameras are numbered by the digits at the end of their names if all
+names end in different numbers, else 1, 2, ... in the order of the names.
 
 Splits are random (our choice: share and seed): a fraction ``test`` of the identities that several cameras see
 becomes the test set, at least one; the same fraction of the single-camera identities become gallery
@@ -17,10 +21,10 @@ distractors, since they have no cross-camera match. All others train, and a part
 published sets.
 """
 
-import configparser
 import re
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -29,20 +33,26 @@ import pandas as pd
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic.dataclasses import dataclass
 
-from sttreid.config.datasets import CONFIG, Validation
+from sttreid.config.datasets import CONFIG, OnError, Validation
+from sttreid.config.track_format import Plausibility, TrackFormat
 from sttreid.data.camera_frames import list_image_sequence
-from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
-from sttreid.data.folder_listing import check_relative, natural_key, shorten, subfolders
+from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos, LeftOut
+from sttreid.data.folder_listing import shorten
+from sttreid.data.footage_files import Recording, check_length, find_recordings
+from sttreid.data.frame_offset import Sample, check_offset
+from sttreid.data.frame_sizes import image_size, video_size
 from sttreid.data.registry import Reader, ReadSettings
+from sttreid.data.segments import Cameras, group_recordings
 from sttreid.data.splits import validation_identities
-from sttreid.data.track_files import read_tracks
+from sttreid.data.tracks.identities import describe_numbering, number_identities
+from sttreid.data.tracks.plausibility import OUT, check_boxes
+from sttreid.data.tracks.reading import LARGEST, Identity
+from sttreid.data.tracks.sources import ReadTracks, TrackFile, read_all
 from sttreid.data.videos import count_frames
-from sttreid.runtime.errors import InputError
+from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.tracklets.store import DISTRACTORS, TEST
 
-VIDEOS: Final = (".mp4", ".mkv", ".mov", ".avi")
-TRACKS: Final = "gt/gt.txt"
-PER_CAMERA: Final = 1_000_000  # scope per_camera: identity = index of the camera * this + number
+PER_CAMERA: Final = 1_000_000  # numbers that do not hold across cameras: identity = index * this + number
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -54,52 +64,72 @@ class FootageOptions:
         test: share of the multi-camera identities that becomes the test set; 0: the set only trains.
         identity_scope: ``global``: a number in the tracks is the same identity in all cameras;
             ``per_camera``: numbers are independent per camera, so no identity appears in two cameras and the
-            set is for training only.
+            set is for training only; ``per_file``: numbers are independent in each file of a camera too.
+        cameras: name of a camera -> its videos in order; empty: their names decide
+            (:mod:`sttreid.data.segments`).
+        tracks: the format of the tracks; what it leaves out is detected.
     """
 
-    max_frame_gap: Annotated[int, Field(ge=1)]
+    max_frame_gap: Annotated[int, Field(ge=1, le=LARGEST)]
     test: Annotated[float, Field(ge=0, lt=1)]
-    identity_scope: Literal["global", "per_camera"]
+    identity_scope: Literal["global", "per_camera", "per_file"]
+    cameras: dict[str, Annotated[list[str], Field(min_length=1)]] = field(default_factory=dict)
+    tracks: TrackFormat = field(default_factory=TrackFormat)
 
     @field_validator("identity_scope")
     @classmethod
     def _per_camera_only_trains(cls, value: str, info: ValidationInfo) -> str:
         test = info.data.get("test")
-        if value == "per_camera" and test:
-            raise ValueError(f"per_camera gives no identity two cameras, so test must be 0, got test {test}")
+        if value != "global" and test:
+            raise ValueError(f"{value} gives no identity two cameras, so test must be 0, got test {test}")
         return value
 
 
-def read_footage(folder: Path, options: FootageOptions, validation: Validation) -> CameraVideos:
-    """Read and check a folder of footage; of each video at most the first frame is decoded.
+def read_footage(
+    folder: Path, options: FootageOptions, validation: Validation, on_error: OnError = "raise"
+) -> CameraVideos:
+    """Read and check a folder of footage; of a few videos the first frames are decoded, to check the tracks.
 
     Args:
         folder: that holds the cameras.
         options: how identities and tracklets are formed, and how large the test is.
         validation: which training identities validate; its seed draws the test too.
+        on_error: whether an empty box, one beyond the last frame, or a video that cannot be opened is an
+            error. With ``skip``, the boxes are left out and counted; those of such a video stay, so that
+            decoding lists them.
 
     Raises:
         InputError: there is no camera; a video has no tracks or tracks have no video; a file breaks a rule of
-            its format or leads out of the folder; an identity is negative; no identity is left to test or
-            train.
+            its format or leads out of the folder; the boxes cannot be what they are taken for; no identity is
+            left to test or train.
     """
-    cameras = _number(dict(sorted(_cameras(folder).items(), key=lambda pair: natural_key(pair[0]))))
-    tables = []
-    for index, camera in enumerate(cameras):
-        table = read_tracks(camera.tracks, camera.frames, all_lines=False).assign(camera=camera.number)
-        _check_identities(camera.tracks, table)
-        offset = index * PER_CAMERA if options.identity_scope == "per_camera" else 0
-        if len(table):
-            tables.append(table.assign(identity=table["identity"] + offset))
-    if not tables:  # some cameras may see no pedestrian, but not all of them
-        raise InputError(f"{folder}: the tracks must hold at least one pedestrian, got none")
-    boxes = pd.concat(tables, ignore_index=True)
+    recordings, unused = find_recordings(folder)
+    groups, undeclared = group_recordings(folder, recordings, options.cameras)
+    files = [_open(number, name, one, on_error) for (number, name), ones in _number(groups) for one in ones]
+    read = read_all([file.tracks for file in files], options.tracks, on_error)
+    found = _Found(folder, [*_segment_remarks(groups)], _unused(unused, undeclared))
+    for file, tracks in zip(files, read, strict=True):
+        found.add(file, tracks, options.tracks.plausibility)
+    for first_frame, samples in found.samples.items():
+        remarks, warnings = check_offset(samples, first_frame)
+        found.remarks += remarks
+        found.warnings += warnings
+    boxes = _join(folder, files, found.tables, options.identity_scope, found.remarks)
     boxes["split"] = boxes["identity"].map(_splits(folder, boxes, options.test, validation))
-    return CameraVideos(folder, folder.name, cameras, boxes[COLUMNS], options.max_frame_gap)
+    return CameraVideos(
+        folder,
+        folder.name,
+        tuple(found.cameras),
+        boxes[COLUMNS],
+        options.max_frame_gap,
+        remarks=tuple(found.remarks),
+        warnings=tuple(found.warnings),
+        left_out=tuple(found.left_out),
+    )
 
 
 def _read(folder: Path, options: FootageOptions, settings: ReadSettings) -> CameraVideos:
-    return read_footage(folder, options, settings.validation)
+    return read_footage(folder, options, settings.validation, settings.on_error)
 
 
 READER = Reader(
@@ -111,89 +141,156 @@ READER = Reader(
 )
 
 
-def _cameras(folder: Path) -> dict[str, Camera]:
-    """Name -> camera, not numbered yet."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: the folder of the footage does not exist")
-    files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
-    videos = _videos(files)
-    sequences = [path for path in subfolders(folder) if _is_sequence(path)]
-    stems = [path.stem for path in videos] + [path.name for path in sequences]
-    for stem in stems:
-        if stems.count(stem) > 1:
-            raise InputError(f"{folder}: a camera must have one video, got {stem!r} twice")
-    for text in (path for path in files if path.suffix == ".txt"):
-        if text.stem not in {path.stem for path in videos}:
-            raise InputError(f"{text}: tracks must have a video of the same name in the folder, got none")
-    if not stems:
-        raise InputError(
-            f"{folder}: looked for <camera>.mp4 with <camera>.txt, or <sequence>/{TRACKS},"
-            f" found {_content(folder)}"
-        )
-    cameras = {path.stem: Camera(0, path, path.with_suffix(".txt"), count_frames(path)) for path in videos}
-    return cameras | {path.name: _sequence(path) for path in sequences}
+@plain_dataclass(frozen=True)
+class _File:
+    """A recording, its camera's number and name, and why it cannot be opened; None: it can."""
+
+    number: int
+    camera: str
+    recording: Recording
+    tracks: TrackFile
+    fault: str | None = None
 
 
-def _content(folder: Path) -> str:
-    return shorten(sorted(path.name for path in folder.iterdir()))
+@plain_dataclass
+class _Found:
+    """What the files hold so far; the samples by the number that the tracks give to the first frame."""
+
+    folder: Path
+    remarks: list[str]
+    warnings: list[str]
+    cameras: list[Camera] = field(default_factory=list)
+    tables: list[pd.DataFrame] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    samples: dict[int, list[Sample]] = field(default_factory=dict)
+
+    def add(self, file: _File, tracks: ReadTracks, plausibility: Plausibility) -> None:
+        """Check the boxes of a file and add them."""
+        picture, frames = file.tracks.picture, tracks.numbering.frames
+        checked = check_boxes(file.tracks.path, tracks.boxes.table, picture, frames, plausibility)
+        account = tracks.boxes.account.without(checked.left_out, OUT)
+        path = file.tracks.path.relative_to(self.folder)
+        where = f"camera {file.number} ({path})"
+        said = (*tracks.warnings, *checked.warnings, *_other_size(file), *_unopened(file))
+        self.remarks += [f"{where}: {account}; {tracks.statement}", f"{where}: {checked.statement}"]
+        self.warnings += [f"{where}: {text}" for text in said]
+        self.left_out += [LeftOut(str(path), reason, count) for reason, count in account.left_out.items()]
+        camera = _camera(file, tracks, self.cameras)
+        self.cameras.append(camera)
+        self.tables.append(checked.table.assign(camera=file.number, before=camera.before))
+        if picture is not None and len(checked.table):
+            sample = Sample(camera, checked.table, picture)
+            self.samples.setdefault(tracks.numbering.first_frame, []).append(sample)
 
 
-def _videos(files: Iterable[Path]) -> list[Path]:
-    return sorted(path for path in files if path.suffix.lower() in VIDEOS)
-
-
-def _is_sequence(folder: Path) -> bool:
-    """Whether a folder is a MOTChallenge sequence; InputError for a sequence without identities."""
-    if (folder / TRACKS).is_file():
-        return True
-    if (folder / "seqinfo.ini").is_file() or (folder / "det" / "det.txt").is_file():
-        raise InputError(f"{folder}: a sequence must have {TRACKS}: detections (det/) have no identities")
-    return False
-
-
-def _sequence(folder: Path) -> Camera:
-    """A MOTChallenge sequence: its images, or its only video."""
-    images, length = _seqinfo(folder / "seqinfo.ini")
-    if (folder / images).is_dir():
-        last = max(list_image_sequence(folder / images))
-        return Camera(0, folder / images, folder / TRACKS, length or last)
-    videos = _videos(path for path in folder.iterdir() if path.name[0] != ".")
-    if len(videos) != 1:
-        raise InputError(
-            f"{folder}: a sequence must hold its images in {images}/ or one video, found {_content(folder)}"
-        )
-    return Camera(0, videos[0], folder / TRACKS, count_frames(videos[0]))
-
-
-def _seqinfo(path: Path) -> tuple[str, int]:
-    """The folder of the images and their number, 0 where the file does not say."""
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(path.read_text(encoding="utf-8-sig") if path.exists() else "[Sequence]")
-        section = parser["Sequence"]
-        length = section.getint("seqLength", 0)
-    except (OSError, ValueError, KeyError, configparser.Error) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: must be an INI file with the section Sequence ({reason})") from error
-    return check_relative(str(path), section.get("imDir", "img1")).as_posix(), length
-
-
-def _number(cameras: dict[str, Camera]) -> tuple[Camera, ...]:
+def _number(cameras: Cameras) -> list[tuple[tuple[int, str], list[Recording]]]:
     """The cameras, numbered by the digits at the end of all names, else by their order."""
     ends = [re.search(r"(?<!\d)\d{1,9}$", name, re.ASCII) for name in cameras]
     numbers = [int(end.group()) for end in ends if end is not None]
     if len(set(numbers)) < len(cameras):
         numbers = list(range(1, len(cameras) + 1))
-    numbered = [replace(camera, number=n) for n, camera in zip(numbers, cameras.values(), strict=True)]
-    return tuple(sorted(numbered, key=lambda camera: camera.number))
+    numbered = zip(zip(numbers, cameras, strict=True), cameras.values(), strict=True)
+    return sorted(numbered, key=lambda entry: entry[0])
 
 
-def _check_identities(path: Path, table: pd.DataFrame) -> None:
-    wrong = table[(table["identity"] < 0) | (table["identity"] >= PER_CAMERA)]
-    if len(wrong):
-        line, identity = wrong[["line", "identity"]].iloc[0].tolist()
-        rule = f"an identity must be between 0 and {PER_CAMERA - 1}"
-        raise InputError(f"{path}:{line}: {rule}, got {identity}")
+def _open(number: int, camera: str, recording: Recording, on_error: OnError) -> _File:
+    """Count the frames of a recording and look at the first.
+
+    Raises:
+        InputError: it cannot be opened and ``on_error`` is ``raise``.
+    """
+    video, fault = recording.video, None
+    frames: int | None
+    if not video.is_dir():
+        try:
+            frames, first, picture = count_frames(video, on_error), None, video_size(video)
+        except PlaceError as error:
+            if on_error == "raise":
+                raise
+            frames, first, picture, fault = None, None, None, error.reason
+    else:
+        images = list_image_sequence(video)
+        first, last = min(images), max(images)
+        check_length(recording, last)
+        frames = recording.length + first - 1 if recording.length and first <= 1 else last
+        picture = image_size(images[first])
+    tracks = TrackFile(recording.tracks, frames, first, recording.labels, recording.name, picture)
+    return _File(number, camera, recording, tracks, fault)
+
+
+def _camera(file: _File, tracks: ReadTracks, earlier: Sequence[Camera]) -> Camera:
+    """The file as a part of its camera, after its earlier files."""
+    before = sum(camera.frames for camera in earlier if camera.number == file.number)
+    frames = tracks.numbering.frames
+    if before + frames > LARGEST:
+        raise InputError(
+            f"{file.recording.video}: a camera must have at most {LARGEST} frames, got {before + frames}"
+        )
+    video, path = file.recording.video, file.tracks.path
+    return Camera(file.number, video, path, frames, before, tracks.numbering.start)
+
+
+def _other_size(file: _File) -> Iterator[str]:
+    """A warning if seqinfo.ini gives another size than the pictures have."""
+    declared, picture = file.recording.declared, file.tracks.picture
+    if declared and picture and declared != picture:
+        sizes = f"{declared[0]} x {declared[1]} in seqinfo.ini, {picture[0]} x {picture[1]} in the pictures"
+        yield f"the boxes may be of another size: {sizes}"
+
+
+def _unopened(file: _File) -> Iterator[str]:
+    if file.fault is not None:
+        yield f"{file.recording.video.name} {file.fault}: none of its boxes has an image"
+
+
+def _segment_remarks(groups: Cameras) -> Iterator[str]:
+    for name, recordings in groups.items():
+        if len(recordings) > 1:
+            names = shorten([one.video.name for one in recordings])
+            yield f"{name} is one camera in {len(recordings)} files: {names} (else set cameras)"
+
+
+def _unused(unused: Sequence[str], undeclared: Sequence[str]) -> list[str]:
+    warnings = [f"not used in this folder: {shorten(unused)}"] if unused else []
+    return warnings + ([f"of no camera in cameras, not used: {shorten(undeclared)}"] if undeclared else [])
+
+
+def _join(
+    folder: Path, files: Sequence[_File], tables: Sequence[pd.DataFrame], scope: str, remarks: list[str]
+) -> pd.DataFrame:
+    """All boxes, with identities as numbers and frames as the camera counts them.
+
+    Raises:
+        InputError: there is no box; there are more identities or cameras than the store can number.
+    """
+    # whose identities are numbered together
+    owners = {
+        "global": [0] * len(files),
+        "per_camera": [f.number for f in files],
+        "per_file": [*range(len(files))],
+    }
+    spaces: dict[int, list[pd.DataFrame]] = {}
+    for owner, table in zip(owners[scope], tables, strict=True):
+        spaces.setdefault(owner, []).append(table)
+    if sum(map(len, tables)) == 0:  # some cameras may see no pedestrian, but not all of them
+        raise InputError(f"{folder}: the tracks must hold at least one pedestrian, got none")
+    limit = LARGEST + 1 if scope == "global" else PER_CAMERA
+    if scope != "global" and len(spaces) * PER_CAMERA > LARGEST:
+        raise InputError(
+            f"{folder}: {scope} must have at most {LARGEST // PER_CAMERA} parts, got {len(spaces)}"
+        )
+    joined = []
+    for index, parts in enumerate(spaces.values()):
+        together = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+        identities: list[Identity] = together["identity"].tolist()
+        numbers = number_identities(identities, limit, str(folder))
+        remarks += describe_numbering(numbers)
+        offset = index * PER_CAMERA if scope != "global" else 0
+        together["identity"] = [numbers[one] + offset for one in identities]
+        joined.append(together)
+    boxes = pd.concat([part for part in joined if len(part)], ignore_index=True)
+    boxes["frame"] += boxes.pop("before")
+    return boxes.astype({"identity": "int64", "frame": "int64"})
 
 
 def _splits(folder: Path, boxes: pd.DataFrame, test: float, validation: Validation) -> dict[int, str]:

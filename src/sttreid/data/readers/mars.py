@@ -9,9 +9,11 @@
     info/query_IDX.mat                       rows of tracks_test_info, from 1
 
 All test tracklets are in the gallery, the queries included: without the queries, 140 queries have no match.
+The reorganised copy is read too (:mod:`sttreid.data.published.reorganised_mars`).
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -36,6 +38,7 @@ from sttreid.data.published.file_names import (
 from sttreid.data.published.matlab import read_queries, read_table
 from sttreid.data.published.official_counts import CountCheck, expect_none, unmatched_queries
 from sttreid.data.published.published_set import DISTRACTOR, FRAME, JUNK, PERSON, PublishedSet, assemble
+from sttreid.data.published.reorganised_mars import find_reorganised, read_reorganised
 from sttreid.data.published.text_lists import line_blocks
 from sttreid.data.registry import NoOptions, Reader, ReadSettings
 from sttreid.runtime.errors import InputError
@@ -84,12 +87,16 @@ def read_mars(folder: Path, strict: bool = False, scratch: Path | None = None) -
         scratch: folder for temporary files, as in :class:`DiskBuffer`.
 
     Raises:
-        InputError: it is not MARS; a list or an index is missing, cannot be read or points outside of what it
-            indexes; the images of a tracklet are not all of its identity and camera; ``strict``, and a count
-            differs or an image is missing.
+        InputError: it is not MARS; a list or an index is missing, cannot be read
+            or points outside of what it indexes; the images of a tracklet are not all of its identity and
+            camera; ``strict``, and a count differs or an image is missing.
     """
-    root = locate(folder, "mars", LANDMARKS)
     buffer = DiskBuffer(pattern_groups(IMAGE), scratch)
+    if (copy := find_reorganised(folder)) is not None:
+        read = read_reorganised(buffer, copy, IMAGE, EXAMPLE)
+        published = assemble("MARS", copy, read.parts, buffer, OFFICIAL, _counts, read.checks, strict)
+        return replace(published, remarks=read.remarks)
+    root = locate(folder, "mars", LANDMARKS)
     train, train_checks = _read_side(buffer, root, "train", scratch)
     test, test_checks = _read_side(buffer, root, "test", scratch)
     test["query"] = read_queries(root / "info" / "query_IDX.mat", "query_IDX", len(test))

@@ -1,0 +1,157 @@
+"""Memory and speed of ``decode`` by the length of a film: `python -m bench.decoding 300 3000 30000`.
+
+For each length a film of 1280x720 pixels is written (a moving texture, H.264, 12 kB a frame) and decoded
+into a store in a new process, with two boxes in every frame. Printed are the seconds, and the peak memory of
+the process that crops and of those that decode. `--speed` compares instead the speed of the product with that
+of bare sequential decord on the first of the lengths, in new processes one after the other.
+"""
+
+import argparse
+import multiprocessing
+import os
+import re
+import resource
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, get_args
+
+import av
+import numpy as np
+import pandas as pd
+
+from sttreid.config.datasets import Decoder
+from sttreid.data import videos
+from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
+from sttreid.data.decoding import decode_videos
+
+HEIGHT, WIDTH = 720, 1280
+BOXES = 2  # in a frame: each box takes memory for its row, whatever decodes
+MEGABYTE = 1024  # in the kilobytes of getrusage
+
+
+def write_film(path: Path, frames: int) -> Path:
+    """A texture that moves."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(60, 180, (HEIGHT // 8 + 8, WIDTH // 8 + 8)).astype(np.uint8)
+    texture = coarse.repeat(8, 0).repeat(8, 1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.thread_count = 1
+        stream.options = {"crf": "30", "preset": "ultrafast"}
+        planes = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
+        for number in range(frames):
+            y, x = number % 61, number * 3 % 64
+            planes[:HEIGHT] = texture[y : y + HEIGHT, x : x + WIDTH]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
+        container.mux(stream.encode())
+    return path
+
+
+def footage(video: Path, frames: int) -> CameraVideos:
+    """One camera, whose people stand still."""
+    frame = np.repeat(np.arange(1, frames + 1), BOXES)
+    identity = np.tile(np.arange(BOXES), frames)
+    left = 20.0 + 120 * identity
+    boxes = pd.DataFrame(
+        {"camera": 1, "frame": frame, "identity": identity, "left": left, "top": 100.0, "width": 100.0}
+        | {"height": 300.0, "visibility": 1.0, "split": "train", "line": np.arange(1, len(frame) + 1)}
+    )
+    camera = Camera(1, video, video.with_suffix(".txt"), frames)
+    return CameraVideos(video.parent, "bench", (camera,), boxes[COLUMNS], 10)
+
+
+class Watch(threading.Thread):
+    """The peak memory of the decoding processes (getrusage counts what they had of their parent)."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak = 0.0
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        while not self.done.wait(0.1):
+            for child in children.read_text().split():
+                with suppress(OSError):
+                    command = Path(f"/proc/{child}/cmdline").read_text()
+                    status = Path(f"/proc/{child}/status").read_text()
+                    found = re.search(r"VmHWM:\s+(\d+)", status)
+                    if "sttreid.data.frame_server" in command and found:
+                        self.peak = max(self.peak, int(found[1]) / MEGABYTE)
+
+
+def decoded(video: Path, frames: int, decoder: Decoder) -> tuple[float, float, float]:
+    """Seconds, and megabytes at most, of cropping and of decoding."""
+    start, watch = time.monotonic(), Watch()
+    watch.start()
+    with tempfile.TemporaryDirectory(dir=video.parent) as folder:
+        decode_videos(footage(video, frames), 64, 32, Path(folder) / "store", decoder=decoder)
+    watch.done.set()
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
+    return time.monotonic() - start, own, watch.peak
+
+
+def cpu() -> float:
+    """CPU seconds of this process and of those that it has ended."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def bare(video: Path, frames: int) -> tuple[float, float]:
+    """Seconds and CPU seconds of decord alone, in this process."""
+    import decord
+
+    start, used = time.monotonic(), cpu()
+    reader = decord.VideoReader(str(video), num_threads=1, fault_tol=1e-4)
+    for _ in range(frames):
+        reader.next().asnumpy()
+    return time.monotonic() - start, cpu() - used
+
+
+def product(video: Path, frames: int, decoder: Decoder) -> tuple[float, float]:
+    """Seconds and CPU seconds of the product."""
+    start, used = time.monotonic(), cpu()
+    for _ in videos.frames(video, frames, decoder):
+        pass
+    return time.monotonic() - start, cpu() - used
+
+
+def in_process(work: Callable[..., Any], *arguments: Any) -> Any:
+    """The same in a new process."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Writes, decodes and prints."""
+    parser = argparse.ArgumentParser(prog="python -m bench.decoding", description=__doc__)
+    parser.add_argument("lengths", type=int, nargs="+", help="in frames")
+    parser.add_argument("--decoder", choices=get_args(Decoder), default="decord")
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--rounds", type=int, default=5, help="of --speed (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, help="for the films (default: the system's)")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
+        for length in given.lengths[:1] if given.speed else given.lengths:
+            film = write_film(Path(folder) / "film.mp4", length)
+            print(f"{length:,} frames, {film.stat().st_size / 1e6:.1f} MB", flush=True)
+            if given.speed:
+                ratios = []
+                for _ in range(given.rounds):
+                    plain = in_process(bare, film, length)
+                    ratios.append(np.divide(plain, in_process(product, film, length, given.decoder)))
+                clock, used = (100 * statistics.median(part) for part in zip(*ratios, strict=True))
+                print(f"{clock:.0f} % of the speed of bare decord by the clock, {used:.0f} % by CPU time")
+            else:
+                seconds, own, child = in_process(decoded, film, length, given.decoder)
+                print(f"  {seconds:.0f} s, at most {own:.0f} + {child:.0f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

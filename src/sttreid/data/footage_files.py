@@ -1,0 +1,204 @@
+"""The files of a folder of footage: which video goes with which tracks, and which files nobody uses."""
+
+import configparser
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sttreid.data.folder_listing import check_relative, image_names, shorten, subfolders
+from sttreid.data.tracks.label_folders import label_files
+from sttreid.runtime.errors import InputError
+
+VIDEOS: Final = (
+    ".mp4", ".mkv", ".mov", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".asf", ".flv", ".f4v", ".3gp",
+    ".3g2", ".ogv", ".mxf", ".vob", ".divx",
+)  # fmt: skip
+STREAMS: Final = (".ts", ".mts", ".m2ts", ".m2t", ".264", ".h264", ".265", ".h265", ".hevc", ".mjpeg", ".gif")
+TEXTS: Final = (".txt", ".csv", ".tsv")
+TRACKS: Final = "gt/gt.txt"
+LABELS: Final = "labels.txt"
+LITTER: Final = (
+    "thumbs.db",
+    "desktop.ini",
+    "__macosx",
+    "@eadir",
+    "system volume information",
+    "$recycle.bin",
+)
+_SPARE: Final = 1000  # frames that seqinfo.ini may promise beyond twice the number of images
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One video with its tracks.
+
+    Attributes:
+        name: of the file without suffix, or of the sequence's folder.
+        video: the file, or the folder of the images.
+        tracks: the file, or the folder of ultralytics' labels.
+        labels: the names of the classes, if there are any.
+        length: number of frames that seqinfo.ini gives; 0: none.
+        declared: width and height of the frames that seqinfo.ini gives.
+    """
+
+    name: str
+    video: Path
+    tracks: Path
+    labels: Path | None = None
+    length: int = 0
+    declared: tuple[int, int] | None = None
+
+
+def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
+    """The recordings in a folder, and the names of files and folders that belong to none.
+
+    Raises:
+        InputError: there is no recording; a video has several tracks, or tracks have no video; a sequence
+            has no identities or no images.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: the folder of the footage does not exist")
+    files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+    sequences = [_sequence(path) for path in subfolders(folder) if _is_sequence(path)]
+    found = [*_videos(folder, files), *_image_folders(folder, files), *_visdrone(folder), *sequences]
+    names = [recording.name for recording in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{folder}: a camera must have one video, got {name!r} twice")
+    for path in sorted(files):
+        if path.suffix.lower() == ".txt" and path.stem not in names and path.name.lower() != LABELS:
+            raise InputError(
+                f"{path}: tracks must have a video of the same name in the folder, got {_beside(path)}"
+            )
+    if not found:
+        raise InputError(
+            f"{folder}: looked for <camera>.mp4 with <camera>.txt, or <sequence>/{TRACKS},"
+            f" found {_content(folder)}"
+        )
+    return found, _unused(folder, found)
+
+
+def is_video(path: Path) -> bool:
+    """Whether the suffix is that of a container which is read."""
+    return path.suffix.lower() in VIDEOS
+
+
+def _videos(folder: Path, files: Sequence[Path]) -> Iterator[Recording]:
+    """The videos beside their tracks."""
+    labels = folder / LABELS if (folder / LABELS).is_file() else None
+    for path in sorted(path for path in files if is_video(path)):
+        yield Recording(path.stem, path, _tracks(path, files), labels)
+
+
+def _tracks(video: Path, files: Sequence[Path]) -> Path:
+    """The tracks of a video: a text file of its name, or a folder of labels."""
+    texts = sorted(path for path in files if path.stem == video.stem and path.suffix.lower() in TEXTS)
+    if len(texts) > 1:
+        names = ", ".join(path.name for path in texts)
+        raise InputError(f"{video}: a video must have one tracks file, got {names}")
+    if texts:
+        return texts[0]
+    base = video.parent
+    for folder in (base / "labels", base / video.stem / "labels", base / video.stem):
+        if folder.is_dir() and label_files(folder, video.stem):
+            return folder
+    return video.with_suffix(".txt")
+
+
+def _image_folders(folder: Path, files: Sequence[Path]) -> Iterator[Recording]:
+    """Folders of images beside tracks of their name."""
+    labels = folder / LABELS if (folder / LABELS).is_file() else None
+    videos = {path.stem for path in files if is_video(path)}
+    for path in sorted(path for path in files if path.suffix.lower() in TEXTS and path.stem not in videos):
+        images = path.with_suffix("")
+        if images.is_dir() and next(image_names(images), None) is not None and not _is_sequence(images):
+            yield Recording(path.stem, images, path, labels)
+
+
+def _visdrone(folder: Path) -> Iterator[Recording]:
+    """VisDrone's layout: ``sequences/NAME/`` and ``annotations/NAME.txt``."""
+    if (folder / "sequences").is_dir() and (folder / "annotations").is_dir():
+        for images in subfolders(folder / "sequences"):
+            yield Recording(images.name, images, folder / "annotations" / f"{images.name}.txt")
+
+
+def _is_sequence(folder: Path) -> bool:
+    """Whether a folder is a MOTChallenge sequence; InputError for a sequence without identities."""
+    if (folder / TRACKS).is_file():
+        return True
+    if (folder / "seqinfo.ini").is_file() or (folder / "det" / "det.txt").is_file():
+        raise InputError(f"{folder}: a sequence must have {TRACKS}: detections (det/) have no identities")
+    return False
+
+
+def _sequence(folder: Path) -> Recording:
+    """A MOTChallenge sequence: its images, or its only video."""
+    images, length, declared = _seqinfo(folder / "seqinfo.ini")
+    labels = folder / "gt" / LABELS if (folder / "gt" / LABELS).is_file() else None
+    if (folder / images).is_dir():
+        return Recording(folder.name, folder / images, folder / TRACKS, labels, length, declared)
+    videos = sorted(path for path in folder.iterdir() if path.name[0] != "." and is_video(path))
+    if len(videos) != 1:
+        raise InputError(
+            f"{folder}: a sequence must hold its images in {images}/ or one video, found {_content(folder)}"
+        )
+    return Recording(folder.name, videos[0], folder / TRACKS, labels, 0, declared)
+
+
+def check_length(recording: Recording, last: int) -> None:
+    """Raise InputError if seqinfo.ini promises far more frames than there are images."""
+    if recording.length > 2 * last + _SPARE:
+        path = recording.video.parent / "seqinfo.ini"
+        raise InputError(
+            f"{path}: seqLength must be the number of images, whose last is {last}, got {recording.length}"
+        )
+
+
+def _seqinfo(path: Path) -> tuple[str, int, tuple[int, int] | None]:
+    """The folder of the images, their number, 0 where the file does not say, and their size."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8-sig") if path.exists() else "[Sequence]")
+        section = parser["Sequence"]
+        length = section.getint("seqLength", 0)
+        width, height = section.getint("imWidth", 0), section.getint("imHeight", 0)
+    except (OSError, ValueError, KeyError, configparser.Error) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: must be an INI file with the section Sequence ({reason})") from error
+    if length < 0:
+        raise InputError(f"{path}: seqLength must be at least 1, got {length}")
+    images = check_relative(str(path), section.get("imDir", "img1")).as_posix()
+    return images, length, (width, height) if width and height else None
+
+
+def _beside(text: Path) -> str:
+    """What there is in place of the video of a tracks file."""
+    others = sorted(
+        path.name
+        for path in text.parent.iterdir()
+        if path.stem == text.stem and path.is_file() and path != text
+    )
+    if not others:
+        return "none"
+    streams = [name for name in others if Path(name).suffix.lower() in STREAMS]
+    if streams:
+        return f"{streams[0]}, a stream whose frames cannot be counted: copy it into an .mp4 (ffmpeg -c copy)"
+    return f"{shorten(others)}, which is no container that is read ({', '.join(VIDEOS)})"
+
+
+def _content(folder: Path) -> str:
+    return shorten(sorted(path.name for path in folder.iterdir()))
+
+
+def _unused(folder: Path, found: Iterable[Recording]) -> list[str]:
+    """The visible files and folders that no recording uses, without the litter of file managers."""
+    used = set()
+    for recording in found:
+        for path in (recording.video, recording.tracks, recording.labels):
+            if path is not None:
+                used.add(path.relative_to(folder).parts[0])
+    names = [
+        path.name for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in LITTER
+    ]
+    return sorted(name for name in names if name not in used)
