@@ -145,8 +145,8 @@ class Gallery:
             temporary.unlink(missing_ok=True)
 
     @classmethod
-    def read(cls, path: Path | str) -> "Gallery":
-        """Read a gallery and check every value.
+    def read(cls, path: Path | str, *, may_be_empty: bool = False) -> "Gallery":
+        """Read a gallery and check every value; a part of one may be empty.
 
         Raises:
             InputError: the file is missing, damaged or no gallery, holds no tracklet, or a value breaks a
@@ -162,7 +162,7 @@ class Gallery:
             raise InputError(f"{path}: cannot be read as a gallery ({reason})") from error
         model = _model(path, table.schema)
         _check_schema(path, table.schema, model.dimensions)
-        if not len(table):
+        if not len(table) and not may_be_empty:
             raise InputError(f"{path}: a gallery must hold at least 1 tracklet, got none")
         for name in table.column_names:
             if name != "identity" and table[name].null_count:
@@ -191,7 +191,7 @@ def concatenate(galleries: Sequence[Gallery]) -> Gallery:
         raise InputError("there must be at least 1 gallery, got 0")
     for gallery in galleries[1:]:
         check_model(gallery.model, galleries[0].model, "the galleries")
-    if len({bool(gallery.strips) for gallery in galleries}) > 1:
+    if len({bool(gallery.strips) for gallery in galleries if len(gallery)}) > 1:
         raise InputError("either all galleries must have film strips or none, got both kinds")
     return Gallery(
         pd.concat([gallery.tracklets for gallery in galleries], ignore_index=True),
