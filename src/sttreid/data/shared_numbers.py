@@ -20,8 +20,8 @@ def warn_of_shared_numbers(numbers: Mapping[str, Collection[int | str]], choice:
         return None
     shown = ", ".join(counted[:3]) + (", ..." if len(counted) > 3 else "")
     return (
-        f"the numbers of {shown} each run without a gap, as those of independent trackers do, but equal numbers"
-        f" are taken for one person: if they are not, {choice}"
+        f"the numbers of {shown} each run without a gap, as those of independent trackers do, but equal"
+        f" numbers are taken for one person: if they are not, {choice}"
     )
 
 

@@ -36,9 +36,7 @@ class ClipAverager:
         self._clips = torch.empty((batch, network.frames, 3, *network.image_size))
         self._owners: list[int] = []
         self._crops: dict[int, list[Pixels]] = {}
-        self._sums: dict[
-            int, NDArray[np.float64]
-        ] = {}  # of the features, and in the last place of their norms
+        self._sums: dict[int, NDArray[np.float64]] = {}  # last: of the norms
 
     def add(self, tracklet: int, crop: Pixels) -> None:
         """The next crop [H, W, 3] of a tracklet."""

@@ -54,13 +54,8 @@ def pair_up(
     names = [video.name for video in videos]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(
-                f"the names of the videos must differ, because queries use them, got {name} twice"
-            )
-    found = tracks or [
-        video.parent / f"{video.name}.txt" if video.is_dir() else video.with_suffix(".txt")
-        for video in videos
-    ]
+            raise InputError(f"the names of the videos must differ (queries use them), got {name} twice")
+    found = tracks or [_beside(video) for video in videos]
     for video, file in zip(videos, found, strict=True):
         if not video.exists():
             raise InputError(f"{video}: the video is missing")
@@ -68,6 +63,11 @@ def pair_up(
             raise InputError(f"{file}: the tracks file of {video.name} is missing")
     called = cameras or [video.stem for video in videos]
     return tuple(Recording(*parts) for parts in zip(videos, found, called, strict=True))
+
+
+def _beside(video: Path) -> Path:
+    """The tracks file of a video, or of a folder of images."""
+    return video.parent / f"{video.name}.txt" if video.is_dir() else video.with_suffix(".txt")
 
 
 def open_camera(recording: Recording) -> Camera:

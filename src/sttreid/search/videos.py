@@ -101,9 +101,7 @@ def embed_videos(
         _embed_missing(model, reference, missing, settings, workers)
         gallery = concatenate([replace_name(Gallery.read(file, may_be_empty=True), name) for file in files])
     if not len(gallery):
-        raise InputError(
-            f"{recordings[0].tracks}: the tracks must hold at least one box, got none in any video"
-        )
+        raise InputError(f"{recordings[0].tracks}: tracks must hold at least one box, got none in any video")
     return gallery
 
 
