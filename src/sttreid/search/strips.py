@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sttreid.data.crops import Box, crop
+from sttreid.tracklets.images import decode_image
 
 IMAGES: Final = 8
 WIDTH, HEIGHT = 48, 96  # of an image, in pixels
@@ -33,3 +35,9 @@ def join(images: Sequence[Pixels]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.concatenate(images, axis=1)).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
+
+
+def join_files(files: Sequence[Path]) -> bytes:
+    """The strip of images of one person, which are decoded already without an error."""
+    chosen = [files[place] for place in places(len(files))]
+    return join([decode_image(path.read_bytes(), HEIGHT, WIDTH) for path in chosen])
