@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from sttreid.cli.examples import examples
+from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
-
-SUFFIXES = (".html", ".json", ".csv")  # of results
 
 ModelOption = Annotated[Path, typer.Option("--model", "-m", help="A trained model (.pt).")]
 CalibrationOption = Annotated[
@@ -35,7 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog=examples(
             "sttreid link gallery.parquet -o identities.csv",
-            "sttreid link gallery.parquet -o identities.csv --tracks hall.txt --tracks lobby.txt --mot linked/",
+            "sttreid link gallery.parquet -o identities.csv --tracks hall.txt --mot linked/",
         )
     )(link)
     app.command(epilog=examples("sttreid info campus.pt", "sttreid info gallery.parquet"))(info)
@@ -77,8 +76,9 @@ def embed(
 ) -> None:
     """Embed the tracklets of videos.
 
-    The gallery has one row per tracklet. An interrupted run resumes with the first video that is not finished.
+    The gallery has one row per tracklet. An interrupted run resumes after the last finished video.
     """
+    numerics.choose()  # before torch is loaded
     from sttreid.cli.searching import write_gallery
     from sttreid.search.videos import EmbedSettings
 
@@ -100,11 +100,11 @@ def search(
     all_: Annotated[bool, typer.Option("--all", help="Every tracklet of the gallery is a query.")] = False,
     images: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="A picture of one person, or a folder with crops of one; repeatable; needs --model."
-        ),
+        typer.Option(help="A picture of one person, or a folder of crops of one; repeatable."),
     ] = None,
-    model: Annotated[Path | None, typer.Option("--model", "-m", help="Embeds --images.")] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", "-m", help="A trained model (.pt), for --images.")
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="Number of answers.")] = 10,
     cross_camera_only: Annotated[
         bool, typer.Option("--cross-camera-only", help="Leave out the query's own camera.")
@@ -117,6 +117,7 @@ def search(
     With a calibration, each answer has a probability, and a query without an answer that is near enough is
     not here.
     """
+    numerics.choose()  # before torch is loaded
     from sttreid.cli.searching import Queries, write_answers
 
     given = Queries(tuple(query or ()), queries, all_, tuple(images or ()), model)
@@ -142,6 +143,7 @@ def link(
 
     Two tracklets that overlap in time in one video never share one.
     """
+    numerics.choose()  # before torch is loaded
     from sttreid.cli.searching import write_links
 
     for line in write_links(gallery, output, threshold, calibration, tracks or [], mot):
@@ -152,6 +154,7 @@ def info(
     file: Annotated[Path, typer.Argument(help="A model, a gallery or a calibration.")],
 ) -> None:
     """Print what a file holds."""
+    numerics.choose()  # before torch is loaded
     from sttreid.cli.searching import describe_file
 
     for line in describe_file(file):
@@ -179,6 +182,7 @@ def calibrate(
 
     The result maps a distance to a probability, and holds the distance beyond which a person is not here.
     """
+    numerics.choose()  # before torch is loaded
     from sttreid.cli.searching import write_calibration
 
     if bool(tracklets) == bool(gallery):

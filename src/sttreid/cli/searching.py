@@ -212,9 +212,8 @@ def write_calibration(
     for path in stores:
         store = open_store(path)
         table = store.of_split("validation")
-        sets.append(
-            Labelled(embed_store(network, store, table), _text(table["identity"]), _text(table["camera"]))
-        )
+        features = embed_store(network, store, table)
+        sets.append(Labelled(features, _text(table["identity"]), _text(table["camera"])))
     names = ", ".join(path.name for path in (*stores, *galleries))
     source = f"validation identities of {names}" if stores else f"labelled tracklets of {names}"
     rendered = bool(stores) if real is None else not real
@@ -252,9 +251,7 @@ def _pictures(path: Path) -> list[Path]:
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGES)
     if not files:
-        raise InputError(
-            f"{path}: a folder of crops must hold at least 1 image ({', '.join(IMAGES)}), got none"
-        )
+        raise InputError(f"{path}: a folder of crops must hold at least 1 image, got none")
     return files
 
 

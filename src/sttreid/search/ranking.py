@@ -88,7 +88,9 @@ def search(
         raise InputError("there must be at least 1 query, got 0")
     features = np.stack([_embedding(one, gallery) for one in queries])
     rows = np.array([one if isinstance(one, int) else -1 for one in queries])
-    limits = _Limits(rows, _codes(gallery.tracklets["camera"]), cross_camera_only)
+    cameras = _codes(gallery.tracklets["camera"])
+    excluded = np.where(rows >= 0, cameras[rows], -1) if cross_camera_only else None
+    limits = Limits(rows, cameras, excluded)
     if rerank is None:
         owner, row, distance = nearest(features, gallery.embeddings, limits, k)
     else:
@@ -100,23 +102,30 @@ def search(
     )
 
 
-class _Limits:
-    """Which gallery rows may answer: not the query itself, and perhaps not those of its camera."""
+@dataclass(frozen=True, eq=False)
+class Limits:
+    """Which gallery rows may answer a query.
 
-    def __init__(self, rows: Integers, cameras: Integers, cross_camera_only: bool) -> None:
-        self.rows, self.cameras = rows, cameras
-        self.query_cameras = np.where(rows >= 0, cameras[rows], -1) if cross_camera_only else None
+    Attributes:
+        rows: [Q] the query's own row of the gallery, which never answers; -1 where it has none.
+        cameras: [G] numbers of the gallery's cameras.
+        excluded: [Q] number of the camera that may not answer either; None: all may.
+    """
+
+    rows: Integers
+    cameras: Integers
+    excluded: Integers | None = None
 
     def mask(self, tile: NDArray[np.floating], queries: slice, columns: slice, value: float) -> None:
-        """Overwrite what may not answer."""
+        """Overwrite what may not answer in the values of a block of queries and columns."""
         rows = self.rows[queries] - columns.start
         lines = np.flatnonzero((rows >= 0) & (rows < columns.stop - columns.start))
         tile[lines, rows[lines]] = value
-        if self.query_cameras is not None:
-            tile[self.query_cameras[queries, None] == self.cameras[None, columns]] = value
+        if self.excluded is not None:
+            tile[self.excluded[queries, None] == self.cameras[None, columns]] = value
 
 
-def nearest(features: NDArray[np.floating], embeddings: Singles, limits: _Limits, k: int) -> Nearest:
+def nearest(features: NDArray[np.floating], embeddings: Singles, limits: Limits, k: int) -> Nearest:
     """The k nearest rows of each query by cosine distance; at equal distances the earlier row is first.
 
     Memory: a block of queries and tracklets, their similarities, and few more candidates than k per query.
@@ -137,7 +146,7 @@ def nearest(features: NDArray[np.floating], embeddings: Singles, limits: _Limits
 
 
 def _candidates(
-    queries: FeatureRows, gallery: FeatureRows, block: slice, limits: _Limits, k: int
+    queries: FeatureRows, gallery: FeatureRows, block: slice, limits: Limits, k: int
 ) -> tuple[Integers, Integers]:
     """Queries of a block and gallery rows, among them the k nearest of each query whatever the rounding."""
     bound = 2 * rounding_bound(queries.width)
@@ -172,7 +181,7 @@ def _place(owner: Integers) -> Integers:
 
 
 def _reranked(
-    features: NDArray[np.floating], embeddings: Singles, limits: _Limits, k: int, settings: Rerank
+    features: NDArray[np.floating], embeddings: Singles, limits: Limits, k: int, settings: Rerank
 ) -> Nearest:
     """As :func:`nearest` in the order of re-ranked distances; the distances are cosine distances."""
     scores = rerank_features(features, embeddings, settings.k1, settings.k2, settings.weight)
