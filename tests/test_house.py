@@ -27,6 +27,7 @@ DECIDES = {"sttreid.runtime.numerics", "sttreid.config.branches"}
 FLOORS: list[set[str]] = [
     {"__main__"},
     {"cli"},
+    {"search"},
     {"stages", "inference"},
     {"report"},
     {"analysis"},
@@ -42,6 +43,10 @@ FORBIDDEN = {
     ("training", "retrieval"),
     ("model", "tracklets"),
     ("tracklets", "model"),
+    ("search", "stages"),
+    ("search", "report"),
+    ("search", "analysis"),
+    ("search", "training"),
 }
 
 

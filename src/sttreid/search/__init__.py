@@ -1,0 +1,1 @@
+"""A user's footage -> a gallery of tracklets -> ranked answers and identities across cameras."""
