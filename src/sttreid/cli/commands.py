@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sttreid.cli import checkout
+from sttreid.cli import checkout, models
 from sttreid.cli.compare import compare
 from sttreid.runtime.errors import InputError
 
@@ -22,6 +22,8 @@ EXTRAS = {  # package -> the extra that installs it
     "h5py": "pipeline",
     "jinja2": "report",
     "numba": "simulate",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
     "ruamel": "pipeline",
     "sklearn": "report",
 }
@@ -279,6 +281,13 @@ def evaluate(
 
 
 app.command(epilog=examples("sttreid compare HEAD", "sttreid compare lr-1 lr-2 --md"))(compare)
+app.command(epilog=examples("sttreid info", "sttreid info campus.pt --json"))(models.info)
+app.command(
+    epilog=examples("sttreid export stt-v1 --format onnx", "sttreid export campus.pt -o campus.onnx")
+)(models.export)
+app.command(epilog=examples("sttreid publish stt-v1 artifacts/models/cross_domain/0/campus.pt"))(
+    models.publish
+)
 
 
 @app.command(
