@@ -40,8 +40,8 @@ def load_model(
     """Load a trained model, in evaluation mode; no code of a file is ever executed.
 
     Args:
-        model: a ``.pt`` or ``.safetensors`` file of this project; with ``like``, any checkpoint of such a network;
-            or the name of a published model; None: the newest published model of the checkout.
+        model: a ``.pt`` or ``.safetensors`` file of this project; with ``like``, any checkpoint of such a
+            network; or the name of a published model. None: the newest published model of the checkout.
         like: a model whose architecture the checkpoint has, for a file that holds weights alone.
         device: where the model computes; None: CUDA if there is a CUDA device, else the CPU.
 
@@ -49,8 +49,8 @@ def load_model(
         The network. It has T (``frames``) and the size of its images as attributes.
 
     Raises:
-        InputError: the file is missing, damaged or not a model of this project; or there is no checkout, or it
-            has no such published model.
+        InputError: the file is missing, damaged or not a model of this project; or there is no checkout with
+            such a published model.
     """
     numerics.warn_if_too_late()
     network = restore(locate(model), None if like is None else locate(like))

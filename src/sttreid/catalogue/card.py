@@ -8,9 +8,9 @@ from sttreid.config.conversion import dump, parse
 from sttreid.runtime.files import read_json, write_json
 
 INTENDED_USE: Final = (
-    "Research on person re-identification, and ranking tracklets of consenting or rendered people for someone "
-    "who looks at the pictures and decides. Not for naming people, for surveillance of people who did not "
-    "agree, or for any decision about a person without human review (docs/responsible-use.md)."
+    "Research on person re-identification, and ranking tracklets of consenting or rendered people for "
+    "someone who looks at the pictures and decides. Not for naming people, for surveillance of people who "
+    "did not agree, or for any decision about a person without human review (docs/responsible-use.md)."
 )
 LIMITS: Final = (
     "All training identities are rendered; no result on real videos is claimed unless a score names one.",

@@ -4,6 +4,7 @@ B is dynamic. T is not: the position embeddings of TT and GT are learned for T f
 into clips of T frames, average their features and normalise the mean, as :func:`sttreid.embed` does.
 """
 
+from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from sttreid.runtime.files import write_bytes
 
 INPUT, OUTPUT = "clips", "features"
 OPSET = 18
+PACKAGES = ("onnx", "onnxscript")
 
 
 class _Encoder(nn.Module):
@@ -38,15 +40,15 @@ def export_onnx(network: Network, path: Path) -> None:
     Raises:
         ModuleNotFoundError: the package onnx or onnxscript is missing.
     """
+    for package in PACKAGES:
+        import_module(package)  # torch would say so only after a long trace
     encoder = _Encoder(network).eval()
     clips = torch.zeros(2, network.frames, 3, *network.image_size)
+    batch = {"clips": {0: torch.export.Dim("batch")}}
+    # strict: otherwise len() of a tensor makes the number of clips a constant
+    graph = torch.export.export(encoder, (clips,), dynamic_shapes=batch, strict=True)
     program = torch.onnx.export(
-        encoder,
-        (clips,),
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_shapes={"clips": {0: torch.export.Dim("batch")}},
-        opset_version=OPSET,
-        dynamo=True,
+        graph, input_names=[INPUT], output_names=[OUTPUT], opset_version=OPSET, dynamo=True, verbose=False
     )
+    assert program is not None  # it is None where torch writes the file itself
     write_bytes(path, program.model_proto.SerializeToString())

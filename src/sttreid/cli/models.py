@@ -88,7 +88,7 @@ def publish(
 ) -> None:
     """Publish a trained model in this checkout.
 
-    Writes models/NAME.safetensors and its card, lists it in dvc.yaml, and pushes it to the remote in the repository.
+    Writes models/NAME.safetensors and its card, lists it in dvc.yaml, and pushes it to the DVC remote.
     """
     from sttreid.cli import publication
 

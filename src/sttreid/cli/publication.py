@@ -1,7 +1,7 @@
-"""Publish a trained model of the pipeline: safetensors and a card in models/, listed in dvc.yaml, in the remote.
+"""Publish a trained model of the pipeline: safetensors and a card in models/, listed in dvc.yaml.
 
-dvc.lock is the witness: only a file that it lists, unchanged, with results that it lists, gets a card. A published
-model never changes; a retrained one gets a new version.
+dvc.lock is the witness: a file gets a card only if dvc.lock lists it and its results, both unchanged. A
+published model never changes; a retrained one gets a new version.
 """
 
 import hashlib
@@ -52,8 +52,9 @@ def publish(root: Path, name: str, model: str, description: str) -> Card:
         description: one sentence.
 
     Raises:
-        InputError: the name breaks the rule or is taken; the model or its results are not those of dvc.lock; code
-            or parameters are not committed; the file is too large; or DVC fails. Then nothing is left behind.
+        InputError: the name breaks the rule or is taken; the model or its results are not those of dvc.lock;
+            code or parameters are not committed; the file is too large; or DVC fails. Then nothing is left
+            behind.
     """
     _check_name(root, name)
     stages: Stages = (read_yaml(root / LOCK) or {}).get("stages") or {}
