@@ -14,6 +14,7 @@ from dvc.repo import Repo
 from dvc.repo.artifacts import Artifacts
 
 import sttreid
+from sttreid.catalogue import shelf
 from sttreid.catalogue.card import Card
 from sttreid.cli import publication
 from sttreid.cli.publication import publish
@@ -129,7 +130,7 @@ def test_a_published_model_is_complete_in_a_clone_without_network(root: Path, tm
         "For tests",
     )
     assert listed["labels"]
-    assert (root / "dvc.yaml").read_text().startswith("# A comment that stays.\n")
+    assert (root / "dvc.yaml").read_text().startswith(COMMENTED)
 
     git(root, "add", "-f", "data-store")
     git(root, "add", "models", "dvc.yaml")
@@ -165,6 +166,24 @@ def test_a_name_in_dvc_yaml_is_taken(root: Path) -> None:
     write_text(root / "dvc.yaml", yaml.safe_dump({"artifacts": artifacts}))
     with pytest.raises(InputError, match="tiny-v1 is published"):
         publish(root, "tiny-v1", MODEL_PATH, "For tests")
+
+
+def test_a_retrained_model_is_listed_after_the_first(root: Path) -> None:
+    publish(root, "tiny-v1", MODEL_PATH, "For tests: the first")
+    first = files(root)
+    publish(root, "tiny-v2", MODEL_PATH, "For tests: the second")
+    assert list(shelf.published(root)) == ["tiny-v1", "tiny-v2"]
+    after = files(root)
+    changed = {str(root / name) for name in ("dvc.yaml", "models/.gitignore")}
+    assert all(after[path] == content for path, content in first.items() if path not in changed)
+
+
+def test_artifacts_must_be_the_last_section(root: Path) -> None:
+    write_text(root / "dvc.yaml", "artifacts:\n  table: {path: table.csv}\nstages: {}\n")
+    before = files(root)
+    with pytest.raises(InputError, match=r"dvc\.yaml: artifacts must be the last section, got stages"):
+        publish(root, "tiny-v1", MODEL_PATH, "For tests")
+    assert files(root) == before
 
 
 def changed_model(root: Path) -> None:

@@ -7,6 +7,7 @@ published model never changes; a retrained one gets a new version.
 import hashlib
 import re
 import subprocess
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import pandas as pd
-from dvc.annotations import Artifact
+import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
@@ -27,7 +28,7 @@ from sttreid.model.weight_files import SAFETENSORS
 from sttreid.model.weights import read_architecture, restore, save
 from sttreid.retrieval.metrics import HEADLINE
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import read_json, read_table
+from sttreid.runtime.files import read_json, read_table, write_text
 
 LOCK: Final = "dvc.lock"
 MODELS: Final = f"{paths.ARTIFACTS}/models/"
@@ -72,7 +73,14 @@ def publish(root: Path, name: str, model: str, description: str) -> Card:
             scores=scores,
         )
         card.write(target.with_suffix(".json"))
-        _track(root, target, Artifact(_relative(root, target), description, shelf.TYPE, list(LABELS)), name)
+        entry = {
+            "path": _relative(root, target),
+            "type": shelf.TYPE,
+            "desc": description,
+            "labels": list(LABELS),
+        }
+        _list(root / shelf.PIPELINE, name, entry)
+        _track(root, target)
     return card
 
 
@@ -167,13 +175,27 @@ def _weights(model: Path, target: Path) -> Weights:
     return Weights(target.name, hashlib.sha256(content).hexdigest(), len(content), parameters)
 
 
-def _track(root: Path, target: Path, artifact: Artifact, name: str) -> None:
-    """Add the weights to DVC, push them to the remote inside the repository, list them in dvc.yaml."""
+def _list(path: Path, name: str, entry: dict[str, Any]) -> None:
+    """Append an artifact to dvc.yaml, whose last section is ``artifacts``; DVC would indent the whole file anew.
+
+    Raises:
+        InputError: another section follows.
+    """
+    before = read_yaml(path)
+    heading = "" if "artifacts" in before else "\nartifacts:\n"
+    if not heading and list(before)[-1] != "artifacts":
+        raise InputError(f"{path}: artifacts must be the last section, got {list(before)[-1]}")
+    block = yaml.safe_dump({name: entry}, sort_keys=False, width=1000, default_flow_style=None)
+    text = path.read_text(encoding="utf-8").rstrip("\n") + "\n" + heading + textwrap.indent(block, "  ")
+    write_text(path, text)
+
+
+def _track(root: Path, target: Path) -> None:
+    """Add the weights to DVC and push them to the remote inside the repository."""
     try:
         with Repo(str(root)) as repo:
             repo.add(str(target))
             repo.push([f"{target}.dvc"])
-            repo.artifacts.add(name, artifact, str(root / shelf.PIPELINE))
     except DvcException as error:
         raise InputError(f"{target}: {error}") from error
 
