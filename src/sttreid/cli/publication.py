@@ -73,12 +73,8 @@ def publish(root: Path, name: str, model: str, description: str) -> Card:
             scores=scores,
         )
         card.write(target.with_suffix(".json"))
-        entry = {
-            "path": _relative(root, target),
-            "type": shelf.TYPE,
-            "desc": description,
-            "labels": list(LABELS),
-        }
+        path = target.relative_to(root).as_posix()
+        entry = {"path": path, "type": shelf.TYPE, "desc": description, "labels": list(LABELS)}
         _list(root / shelf.PIPELINE, name, entry)
         _track(root, target)
     return card
@@ -176,7 +172,7 @@ def _weights(model: Path, target: Path) -> Weights:
 
 
 def _list(path: Path, name: str, entry: dict[str, Any]) -> None:
-    """Append an artifact to dvc.yaml, whose last section is ``artifacts``; DVC would indent the whole file anew.
+    """Append an artifact to dvc.yaml, whose last section is ``artifacts``; DVC would rewrite the whole file.
 
     Raises:
         InputError: another section follows.
@@ -250,7 +246,3 @@ def _git(root: Path, *words: str) -> str:
 
 def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-
-
-def _relative(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
