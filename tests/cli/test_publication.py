@@ -223,8 +223,10 @@ def test_names_models_and_sizes_that_break_the_rules_are_refused(
     for name in ("tiny", "tiny-v0", "Tiny-v1", "../tiny-v1"):
         with pytest.raises(InputError, match="version"):
             publish(root, name, MODEL_PATH, "For tests")
-    with pytest.raises(InputError, match=r"dvc\.lock: must list other\.pt"):
-        publish(root, "tiny-v1", "other.pt", "For tests")
+    with pytest.raises(InputError, match=rf"dvc\.lock: must list {FOLDER}/other\.pt"):
+        publish(root, "tiny-v1", f"{FOLDER}/other.pt", "For tests")
+    with pytest.raises(InputError, match=f"below artifacts/models/, got '{RESULTS[0]}'"):
+        publish(root, "tiny-v1", RESULTS[0], "For tests")
     monkeypatch.setattr(publication, "LARGEST", 100)
     with pytest.raises(InputError, match="at most 100 bytes"):
         publish(root, "tiny-v1", MODEL_PATH, "For tests")

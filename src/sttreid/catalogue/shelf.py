@@ -52,7 +52,7 @@ def published(root: Path) -> dict[str, Path]:
     Raises:
         InputError: dvc.yaml cannot be read.
     """
-    artifacts: dict[str, Any] = read_yaml(root / PIPELINE).get("artifacts") or {}
+    artifacts: dict[str, Any] = (read_yaml(root / PIPELINE) or {}).get("artifacts") or {}
     return {name: Path(each["path"]) for name, each in artifacts.items() if each.get("type") == TYPE}
 
 

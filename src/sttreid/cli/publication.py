@@ -98,6 +98,8 @@ def _training(root: Path, stages: Stages, model: str) -> Training:
     Raises:
         InputError: as :func:`publish`.
     """
+    if not model.startswith(MODELS):
+        raise InputError(f"{root}: the model must be a path below {MODELS}, got {model!r}")
     _check_committed(root)
     md5 = _check_locked(root, stages, model)
     sets: dict[str, TrainingSet] = {}
