@@ -12,6 +12,7 @@ import typer
 
 from sttreid.cli import checkout, models
 from sttreid.cli.compare import compare
+from sttreid.cli.examples import examples
 from sttreid.runtime.errors import InputError
 
 EXTRAS = {  # package -> the extra that installs it
@@ -27,11 +28,6 @@ EXTRAS = {  # package -> the extra that installs it
     "ruamel": "pipeline",
     "sklearn": "report",
 }
-
-
-def examples(*commands: str) -> str:
-    """The end of a command's help; the control character keeps the lines as they are."""
-    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
 
 
 app = typer.Typer(
@@ -281,13 +277,7 @@ def evaluate(
 
 
 app.command(epilog=examples("sttreid compare HEAD", "sttreid compare lr-1 lr-2 --md"))(compare)
-app.command(epilog=examples("sttreid info", "sttreid info campus.pt --json"))(models.info)
-app.command(
-    epilog=examples("sttreid export stt-v1 --format onnx", "sttreid export campus.pt -o campus.onnx")
-)(models.export)
-app.command(epilog=examples("sttreid publish stt-v1 artifacts/models/cross_domain/0/campus.pt"))(
-    models.publish
-)
+models.register(app)
 
 
 @app.command(

@@ -9,12 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sttreid.cli import checkout
+from sttreid.cli.examples import examples
 from sttreid.runtime.errors import InputError
 
 if TYPE_CHECKING:
     from sttreid.catalogue.card import Card
 
 MODEL_HELP = "A model's file, or the name of a published model"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(epilog=examples("sttreid info", "sttreid info campus.pt --json"))(info)
+    app.command(
+        epilog=examples(
+            "sttreid export stt-v1 --format onnx",
+            "sttreid export campus.pt --format safetensors -o campus.safetensors",
+        )
+    )(export)
+    app.command(epilog=examples("sttreid publish stt-v1 artifacts/models/cross_domain/0/campus.pt"))(publish)
 
 
 class Format(StrEnum):
@@ -29,26 +42,54 @@ def info(
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print a model's architecture, input, parameters and card."""
-    from sttreid.catalogue import card, shelf
+    from sttreid.catalogue import shelf
+
+    path = shelf.locate(model)
+    print(
+        json.dumps(_facts(path), indent=1, ensure_ascii=False) if json_ else "\n".join(describe_model(path))
+    )
+
+
+def describe_model(path: Path) -> list[str]:
+    """A model and its card as lines of text.
+
+    Raises:
+        InputError: the file is no model of this project, or the file with its card's name is no card.
+    """
+    from sttreid.catalogue import card
+
+    facts, found = _facts(path), card.beside(path)
+    height, width = facts["image_size"]
+    rows = {
+        "file": f"{path} ({facts['bytes'] / 1e6:.1f} MB)",
+        "branches": ", ".join(facts["branches"]),
+        "input": f"clips of {facts['frames']} frames, {height}x{width} pixels",
+        "feature": f"{facts['feature']} numbers",
+        "parameters": f"{facts['parameters']:,}",
+        "identities": f"{facts['classes']} in training",
+        "model": ", ".join(f"{key} {value}" for key, value in _flat(facts["model"])),
+    }
+    lines = [f"{key:<12} {value}" for key, value in rows.items()]
+    return lines + (["card         none"] if found is None else _card_lines(found))
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """What JSON says about a model."""
+    from sttreid.catalogue import card
     from sttreid.config.conversion import dump
     from sttreid.model.weights import read_architecture, restore
 
-    path = shelf.locate(model)
     network, found = restore(path), card.beside(path)
     norms = {name: value for name, value in network.state_dict().items() if name.endswith(".norm.weight")}
-    facts = {
+    return {
         "file": str(path),
         "bytes": path.stat().st_size,
         **dump(read_architecture(path)),
         "branches": list(network.branches),
         "feature": sum(len(norms[f"identity_heads.{name}.norm.weight"]) for name in network.branches),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "card": None if found is None else dump(found),
     }
-    if json_:
-        card_ = None if found is None else dump(found)
-        print(json.dumps({**facts, "card": card_}, indent=1, ensure_ascii=False))
-    else:
-        print("\n".join([*_lines(facts), *(_card_lines(found) if found else ["card         none"])]))
 
 
 def export(
@@ -97,21 +138,6 @@ def publish(
     print("\nPublish it with:")
     print(f"  git add -f data-store && git add models dvc.yaml && git commit -m 'Publish {name}'")
     print(f"  git tag -a {name}@v1.0.0 -m {name}    # what `dvc artifacts get` looks for")
-
-
-def _lines(facts: dict[str, Any]) -> list[str]:
-    """The facts of a model as text."""
-    height, width = facts["image_size"]
-    rows = {
-        "file": f"{facts['file']} ({facts['bytes'] / 1e6:.1f} MB)",
-        "branches": ", ".join(facts["branches"]),
-        "input": f"clips of {facts['frames']} frames, {height}x{width} pixels",
-        "feature": f"{facts['feature']} numbers",
-        "parameters": f"{facts['parameters']:,}",
-        "identities": f"{facts['classes']} in training",
-        "model": ", ".join(f"{key} {value}" for key, value in _flat(facts["model"])),
-    }
-    return [f"{key:<12} {value}" for key, value in rows.items()]
 
 
 def _flat(section: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
