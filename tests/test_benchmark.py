@@ -32,9 +32,14 @@ def manifest(name: str) -> dict[str, Any]:
     return content
 
 
-def test_the_remote_holds_the_pinned_files_and_no_others() -> None:
+def published_models() -> set[Path]:
+    pointers = (ROOT / "models").glob("*.dvc")
+    return {path_of(yaml.safe_load(pointer.read_text())["outs"][0]["md5"]) for pointer in pointers}
+
+
+def test_the_remote_holds_the_pinned_files_and_published_models_and_no_others() -> None:
     assert sorted(path for path in OBJECTS.rglob("*") if path.is_file()) == sorted(
-        {path_of(PINNED["md5"]), *FILES.values()}
+        {path_of(PINNED["md5"]), *FILES.values(), *published_models()}
     )
     assert {path.split("/")[0] for path in FILES} == set(BENCHMARK.domains)
     assert sum(path.stat().st_size for path in FILES.values()) == PINNED["size"] <= 45_000_000

@@ -32,7 +32,7 @@ FLOORS: list[set[str]] = [
     {"report"},
     {"analysis"},
     {"training", "retrieval"},
-    {"embedding"},
+    {"embedding", "catalogue"},
     {"data"},
     {"model", "tracklets", "simulate"},
     {"config"},

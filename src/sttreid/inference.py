@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from sttreid.catalogue.shelf import locate
 from sttreid.data.crops import crop
 from sttreid.embedding import Precision, embed_tracklets
 from sttreid.model.network import Network
@@ -30,21 +31,29 @@ Features = NDArray[np.float32]
 BATCH = 32  # clips at once
 
 
-def load_model(path: Path | str, device: str | torch.device | None = None) -> Network:
-    """Load a trained model, in evaluation mode.
+def load_model(
+    model: Path | str | None = None,
+    device: str | torch.device | None = None,
+    *,
+    like: Path | str | None = None,
+) -> Network:
+    """Load a trained model, in evaluation mode; no code of a file is ever executed.
 
     Args:
-        path: a file of ``artifacts/models``, written by :func:`sttreid.model.weights.save`.
+        model: a ``.pt`` or ``.safetensors`` file of this project; with ``like``, any checkpoint of such a
+            network; or the name of a published model. None: the newest published model of the checkout.
+        like: a model whose architecture the checkpoint has, for a file that holds weights alone.
         device: where the model computes; None: CUDA if there is a CUDA device, else the CPU.
 
     Returns:
         The network. It has T (``frames``) and the size of its images as attributes.
 
     Raises:
-        InputError: the file is missing, damaged or not a model of this project.
+        InputError: the file is missing, damaged or not a model of this project; or there is no checkout with
+            such a published model.
     """
     numerics.warn_if_too_late()
-    network = restore(Path(path))
+    network = restore(locate(model), None if like is None else locate(like))
     network.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
     return network.eval()
 

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sttreid.cli import checkout, search
+from sttreid.cli import checkout, models, search
 from sttreid.cli.compare import compare
 from sttreid.cli.examples import examples
 from sttreid.runtime.errors import InputError
@@ -23,6 +23,8 @@ EXTRAS = {  # package -> the extra that installs it
     "h5py": "pipeline",
     "jinja2": "report",
     "numba": "simulate",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
     "ruamel": "pipeline",
     "sklearn": "report",
 }
@@ -277,6 +279,7 @@ def evaluate(
 
 search.register(app)
 app.command(epilog=examples("sttreid compare HEAD", "sttreid compare lr-1 lr-2 --md"))(compare)
+models.register(app)
 
 
 @app.command(
