@@ -1,4 +1,4 @@
-"""The summary holds few numbers, means that can be checked by hand, and never a mean over several protocols."""
+"""The summary holds few numbers, means checked by hand, and never a mean over several protocols."""
 
 import pytest
 
