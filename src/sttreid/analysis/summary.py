@@ -1,4 +1,4 @@
-"""Cross-domain scores -> the few numbers of ``metrics/summary.json``, which DVC shows in one line of a table."""
+"""Cross-domain scores -> the few numbers of ``metrics/summary.json``, one line of a table of DVC."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -37,7 +37,7 @@ def _numbers(table: pd.DataFrame) -> dict[str, float]:
     }
     metric, spread = SPREAD
     for name in spread:
-        if name in settings and table["seed"].nunique() > 1:
+        if name in settings and len(set(table["seed"])) > 1:
             seeds = settings[name].groupby("seed")[metric].mean()
             values[f"{metric}_{SHORT[name]}_sd"] = float(seeds.std(ddof=1))
     return {name: round(value, DIGITS) for name, value in values.items()}
