@@ -146,7 +146,8 @@ def _moving_boxes(boxes: pd.DataFrame, scale: float) -> Floats:
     moving = np.concatenate([*tracks, np.empty((0, 7))])
     moving = moving[np.abs(moving[:, 6]) >= SLOWEST * moving[:, 3]]
     moving = moving[[_is_alone(box, by_frame) for box in moving]] if len(moving) else moving
-    return moving[np.argsort(moving[:, 0], kind="stable")]
+    by_time: Floats = moving[np.argsort(moving[:, 0], kind="stable")]
+    return by_time
 
 
 def _with_speed(track: Floats) -> Floats:
@@ -208,7 +209,7 @@ def _grey_frames(sample: Sample, scale: float) -> Iterator[Grey]:
                 if (frame.width, frame.height) != sample.picture:
                     return
                 reduced = frame.reformat(width=width, height=height, format="gray")
-                yield reduced.to_ndarray()
+                yield np.asarray(reduced.to_ndarray(), np.uint8)
     except (av.FFmpegError, IndexError, ValueError):
         return
 
