@@ -14,6 +14,7 @@ CALIBRATION = Calibration(
     source="validation people",
     rendered=True,
     people=50,
+    tracklets=150,
     same=400,
     different=9000,
     intercept=6.0,
