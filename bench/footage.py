@@ -1,12 +1,12 @@
 """Search, strangers and linking on a pinned set, as if it were a user's footage.
 
-    python -m bench.footage MODEL data/campus artifacts/tracklets/campus --calibrate artifacts/tracklets/unreal
-    python -m bench.footage MODEL - artifacts/tracklets/campus          # no videos: tracklets from the store
+    python -m bench.footage MODEL data/campus artifacts/tracklets/campus
+    python -m bench.footage MODEL - artifacts/tracklets/campus --calibrate artifacts/tracklets/unreal
 
-It embeds the set's videos without its labels, compares rank-1 of ``search --all --cross-camera-only`` with the
-evaluator's on the store's test tracklets, and prints speed beside bare decoding, the open-set rates, and the
-scores of ``link``. The calibration uses the validation identities of the stores after ``--calibrate`` (default:
-of the set itself), the rest the test identities and distractors.
+It embeds the set's videos (-: none) without its labels, compares rank-1 of ``search --all
+--cross-camera-only`` with the evaluator's on the store's test tracklets, and prints speed beside bare
+decoding, the open-set rates, and the scores of ``link``. The calibration uses the validation identities of
+the stores after ``--calibrate`` (default: of the set itself), the rest the test identities and distractors.
 """
 
 import argparse
@@ -119,7 +119,8 @@ def reliability(gallery: Gallery, calibration: Calibration) -> list[list[float]]
     from sttreid.search.calibration import pair_distances
 
     same, different = pair_distances(labelled(gallery))
-    chance = calibration.probability(np.concatenate([same, different]))
+    others = round(2 * (len(same) + len(different)) / len(gallery))
+    chance = calibration.probability(np.concatenate([same, different]), others)
     truth = np.arange(len(chance)) < len(same)
     edges = np.array([0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.01])
     bins = np.digitize(chance, edges) - 1

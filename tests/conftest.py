@@ -6,7 +6,7 @@ from sttreid.runtime import numerics
 
 numerics.choose()  # before a test loads torch
 
-pytest_plugins = ["tests.store_fixtures", "tests.video_fixtures"]
+pytest_plugins = ["tests.store_fixtures", "tests.video_fixtures", "tests.browser"]
 LONGEST = "test_pipeline.py"  # minutes: begun last, it would run alone at the end
 
 

@@ -29,6 +29,7 @@ ImageLike = NDArray[np.uint8] | Image.Image | Path | str
 Features = NDArray[np.float32]
 
 BATCH = 32  # clips at once
+SUFFIXES = (".jpg", ".jpeg", ".png")  # of the images of a folder
 
 
 def load_model(
@@ -63,7 +64,9 @@ def open_store(folder: Path | str) -> Store:
     return stores.open_store(Path(folder))
 
 
-def embed(model: Network, images: Sequence[ImageLike] | NDArray[np.uint8], *, batch: int = BATCH) -> Features:
+def embed(
+    model: Network, images: Sequence[ImageLike] | NDArray[np.uint8] | Path | str, *, batch: int = BATCH
+) -> Features:
     """Embed one tracklet.
 
     Every image is used: the tracklet is cut into clips of T consecutive frames, and the clips' features are
@@ -72,7 +75,8 @@ def embed(model: Network, images: Sequence[ImageLike] | NDArray[np.uint8], *, ba
     Args:
         model: a model from :func:`load_model`.
         images: L >= 1 images of one identity in temporal order: uint8 arrays [h, w, 3] (RGB), PIL images, or
-            files (JPEG or PNG); or one array [L, h, w, 3]. Each is resized to the model's size by the
+            files (JPEG or PNG); or one array [L, h, w, 3]; or a folder, whose JPEG and PNG files are taken in
+            the order of their names. Each is resized to the model's size by the
             antialiased filter that ``decode`` uses.
         batch: number of clips embedded at once.
 
@@ -85,7 +89,7 @@ def embed(model: Network, images: Sequence[ImageLike] | NDArray[np.uint8], *, ba
             file), or the feature is not finite.
     """
     if isinstance(images, str | Path):
-        raise InputError(f"images must be a sequence of images or files, got the path {str(images)!r}")
+        images = _folder(Path(images))
     if not len(images):
         raise InputError("a tracklet must hold at least 1 image, got 0")
     if batch < 1:
@@ -155,6 +159,13 @@ def evaluate_store(
     features = embed_store(model, store, table, batch=batch, precision=precision)
     query, gallery = (features[table[role].to_numpy(bool)] for role in ("query", "gallery"))
     return evaluate(query, gallery, *labels_of(table), protocol)
+
+
+def _folder(path: Path) -> list[Path]:
+    """The images of a folder in the order of their names."""
+    if not path.is_dir():
+        raise InputError(f"images must be a sequence of images or files, or a folder, got {str(path)!r}")
+    return sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
 
 
 def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[np.uint8]:

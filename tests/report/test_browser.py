@@ -1,43 +1,14 @@
 """The page in a real Chromium: no error, no request, no sideways scrolling, in both schemes and widths."""
 
-import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import pytest
 
+from tests.browser import NEEDS_BROWSER, opened, outside
 from tests.tiny import ROOT
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason=f"no browser is installed (none of {', '.join(NAMES)}): apt-get install chromium"
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """One headless Chromium for all tests."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-@contextmanager
-def opened(browser, path, **settings):
-    """The page at a path, with what was requested and complained about while it loaded."""
-    context = browser.new_context(**settings)
-    page = context.new_page()
-    page.requests, page.complaints = [], []
-    page.on("request", lambda request: page.requests.append(request.url))
-    page.on("console", lambda message: page.complaints.append(message.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.goto(path.as_uri(), wait_until="load")
-    yield page
-    context.close()
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture
@@ -46,10 +17,6 @@ def path(whole, tmp_path):
     path = tmp_path / "index.html"
     path.write_text(whole, encoding="utf-8")
     return path
-
-
-def outside(requests, path):
-    return [url for url in requests if url != path.as_uri() and not url.startswith(("data:", "blob:"))]
 
 
 @pytest.mark.parametrize("width", [390, 1280])

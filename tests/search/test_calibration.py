@@ -70,6 +70,16 @@ def test_probabilities_hold_on_new_people() -> None:
     assert found.probability(np.array([0.0, 1.0])) == pytest.approx([1, 0], abs=0.05)
 
 
+def test_the_prior_falls_with_the_number_of_candidates() -> None:
+    found = fitted()
+    others = 2 * 60  # tracklets in the other two cameras
+    assert found.prior_among(others) == pytest.approx(found.prior)
+    assert found.prior_among(10 * others) == pytest.approx(found.prior / 10)
+    assert found.prior_among(1) == 0.5
+    distance = np.array([0.5])
+    assert found.probability(distance, 10 * others) < found.probability(distance)
+
+
 def test_strangeness_is_the_mean_squared_standard_score() -> None:
     gallery = gallery_of(people=60, cameras=3, noise=0.5, seed=7)
     found, x = fitted(), gallery.embeddings.astype(np.float64)

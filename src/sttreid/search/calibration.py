@@ -5,7 +5,7 @@ on: for people who look or are filmed differently, its probabilities are off.
 
 The log-odds that a pair is of one person fall linearly with its distance (Platt, "Probabilistic outputs for
 support vector machines", 1999, with his smoothed targets). Both kinds of pairs weigh equally in the fit; the
-prior, their true proportion, is added afterwards, so that it can be replaced.
+prior, their true proportion, is added afterwards: it depends on how many tracklets are searched.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from sttreid.runtime.files import read_json, write_json
 
 FORMAT: Final = "sttreid-calibration/1"
 SUFFIX: Final = ".calibration.json"
-RATE: Final = 0.01  # usual false-match rate
+RATE: Final = 0.003  # usual false-match rate
 FEWEST: Final = 20  # pairs of each kind
 FLOOR: Final = 1e-6  # of a variance
 
@@ -43,6 +43,7 @@ class Calibration:
         source: the labelled tracklets, in words.
         rendered: whether they show rendered people.
         people: number of identities.
+        tracklets: number of tracklets.
         same: number of pairs of one person in two cameras.
         different: number of pairs of two people in two cameras.
         intercept: log-odds that a pair of distance 0 is of one person, if both kinds are equally frequent.
@@ -59,6 +60,7 @@ class Calibration:
     source: str
     rendered: bool
     people: int
+    tracklets: int
     same: int
     different: int
     intercept: Finite
@@ -70,11 +72,24 @@ class Calibration:
     spread: tuple[Positive, ...]
     limit: Positive
 
-    def probability(self, distances: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The probability that pairs of these distances are of one person; same shape."""
-        odds = logit(self.prior) + self.intercept - self.slope * np.asarray(distances, np.float64)
+    def probability(
+        self, distances: NDArray[np.floating], candidates: int | None = None
+    ) -> NDArray[np.float64]:
+        """The probability that pairs of these distances are of one person; same shape.
+
+        Args:
+            distances: cosine distances of a query to tracklets that may answer it.
+            candidates: how many tracklets may answer. The prior then assumes that as many of them show the
+                person as in the calibration, so it falls with their number; None: the calibration's prior.
+        """
+        prior = self.prior if candidates is None else self.prior_among(candidates)
+        odds = logit(prior) + self.intercept - self.slope * np.asarray(distances, np.float64)
         probability: NDArray[np.float64] = expit(odds)
         return probability
+
+    def prior_among(self, candidates: int) -> float:
+        """The share of tracklets that show the person of a query, among so many that may answer."""
+        return min(0.5, 2 * self.same / self.tracklets / max(candidates, 1))
 
     def strangeness(self, embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
         """How far embeddings [N, D'] lie from the labelled ones, [N]: mean squared standard scores."""
@@ -84,7 +99,17 @@ class Calibration:
 
     def summary(self) -> dict[str, Any]:
         """What a result says of its calibration, as plain values."""
-        names = ("source", "rendered", "people", "same", "different", "prior", "rate", "threshold")
+        names = (
+            "source",
+            "rendered",
+            "people",
+            "tracklets",
+            "same",
+            "different",
+            "prior",
+            "rate",
+            "threshold",
+        )
         return {name: getattr(self, name) for name in names}
 
     def write(self, path: Path) -> None:
@@ -153,6 +178,7 @@ def calibrate(
         source=source,
         rendered=rendered,
         people=sum(len(set(one.identities.tolist())) for one in sets),
+        tracklets=len(features),
         same=len(same),
         different=len(different),
         intercept=intercept,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
@@ -149,30 +150,18 @@ def sightings(
     often, then by time.
     """
     table = gallery.tracklets.iloc[list(rows)]
-    names = ("camera", "video", "track", "start", "end")
-    columns = {name: table[name].tolist() for name in names}
-    cameras = {name: number for number, name in enumerate(sorted(set(columns["camera"]), key=_natural))}
-    people: dict[int | str, int] = {}
-    if identities is not None:
-        groups = defaultdict(list)
-        for place, row in enumerate(rows):
-            groups[identities[row]].append(place)
-
-        def order(identity: int | str) -> tuple[int, int, float]:
-            places = groups[identity]
-            seen = {columns["camera"][place] for place in places}
-            return -len(seen), -len(places), min(columns["start"][place] for place in places)
-
-        people = {identity: number for number, identity in enumerate(sorted(groups, key=order))}
+    names = sorted(table["camera"].unique(), key=_natural)
+    cameras = {name: number for number, name in enumerate(names)}
+    people = {} if identities is None else _people([identities[row] for row in rows], table)
     found = {}
-    for row, camera, video, track, *times in zip(rows, *columns.values(), strict=True):
-        identity = identities[row] if identities is not None else None
-        person = people[identity] if identity is not None else None
+    columns = table[["camera", "video", "track", "start", "end"]].itertuples(index=False)
+    for row, (camera, video, track, start, end) in zip(rows, columns, strict=True):
+        identity = None if identities is None else identities[row]
+        person = None if identity is None else people[identity]
         label = f"P{identity}" if isinstance(identity, int) else identity or ""
         place = f"camera {camera}" if camera.isdecimal() else camera
-        found[row] = Sighting(
-            row, cameras[camera], place, video, track, gallery.names[row], *times, person, label
-        )
+        name = gallery.names[row]
+        found[row] = Sighting(row, cameras[camera], place, video, track, name, start, end, person, label)
     return found
 
 
@@ -215,6 +204,19 @@ def people(found: Iterable[Sighting], gallery: Gallery, strips: Strips) -> list[
         pictures = tuple((one, strips.add(gallery.strip(one.row), f"row {one.row}")) for one in seen)
         cards.append(Person(number, seen[0].label, len({one.camera for one in seen}), pictures))
     return cards
+
+
+def _people(identities: Sequence[int | str], table: pd.DataFrame) -> dict[int | str, int]:
+    """Identity -> its place among the people; both arguments are in the same order."""
+    seen: dict[int | str, list[tuple[str, float]]] = defaultdict(list)
+    for identity, camera, start in zip(identities, table["camera"], table["start"], strict=True):
+        seen[identity].append((camera, start))
+
+    def order(identity: int | str) -> tuple[int, int, float]:
+        cameras, starts = zip(*seen[identity], strict=True)
+        return -len(set(cameras)), -len(cameras), min(starts)
+
+    return {identity: number for number, identity in enumerate(sorted(seen, key=order))}
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -97,8 +97,10 @@ def search(
         owner, row, distance = _reranked(features, gallery.embeddings, limits, k, rerank)
     ends = np.searchsorted(owner, np.arange(len(queries) + 1))
     return tuple(
-        _answers(one, features[number], gallery, calibration, row[first:last], distance[first:last])
-        for number, (one, first, last) in enumerate(zip(queries, ends[:-1], ends[1:], strict=True))
+        _answers(one, features[number], gallery, calibration, (row[first:last], distance[first:last]), count)
+        for number, (one, first, last, count) in enumerate(
+            zip(queries, ends[:-1], ends[1:], limits.candidates().tolist(), strict=True)
+        )
     )
 
 
@@ -115,6 +117,14 @@ class Limits:
     rows: Integers
     cameras: Integers
     excluded: Integers | None = None
+
+    def candidates(self) -> Integers:
+        """[Q] number of gallery rows that may answer each query."""
+        count = np.full(len(self.rows), len(self.cameras))
+        if self.excluded is None:
+            return count - (self.rows >= 0)
+        sizes = np.bincount(self.cameras)
+        return count - np.where(self.excluded >= 0, sizes[self.excluded], 0)
 
     def mask(self, tile: NDArray[np.floating], queries: slice, columns: slice, value: float) -> None:
         """Overwrite what may not answer in the values of a block of queries and columns."""
@@ -235,12 +245,15 @@ def _answers(
     feature: NDArray[np.float32],
     gallery: Gallery,
     calibration: Calibration | None,
-    rows: Integers,
-    distances: Floats,
+    nearest: tuple[Integers, Floats],
+    candidates: int,
 ) -> Answers:
+    rows, distances = nearest
     identities = gallery.tracklets["identity"]
     own = identities.iloc[query] if isinstance(query, int) else None
-    probability = [None] * len(rows) if calibration is None else calibration.probability(distances).tolist()
+    probability: list[float | None] = [None] * len(rows)
+    if calibration is not None:
+        probability = calibration.probability(distances, candidates).tolist()
     answers = tuple(
         Answer(rank, row, distance, chance, _correct(own, identities.iloc[row]))
         for rank, (row, distance, chance) in enumerate(

@@ -70,7 +70,7 @@ class Sighting:
     def span(self) -> str:
         """When: the first and the last second, with tenths where whole seconds would say too little."""
         tenths = self.end - self.start < 10
-        return f"{clock(self.start, tenths)}–{clock(self.end, tenths)}"
+        return f"{clock(self.start, tenths)} to {clock(self.end, tenths)}"
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,8 @@ def visible(name: str) -> str:
     """A name in which every character can be seen: control characters, lone surrogates and marks that turn
     the direction of writing become their codes. A file name may hold all of them.
     """
+    if name.isascii() and name.isprintable():
+        return name
     return "".join(letter if _is_harmless(letter) else f"\\u{ord(letter):04x}" for letter in name)
 
 
