@@ -1,4 +1,4 @@
-"""The command ``sttreid``: data sets, the simulator, the evaluator, experiments, studies and benchmarks.
+"""The command ``sttreid``: search, data sets, simulator, evaluator, experiments, studies and benchmarks.
 
 A command imports what it needs when it runs: ``sttreid --help`` loads neither torch nor pandas. Bad input
 ends the process with status 2 and one sentence on stderr. Stages are ``python -m sttreid.stages.NAME``.
@@ -10,8 +10,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sttreid.cli import checkout
+from sttreid.cli import checkout, search
 from sttreid.cli.compare import compare
+from sttreid.cli.examples import examples
 from sttreid.runtime.errors import InputError
 
 EXTRAS = {  # package -> the extra that installs it
@@ -27,14 +28,10 @@ EXTRAS = {  # package -> the extra that installs it
 }
 
 
-def examples(*commands: str) -> str:
-    """The end of a command's help; the control character keeps the lines as they are."""
-    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
-
-
 app = typer.Typer(
     help="Video-based person re-identification with the Spatiotemporal Transformer.",
     epilog=examples(
+        "sttreid embed hall.mp4 lobby.mp4 -m campus.pt -o gallery.parquet",
         "sttreid describe mars /sets/MARS",
         "sttreid evaluate --query q.npz --gallery g.npz --protocol market",
         "sttreid simulate render my_domain.yaml out --identities 20",
@@ -278,6 +275,7 @@ def evaluate(
     print(as_json(result) if json_ else as_table(result))
 
 
+search.register(app)
 app.command(epilog=examples("sttreid compare HEAD", "sttreid compare lr-1 lr-2 --md"))(compare)
 
 

@@ -2,13 +2,36 @@
 
 A distance means nothing to a user. A calibration belongs to one model and to the people that it was fitted
 on: for people who look or are filmed differently, its probabilities are off.
+
+The log-odds that a pair is of one person fall linearly with its distance (Platt, "Probabilistic outputs for
+support vector machines", 1999, with his smoothed targets). Both kinds of pairs weigh equally in the fit; the
+prior, their true proportion, is added afterwards, so that it can be replaced.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
+from scipy.optimize import minimize
+from scipy.special import expit, log_expit, logit
+
+from sttreid.config.conversion import dump, parse
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json, write_json
+
+FORMAT: Final = "sttreid-calibration/1"
+SUFFIX: Final = ".calibration.json"
+RATE: Final = 0.01  # usual false-match rate
+FEWEST: Final = 20  # pairs of each kind
+FLOOR: Final = 1e-6  # of a variance
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -16,19 +39,19 @@ class Calibration:
     """What a model's distances mean.
 
     Attributes:
-        model: sha256 of the model's file.
+        model: sha256 of the model's weights, as in its reference.
         source: the labelled tracklets, in words.
         rendered: whether they show rendered people.
         people: number of identities.
         same: number of pairs of one person in two cameras.
         different: number of pairs of two people in two cameras.
         intercept: log-odds that a pair of distance 0 is of one person, if both kinds are equally frequent.
-        slope: by how much the log-odds fall per unit of distance, above 0.
+        slope: by how much the log-odds fall per unit of distance.
         prior: share of pairs of one person among all pairs: that of the labelled tracklets.
         rate: wanted false-match rate: share of pairs of two people that are nearer than the threshold.
         threshold: the distance that belongs to it.
         centre: [D'] mean embedding.
-        spread: [D'] its variance per dimension.
+        spread: [D'] variance of each dimension.
         limit: largest strangeness (see :meth:`strangeness`) of the labelled tracklets.
     """
 
@@ -38,19 +61,19 @@ class Calibration:
     people: int
     same: int
     different: int
-    intercept: float
-    slope: float
-    prior: float
-    rate: float
-    threshold: float
-    centre: tuple[float, ...]
-    spread: tuple[float, ...]
-    limit: float
+    intercept: Finite
+    slope: Positive
+    prior: Share
+    rate: Share
+    threshold: Finite
+    centre: tuple[Finite, ...]
+    spread: tuple[Positive, ...]
+    limit: Positive
 
     def probability(self, distances: NDArray[np.floating]) -> NDArray[np.float64]:
         """The probability that pairs of these distances are of one person; same shape."""
-        logit = np.log(self.prior / (1 - self.prior)) + self.intercept - self.slope * np.asarray(distances)
-        probability: NDArray[np.float64] = 1 / (1 + np.exp(-logit.astype(np.float64)))
+        odds = logit(self.prior) + self.intercept - self.slope * np.asarray(distances, np.float64)
+        probability: NDArray[np.float64] = expit(odds)
         return probability
 
     def strangeness(self, embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -63,3 +86,132 @@ class Calibration:
         """What a result says of its calibration, as plain values."""
         names = ("source", "rendered", "people", "same", "different", "prior", "rate", "threshold")
         return {name: getattr(self, name) for name in names}
+
+    def write(self, path: Path) -> None:
+        """Write a JSON file.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        try:
+            write_json(path, {"format": FORMAT, **dump(self)})
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Labelled tracklets of one place; pairs are formed inside of it.
+
+    Attributes:
+        embeddings: [N, D'] L2-normalised.
+        identities: [N].
+        cameras: [N].
+    """
+
+    embeddings: NDArray[np.floating]
+    identities: NDArray[Any]
+    cameras: NDArray[Any]
+
+
+def calibrate(
+    sets: Sequence[Labelled], model: str, source: str, *, rendered: bool, rate: float = RATE
+) -> Calibration:
+    """Fit a calibration.
+
+    Args:
+        sets: labelled tracklets.
+        model: sha256 of the model's weights.
+        source: the tracklets, in words.
+        rendered: whether they show rendered people.
+        rate: wanted false-match rate, between 0 and 1.
+
+    Raises:
+        InputError: the rate is not in its range; there are too few pairs of either kind for the fit or the
+            rate; or pairs of one person are not nearer than others.
+    """
+    if not 0 < rate < 1:
+        raise InputError(f"the false-match rate must be between 0 and 1, got {rate:g}")
+    pairs = [pair_distances(one) for one in sets]
+    same, different = (np.concatenate([part[kind] for part in pairs] or [np.zeros(0)]) for kind in (0, 1))
+    for kind, distances, least in (
+        ("one person", same, FEWEST),
+        ("two people", different, max(FEWEST, int(np.ceil(1 / rate)))),
+    ):
+        if len(distances) < least:
+            rule = f"a calibration needs at least {least} pairs of {kind} in two cameras"
+            raise InputError(f"{rule} for the false-match rate {rate:g}, got {len(distances)} ({source})")
+    intercept, slope = _fit(same, different)
+    if slope <= 0:
+        raise InputError(
+            f"pairs of one person must be nearer than those of two, got mean distances {same.mean():.3f} and"
+            f" {different.mean():.3f} ({source})"
+        )
+    features = np.concatenate([one.embeddings for one in sets]).astype(np.float64)
+    calibration = Calibration(
+        model=model,
+        source=source,
+        rendered=rendered,
+        people=sum(len(set(one.identities.tolist())) for one in sets),
+        same=len(same),
+        different=len(different),
+        intercept=intercept,
+        slope=slope,
+        prior=len(same) / (len(same) + len(different)),
+        rate=rate,
+        threshold=float(np.quantile(different, rate, method="lower")),
+        centre=tuple(features.mean(axis=0).tolist()),
+        spread=tuple(np.maximum(features.var(axis=0), FLOOR).tolist()),
+        limit=1.0,
+    )
+    limit = float(calibration.strangeness(features).max())
+    return TypeAdapter(Calibration).validate_python(vars(calibration) | {"limit": limit})
+
+
+def pair_distances(labelled: Labelled) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cosine distances of all pairs in two different cameras: those of one person, and of two."""
+    first, second = np.triu_indices(len(labelled.embeddings), 1)
+    apart = labelled.cameras[first] != labelled.cameras[second]
+    first, second = first[apart], second[apart]
+    unit = labelled.embeddings.astype(np.float64)
+    distances = 1 - (unit @ unit.T)[first, second]
+    same = labelled.identities[first] == labelled.identities[second]
+    return distances[same], distances[~same]
+
+
+def calibration_path(model: Path) -> Path:
+    """Where the calibration of a model's file lies: beside it."""
+    return model.with_suffix(SUFFIX)
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read a calibration.
+
+    Raises:
+        InputError: the file cannot be read, or a value breaks a rule.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        got = content.get("format") if isinstance(content, dict) else content
+        raise InputError(f"{path}: format must be {FORMAT!r}, got {got!r}")
+    return parse(Calibration, {key: value for key, value in content.items() if key != "format"}, str(path))
+
+
+def _fit(same: NDArray[np.float64], different: NDArray[np.float64]) -> tuple[float, float]:
+    """Intercept and slope."""
+    sides = [
+        (same, (len(same) + 1) / (len(same) + 2)),  # distances, and the target of Platt
+        (different, 1 / (len(different) + 2)),
+    ]
+
+    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        total, gradient = 0.0, np.zeros(2)
+        for distances, target in sides:
+            odds = values[0] - values[1] * distances
+            total -= float(np.mean(target * log_expit(odds) + (1 - target) * log_expit(-odds)))
+            error = expit(odds) - target
+            gradient += [error.mean(), -(error * distances).mean()]
+        return total, gradient
+
+    found = minimize(loss, np.array([0.0, 1.0]), jac=True, method="BFGS", options={"gtol": 1e-7})
+    return float(found.x[0]), float(found.x[1])

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sttreid.config.conversion import parse
+from sttreid.config.conversion import dump, parse
 from sttreid.runtime.errors import InputError
+from sttreid.search.calibration import Calibration
 
 FORMAT: Final = "sttreid-gallery/1"
 METADATA: Final = b"sttreid"
@@ -78,12 +79,14 @@ class Gallery:
         embeddings: [G, D'] float32, L2-normalised.
         model: that computed them.
         strips: a JPEG per tracklet, at most eight of its images side by side; or nothing.
+        calibration: of this model, if there was one when the tracklets were embedded.
     """
 
     tracklets: pd.DataFrame
     embeddings: Embeddings
     model: ModelReference
     strips: tuple[bytes, ...] = ()
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         """Raises InputError: the parts disagree, or a value breaks a rule of :data:`COLUMNS`."""
@@ -145,8 +148,8 @@ class Gallery:
             temporary.unlink(missing_ok=True)
 
     @classmethod
-    def read(cls, path: Path | str) -> "Gallery":
-        """Read a gallery and check every value.
+    def read(cls, path: Path | str, *, may_be_empty: bool = False) -> "Gallery":
+        """Read a gallery and check every value; a part of one may be empty.
 
         Raises:
             InputError: the file is missing, damaged or no gallery, holds no tracklet, or a value breaks a
@@ -160,9 +163,9 @@ class Gallery:
         except (OSError, pa.ArrowException) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path}: cannot be read as a gallery ({reason})") from error
-        model = _model(path, table.schema)
+        model, calibration = _metadata(path, table.schema)
         _check_schema(path, table.schema, model.dimensions)
-        if not len(table):
+        if not len(table) and not may_be_empty:
             raise InputError(f"{path}: a gallery must hold at least 1 tracklet, got none")
         for name in table.column_names:
             if name != "identity" and table[name].null_count:
@@ -175,7 +178,7 @@ class Gallery:
         frame = table.select(COLUMNS.names).to_pandas()
         frame["identity"] = frame["identity"].astype(object).where(frame["identity"].notna(), None)
         try:
-            return cls(frame, embeddings, model, strips)
+            return cls(frame, embeddings, model, strips, calibration)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
@@ -191,13 +194,14 @@ def concatenate(galleries: Sequence[Gallery]) -> Gallery:
         raise InputError("there must be at least 1 gallery, got 0")
     for gallery in galleries[1:]:
         check_model(gallery.model, galleries[0].model, "the galleries")
-    if len({bool(gallery.strips) for gallery in galleries}) > 1:
+    if len({bool(gallery.strips) for gallery in galleries if len(gallery)}) > 1:
         raise InputError("either all galleries must have film strips or none, got both kinds")
     return Gallery(
-        pd.concat([gallery.tracklets for gallery in galleries], ignore_index=True),
+        pd.concat([g.tracklets for g in galleries if len(g)] or [empty_table()], ignore_index=True),
         np.concatenate([gallery.embeddings for gallery in galleries]),
         galleries[0].model,
         tuple(strip for gallery in galleries for strip in gallery.strips),
+        galleries[0].calibration,
     )
 
 
@@ -277,12 +281,13 @@ def _table(gallery: Gallery) -> pa.Table:
     table = table.append_column(EMBEDDING, lists)
     if gallery.strips:
         table = table.append_column(STRIP, pa.array(list(gallery.strips), pa.binary()))
-    content = {"format": FORMAT, "model": asdict(gallery.model)}
+    calibration = dump(gallery.calibration) if gallery.calibration else None
+    content = {"format": FORMAT, "model": asdict(gallery.model), "calibration": calibration}
     return table.replace_schema_metadata({METADATA: json.dumps(content, sort_keys=True).encode()})
 
 
-def _model(path: Path, schema: pa.Schema) -> ModelReference:
-    """The model that the file's metadata name."""
+def _metadata(path: Path, schema: pa.Schema) -> tuple[ModelReference, Calibration | None]:
+    """The model that the file's metadata name, and its calibration."""
     text = (schema.metadata or {}).get(METADATA, b"")
     try:
         content = json.loads(text)
@@ -291,7 +296,11 @@ def _model(path: Path, schema: pa.Schema) -> ModelReference:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         got = content.get("format") if isinstance(content, dict) else "another kind of Parquet file"
         raise InputError(f"{path}: the format must be {FORMAT!r}, got {got!r}")
-    return parse(ModelReference, content.get("model", {}), f"{path}: model")
+    model = parse(ModelReference, content.get("model", {}), f"{path}: model")
+    calibration: Calibration | None = None
+    if content.get("calibration") is not None:
+        calibration = parse(Calibration, content["calibration"], f"{path}: calibration")
+    return model, calibration
 
 
 def _check_schema(path: Path, schema: pa.Schema, dimensions: int) -> None:

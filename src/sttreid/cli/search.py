@@ -1,0 +1,191 @@
+"""The commands of a search: embed, search, link, info, calibrate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sttreid.cli.examples import examples
+from sttreid.runtime import numerics
+from sttreid.runtime.errors import InputError
+
+ModelOption = Annotated[Path, typer.Option("--model", "-m", help="A trained model (.pt).")]
+CalibrationOption = Annotated[
+    Path | None, typer.Option(help="As `sttreid calibrate` writes it; default: that of the gallery.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        epilog=examples(
+            "sttreid embed hall.mp4 lobby.mp4 -m campus.pt -o gallery.parquet",
+            "sttreid embed hall.mp4 -m campus.pt -o gallery.parquet --tracks hall_bytetrack.txt",
+            "sttreid embed day1.mp4 day2.mp4 -m campus.pt -o g.parquet --camera hall --camera hall",
+        )
+    )(embed)
+    app.command(
+        epilog=examples(
+            "sttreid search gallery.parquet --query hall.mp4:17 -o result.html",
+            "sttreid search gallery.parquet --all --cross-camera-only -o result.csv",
+            "sttreid search gallery.parquet --images suspect/ -m campus.pt -k 20 -o result.json",
+        )
+    )(search)
+    app.command(
+        epilog=examples(
+            "sttreid link gallery.parquet -o identities.csv",
+            "sttreid link gallery.parquet -o identities.csv --tracks hall.txt --mot linked/",
+        )
+    )(link)
+    app.command(epilog=examples("sttreid info campus.pt", "sttreid info gallery.parquet"))(info)
+    app.command(
+        epilog=examples(
+            "sttreid calibrate campus.pt --tracklets artifacts/tracklets/campus",
+            "sttreid calibrate campus.pt --gallery labelled.parquet --rate 0.001",
+        )
+    )(calibrate)
+
+
+def embed(
+    videos: Annotated[list[Path], typer.Argument(help="Videos, or folders of images named by their frames.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The gallery to write (.parquet).")],
+    model: ModelOption,
+    tracks: Annotated[
+        list[Path] | None,
+        typer.Option(help="A tracks file per video, in their order; default: CAM1.txt beside CAM1.mp4."),
+    ] = None,
+    camera: Annotated[
+        list[str] | None,
+        typer.Option(help="The camera of each video, in their order; default: the video's name."),
+    ] = None,
+    numbers: Annotated[
+        str,
+        typer.Option(
+            help="own: each tracker counts for itself; shared: equal numbers are one person, whose number"
+            " becomes the label."
+        ),
+    ] = "own",
+    labels: Annotated[
+        Path | None, typer.Option(help="Who is who: a CSV file with the columns video, track and identity.")
+    ] = None,
+    images: Annotated[bool, typer.Option("--images/--no-images", help="Store film strips.")] = True,
+    max_frame_gap: Annotated[
+        int | None, typer.Option(help="A track that is lost for more frames becomes two tracklets.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes, each with one video at a time.")] = 1,
+) -> None:
+    """Embed the tracklets of videos.
+
+    The gallery has one row per tracklet. An interrupted run resumes after the last finished video.
+    """
+    numerics.choose()  # before torch is loaded
+    from sttreid.cli.searching import write_gallery
+    from sttreid.search.videos import EmbedSettings
+
+    settings = EmbedSettings(images, max_frame_gap)
+    pairs = (videos, tracks or [], camera or [])
+    for line in write_gallery(output, model, pairs, settings, numbers, labels, workers):
+        print(line)
+
+
+def search(
+    gallery: Annotated[Path, typer.Argument(help="As `sttreid embed` writes it.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A page (.html, with a .json beside it), .json or .csv.")
+    ],
+    query: Annotated[
+        list[str] | None, typer.Option(help="A tracklet of the gallery, VIDEO:TRACK; repeatable.")
+    ] = None,
+    queries: Annotated[Path | None, typer.Option(help="A text file with a query per line.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every tracklet of the gallery is a query.")] = False,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(help="A picture of one person, or a folder of crops of one; repeatable."),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", "-m", help="A trained model (.pt), for --images.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="Number of answers.")] = 10,
+    cross_camera_only: Annotated[
+        bool, typer.Option("--cross-camera-only", help="Leave out the query's own camera.")
+    ] = False,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Order by k-reciprocal re-ranking.")] = False,
+    calibration: CalibrationOption = None,
+) -> None:
+    """Find the person of a query in a gallery.
+
+    With a calibration, each answer has a probability, and a query without an answer that is near enough is
+    not here.
+    """
+    numerics.choose()  # before torch is loaded
+    from sttreid.cli.searching import Queries, write_answers
+
+    given = Queries(tuple(query or ()), queries, all_, tuple(images or ()), model)
+    for line in write_answers(gallery, output, given, k, cross_camera_only, rerank, calibration):
+        print(line)
+
+
+def link(
+    gallery: Annotated[Path, typer.Argument(help="As `sttreid embed` writes it.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The identities to write (.csv).")],
+    threshold: Annotated[
+        float | None, typer.Option(help="Largest mean distance within a person; default: calibrated.")
+    ] = None,
+    calibration: CalibrationOption = None,
+    tracks: Annotated[
+        list[Path] | None, typer.Option(help="A tracks file of a video of the same name; with --mot.")
+    ] = None,
+    mot: Annotated[
+        Path | None, typer.Option(help="A folder for tracks with global identities (MOTChallenge).")
+    ] = None,
+) -> None:
+    """Give every tracklet a global identity.
+
+    Two tracklets that overlap in time in one video never share one.
+    """
+    numerics.choose()  # before torch is loaded
+    from sttreid.cli.searching import write_links
+
+    for line in write_links(gallery, output, threshold, calibration, tracks or [], mot):
+        print(line)
+
+
+def info(
+    file: Annotated[Path, typer.Argument(help="A model, a gallery or a calibration.")],
+) -> None:
+    """Print what a file holds."""
+    numerics.choose()  # before torch is loaded
+    from sttreid.cli.searching import describe_file
+
+    for line in describe_file(file):
+        print(line)
+
+
+def calibrate(
+    model: Annotated[Path, typer.Argument(help="A trained model (.pt).")],
+    tracklets: Annotated[
+        list[Path] | None, typer.Option(help="A tracklet store with a validation split; repeatable.")
+    ] = None,
+    gallery: Annotated[
+        list[Path] | None, typer.Option(help="A gallery of this model with identities; repeatable.")
+    ] = None,
+    rate: Annotated[float, typer.Option(help="Wanted false-match rate of pairs, 0 to 1.")] = 0.01,
+    real: Annotated[
+        bool | None,
+        typer.Option("--real/--rendered", help="Whom it shows; default: galleries real, stores rendered."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: MODEL.calibration.json, beside the model.")
+    ] = None,
+) -> None:
+    """Learn from labelled tracklets what a distance means.
+
+    The result maps a distance to a probability, and holds the distance beyond which a person is not here.
+    """
+    numerics.choose()  # before torch is loaded
+    from sttreid.cli.searching import write_calibration
+
+    if bool(tracklets) == bool(gallery):
+        raise InputError("calibrate needs --tracklets or --gallery, not both")
+    for line in write_calibration(model, tracklets or [], gallery or [], rate, real, output):
+        print(line)

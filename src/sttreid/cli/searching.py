@@ -1,0 +1,324 @@
+"""What the commands of a search do: files in, files out, and lines for the terminal."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sttreid.config.params import Rerank
+from sttreid.data.camera_videos import Camera
+from sttreid.data.shared_numbers import warn_of_shared_numbers
+from sttreid.inference import embed, embed_store, load_model, open_store
+from sttreid.runtime.errors import InputError
+from sttreid.search.answers import Answers, write_csv, write_json
+from sttreid.search.calibration import (
+    Calibration,
+    Labelled,
+    calibrate,
+    calibration_path,
+    read_calibration,
+)
+from sttreid.search.gallery import Gallery, check_model
+from sttreid.search.linking import link, score_identities, write_identities, write_mot
+from sttreid.search.ranking import Outsider, Query, search
+from sttreid.search.recordings import read_boxes
+from sttreid.search.strips import join_files
+from sttreid.search.videos import EmbedSettings, embed_videos, refer_to
+
+RENDERED = "probabilities are those of rendered people: label some of your own tracklets and calibrate again"
+ENDLESS = 10**9  # frames: the boxes of a gallery were checked against their video when it was written
+IMAGES = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What is searched for.
+
+    Attributes:
+        names: of tracklets of the gallery.
+        file: with further names, one per line.
+        everything: all tracklets.
+        images: pictures of one person, or folders of crops of one.
+        model: embeds them.
+    """
+
+    names: tuple[str, ...] = ()
+    file: Path | None = None
+    everything: bool = False
+    images: tuple[Path, ...] = ()
+    model: Path | None = None
+
+
+def write_gallery(
+    output: Path,
+    model: Path,
+    recordings: tuple[Sequence[Path], Sequence[Path], Sequence[str]],
+    settings: EmbedSettings,
+    numbers: str,
+    labels: Path | None,
+    workers: int,
+) -> Iterator[str]:
+    """Embed videos; finished ones stay in a hidden folder beside the output until all are."""
+    if output.suffix != ".parquet":
+        raise InputError(f"{output}: a gallery must end in .parquet, got {output.suffix!r}")
+    if numbers not in ("own", "shared"):
+        raise InputError(f"--numbers must be own or shared, got {numbers!r}")
+    if labels is not None and numbers == "shared":
+        raise InputError("--labels and --numbers shared both give labels: choose one")
+    table = None if labels is None else _read_labels(labels)
+    calibration = _beside(model)
+    network = load_model(model)
+    videos, tracks, cameras = recordings
+    parts = output.with_name(f".{output.name}.parts")
+    gallery = embed_videos(
+        network, videos, tracks, cameras, settings=settings, workers=workers, parts=parts, name=model.name
+    )
+    if calibration is not None and calibration.model == gallery.model.sha256:
+        gallery = replace(gallery, calibration=calibration)
+    elif calibration is not None:
+        yield f"{calibration_path(model)} is that of other weights: not used"
+    if numbers == "shared":
+        gallery = _with_identities(gallery, gallery.tracklets["track"].tolist())
+        by_camera = gallery.tracklets.groupby("camera")["track"].agg(set).to_dict()
+        warning = warn_of_shared_numbers(by_camera, "leave out --numbers shared")
+        if warning:
+            yield f"warning: {warning}"
+    if table is not None:
+        gallery = _label(gallery, table, labels)
+    gallery.write(output)
+    shutil.rmtree(parts, ignore_errors=True)
+    counts = gallery.tracklets.groupby("camera", sort=False).size()
+    yield from (f"{name}: {count} tracklets" for name, count in counts.items())
+    yield f"{output}: {len(gallery)} tracklets of {len(videos)} videos"
+
+
+def write_answers(
+    path: Path,
+    output: Path,
+    queries: Queries,
+    k: int,
+    cross_camera_only: bool,
+    rerank: bool,
+    calibration: Path | None,
+) -> Iterator[str]:
+    """Search a gallery."""
+    suffixes = (".html", ".json", ".csv")
+    if output.suffix not in suffixes:
+        raise InputError(f"{output}: a result must end in {', '.join(suffixes)}, got {output.suffix!r}")
+    gallery = _with_calibration(Gallery.read(path), calibration)
+    found = search(
+        _queries(queries, gallery),
+        gallery,
+        k,
+        cross_camera_only=cross_camera_only,
+        rerank=Rerank(enabled=True, k1=20, k2=6, weight=0.3) if rerank else None,
+    )
+    _write(output, found, gallery)
+    correct = [one.answers[0].correct for one in found if one.answers and one.answers[0].correct is not None]
+    if correct:
+        yield f"rank-1: {100 * np.mean(correct):.1f} % of {len(correct)} labelled queries"
+    if gallery.calibration is not None:
+        yield f"not here: {sum(one.here is False for one in found)} of {len(found)} queries"
+        if gallery.calibration.rendered:
+            yield RENDERED
+    else:
+        yield "no probabilities: this gallery has no calibration (sttreid calibrate --help)"
+    yield f"{output}: {len(found)} queries against {len(gallery)} tracklets"
+
+
+def write_links(
+    path: Path,
+    output: Path,
+    threshold: float | None,
+    calibration: Path | None,
+    tracks: Sequence[Path],
+    mot: Path | None,
+) -> Iterator[str]:
+    """Link a gallery."""
+    if output.suffix != ".csv":
+        raise InputError(f"{output}: identities must end in .csv, got {output.suffix!r}")
+    if bool(tracks) != (mot is not None):
+        raise InputError("--mot needs --tracks, and --tracks needs --mot")
+    gallery = _with_calibration(Gallery.read(path), calibration)
+    names = {Path(video).stem: video for video in gallery.tracklets["video"].unique()}
+    for file in tracks:
+        if file.stem not in names:
+            raise InputError(f"{file}: must be named like a video of the gallery, {', '.join(names)}")
+    boxes = [read_boxes(Camera(1, Path(names[file.stem]), file, ENDLESS)) for file in tracks]
+    identities = link(gallery, threshold)
+    for file, table in zip(tracks, boxes, strict=True):
+        assert mot is not None
+        count = write_mot(mot / f"{file.stem}.txt", table, gallery, names[file.stem], identities)
+        yield f"{mot / file.stem}.txt: {count} boxes"
+    write_identities(output, gallery, identities)
+    known = gallery.tracklets["identity"].notna().to_numpy()
+    if known.any():
+        scores = score_identities(
+            gallery.tracklets["identity"][known].tolist(),
+            identities[known].tolist(),
+            gallery.tracklets["boxes"].to_numpy()[known],
+        )
+        yield (
+            f"IDF1 {100 * scores.idf1:.1f} %, pairs: precision {100 * scores.precision:.1f} %,"
+            f" recall {100 * scores.recall:.1f} %, F1 {100 * scores.f1:.1f} %"
+        )
+    yield f"{output}: {identities.max()} identities in {len(gallery)} tracklets"
+
+
+def describe_file(path: Path) -> Iterator[str]:
+    """What a model, a gallery or a calibration holds."""
+    if path.suffix == ".parquet":
+        gallery = Gallery.read(path)
+        yield from _lines({"gallery": path, "tracklets": len(gallery)})
+        for (video, camera), rows in gallery.tracklets.groupby(["video", "camera"], sort=False):
+            yield f"  {video} ({camera}): {len(rows)} tracklets, {rows['boxes'].sum()} boxes"
+        yield from _lines(vars(gallery.model))
+        yield from _lines({"labelled": int(gallery.tracklets["identity"].notna().sum())})
+        yield from _lines({"film strips": "yes" if gallery.strips else "no"})
+        calibration = gallery.calibration
+    elif path.suffix == ".json":
+        calibration = read_calibration(path)
+    else:
+        network = load_model(path)
+        yield from _lines(vars(refer_to(network, path.name)))
+        yield from _lines({"branches": ", ".join(network.branches)})
+        yield from _lines({"weights": f"{sum(value.numel() for value in network.parameters()):,}"})
+        calibration = _beside(path)
+    yield from _lines({"calibration": "none"} if calibration is None else calibration.summary())
+
+
+def write_calibration(
+    model: Path,
+    stores: Sequence[Path],
+    galleries: Sequence[Path],
+    rate: float,
+    real: bool | None,
+    output: Path | None,
+) -> Iterator[str]:
+    """Calibrate a model on validation identities of stores, or on labelled galleries."""
+    network = load_model(model)
+    reference = refer_to(network, model.name)
+    sets = []
+    for path in galleries:
+        gallery = Gallery.read(path)
+        check_model(gallery.model, reference, f"{path}: the gallery and the model")
+        rows = np.flatnonzero(gallery.tracklets["identity"].notna())
+        table = gallery.tracklets.iloc[rows]
+        sets.append(Labelled(gallery.embeddings[rows], _text(table["identity"]), _text(table["camera"])))
+    for path in stores:
+        store = open_store(path)
+        table = store.of_split("validation")
+        features = embed_store(network, store, table)
+        sets.append(Labelled(features, _text(table["identity"]), _text(table["camera"])))
+    names = ", ".join(path.name for path in (*stores, *galleries))
+    source = f"validation identities of {names}" if stores else f"labelled tracklets of {names}"
+    rendered = bool(stores) if real is None else not real
+    found = calibrate(sets, reference.sha256, source, rendered=rendered, rate=rate)
+    path = output or calibration_path(model)
+    found.write(path)
+    yield from _lines(found.summary())
+    yield f"{path}: written"
+
+
+def _queries(queries: Queries, gallery: Gallery) -> list[Query] | None:
+    names = [*queries.names, *(_read_names(queries.file) if queries.file else [])]
+    if not (names or queries.everything or queries.images):
+        raise InputError("a search needs --query, --queries, --all or --images")
+    if queries.everything and (names or queries.images):
+        raise InputError("--all must not be combined with other queries")
+    if queries.everything:
+        return None
+    found: list[Query] = [row for name in names for row in gallery.find(name)]
+    if not queries.images:
+        return found
+    if queries.model is None:
+        raise InputError("--images need --model")
+    network = load_model(queries.model)
+    check_model(refer_to(network, queries.model.name), gallery.model, "the model of --images and the gallery")
+    for path in queries.images:
+        files = _pictures(path)
+        found.append(Outsider(str(path), embed(network, files), join_files(files)))
+    return found
+
+
+def _pictures(path: Path) -> list[Path]:
+    """The image itself, or those of a folder in the order of their names."""
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGES)
+    if not files:
+        raise InputError(f"{path}: a folder of crops must hold at least 1 image, got none")
+    return files
+
+
+def _write(output: Path, found: Sequence[Answers], gallery: Gallery) -> None:
+    if output.suffix == ".csv":
+        write_csv(output, found, gallery)
+        return
+    write_json(output.with_suffix(".json"), found, gallery, gallery.calibration)
+    if output.suffix == ".html":
+        from sttreid.search.page import write_page  # needs Jinja
+
+        write_page(output, found, gallery, calibration=gallery.calibration)
+
+
+def _beside(model: Path) -> Calibration | None:
+    path = calibration_path(model)
+    return read_calibration(path) if path.exists() else None
+
+
+def _with_calibration(gallery: Gallery, path: Path | None) -> Gallery:
+    return gallery if path is None else replace(gallery, calibration=read_calibration(path))
+
+
+def _read_names(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the queries cannot be read as text ({error})") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _read_labels(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: must be CSV with a header ({' '.join(str(error).split())})") from error
+    needed = ["video", "track", "identity"]
+    for name in needed:
+        if name not in table:
+            raise InputError(f"{path}: must have the columns {', '.join(needed)}, got {', '.join(table)}")
+    repeated = table.duplicated(["video", "track"])
+    if repeated.any():
+        line = int(np.argmax(repeated.to_numpy())) + 2
+        raise InputError(f"{path}:{line}: a track must have one label, got two")
+    return table[needed]
+
+
+def _label(gallery: Gallery, labels: pd.DataFrame, path: Path | None) -> Gallery:
+    known = set(zip(gallery.tracklets["video"], gallery.tracklets["track"], strict=True))
+    for line, (video, track) in enumerate(zip(labels["video"], labels["track"], strict=True), 2):
+        if (video, track) not in known:
+            raise InputError(f"{path}:{line}: must name a track of the videos, got {video}:{track}")
+    by_track = {(video, track): who for video, track, who in labels.itertuples(index=False)}
+    keys = zip(gallery.tracklets["video"], gallery.tracklets["track"], strict=True)
+    return _with_identities(gallery, [by_track.get(key) for key in keys])
+
+
+def _with_identities(gallery: Gallery, identities: Sequence[str | None]) -> Gallery:
+    column = pd.Series(list(identities), dtype=object)
+    return replace(gallery, tracklets=gallery.tracklets.assign(identity=column))
+
+
+def _text(values: pd.Series) -> np.ndarray[Any, np.dtype[Any]]:
+    return values.astype(str).to_numpy(object)
+
+
+def _lines(values: dict[str, Any]) -> list[str]:
+    return [f"{name:<12} {value}" for name, value in values.items()]

@@ -1,0 +1,249 @@
+"""Videos with their tracks -> a gallery.
+
+Each video is decoded once, from its first frame to the last box. Memory does not grow with the film, apart
+from the table of its boxes. A finished video is kept as a part of the gallery, so that an interrupted run
+resumes with the next one.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from sttreid.data.camera_frames import Frame, read_frames
+from sttreid.data.camera_videos import Camera
+from sttreid.data.crops import crop
+from sttreid.inference import BATCH
+from sttreid.model.network import Network
+from sttreid.runtime.errors import InputError, PlaceError
+from sttreid.search import strips
+from sttreid.search.averaging import ClipAverager
+from sttreid.search.gallery import Gallery, ModelReference, concatenate, empty_table
+from sttreid.search.recordings import (
+    Recording,
+    describe_tracklets,
+    open_camera,
+    pair_up,
+    read_boxes,
+    seconds_per_frame,
+    split_tracks,
+    visible_boxes,
+)
+
+
+@dataclass(frozen=True)
+class EmbedSettings:
+    """How videos are embedded.
+
+    Attributes:
+        images: whether the gallery holds film strips.
+        max_frame_gap: a track that is lost for more frames becomes two tracklets; None: never.
+        batch: clips that are embedded at once.
+    """
+
+    images: bool = True
+    max_frame_gap: int | None = None
+    batch: int = BATCH
+
+    def __post_init__(self) -> None:
+        """Raises InputError: a number is below 1."""
+        for name in ("max_frame_gap", "batch"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name} must be at least 1, got {value}")
+
+
+def embed_videos(
+    model: Network,
+    videos: Sequence[Path | str],
+    tracks: Sequence[Path | str] = (),
+    cameras: Sequence[str] = (),
+    *,
+    settings: EmbedSettings | None = None,
+    workers: int = 1,
+    parts: Path | None = None,
+    name: str = "model",
+) -> Gallery:
+    """Embed all tracklets of several videos.
+
+    Args:
+        model: a model from :func:`sttreid.load_model`.
+        videos: video files, or folders of images that are named by their frame numbers; their names differ.
+        tracks: their tracks files, in the same order; none: CAM1.txt beside CAM1.mp4.
+        cameras: names of their cameras; none: the names of the videos.
+        settings: how they are embedded; None: the defaults.
+        workers: processes, each with one video at a time.
+        parts: a folder for the finished videos, for a run that resumes; None: a temporary one.
+        name: of the model, in the gallery.
+
+    Raises:
+        InputError: a file is missing, damaged or breaks a rule of its format, tracks belong to another film,
+            there is no box at all, or an embedding is not finite.
+    """
+    settings = settings or EmbedSettings()
+    recordings = pair_up([Path(v) for v in videos], [Path(t) for t in tracks], cameras)
+    reference = refer_to(model, name)
+    with TemporaryDirectory(prefix="sttreid-") as temporary:
+        folder = parts or Path(temporary)
+        files = [folder / f"{_key(one, reference, settings)}.parquet" for one in recordings]
+        missing = [(one, file) for one, file in zip(recordings, files, strict=True) if not file.exists()]
+        _embed_missing(model, reference, missing, settings, workers)
+        gallery = concatenate([replace_name(Gallery.read(file, may_be_empty=True), name) for file in files])
+    if not len(gallery):
+        raise InputError(f"{recordings[0].tracks}: tracks must hold at least one box, got none in any video")
+    return gallery
+
+
+def refer_to(model: Network, name: str) -> ModelReference:
+    """The reference of a network; its sha256 is that of its weights, whatever the format of its file."""
+    digest = hashlib.sha256()
+    for key, value in sorted(model.state_dict().items()):
+        array = value.detach().cpu().contiguous().numpy()
+        digest.update(f"{key} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    height, width = model.image_size
+    with torch.inference_mode():
+        device = next(model.parameters()).device
+        clip = torch.zeros((1, model.frames, 3, height, width), device=device)
+        dimensions = model.encode(clip).shape[1]
+    return ModelReference(name, digest.hexdigest(), height, width, model.frames, int(dimensions))
+
+
+def replace_name(gallery: Gallery, name: str) -> Gallery:
+    """The gallery with another name of its model."""
+    return replace(gallery, model=replace(gallery.model, name=name))
+
+
+def _key(recording: Recording, reference: ModelReference, settings: EmbedSettings) -> str:
+    """What decides the rows of a video: the files, the model and the settings."""
+    state = recording.video.stat()
+    content: dict[str, Any] = {
+        "model": reference.sha256,
+        "video": [recording.video.name, state.st_size, state.st_mtime_ns],
+        "tracks": hashlib.sha256(recording.tracks.read_bytes()).hexdigest(),
+        "camera": recording.camera,
+        "settings": asdict(settings),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+
+Missing = Sequence[tuple[Recording, Path]]
+
+
+def _embed_missing(
+    model: Network, reference: ModelReference, missing: Missing, settings: EmbedSettings, workers: int
+) -> None:
+    """Write the part of each video."""
+    if workers < 1:
+        raise InputError(f"workers must be at least 1, got {workers}")
+    if min(workers, len(missing)) <= 1:
+        for recording, file in missing:
+            embed_recording(model, reference, recording, settings).write(file)
+        return
+    device = next(model.parameters()).device
+    start = (model.cpu(), reference, settings, str(device))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=start)
+    try:
+        tasks = [pool.submit(_work, recording, file) for recording, file in missing]
+        bar = tqdm(as_completed(tasks), "embed", len(tasks), unit="video", disable=None)
+        for task in bar:
+            sentence = task.result()
+            if sentence is not None:
+                raise InputError(sentence)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        model.to(device)
+
+
+_STATE: Final[dict[str, Any]] = {}  # of a worker
+
+
+def _start(model: Network, reference: ModelReference, settings: EmbedSettings, device: str) -> None:
+    torch.set_num_threads(1)
+    _STATE.update(model=model.to(torch.device(device)).eval(), reference=reference, settings=settings)
+
+
+def _work(recording: Recording, file: Path) -> str | None:
+    """Write a part; returns the sentence of an error, because not every error survives pickling."""
+    try:
+        embed_recording(_STATE["model"], _STATE["reference"], recording, _STATE["settings"]).write(file)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def embed_recording(
+    model: Network, reference: ModelReference, recording: Recording, settings: EmbedSettings
+) -> Gallery:
+    """The tracklets of one video; perhaps none.
+
+    Raises:
+        InputError: as :func:`embed_videos`.
+    """
+    camera = open_camera(recording)
+    boxes = read_boxes(camera)
+    if boxes.empty:
+        return Gallery(empty_table(), np.empty((0, reference.dimensions), np.float32), reference)
+    frames = _frames(camera, boxes)
+    first = next(frames)
+    boxes = visible_boxes(camera.tracks, boxes, first[1].shape[1], first[1].shape[0])
+    boxes = split_tracks(boxes, settings.max_frame_gap)
+    table = describe_tracklets(boxes, recording, seconds_per_frame(recording.video))
+    averager = ClipAverager(model, settings.batch)
+    pictures = _add_crops(averager, chain([first], frames), boxes, table, model.image_size, settings.images)
+    names = (table["video"] + ":" + table["track"] + "@" + table["first"].astype(str)).tolist()
+    return Gallery(table, averager.finish(names), reference, pictures)
+
+
+def _frames(camera: Camera, boxes: pd.DataFrame) -> Iterator[tuple[int, Frame]]:
+    """The frames that have boxes, and perhaps others, in order."""
+    wanted = set(boxes["frame"].tolist())
+    last = max(wanted)
+    with tqdm(total=last, desc=f"embed {camera.video.name}", unit="frame", disable=None) as bar:
+        for number, frame in read_frames(camera, wanted):
+            bar.update(number - bar.n)
+            if isinstance(frame, PlaceError):
+                raise frame
+            yield number, frame
+            if number == last:
+                return
+
+
+def _add_crops(
+    averager: ClipAverager,
+    frames: Iterator[tuple[int, Frame]],
+    boxes: pd.DataFrame,
+    table: pd.DataFrame,
+    size: tuple[int, int],
+    images: bool,
+) -> tuple[bytes, ...]:
+    """Give all crops to the averager; returns the film strips."""
+    numbers = boxes["frame"].to_numpy()
+    values = boxes[["left", "top", "width", "height"]].to_numpy(np.float64)
+    owners, order = boxes["tracklet"].to_numpy(), boxes["place"].to_numpy()
+    lengths = table["boxes"].tolist()
+    pictures: dict[int, list[Frame]] = {}
+    strip: list[bytes] = [b""] * len(table) if images else []
+    for number, frame in frames:
+        for row in range(*np.searchsorted(numbers, [number, number + 1])):
+            box = tuple(values[row].tolist())
+            tracklet, place = int(owners[row]), int(order[row])
+            averager.add(tracklet, crop(frame, box, *size))
+            if images and place in strips.places(lengths[tracklet]):
+                pictures.setdefault(tracklet, []).append(strips.image(frame, box))
+            if place == lengths[tracklet] - 1:
+                averager.end(tracklet)
+                if images:
+                    strip[tracklet] = strips.join(pictures.pop(tracklet))
+    return tuple(strip)

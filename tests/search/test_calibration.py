@@ -1,0 +1,117 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from sttreid.runtime.errors import InputError
+from sttreid.search.calibration import (
+    Calibration,
+    Labelled,
+    calibrate,
+    calibration_path,
+    pair_distances,
+    read_calibration,
+)
+from sttreid.search.gallery import Gallery
+from tests.search.galleries import MODEL, gallery_of
+
+
+def labelled(gallery: Gallery) -> Labelled:
+    table = gallery.tracklets
+    return Labelled(gallery.embeddings, table["identity"].to_numpy(object), table["camera"].to_numpy(object))
+
+
+def fitted(rate: float = 0.01, noise: float = 0.5, people: int = 60) -> Calibration:
+    sets = [labelled(gallery_of(people=people, cameras=3, noise=noise, seed=7))]
+    return calibrate(sets, MODEL.sha256, "a test", rendered=True, rate=rate)
+
+
+def test_pairs_are_those_of_two_cameras() -> None:
+    gallery = gallery_of(people=5, cameras=3)
+    same, different = pair_distances(labelled(gallery))
+    table, unit = gallery.tracklets, gallery.embeddings.astype(np.float64)
+    expected: tuple[list[float], list[float]] = ([], [])
+    for a in range(len(gallery)):
+        for b in range(a):
+            if table["camera"][a] != table["camera"][b]:
+                expected[table["identity"][a] != table["identity"][b]].append(1 - unit[a] @ unit[b])
+    np.testing.assert_allclose(np.sort(same), np.sort(expected[0]))
+    np.testing.assert_allclose(np.sort(different), np.sort(expected[1]))
+    assert (len(same), len(different)) == (15, 60)
+
+
+def test_the_fit_is_a_balanced_logistic_regression() -> None:
+    same, different = pair_distances(labelled(gallery_of(people=60, cameras=3, noise=0.5, seed=7)))
+    x = np.concatenate([same, different])[:, None]
+    y = np.arange(len(x)) < len(same)
+    expected = LogisticRegression(C=1e6, class_weight="balanced").fit(x, y)
+    found = fitted()
+    assert found.slope == pytest.approx(-expected.coef_[0, 0], rel=0.1)  # targets are smoothed
+    assert found.intercept == pytest.approx(expected.intercept_[0], rel=0.1)
+    assert found.prior == pytest.approx(len(same) / len(x))
+    assert (found.same, found.different, found.people) == (len(same), len(different), 60)
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.01, 0.1])
+def test_the_threshold_has_the_wanted_false_match_rate_also_on_new_people(rate: float) -> None:
+    found = fitted(rate, people=150)
+    _, different = pair_distances(labelled(gallery_of(people=150, cameras=3, noise=0.5, seed=8)))
+    assert np.mean(different <= found.threshold) == pytest.approx(rate, rel=0.5)
+
+
+def test_probabilities_hold_on_new_people() -> None:
+    found = fitted(people=150)
+    same, different = pair_distances(labelled(gallery_of(people=150, cameras=3, noise=0.5, seed=8)))
+    chance = found.probability(np.concatenate([same, different]))
+    assert chance.sum() == pytest.approx(len(same), rel=0.25)  # as many as there are
+    assert found.probability(np.array([0.0, 1.0])) == pytest.approx([1, 0], abs=0.05)
+
+
+def test_strangeness_is_the_mean_squared_standard_score() -> None:
+    gallery = gallery_of(people=60, cameras=3, noise=0.5, seed=7)
+    found, x = fitted(), gallery.embeddings.astype(np.float64)
+    expected = np.square((x - x.mean(axis=0)) / x.std(axis=0)).mean(axis=1)
+    np.testing.assert_allclose(found.strangeness(x), expected)
+    assert found.limit == pytest.approx(expected.max())
+
+
+def test_a_calibration_reads_as_it_was_written(tmp_path: Path) -> None:
+    found = fitted()
+    found.write(tmp_path / "sub" / "m.json")
+    assert read_calibration(tmp_path / "sub" / "m.json") == found
+    gallery = replace(gallery_of(), calibration=found)
+    gallery.write(tmp_path / "g.parquet")
+    assert Gallery.read(tmp_path / "g.parquet").calibration == found
+    assert calibration_path(Path("a/campus.pt")) == Path("a/campus.calibration.json")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("format", "other/1"), ("slope", -1.0), ("prior", 1.5), ("rate", "x"), ("extra", 1)]
+)
+def test_a_damaged_calibration_is_refused(key: str, value: object, tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    fitted().write(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(InputError, match=f"m.json: .*{key}"):
+        read_calibration(path)
+
+
+def test_what_cannot_be_calibrated_is_refused() -> None:
+    few = [labelled(gallery_of(people=4))]
+    with pytest.raises(InputError, match="one person"):
+        calibrate(few, "m", "four people", rendered=True)
+    many = [labelled(gallery_of(people=30))]
+    with pytest.raises(InputError, match="two people"):
+        calibrate(many, "m", "thirty people", rendered=True, rate=1e-5)
+    with pytest.raises(InputError, match="rate"):
+        calibrate(many, "m", "thirty people", rendered=True, rate=0)
+    with pytest.raises(InputError, match="one person"):
+        calibrate([], "m", "nobody", rendered=True)
+    gallery = gallery_of(people=30)
+    backwards = gallery.embeddings.copy()
+    backwards[30:] *= -1  # the same person is farthest
+    with pytest.raises(InputError, match="nearer"):
+        calibrate([labelled(replace(gallery, embeddings=backwards))], "m", "nonsense", rendered=True)
