@@ -1,4 +1,4 @@
-"""The page of a search in a real Chromium, from a file: filters, timeline, keyboard, both widths and schemes."""
+"""The page of a search in a real Chromium, opened as a file: filter, timeline, keyboard, widths, schemes."""
 
 from dataclasses import replace
 
@@ -88,8 +88,10 @@ def test_cameras_probability_and_threshold_filter_the_answers(browser, path):
         cameras = page.evaluate(f"{SHOWN}.map(a => a.dataset.camera)")
         assert cameras
         assert number not in cameras
-        lanes = "[...document.querySelectorAll('.lane')].filter(a => a.checkVisibility()).map(a => a.dataset.camera)"
-        assert page.evaluate(lanes) == [each for each in ("0", "1", "2") if each != number]
+        lanes = "[...document.querySelectorAll('.lane')].filter(a => a.checkVisibility())"
+        assert page.evaluate(f"{lanes}.map(a => a.dataset.camera)") == [
+            each for each in ("0", "1", "2") if each != number
+        ]
         assert page.text_content("#count").startswith(f"{len(cameras)} of 30 ")
         box.check()
         page.focus("#bound")
@@ -117,7 +119,8 @@ def test_queries_are_found_and_ordered(browser, path):
         page.fill("[name=find]", "nowhere")
         assert page.evaluate(queries) == []
         page.fill("[name=find]", "")
-        best = "[...document.querySelectorAll('.query')].map(a => Number(a.querySelector('.answer').dataset.distance))"
+        firsts = "[...document.querySelectorAll('.query .answer:first-child')]"
+        best = f"{firsts}.map(a => Number(a.dataset.distance))"
         page.select_option("[name=order]", "far")
         distances = page.evaluate(best)
         assert distances == sorted(distances, reverse=True)
@@ -194,7 +197,8 @@ def test_text_stays_readable_in_both_schemes(browser, path):
         while (e && getComputedStyle(e).backgroundColor === "rgba(0, 0, 0, 0)") e = e.parentElement;
         return getComputedStyle(e || document.body).backgroundColor;
       };
-      const contrasts = [...document.querySelectorAll("p, a:not(.skip), h2, h3, b, .small, .span, button, label, summary, .rank")]
+      const texts = "p, a:not(.skip), h2, h3, b, .small, .span, button, label, summary, .rank";
+      const contrasts = [...document.querySelectorAll(texts)]
         .filter((e) => e.checkVisibility() && e.textContent.trim())
         .map((e) => [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => a - b))
         .map(([low, high]) => (high + 0.05) / (low + 0.05));
@@ -204,6 +208,6 @@ def test_text_stays_readable_in_both_schemes(browser, path):
     for scheme in ("light", "dark"):
         with opened(browser, path, color_scheme=scheme) as page:
             least, paper = page.evaluate(measure)
-            assert least >= 4.5  # WCAG 2.2, 1.4.3
+            assert 21 > least >= 4.5  # WCAG 2.2, 1.4.3
             papers.append(paper)
     assert papers[0] > 0.8 > 0.1 > papers[1]

@@ -53,7 +53,8 @@
     for (const place of places) place.hidden = !cameras.has(place.dataset.camera);
     for (const [card, items] of people) card.hidden = items.every((item) => item.hidden);
     if (bound) first("output", form).textContent = kind === "percent" ? `${value} %` : value.toFixed(3);
-    first("#count").textContent = cards.length ? `${answers} of ${total} answers, ${queries} of ${cards.length} queries` : "";
+    first("#count").textContent = cards.length ? `${answers} of ${total} answers` : "";
+    if (cards.length > 1) first("#count").textContent += `, ${queries} of ${cards.length} queries`;
   };
   const order = () => {
     const sign = { near: 1, far: -1 }[fields.order?.value] ?? 0;
