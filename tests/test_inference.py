@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -23,6 +24,18 @@ TOLERANCE = 1e-5  # of features of length 1, in single precision, whatever the b
 def model(tmp_path: Path) -> Network:
     save(small_network(), MODEL, tmp_path / "model.pt")
     return sttreid.load_model(tmp_path / "model.pt")
+
+
+def test_weights_alone_take_their_architecture_from_another_model(model: Network, tmp_path: Path) -> None:
+    state = {f"module.{name}": value for name, value in model.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "field.pth")
+    loaded = sttreid.load_model(tmp_path / "field.pth", like=tmp_path / "model.pt")
+    assert not loaded.training
+    assert all(
+        torch.equal(value, state[f"module.{name}"])
+        for name, value in loaded.state_dict().items()
+        if not name.endswith("classifier.weight")
+    )
 
 
 def tracklet(store: Store, number: int) -> NDArray[np.uint8]:
