@@ -10,6 +10,7 @@ import typer
 
 from sttreid.cli import checkout
 from sttreid.cli.examples import examples
+from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ MODEL_HELP = "A model's file, or the name of a published model"
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(epilog=examples("sttreid info", "sttreid info campus.pt --json"))(info)
+    app.command(
+        epilog=examples("sttreid info", "sttreid info campus.pt --json", "sttreid info gallery.parquet")
+    )(info)
     app.command(
         epilog=examples(
             "sttreid export stt-v1 --format onnx",
@@ -38,16 +41,31 @@ class Format(StrEnum):
 
 
 def info(
-    model: Annotated[str | None, typer.Argument(help=f"{MODEL_HELP}; none: the newest.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    file: Annotated[
+        str | None,
+        typer.Argument(help=f"{MODEL_HELP}, a gallery or a calibration; none: the newest published model."),
+    ] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON; of a model.")] = False,
 ) -> None:
-    """Print a model's architecture, input, parameters and card."""
-    from sttreid.catalogue import shelf
+    """Print what a file holds.
 
-    path = shelf.locate(model)
-    print(
-        json.dumps(_facts(path), indent=1, ensure_ascii=False) if json_ else "\n".join(describe_model(path))
-    )
+    Of a model: its architecture, input, parameters, card and calibration.
+    """
+    numerics.choose()  # before torch is loaded
+    from sttreid.catalogue import shelf
+    from sttreid.cli.searching import calibration_beside, describe_calibration, describe_file
+
+    if file is not None and Path(file).suffix in (".parquet", ".json"):
+        if json_:
+            raise InputError(f"{file}: --json describes models, got a gallery or a calibration")
+        lines = list(describe_file(Path(file)))
+    else:
+        path = shelf.locate(file)
+        if json_:
+            print(json.dumps(_facts(path), indent=1, ensure_ascii=False))
+            return
+        lines = describe_model(path) + describe_calibration(calibration_beside(path))
+    print("\n".join(lines))
 
 
 def describe_model(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""The commands of a search: embed, search, link, info, calibrate."""
+"""The commands of a search: embed, search, link, calibrate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,8 @@ from sttreid.cli.examples import examples
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
 
-ModelOption = Annotated[Path, typer.Option("--model", "-m", help="A trained model (.pt).")]
+MODEL_HELP = "A model's file, or the name of a published model; default: the newest published one."
+ModelOption = Annotated[str | None, typer.Option("--model", "-m", help=MODEL_HELP)]
 CalibrationOption = Annotated[
     Path | None, typer.Option(help="As `sttreid calibrate` writes it; default: that of the gallery.")
 ]
@@ -37,7 +38,6 @@ def register(app: typer.Typer) -> None:
             "sttreid link gallery.parquet -o identities.csv --tracks hall.txt --mot linked/",
         )
     )(link)
-    app.command(epilog=examples("sttreid info campus.pt", "sttreid info gallery.parquet"))(info)
     app.command(
         epilog=examples(
             "sttreid calibrate campus.pt --tracklets artifacts/tracklets/campus",
@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
 def embed(
     videos: Annotated[list[Path], typer.Argument(help="Videos, or folders of images named by their frames.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The gallery to write (.parquet).")],
-    model: ModelOption,
+    model: ModelOption = None,
     tracks: Annotated[
         list[Path] | None,
         typer.Option(help="A tracks file per video, in their order; default: CAM1.txt beside CAM1.mp4."),
@@ -102,9 +102,7 @@ def search(
         list[Path] | None,
         typer.Option(help="A picture of one person, or a folder of crops of one; repeatable."),
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option("--model", "-m", help="A trained model (.pt), for --images.")
-    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help=f"For --images. {MODEL_HELP}")] = None,
     k: Annotated[int, typer.Option("-k", help="Number of answers.")] = 10,
     cross_camera_only: Annotated[
         bool, typer.Option("--cross-camera-only", help="Leave out the query's own camera.")
@@ -150,19 +148,8 @@ def link(
         print(line)
 
 
-def info(
-    file: Annotated[Path, typer.Argument(help="A model, a gallery or a calibration.")],
-) -> None:
-    """Print what a file holds."""
-    numerics.choose()  # before torch is loaded
-    from sttreid.cli.searching import describe_file
-
-    for line in describe_file(file):
-        print(line)
-
-
 def calibrate(
-    model: Annotated[Path, typer.Argument(help="A trained model (.pt).")],
+    model: Annotated[str, typer.Argument(help="A model's file, or the name of a published model.")],
     tracklets: Annotated[
         list[Path] | None, typer.Option(help="A tracklet store with a validation split; repeatable.")
     ] = None,

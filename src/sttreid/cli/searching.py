@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sttreid.catalogue.shelf import locate
 from sttreid.config.params import Rerank
 from sttreid.data.camera_videos import Camera
 from sttreid.data.shared_numbers import warn_of_shared_numbers
@@ -31,6 +32,7 @@ from sttreid.search.videos import EmbedSettings, embed_videos, refer_to
 
 RENDERED = "probabilities are those of rendered people: label some of your own tracklets and calibrate again"
 ENDLESS = 10**9  # frames: the boxes of a gallery were checked against their video when it was written
+LINKED = 5_000  # tracklets of a gallery whose page shows who was where when
 IMAGES = (".jpg", ".jpeg", ".png")
 
 
@@ -50,12 +52,12 @@ class Queries:
     file: Path | None = None
     everything: bool = False
     images: tuple[Path, ...] = ()
-    model: Path | None = None
+    model: str | None = None
 
 
 def write_gallery(
     output: Path,
-    model: Path,
+    model: str | None,
     recordings: tuple[Sequence[Path], Sequence[Path], Sequence[str]],
     settings: EmbedSettings,
     numbers: str,
@@ -70,17 +72,18 @@ def write_gallery(
     if labels is not None and numbers == "shared":
         raise InputError("--labels and --numbers shared both give labels: choose one")
     table = None if labels is None else _read_labels(labels)
-    calibration = _beside(model)
-    network = load_model(model)
+    weights = locate(model)
+    calibration = calibration_beside(weights)
+    network = load_model(weights)
     videos, tracks, cameras = recordings
     parts = output.with_name(f".{output.name}.parts")
     gallery = embed_videos(
-        network, videos, tracks, cameras, settings=settings, workers=workers, parts=parts, name=model.name
+        network, videos, tracks, cameras, settings=settings, workers=workers, parts=parts, name=weights.name
     )
     if calibration is not None and calibration.model == gallery.model.sha256:
         gallery = replace(gallery, calibration=calibration)
     elif calibration is not None:
-        yield f"{calibration_path(model)} is that of other weights: not used"
+        yield f"{calibration_path(weights)} is that of other weights: not used"
     if numbers == "shared":
         gallery = _with_identities(gallery, gallery.tracklets["track"].tolist())
         by_camera = gallery.tracklets.groupby("camera")["track"].agg(set).to_dict()
@@ -170,7 +173,7 @@ def write_links(
 
 
 def describe_file(path: Path) -> Iterator[str]:
-    """What a model, a gallery or a calibration holds."""
+    """What a gallery (.parquet) or a calibration (.json) holds."""
     if path.suffix == ".parquet":
         gallery = Gallery.read(path)
         yield from _lines({"gallery": path, "tracklets": len(gallery)})
@@ -179,20 +182,18 @@ def describe_file(path: Path) -> Iterator[str]:
         yield from _lines(vars(gallery.model))
         yield from _lines({"labelled": int(gallery.tracklets["identity"].notna().sum())})
         yield from _lines({"film strips": "yes" if gallery.strips else "no"})
-        calibration = gallery.calibration
-    elif path.suffix == ".json":
-        calibration = read_calibration(path)
+        yield from describe_calibration(gallery.calibration)
     else:
-        network = load_model(path)
-        yield from _lines(vars(refer_to(network, path.name)))
-        yield from _lines({"branches": ", ".join(network.branches)})
-        yield from _lines({"weights": f"{sum(value.numel() for value in network.parameters()):,}"})
-        calibration = _beside(path)
-    yield from _lines({"calibration": "none"} if calibration is None else calibration.summary())
+        yield from describe_calibration(read_calibration(path))
+
+
+def describe_calibration(calibration: Calibration | None) -> list[str]:
+    """A calibration as lines of text."""
+    return _lines({"calibration": "none"} if calibration is None else calibration.summary())
 
 
 def write_calibration(
-    model: Path,
+    model: str,
     stores: Sequence[Path],
     galleries: Sequence[Path],
     rate: float,
@@ -200,8 +201,9 @@ def write_calibration(
     output: Path | None,
 ) -> Iterator[str]:
     """Calibrate a model on validation identities of stores, or on labelled galleries."""
-    network = load_model(model)
-    reference = refer_to(network, model.name)
+    weights = locate(model)
+    network = load_model(weights)
+    reference = refer_to(network, weights.name)
     sets = []
     for path in galleries:
         gallery = Gallery.read(path)
@@ -218,7 +220,7 @@ def write_calibration(
     source = f"validation identities of {names}" if stores else f"labelled tracklets of {names}"
     rendered = bool(stores) if real is None else not real
     found = calibrate(sets, reference.sha256, source, rendered=rendered, rate=rate)
-    path = output or calibration_path(model)
+    path = output or calibration_path(weights)
     found.write(path)
     yield from _lines(found.summary())
     yield f"{path}: written"
@@ -235,10 +237,9 @@ def _queries(queries: Queries, gallery: Gallery) -> list[Query] | None:
     found: list[Query] = [row for name in names for row in gallery.find(name)]
     if not queries.images:
         return found
-    if queries.model is None:
-        raise InputError("--images need --model")
-    network = load_model(queries.model)
-    check_model(refer_to(network, queries.model.name), gallery.model, "the model of --images and the gallery")
+    weights = locate(queries.model)
+    network = load_model(weights)
+    check_model(refer_to(network, weights.name), gallery.model, "the model of --images and the gallery")
     for path in queries.images:
         files = _pictures(path)
         found.append(Outsider(str(path), embed(network, files), join_files(files)))
@@ -263,10 +264,12 @@ def _write(output: Path, found: Sequence[Answers], gallery: Gallery) -> None:
     if output.suffix == ".html":
         from sttreid.search.page import write_page  # needs Jinja
 
-        write_page(output, found, gallery, calibration=gallery.calibration)
+        identities = link(gallery) if gallery.calibration and len(gallery) <= LINKED else None
+        write_page(output, found, gallery, identities=identities, calibration=gallery.calibration)
 
 
-def _beside(model: Path) -> Calibration | None:
+def calibration_beside(model: Path) -> Calibration | None:
+    """The calibration of a model's file, if there is one."""
     path = calibration_path(model)
     return read_calibration(path) if path.exists() else None
 
@@ -317,7 +320,8 @@ def _with_identities(gallery: Gallery, identities: Sequence[str | None]) -> Gall
 
 
 def _text(values: pd.Series) -> np.ndarray[Any, np.dtype[Any]]:
-    return values.astype(str).to_numpy(object)
+    text: np.ndarray[Any, np.dtype[Any]] = values.astype(str).to_numpy(object)
+    return text
 
 
 def _lines(values: dict[str, Any]) -> list[str]:

@@ -78,7 +78,7 @@ def open_set(
         at = threshold if threshold is not None else np.nan
         alarms, detected = np.mean(distance[stranger] <= at), np.mean(right[there] & (distance[there] <= at))
         rows.append([*found, alarms, detected, np.mean(right[there])])
-    *found, alarms, detected, rank1 = np.mean(rows, axis=0).tolist()
+    *found, alarms, detected, rank1 = np.array(rows, np.float64).mean(axis=0).tolist()
     given = threshold is not None
     return OpenSet(tuple(rates), tuple(found), alarms if given else None, detected if given else None, rank1)
 
