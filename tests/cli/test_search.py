@@ -1,0 +1,180 @@
+"""The commands of a search, from videos to files, and bad input."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from sttreid.cli.commands import main
+from sttreid.model.weights import save
+from sttreid.search.calibration import read_calibration
+from sttreid.search.gallery import Gallery
+from tests.search.galleries import gallery_of
+from tests.search.test_calibration import fitted
+from tests.sections import MODEL, small_network
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A labelled and calibrated gallery of rendered nobodies, and a model."""
+    monkeypatch.chdir(tmp_path)
+    replace(gallery_of(people=30, strips=True), calibration=fitted()).write(tmp_path / "g.parquet")
+    save(small_network(), MODEL, tmp_path / "m.pt")
+    return tmp_path
+
+
+@pytest.fixture
+def untouched(folder: Path) -> Iterator[None]:
+    """Fails if a command leaves anything behind."""
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    yield
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_from_videos_to_answers_and_identities(painted: Path, tmp_path: Path) -> None:
+    save(small_network(), MODEL, tmp_path / "m.pt")
+    films = [painted / "c1.mp4", painted / "c2.mp4"]
+    out = tmp_path / "g.parquet"
+    assert run("embed", *films, "-m", tmp_path / "m.pt", "-o", out, "--numbers", "shared") == 0
+    gallery = Gallery.read(out)
+    assert gallery.tracklets["identity"].tolist() == gallery.tracklets["track"].tolist()
+    assert not list(tmp_path.glob(".*"))
+    assert (
+        run("search", out, "--query", "c1.mp4:7", "-k", 3, "--cross-camera-only", "-o", tmp_path / "r.json")
+        == 0
+    )
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert [a["tracklet"]["camera"] for a in content["queries"][0]["answers"]] == ["c2"] * 3
+    linked = ["--tracks", painted / "c1.txt", "--mot", tmp_path / "mot"]
+    assert run("link", out, "-o", tmp_path / "i.csv", "--threshold", 0.2, *linked) == 0
+    lines = (tmp_path / "mot" / "c1.txt").read_text().splitlines()
+    assert len(lines) == len((painted / "c1.txt").read_text().splitlines())
+    numbers = pd.read_csv(tmp_path / "i.csv")["global_identity"]
+    assert {int(line.split(",")[1]) for line in lines} <= set(numbers)
+
+
+def test_labels_come_from_a_file(painted: Path, tmp_path: Path) -> None:
+    save(small_network(), MODEL, tmp_path / "m.pt")
+    (tmp_path / "l.csv").write_text("video,track,identity\nc1.mp4,7,anna\n")
+    words = [
+        "embed",
+        painted / "c1.mp4",
+        "-m",
+        tmp_path / "m.pt",
+        "-o",
+        tmp_path / "g.parquet",
+        "--no-images",
+    ]
+    assert run(*words, "--labels", tmp_path / "l.csv") == 0
+    table = Gallery.read(tmp_path / "g.parquet").tracklets.set_index("track")["identity"]
+    assert table["7"] == "anna"
+    assert table.drop("7").isna().all()
+    (tmp_path / "l.csv").write_text("video,track,identity\nc9.mp4,7,anna\n")
+    assert run(*words, "--labels", tmp_path / "l.csv") == 2
+
+
+def test_all_queries_are_searched_and_written_in_three_formats(folder: Path) -> None:
+    for suffix in ("csv", "json", "html"):
+        assert run("search", "g.parquet", "--all", "-k", 2, "-o", f"r.{suffix}") == 0
+    assert len(pd.read_csv("r.csv")) == 2 * 60
+    assert Path("r.html").read_text().startswith("<!doctype html>")
+    assert len(json.loads(Path("r.json").read_text())["queries"]) == 60
+
+
+def test_queries_come_from_a_file_and_from_images(folder: Path) -> None:
+    (folder / "q.txt").write_text("cam1.mp4:3\n\ncam2.mp4:1\n")
+    assert run("search", "g.parquet", "--queries", "q.txt", "-o", "r.csv") == 0
+    assert pd.read_csv("r.csv")["query"].unique().tolist() == ["cam1.mp4:3", "cam2.mp4:1"]
+    crops = folder / "crops"
+    crops.mkdir()
+    for number in range(3):
+        Image.new("RGB", (20, 50), (40 * number, 9, 9)).save(crops / f"{number}.png")
+    assert run("search", "g.parquet", "--images", crops, "-m", "m.pt", "-o", "r.csv") == 2  # another model
+    from sttreid.inference import load_model
+    from sttreid.search.videos import refer_to
+
+    reference = refer_to(load_model("m.pt"), "m.pt")
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((60, reference.dimensions)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    replace(gallery_of(people=30), embeddings=rows, model=reference).write("own.parquet")
+    for path in (crops, crops / "1.png"):
+        assert run("search", "own.parquet", "--images", path, "-m", "m.pt", "-o", "r.csv") == 0
+        assert pd.read_csv("r.csv")["query"].unique().tolist() == [str(path)]
+
+
+def test_calibrate_writes_beside_the_model_and_embed_uses_it(
+    folder: Path, store_folder: Path, painted: Path
+) -> None:
+    from sttreid.inference import load_model
+    from sttreid.search.videos import refer_to
+
+    reference = refer_to(load_model("m.pt"), "m.pt")
+    centres = np.random.default_rng(0).standard_normal((30, reference.dimensions))
+    rows = np.tile(centres, (2, 1)) + 0.3 * np.random.default_rng(1).standard_normal(
+        (60, reference.dimensions)
+    )
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    replace(gallery_of(people=30), embeddings=rows, model=reference).write("own.parquet")
+    assert run("calibrate", "m.pt", "--gallery", "own.parquet", "--rate", 0.01) == 0
+    found = read_calibration(folder / "m.calibration.json")
+    assert (found.rendered, found.people, found.same) == (False, 30, 30)
+    assert run("embed", painted / "c1.mp4", "-m", "m.pt", "-o", "new.parquet") == 0
+    assert Gallery.read("new.parquet").calibration == found
+    assert run("calibrate", "m.pt", "--tracklets", store_folder) == 2  # two validation identities are too few
+    for file in ("m.pt", "new.parquet", "m.calibration.json"):
+        assert run("info", file) == 0
+
+
+BAD = {
+    "no gallery": ("search none.parquet --all -o r.csv", "none.parquet"),
+    "a damaged gallery": ("search m.pt --all -o r.csv", "m.pt"),
+    "an unknown query": ("search g.parquet --query cam1.mp4:999 -o r.csv", "cam1.mp4:999"),
+    "no query": ("search g.parquet -o r.csv", "--query"),
+    "two kinds of queries": ("search g.parquet --all --query cam1.mp4:1 -o r.csv", "--all"),
+    "a result of another kind": ("search g.parquet --all -o r.txt", "r.txt"),
+    "no answers": ("search g.parquet --all -k 0 -o r.csv", "got 0"),
+    "no such calibration": ("search g.parquet --all --calibration c.json -o r.csv", "c.json"),
+    "images without a model": ("search g.parquet --images m.pt -o r.csv", "--model"),
+    "no such folder": ("search g.parquet --all -o g.parquet/r.csv", "cannot be written"),
+    "identities of another kind": ("link g.parquet -o i.txt", "i.txt"),
+    "an impossible threshold": ("link g.parquet -o i.csv --threshold 3", "got 3"),
+    "tracks without a folder": ("link g.parquet -o i.csv --tracks cam1.txt", "--mot"),
+    "tracks of another video": ("link g.parquet -o i.csv --tracks cam9.txt --mot m", "cam9.txt"),
+    "missing tracks": ("link g.parquet -o i.csv --tracks cam1.txt --mot m", "cam1.txt"),
+    "a gallery of another kind": ("embed cam.mp4 -m m.pt -o g.csv", "g.csv"),
+    "no video": ("embed cam.mp4 -m m.pt -o h.parquet", "cam.mp4"),
+    "unknown numbers": ("embed cam.mp4 -m m.pt -o h.parquet --numbers mine", "'mine'"),
+    "two labels": ("embed cam.mp4 -m m.pt -o h.parquet --numbers shared --labels l.csv", "--labels"),
+    "no labels": ("embed cam.mp4 -m m.pt -o h.parquet --labels l.csv", "l.csv"),
+    "no model": ("embed cam.mp4 -m none.pt -o h.parquet", "none.pt"),
+    "nothing to calibrate on": ("calibrate m.pt", "--tracklets"),
+    "a gallery of another model": ("calibrate m.pt --gallery g.parquet", "one model"),
+    "no model to calibrate": ("calibrate none.pt --gallery g.parquet", "none.pt"),
+    "nothing to describe": ("info none.parquet", "none.parquet"),
+}
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_sentence_and_leaves_nothing_behind(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line, told = BAD[name]
+    assert run(*line.split()) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert errors.count("\n") == 1
+    assert told in errors
