@@ -43,20 +43,6 @@ def _claims() -> list[str]:
     return lines
 
 
-def _scaling() -> list[str]:
-    curve = json.loads((ROOT / "metrics/scaling/curves.json").read_text())["curves"]["full"]
-    settings = ("direct_transfer", "in_domain", "cross_domain")
-    lines = [
-        _row("synthetic identities", "direct transfer", "fine-tuned, in-domain", "fine-tuned, cross-domain"),
-        _row(":--", "--:", "--:", "--:"),
-    ]
-    for point in sorted((name for name in curve["in_domain"] if name.isdigit()), key=int):
-        points = [curve[setting][point] for setting in settings]
-        percents = [[100 * p[key] for key in ("value", "low", "high")] for p in points]
-        lines.append(_row(point, *(f"{value:.1f} [{low:.1f}, {high:.1f}]" for value, low, high in percents)))
-    return lines
-
-
 def _seeds() -> list[str]:
     """Empty as long as the study is not published."""
     publication = published(ROOT)
@@ -75,7 +61,7 @@ def _seeds() -> list[str]:
     return lines
 
 
-TABLES = {"claims": _claims, "scaling": _scaling, "seeds": _seeds}
+TABLES = {"claims": _claims, "seeds": _seeds}
 
 
 def _block(match: re.Match[str]) -> str:
