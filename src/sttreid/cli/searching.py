@@ -1,6 +1,7 @@
 """What the commands of a search do: files in, files out, and lines for the terminal."""
 
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,6 @@ import pandas as pd
 
 from sttreid.catalogue.shelf import locate
 from sttreid.config.params import Rerank
-from sttreid.data.camera_videos import Camera
 from sttreid.data.shared_numbers import warn_of_shared_numbers
 from sttreid.inference import embed, embed_store, load_model, open_store
 from sttreid.runtime.errors import InputError
@@ -26,12 +26,11 @@ from sttreid.search.calibration import (
 from sttreid.search.gallery import Gallery, check_model
 from sttreid.search.linking import link, score_identities, write_identities, write_mot
 from sttreid.search.ranking import Outsider, Query, search
-from sttreid.search.recordings import read_boxes
+from sttreid.search.recordings import read_embedded_boxes
 from sttreid.search.strips import join_files
 from sttreid.search.videos import EmbedSettings, embed_videos, refer_to
 
 RENDERED = "probabilities are those of rendered people: label some of your own tracklets and calibrate again"
-ENDLESS = 10**9  # frames: the boxes of a gallery were checked against their video when it was written
 LINKED = 5_000  # tracklets of a gallery whose page shows who was where when
 IMAGES = (".jpg", ".jpeg", ".png")
 
@@ -78,7 +77,15 @@ def write_gallery(
     videos, tracks, cameras = recordings
     parts = output.with_name(f".{output.name}.parts")
     gallery = embed_videos(
-        network, videos, tracks, cameras, settings=settings, workers=workers, parts=parts, name=weights.name
+        network,
+        videos,
+        tracks,
+        cameras,
+        settings=settings,
+        workers=workers,
+        parts=parts,
+        name=weights.name,
+        tell=_tell,
     )
     if calibration is not None and calibration.model == gallery.model.sha256:
         gallery = replace(gallery, calibration=calibration)
@@ -151,7 +158,8 @@ def write_links(
     for file in tracks:
         if file.stem not in names:
             raise InputError(f"{file}: must be named like a video of the gallery, {', '.join(names)}")
-    boxes = [read_boxes(Camera(1, Path(names[file.stem]), file, ENDLESS)) for file in tracks]
+    videos = gallery.tracklets["video"]
+    boxes = [read_embedded_boxes(file, gallery.tracklets[videos == names[file.stem]]) for file in tracks]
     identities = link(gallery, threshold)
     for file, table in zip(tracks, boxes, strict=True):
         assert mot is not None
@@ -272,6 +280,10 @@ def calibration_beside(model: Path) -> Calibration | None:
     """The calibration of a model's file, if there is one."""
     path = calibration_path(model)
     return read_calibration(path) if path.exists() else None
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
 
 
 def _with_calibration(gallery: Gallery, path: Path | None) -> Gallery:

@@ -148,7 +148,7 @@ def write_mot(path: Path, boxes: pd.DataFrame, gallery: Gallery, video: str, ide
 
     Args:
         path: of the file.
-        boxes: of the video, as from :func:`sttreid.search.recordings.read_boxes`.
+        boxes: of the video, as from :func:`sttreid.search.recordings.read_embedded_boxes`.
         gallery: holds the video's tracklets.
         video: its file name.
         identities: [G].

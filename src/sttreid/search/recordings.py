@@ -9,13 +9,18 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from sttreid.config.track_format import TrackFormat
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import Camera
-from sttreid.data.track_files import read_tracks
+from sttreid.data.frame_sizes import image_size, video_size
+from sttreid.data.tracks.plausibility import check_boxes
+from sttreid.data.tracks.sources import TrackFile, read_all
 from sttreid.data.videos import count_frames
 from sttreid.runtime.errors import InputError
 
 OUTSIDE: Final = 0.1  # share of boxes outside of the frame above which the tracks are those of another film
+BESIDE: Final = (".txt", ".csv", ".tsv")  # suffixes of tracks beside a video
+COLUMNS: Final = ["frame", "track", "left", "top", "width", "height", "line"]
 
 
 @dataclass(frozen=True)
@@ -24,13 +29,31 @@ class Recording:
 
     Attributes:
         video: a video file, or a folder of images that are named by their frame numbers.
-        tracks: its tracks file.
+        tracks: its tracks file, or the folder of its boxes by frame, as ultralytics writes them.
         camera: name of its camera.
     """
 
     video: Path
     tracks: Path
     camera: str
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """A recording whose tracks were read.
+
+    Attributes:
+        recording: the files.
+        camera: the same as a camera whose frames can be read.
+        boxes: one row per box with the columns ``COLUMNS``: frame from 1, track as text, box in pixels, line
+            of the tracks file.
+        remarks: sentences on how the tracks were read, with counts, and warnings.
+    """
+
+    recording: Recording
+    camera: Camera
+    boxes: pd.DataFrame
+    remarks: tuple[str, ...] = ()
 
 
 def pair_up(
@@ -59,7 +82,7 @@ def pair_up(
     for video, file in zip(videos, found, strict=True):
         if not video.exists():
             raise InputError(f"{video}: the video is missing")
-        if not file.is_file():
+        if not file.exists():
             raise InputError(f"{file}: the tracks file of {video.name} is missing")
     called = cameras or [video.stem for video in videos]
     return tuple(Recording(*parts) for parts in zip(videos, found, called, strict=True))
@@ -67,31 +90,74 @@ def pair_up(
 
 def _beside(video: Path) -> Path:
     """The tracks file of a video, or of a folder of images."""
-    return video.parent / f"{video.name}.txt" if video.is_dir() else video.with_suffix(".txt")
+    stem = video.name if video.is_dir() else video.stem
+    found = [video.with_name(stem + suffix) for suffix in BESIDE]
+    return next((path for path in found if path.is_file()), found[0])
 
 
-def open_camera(recording: Recording) -> Camera:
-    """The recording as a camera whose frames can be read.
+def read_recordings(
+    recordings: Sequence[Recording], formats: TrackFormat | None = None
+) -> tuple[Footage, ...]:
+    """Read and check the tracks of all recordings before a frame is decoded.
 
-    Raises:
-        InputError: it is no video, or no folder of images.
-    """
-    if recording.video.is_dir():
-        frames = max(list_image_sequence(recording.video))
-    else:
-        frames = count_frames(recording.video)
-    return Camera(1, recording.video, recording.tracks, frames)
+    Files of one writer are judged together (:mod:`sttreid.data.tracks`).
 
-
-def read_boxes(camera: Camera) -> pd.DataFrame:
-    """One row per box in the file's order: frame (from 1), track (text), left, top, width, height, line.
+    Args:
+        recordings: of :func:`pair_up`.
+        formats: what is known about the tracks; None: all is detected.
 
     Raises:
-        InputError: a line breaks a rule of its format, or names a frame that the video does not have.
+        InputError: a video cannot be opened; tracks break a rule of their format, or cannot be what they are
+            taken for.
     """
-    table = read_tracks(camera.tracks, camera.frames, all_lines=False)
-    table["track"] = table["identity"].astype(str)
-    return table[["frame", "track", "left", "top", "width", "height", "line"]]
+    formats = formats or TrackFormat()
+    files = [_track_file(one) for one in recordings]
+    footage = []
+    for recording, file, read in zip(recordings, files, read_all(files, formats, "raise"), strict=True):
+        numbering = read.numbering
+        checked = check_boxes(
+            file.path, read.boxes.table, file.picture, numbering.frames, formats.plausibility
+        )
+        account = read.boxes.account.without(checked.left_out, "without an image")
+        warnings = (f"warning: {text}" for text in (*read.warnings, *checked.warnings))
+        remarks = (f"{account}; {read.statement}", checked.statement, *warnings)
+        camera = Camera(1, recording.video, recording.tracks, numbering.frames, start=numbering.start)
+        boxes = checked.table.assign(track=checked.table["identity"].astype(str))[COLUMNS]
+        footage.append(Footage(recording, camera, boxes, tuple(f"{recording.tracks}: {t}" for t in remarks)))
+    return tuple(footage)
+
+
+def _track_file(recording: Recording) -> TrackFile:
+    video, stem = recording.video, recording.video.stem
+    if not video.is_dir():
+        return TrackFile(recording.tracks, count_frames(video), stem=stem, picture=video_size(video))
+    images = list_image_sequence(video)
+    first, last = min(images), max(images)
+    return TrackFile(recording.tracks, last, first, stem=video.name, picture=image_size(images[first]))
+
+
+def read_embedded_boxes(tracks: Path, tracklets: pd.DataFrame) -> pd.DataFrame:
+    """The boxes of a tracks file without its video, with the columns ``COLUMNS``.
+
+    The frame that is the first is the one with which most tracks begin and end as in the gallery.
+
+    Args:
+        tracks: the file.
+        tracklets: rows of the gallery that are of its video.
+
+    Raises:
+        InputError: a line breaks a rule of its format.
+    """
+    (read,) = read_all([TrackFile(tracks, None, stem=tracks.stem)], TrackFormat(), "raise")
+    boxes = read.boxes.table.assign(track=read.boxes.table["identity"].astype(str))[COLUMNS]
+    ends = boxes.groupby("track")["frame"].agg(["min", "max"])
+    known = tracklets.groupby("track").agg(first=("first", "min"), last=("last", "max"))
+    both = ends.join(known, how="inner")
+
+    def agreeing(shift: int) -> int:
+        return int(((both["min"] + shift == both["first"]) & (both["max"] + shift == both["last"])).sum())
+
+    return boxes.assign(frame=boxes["frame"] + max((0, -1, 1), key=agreeing))
 
 
 def seconds_per_frame(video: Path) -> float:

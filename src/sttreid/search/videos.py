@@ -7,7 +7,7 @@ resumes with the next one.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
@@ -31,11 +31,11 @@ from sttreid.search import strips
 from sttreid.search.averaging import ClipAverager
 from sttreid.search.gallery import Gallery, ModelReference, concatenate, empty_table
 from sttreid.search.recordings import (
+    Footage,
     Recording,
     describe_tracklets,
-    open_camera,
     pair_up,
-    read_boxes,
+    read_recordings,
     seconds_per_frame,
     split_tracks,
     visible_boxes,
@@ -74,6 +74,7 @@ def embed_videos(
     workers: int = 1,
     parts: Path | None = None,
     name: str = "model",
+    tell: Callable[[str], None] | None = None,
 ) -> Gallery:
     """Embed all tracklets of several videos.
 
@@ -86,6 +87,7 @@ def embed_videos(
         workers: processes, each with one video at a time.
         parts: a folder for the finished videos, for a run that resumes; None: a temporary one.
         name: of the model, in the gallery.
+        tell: is called with each sentence on how the tracks were read, and each warning.
 
     Raises:
         InputError: a file is missing, damaged or breaks a rule of its format, tracks belong to another film,
@@ -93,11 +95,15 @@ def embed_videos(
     """
     settings = settings or EmbedSettings()
     recordings = pair_up([Path(v) for v in videos], [Path(t) for t in tracks], cameras)
+    footage = read_recordings(recordings)
+    for sentence in chain.from_iterable(one.remarks for one in footage):
+        if tell is not None:
+            tell(sentence)
     reference = refer_to(model, name)
     with TemporaryDirectory(prefix="sttreid-") as temporary:
         folder = parts or Path(temporary)
         files = [folder / f"{_key(one, reference, settings)}.parquet" for one in recordings]
-        missing = [(one, file) for one, file in zip(recordings, files, strict=True) if not file.exists()]
+        missing = [(one, file) for one, file in zip(footage, files, strict=True) if not file.exists()]
         _embed_missing(model, reference, missing, settings, workers)
         gallery = concatenate([replace_name(Gallery.read(file, may_be_empty=True), name) for file in files])
     if not len(gallery):
@@ -131,14 +137,22 @@ def _key(recording: Recording, reference: ModelReference, settings: EmbedSetting
     content: dict[str, Any] = {
         "model": reference.sha256,
         "video": [recording.video.name, state.st_size, state.st_mtime_ns],
-        "tracks": hashlib.sha256(recording.tracks.read_bytes()).hexdigest(),
+        "tracks": _digest(recording.tracks),
         "camera": recording.camera,
         "settings": asdict(settings),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
-Missing = Sequence[tuple[Recording, Path]]
+def _digest(tracks: Path) -> str:
+    """Of a tracks file, or of the files of a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(tracks.iterdir()) if tracks.is_dir() else [tracks]:
+        digest.update(f"{path.name} {path.stat().st_size}".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+Missing = Sequence[tuple[Footage, Path]]
 
 
 def _embed_missing(
@@ -148,14 +162,14 @@ def _embed_missing(
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
     if min(workers, len(missing)) <= 1:
-        for recording, file in missing:
-            embed_recording(model, reference, recording, settings).write(file)
+        for footage, file in missing:
+            embed_footage(model, reference, footage, settings).write(file)
         return
     device = next(model.parameters()).device
     start = (model.cpu(), reference, settings, str(device))
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=start)
     try:
-        tasks = [pool.submit(_work, recording, file) for recording, file in missing]
+        tasks = [pool.submit(_work, footage, file) for footage, file in missing]
         bar = tqdm(as_completed(tasks), "embed", len(tasks), unit="video", disable=None)
         for task in bar:
             sentence = task.result()
@@ -174,25 +188,24 @@ def _start(model: Network, reference: ModelReference, settings: EmbedSettings, d
     _STATE.update(model=model.to(torch.device(device)).eval(), reference=reference, settings=settings)
 
 
-def _work(recording: Recording, file: Path) -> str | None:
+def _work(footage: Footage, file: Path) -> str | None:
     """Write a part; returns the sentence of an error, because not every error survives pickling."""
     try:
-        embed_recording(_STATE["model"], _STATE["reference"], recording, _STATE["settings"]).write(file)
+        embed_footage(_STATE["model"], _STATE["reference"], footage, _STATE["settings"]).write(file)
     except InputError as error:
         return str(error)
     return None
 
 
-def embed_recording(
-    model: Network, reference: ModelReference, recording: Recording, settings: EmbedSettings
+def embed_footage(
+    model: Network, reference: ModelReference, footage: Footage, settings: EmbedSettings
 ) -> Gallery:
     """The tracklets of one video; perhaps none.
 
     Raises:
         InputError: as :func:`embed_videos`.
     """
-    camera = open_camera(recording)
-    boxes = read_boxes(camera)
+    recording, camera, boxes = footage.recording, footage.camera, footage.boxes
     if boxes.empty:
         return Gallery(empty_table(), np.empty((0, reference.dimensions), np.float32), reference)
     frames = _frames(camera, boxes)

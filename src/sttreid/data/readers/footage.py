@@ -43,6 +43,7 @@ from sttreid.data.frame_offset import Sample, check_offset
 from sttreid.data.frame_sizes import image_size, video_size
 from sttreid.data.registry import Reader, ReadSettings
 from sttreid.data.segments import Cameras, group_recordings
+from sttreid.data.shared_numbers import warn_of_shared_numbers
 from sttreid.data.splits import validation_identities
 from sttreid.data.tracks.identities import describe_numbering, number_identities
 from sttreid.data.tracks.plausibility import OUT, check_boxes
@@ -114,6 +115,8 @@ def read_footage(
         remarks, warnings = check_offset(samples, first_frame)
         found.remarks += remarks
         found.warnings += warnings
+    if options.identity_scope == "global":
+        found.warnings += _shared_numbers(files, found.tables)
     boxes = _join(folder, files, found.tables, options.identity_scope, found.remarks)
     boxes["split"] = boxes["identity"].map(_splits(folder, boxes, options.test, validation))
     return CameraVideos(
@@ -248,6 +251,15 @@ def _segment_remarks(groups: Cameras) -> Iterator[str]:
         if len(recordings) > 1:
             names = shorten([one.video.name for one in recordings])
             yield f"{name} is one camera in {len(recordings)} files: {names} (else set cameras)"
+
+
+def _shared_numbers(files: Sequence[_File], tables: Sequence[pd.DataFrame]) -> list[str]:
+    """A warning if every tracker seems to count for itself."""
+    numbers: dict[str, set[Identity]] = {}
+    for file, table in zip(files, tables, strict=True):
+        numbers.setdefault(file.camera, set()).update(table["identity"].tolist())
+    warning = warn_of_shared_numbers(numbers, "set identity_scope: per_camera")
+    return [] if warning is None else [warning]
 
 
 def _unused(unused: Sequence[str], undeclared: Sequence[str]) -> list[str]:
