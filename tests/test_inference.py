@@ -50,11 +50,18 @@ def files(images: NDArray[np.uint8], folder: Path) -> list[Path]:
     return paths
 
 
+def folder(images: NDArray[np.uint8], path: Path) -> str:
+    files(images, path)
+    (path / "notes.txt").write_text("no image")
+    return str(path)
+
+
 FORMS: dict[str, Callable[[NDArray[np.uint8], Path], Any]] = {
     "array": lambda images, _: images,
     "arrays": lambda images, _: list(images),
     "PIL images": lambda images, _: [Image.fromarray(image) for image in images],
     "files": files,
+    "folder": folder,
 }
 
 
@@ -86,6 +93,7 @@ def test_images_of_any_size_are_resized_as_crops_are(model: Network) -> None:
         ([np.zeros((4, 4), np.uint8)], r"image 0 .*\(4, 4\)"),
         ([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3))], "image 1 .*float64"),
         (["nowhere.png"], "nowhere.png"),
+        ("nowhere.png", "nowhere.png"),
     ],
 )
 def test_what_is_no_image_is_named(images: list[Any], told: str, model: Network) -> None:

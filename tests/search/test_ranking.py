@@ -113,9 +113,12 @@ def test_a_calibration_gives_probabilities_and_tells_strangers() -> None:
     found = search(0, gallery, calibration=calibration)[0]
     chances = [a.probability for a in found.answers]
     assert chances == sorted(chances, reverse=True)
-    np.testing.assert_allclose(
-        chances, calibration.probability(np.array([a.distance for a in found.answers]))
-    )
+    distances = np.array([a.distance for a in found.answers])
+    np.testing.assert_allclose(chances, calibration.probability(distances, len(gallery) - 1))
+    crossed = search(0, gallery, 99, calibration=calibration, cross_camera_only=True)[0]
+    distances = np.array([a.distance for a in crossed.answers])
+    expected = calibration.probability(distances, len(gallery) // 2)
+    np.testing.assert_allclose([a.probability for a in crossed.answers], expected)
     assert found.here is True
     assert found == search(0, replace(gallery, calibration=calibration))[0]
     assert search(0, gallery)[0].here is None
