@@ -147,7 +147,7 @@ BAD = {
     "a result of another kind": ("search g.parquet --all -o r.txt", "r.txt"),
     "no answers": ("search g.parquet --all -k 0 -o r.csv", "got 0"),
     "no such calibration": ("search g.parquet --all --calibration c.json -o r.csv", "c.json"),
-    "images without a model": ("search g.parquet --images m.pt -o r.csv", "--model"),
+    "images without a model": ("search g.parquet --images m.pt -o r.csv", "model"),
     "no such folder": ("search g.parquet --all -o g.parquet/r.csv", "cannot be written"),
     "identities of another kind": ("link g.parquet -o i.txt", "i.txt"),
     "an impossible threshold": ("link g.parquet -o i.csv --threshold 3", "got 3"),

@@ -89,15 +89,15 @@ def test_a_run_resumes_after_the_finished_videos(
     films = [painted / name for name in NAMES]
     whole = embed_videos(network, films)
     done: list[str] = []
-    original = videos.embed_recording
+    original = videos.embed_footage
 
     def counted(model: Network, *rest: object) -> object:
-        done.append(str(rest[1].video.name))  # type: ignore[attr-defined]
+        done.append(str(rest[1].recording.video.name))  # type: ignore[attr-defined]
         if len(done) == 2:
             raise KeyboardInterrupt
         return original(model, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(videos, "embed_recording", counted)
+    monkeypatch.setattr(videos, "embed_footage", counted)
     with pytest.raises(KeyboardInterrupt):
         embed_videos(network, films, parts=tmp_path / "parts")
     resumed = embed_videos(network, films, parts=tmp_path / "parts")

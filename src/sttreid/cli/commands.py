@@ -12,7 +12,7 @@ import typer
 
 from sttreid.cli import checkout, models, search
 from sttreid.cli.compare import compare
-from sttreid.cli.examples import examples
+from sttreid.cli.wording import examples, pairs
 from sttreid.runtime.errors import InputError
 
 EXTRAS = {  # package -> the extra that installs it
@@ -118,7 +118,7 @@ def describe(
     """
     from sttreid.data.describe import describe
 
-    print(describe(name, folder, _pairs(option or [], "--option"), strict, sheet, tracklets, seed))
+    print(describe(name, folder, pairs(option or [], "--option"), strict, sheet, tracklets, seed))
 
 
 @app.command(epilog=examples("sttreid index mars /sets/MARS", "sttreid index mars"))
@@ -332,14 +332,3 @@ def bench(
     benchmarks = checkout.benchmarks(folder)
     width = max(map(len, benchmarks))
     print("\n".join(f"{key:<{width}}  {text}" for key, text in benchmarks.items()))
-
-
-def _pairs(words: list[str], option: str) -> dict[str, str]:
-    """Words KEY=VALUE as a mapping."""
-    pairs = {}
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign or not key:
-            raise InputError(f"{option}: must be KEY=VALUE, got {word!r}")
-        pairs[key] = value
-    return pairs

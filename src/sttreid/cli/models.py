@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sttreid.cli import checkout
-from sttreid.cli.examples import examples
+from sttreid.cli.wording import examples
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
 

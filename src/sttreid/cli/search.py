@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
-from sttreid.cli.examples import examples
+from sttreid.cli.wording import examples, pairs
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
 
@@ -73,6 +74,15 @@ def embed(
         int | None, typer.Option(help="A track that is lost for more frames becomes two tracklets.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes, each with one video at a time.")] = 1,
+    format_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            metavar="KEY=VALUE",
+            help="What is not to be detected of the tracks: flavour, first_frame, class, separator, columns,"
+            " plausibility (docs/tracks.md); repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Embed the tracklets of videos.
 
@@ -80,11 +90,18 @@ def embed(
     """
     numerics.choose()  # before torch is loaded
     from sttreid.cli.searching import write_gallery
+    from sttreid.config.conversion import parse
+    from sttreid.config.track_format import TrackFormat
     from sttreid.search.videos import EmbedSettings
 
-    settings = EmbedSettings(images, max_frame_gap)
-    pairs = (videos, tracks or [], camera or [])
-    for line in write_gallery(output, model, pairs, settings, numbers, labels, workers):
+    tracks_format = parse(
+        TrackFormat,
+        {key: yaml.safe_load(value) for key, value in pairs(format_ or [], "--format").items()},
+        "--format",
+    )
+    settings = EmbedSettings(images, max_frame_gap, tracks=tracks_format)
+    recordings = (videos, tracks or [], camera or [])
+    for line in write_gallery(output, model, recordings, settings, numbers, labels, workers):
         print(line)
 
 

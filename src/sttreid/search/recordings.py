@@ -13,7 +13,7 @@ from sttreid.config.track_format import TrackFormat
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import Camera
 from sttreid.data.frame_sizes import image_size, video_size
-from sttreid.data.tracks.plausibility import check_boxes
+from sttreid.data.tracks.plausibility import Checked, check_boxes
 from sttreid.data.tracks.sources import TrackFile, read_all
 from sttreid.data.videos import count_frames
 from sttreid.runtime.errors import InputError
@@ -118,6 +118,7 @@ def read_recordings(
         checked = check_boxes(
             file.path, read.boxes.table, file.picture, numbering.frames, formats.plausibility
         )
+        _check_film(file, read.boxes.table, checked)
         account = read.boxes.account.without(checked.left_out, "without an image")
         warnings = (f"warning: {text}" for text in (*read.warnings, *checked.warnings))
         remarks = (f"{account}; {read.statement}", checked.statement, *warnings)
@@ -125,6 +126,19 @@ def read_recordings(
         boxes = checked.table.assign(track=checked.table["identity"].astype(str))[COLUMNS]
         footage.append(Footage(recording, camera, boxes, tuple(f"{recording.tracks}: {t}" for t in remarks)))
     return tuple(footage)
+
+
+def _check_film(file: TrackFile, boxes: pd.DataFrame, checked: Checked) -> None:
+    """Raise InputError if so many boxes have no image that the tracks are those of another film.
+
+    Trackers predict boxes beyond the border, so a few may have none.
+    """
+    if file.picture is None or checked.left_out <= OUTSIDE * len(boxes):
+        return
+    line = int(boxes.loc[~boxes["line"].isin(checked.table["line"]), "line"].iloc[0])
+    width, height = file.picture
+    rule = f"boxes must lie in the {width}x{height} frames of their film"
+    raise InputError(f"{file.path}:{line}: {rule}, got {checked.left_out} of {len(boxes)} outside")
 
 
 def _track_file(recording: Recording) -> TrackFile:
@@ -177,23 +191,11 @@ def seconds_per_frame(video: Path) -> float:
     return float(1 / rate) if rate else 1 / 25
 
 
-def visible_boxes(tracks: Path, boxes: pd.DataFrame, width: int, height: int) -> pd.DataFrame:
-    """The boxes that overlap the frame, with the column ``cut``: whether its border cuts the box.
-
-    Trackers predict boxes beyond the border, so a few may lie outside.
-
-    Raises:
-        InputError: too many lie outside: the tracks belong to another film.
-    """
+def mark_cut_boxes(boxes: pd.DataFrame, width: int, height: int) -> pd.DataFrame:
+    """The boxes with the column ``cut``: whether the border of the frame cuts the box."""
     right, bottom = boxes["left"] + boxes["width"], boxes["top"] + boxes["height"]
-    inside = (boxes["left"] < width) & (boxes["top"] < height) & (right > 0) & (bottom > 0)
-    outside = int((~inside).sum())
-    if outside > OUTSIDE * len(boxes):
-        line = int(boxes["line"][~inside].iloc[0])
-        rule = f"boxes must lie in the {width}x{height} frames of their film"
-        raise InputError(f"{tracks}:{line}: {rule}, got {outside} of {len(boxes)} outside (of another film?)")
     cut = (boxes["left"] <= 0) | (boxes["top"] <= 0) | (right >= width) | (bottom >= height)
-    return boxes.assign(cut=cut)[inside]
+    return boxes.assign(cut=cut)
 
 
 def split_tracks(boxes: pd.DataFrame, max_frame_gap: int | None) -> pd.DataFrame:

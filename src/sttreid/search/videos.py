@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from sttreid.config.track_format import TrackFormat
 from sttreid.data.camera_frames import Frame, read_frames
 from sttreid.data.camera_videos import Camera
 from sttreid.data.crops import crop
@@ -34,11 +35,11 @@ from sttreid.search.recordings import (
     Footage,
     Recording,
     describe_tracklets,
+    mark_cut_boxes,
     pair_up,
     read_recordings,
     seconds_per_frame,
     split_tracks,
-    visible_boxes,
 )
 
 
@@ -50,11 +51,13 @@ class EmbedSettings:
         images: whether the gallery holds film strips.
         max_frame_gap: a track that is lost for more frames becomes two tracklets; None: never.
         batch: clips that are embedded at once.
+        tracks: what is known about the tracks files; the rest is detected.
     """
 
     images: bool = True
     max_frame_gap: int | None = None
     batch: int = BATCH
+    tracks: TrackFormat = field(default_factory=TrackFormat)
 
     def __post_init__(self) -> None:
         """Raises InputError: a number is below 1."""
@@ -95,7 +98,7 @@ def embed_videos(
     """
     settings = settings or EmbedSettings()
     recordings = pair_up([Path(v) for v in videos], [Path(t) for t in tracks], cameras)
-    footage = read_recordings(recordings)
+    footage = read_recordings(recordings, settings.tracks)
     for sentence in chain.from_iterable(one.remarks for one in footage):
         if tell is not None:
             tell(sentence)
@@ -210,7 +213,7 @@ def embed_footage(
         return Gallery(empty_table(), np.empty((0, reference.dimensions), np.float32), reference)
     frames = _frames(camera, boxes)
     first = next(frames)
-    boxes = visible_boxes(camera.tracks, boxes, first[1].shape[1], first[1].shape[0])
+    boxes = mark_cut_boxes(boxes, first[1].shape[1], first[1].shape[0])
     boxes = split_tracks(boxes, settings.max_frame_gap)
     table = describe_tracklets(boxes, recording, seconds_per_frame(recording.video))
     averager = ClipAverager(model, settings.batch)
