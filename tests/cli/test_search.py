@@ -65,6 +65,36 @@ def test_from_videos_to_answers_and_identities(painted: Path, tmp_path: Path) ->
     assert {int(line.split(",")[1]) for line in lines} <= set(numbers)
 
 
+def test_the_format_of_the_tracks_is_printed_or_given(
+    painted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(small_network(), MODEL, tmp_path / "m.pt")
+    words = "embed", painted / "c1.mp4", "-m", tmp_path / "m.pt", "-o", tmp_path / "g.parquet"
+    count = len((painted / "c1.txt").read_text().splitlines())
+    assert run(*words) == 0
+    assert f"{count} lines, {count} boxes used" in capsys.readouterr().err
+    assert run(*words, "--format", "first_frame=0") == 2  # the last frame has a box
+    assert run(*words, "--format", "firstframe=0") == 2
+    assert "first_frame" in capsys.readouterr().err
+
+
+def test_tracks_that_count_from_0_keep_their_boxes_in_the_linked_file(painted: Path, tmp_path: Path) -> None:
+    save(small_network(), MODEL, tmp_path / "m.pt")
+    tracks, out = painted / "c1.txt", tmp_path / "g.parquet"
+    lines = [line.split(",", 1) for line in tracks.read_text().splitlines()]
+    tracks.write_text("".join(f"{int(frame) - 1},{rest}\n" for frame, rest in lines if int(frame) > 1))
+    # no box in the first frame, so that the file alone does not show how it counts
+    assert (
+        run("embed", painted / "c1.mp4", "-m", tmp_path / "m.pt", "-o", out, "--format", "first_frame=0") == 0
+    )
+    assert Gallery.read(out).tracklets["first"].min() == 2
+    linked = ["--tracks", tracks, "--mot", tmp_path / "mot"]
+    assert run("link", out, "-o", tmp_path / "i.csv", "--threshold", 0.2, *linked) == 0
+    assert len((tmp_path / "mot" / "c1.txt").read_text().splitlines()) == len(lines) - len(
+        [frame for frame, _ in lines if int(frame) == 1]
+    )
+
+
 def test_labels_come_from_a_file(painted: Path, tmp_path: Path) -> None:
     save(small_network(), MODEL, tmp_path / "m.pt")
     (tmp_path / "l.csv").write_text("video,track,identity\nc1.mp4,7,anna\n")
