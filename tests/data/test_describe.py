@@ -91,7 +91,7 @@ def test_strict_counts_and_another_layout_are_errors(tmp_path: Path) -> None:
 def test_options_belong_to_their_readers(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--option\.max_frame_gap: the reader mars takes no options"):
         describe("mars", tmp_path, {"max_frame_gap": "3"})
-    with pytest.raises(InputError, match=r"--option\.test: the reader cameras takes no options, got '0.5'"):
+    with pytest.raises(InputError, match=r"--option\.test: the reader cameras takes tracks, got '0.5'"):
         describe("cameras", tmp_path, {"test": "0.5"})
     with pytest.raises(InputError, match=r"the name must be one of cameras, .* \(did you mean 'mars'\?\)"):
         describe("marz", tmp_path)
