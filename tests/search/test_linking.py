@@ -18,7 +18,7 @@ from tests.search.test_calibration import fitted
 
 def test_tracklets_of_one_person_get_one_identity() -> None:
     gallery = gallery_of(people=6, cameras=3, noise=0.05)
-    assert link(gallery, 0.3).tolist() == [1, 2, 3, 4, 5, 6] * 3
+    assert link(gallery, 0.05).tolist() == [1, 2, 3, 4, 5, 6] * 3
 
 
 def test_tracklets_that_overlap_in_one_video_never_share_an_identity() -> None:

@@ -4,8 +4,9 @@ A distance means nothing to a user. A calibration belongs to one model and to th
 on: for people who look or are filmed differently, its probabilities are off.
 
 The log-odds that a pair is of one person fall linearly with its distance (Platt, "Probabilistic outputs for
-support vector machines", 1999, with his smoothed targets). Both kinds of pairs weigh equally in the fit; the
-prior, their true proportion, is added afterwards: it depends on how many tracklets are searched.
+support vector machines", 1999, with his smoothed targets). All pairs weigh equally in the fit, so that it is
+best at the small distances at which a few pairs of one person meet the nearest of many others. The prior is
+then taken out of the intercept, because it depends on how many tracklets are searched.
 """
 
 from collections.abc import Sequence
@@ -166,6 +167,7 @@ def calibrate(
         if len(distances) < least:
             rule = f"a calibration needs at least {least} pairs of {kind} in two cameras"
             raise InputError(f"{rule} for the false-match rate {rate:g}, got {len(distances)} ({source})")
+    prior = len(same) / (len(same) + len(different))
     intercept, slope = _fit(same, different)
     if slope <= 0:
         raise InputError(
@@ -181,9 +183,9 @@ def calibrate(
         tracklets=len(features),
         same=len(same),
         different=len(different),
-        intercept=intercept,
+        intercept=intercept - float(logit(prior)),
         slope=slope,
-        prior=len(same) / (len(same) + len(different)),
+        prior=prior,
         rate=rate,
         threshold=float(np.quantile(different, rate, method="lower")),
         centre=tuple(features.mean(axis=0).tolist()),
@@ -224,7 +226,8 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def _fit(same: NDArray[np.float64], different: NDArray[np.float64]) -> tuple[float, float]:
-    """Intercept and slope."""
+    """Intercept and slope of the log-odds at the proportion of the given pairs."""
+    count = len(same) + len(different)
     sides = [
         (same, (len(same) + 1) / (len(same) + 2)),  # distances, and the target of Platt
         (different, 1 / (len(different) + 2)),
@@ -234,9 +237,9 @@ def _fit(same: NDArray[np.float64], different: NDArray[np.float64]) -> tuple[flo
         total, gradient = 0.0, np.zeros(2)
         for distances, target in sides:
             odds = values[0] - values[1] * distances
-            total -= float(np.mean(target * log_expit(odds) + (1 - target) * log_expit(-odds)))
-            error = expit(odds) - target
-            gradient += [error.mean(), -(error * distances).mean()]
+            total -= float((target * log_expit(odds) + (1 - target) * log_expit(-odds)).sum()) / count
+            error = (expit(odds) - target) / count
+            gradient += [error.sum(), -(error * distances).sum()]
         return total, gradient
 
     found = minimize(loss, np.array([0.0, 1.0]), jac=True, method="BFGS", options={"gtol": 1e-7})
