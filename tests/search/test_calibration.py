@@ -68,7 +68,7 @@ def test_probabilities_hold_on_new_people() -> None:
     same, different = pair_distances(labelled(gallery_of(people=150, cameras=3, noise=0.5, seed=8)))
     chance = found.probability(np.concatenate([same, different]))
     assert chance.sum() == pytest.approx(len(same), rel=0.25)  # as many as there are
-    assert found.probability(np.array([0.0, 1.0])) == pytest.approx([1, 0], abs=0.15)
+    assert found.probability(np.array([0.0, 1.0])) == pytest.approx([1, 0], abs=0.3)
 
 
 def test_the_prior_falls_with_the_number_of_candidates() -> None:
