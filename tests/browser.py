@@ -43,3 +43,12 @@ def opened(browser, path, **settings):
 def outside(requests, path):
     """The URLs that a page requested besides its own file."""
     return [url for url in requests if url != path.as_uri() and not url.startswith(("data:", "blob:"))]
+
+
+def wait_until(page, expression, seconds=10):
+    """Wait for a condition; the page's own content policy forbids Playwright's wait_for_function."""
+    for _ in range(seconds * 20):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"not within {seconds} seconds: {expression}")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sttreid.search.page import write_page
-from tests.browser import NEEDS_BROWSER, opened, outside
+from tests.browser import NEEDS_BROWSER, opened, outside, wait_until
 from tests.search.galleries import gallery_of
 from tests.search.results import CALIBRATION, answers_of
 
@@ -70,13 +70,11 @@ def test_without_calibration_and_strips_it_fits_and_filters_by_distance(browser,
 
 def test_film_strips_come_when_they_are_near(browser, path):
     with opened(browser, path, viewport=SIZES["phone"]) as page:
-        page.wait_for_function("document.querySelector('.query img').naturalWidth === 96")
+        wait_until(page, "document.querySelector('.query img').naturalWidth === 96")
         last = page.locator("#people .person img").last
         assert last.get_attribute("src") is None
         last.scroll_into_view_if_needed()
-        page.wait_for_function(
-            "[...document.querySelectorAll('#people .person img')].at(-1).naturalWidth === 96"
-        )
+        wait_until(page, "[...document.querySelectorAll('#people .person img')].at(-1).naturalWidth === 96")
 
 
 def test_cameras_probability_and_threshold_filter_the_answers(browser, path):
@@ -104,7 +102,7 @@ def test_cameras_probability_and_threshold_filter_the_answers(browser, path):
         page.keyboard.press("End")
         assert page.locator(".none:visible").count() > 0
         page.get_by_role("button", name="Show all").click()
-        page.wait_for_function(f"{SHOWN}.length === 30")
+        wait_until(page, f"{SHOWN}.length === 30")
         page.locator("[name=near]").check()
         assert 0 < page.evaluate(f"{SHOWN}.length") < 30
         assert page.evaluate(f"{SHOWN}.every(a => !a.classList.contains('far'))")
@@ -163,9 +161,10 @@ def test_a_query_is_shown_in_the_timeline_with_the_ranks_of_its_answers(browser,
         page.locator("#q2 .locate").click()
         ranks = page.evaluate("[...document.querySelectorAll('.bar[data-rank]')].map(b => b.dataset.rank)")
         assert sorted(ranks) == sorted(["?", *map(str, range(1, 11))])
-        page.wait_for_function(
+        wait_until(
+            page,
             "(() => { const t = document.querySelector('#timeline').getBoundingClientRect().top;"
-            " return t >= 0 && t < innerHeight / 2; })()"
+            " return t >= 0 && t < innerHeight / 2; })()",
         )
 
 
@@ -173,7 +172,7 @@ def test_a_link_opens_what_is_folded_or_filtered_away(browser, path):
     with opened(browser, path, viewport=SIZES["desk"]) as page:
         page.fill("[name=find]", "nowhere")
         page.evaluate("location.hash = '#q3'")
-        page.wait_for_function("document.activeElement.id === 'q3'")
+        wait_until(page, "document.activeElement.id === 'q3'")
         assert page.locator("#q3").is_visible()
 
 
