@@ -6,17 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from sttreid.cli.commands import main
 from sttreid.model.weights import restore, save
 from tests.catalogue.test_card import CARD
+from tests.cli.command import run
 from tests.sections import CLASSES, FRAMES, HEIGHT, MODEL, WIDTH, small_network
-
-
-def run(*words: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main([str(word) for word in words])
-    assert isinstance(end.value.code, int)
-    return end.value.code
 
 
 @pytest.fixture

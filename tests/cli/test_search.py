@@ -10,20 +10,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sttreid.cli.commands import main
 from sttreid.model.weights import save
 from sttreid.search.calibration import read_calibration
 from sttreid.search.gallery import Gallery
+from tests.cli.command import run
 from tests.search.galleries import gallery_of
 from tests.search.test_calibration import fitted
 from tests.sections import MODEL, small_network
-
-
-def run(*words: object) -> int:
-    with pytest.raises(SystemExit) as end:
-        main([str(word) for word in words])
-    assert isinstance(end.value.code, int)
-    return end.value.code
 
 
 @pytest.fixture
