@@ -62,7 +62,12 @@ def train(params: Params, seed: int, pretrain: int = PRETRAIN, finetune: int = F
             _fit(params, network, store, params.finetune, finetune, loss, seed)
             rules = params.evaluate.of(protocol_name(params.datasets[target]))
             rows = score_network(
-                network, store, rules, params.compute.embed_batch, params.compute.precision
+                network,
+                store,
+                rules,
+                params.compute.embed_batch,
+                params.compute.precision,
+                flip=params.evaluate.flip,
             ).per_query
             hits = rows[rows["matches"] > 0]
             table = hits[["query", "identity"]].assign(hit=(hits["first_hit"] == 1).astype(int))

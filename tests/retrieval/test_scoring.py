@@ -98,7 +98,7 @@ def test_a_network_scores_as_a_double_loop_says(store):
         feature = network.encode(torch.from_numpy(clip)[None])[0].detach().double()
         features.append(feature / feature.norm())
     expected = naive(lambda a, b: float(features[a] @ features[b]))
-    result = score_network(network, store, PLAIN, embed_batch=3)
+    result = score_network(network, store, PLAIN, embed_batch=3, flip=False)
     assert (result.rank1, result.mAP) == pytest.approx(expected)
     assert (result.queries, result.unmatched, result.gallery, result.distractors) == (8, 0, 12, 4)
 
@@ -107,9 +107,9 @@ def test_a_network_scores_as_a_double_loop_says(store):
 def test_features_are_scored_on_the_device_of_their_network(store, monkeypatch, name):
     seen, device = [], torch.device(name)
     network = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device=device)]))
-    monkeypatch.setattr(scoring, "embed_tracklets", lambda *_: torch.eye(12))
+    monkeypatch.setattr(scoring, "embed_for_test", lambda *_, **__: torch.eye(12))
     monkeypatch.setattr(scoring, "evaluate", lambda features, *_, **__: seen.append(features.device))
-    score_network(network, store, PLAIN, embed_batch=3)
+    score_network(network, store, PLAIN, embed_batch=3, flip=False)
     score_histogram(store, PLAIN, equalised=True)
     assert seen == [device, torch.device("cpu")]
 

@@ -188,10 +188,12 @@ class Evaluate:
 
     Attributes:
         protocol: of all targets; None: each target's own.
+        flip: whether a feature is the mean of those of the clips and of their mirror images.
         rerank: whether and how distances are re-ranked.
     """
 
     protocol: Name | None
+    flip: bool
     rerank: Rerank
 
     def of(self, protocol: str) -> "ResolvedEvaluate":

@@ -78,6 +78,7 @@ class Evaluation:
     Attributes:
         synthetic: data set of the pre-training.
         targets: data set -> how every model is tested on it.
+        flip: whether the mirror image of each clip is embedded too.
         clip: of the untrained network.
         model: of the untrained network.
         compute: threads, batch and precision of the embedding.
@@ -85,6 +86,7 @@ class Evaluation:
 
     synthetic: str
     targets: dict[str, ResolvedEvaluate]
+    flip: bool
     clip: Clip
     model: Model
     compute: Compute

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sttreid.config.params import Rerank, ResolvedEvaluate
-from sttreid.embedding import Precision, embed_tracklets
+from sttreid.embedding import Precision
 from sttreid.model.network import Network
+from sttreid.retrieval.encoding import embed_for_test
 from sttreid.retrieval.evaluation import evaluate, evaluate_distances
 from sttreid.retrieval.features import Features
 from sttreid.retrieval.histogram import histograms
@@ -30,6 +31,8 @@ def score_network(
     settings: ResolvedEvaluate,
     embed_batch: int,
     precision: Precision = "fp32",
+    *,
+    flip: bool,
 ) -> Result:
     """Embed the test tracklets with a network and score them, on the network's device.
 
@@ -38,13 +41,14 @@ def score_network(
         store: with a test split.
         settings: protocol and re-ranking.
         embed_batch: clips that are embedded at once.
-        precision: of the embedding, see :func:`sttreid.embedding.embed_tracklets`.
+        precision: of the embedding, see :func:`sttreid.retrieval.encoding.encoder_for_test`.
+        flip: whether the mirror image of each clip is embedded too.
 
     Raises:
         InputError: the store has no test split, a feature is not finite, or no query has a match.
     """
     gallery = store.gallery()
-    features = embed_tracklets(network, store, gallery, embed_batch, precision)
+    features = embed_for_test(network, store, gallery, embed_batch, precision, flip=flip)
     return _score(features, gallery, settings, next(network.parameters()).device)
 
 

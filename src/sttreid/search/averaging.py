@@ -1,4 +1,4 @@
-"""Crops in the order of a film -> one embedding per tracklet: the mean over its clips, as in training.
+"""Crops in the order of a film -> one embedding per tracklet: the mean over its clips, mirrored ones too.
 
 The tracklets of a film overlap in time, so a store of crops would be needed to embed one after the other.
 Here each tracklet collects the crops of its next clip only.
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from sttreid.model.network import Network
-from sttreid.runtime import numerics
+from sttreid.retrieval.encoding import encoder_for_test
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.clips import consecutive_clips, normalise
 
@@ -26,13 +26,13 @@ class ClipAverager:
     Memory: one batch of clips, at most T crops per tracklet that has not ended, and a sum per tracklet.
 
     Args:
-        network: in evaluation mode.
+        network: is set to evaluation mode.
         batch: clips that are embedded at once.
     """
 
     def __init__(self, network: Network, batch: int) -> None:
         self._network = network
-        self._device = next(network.parameters()).device
+        self._encoder = encoder_for_test(network, flip=True)
         self._clips = torch.empty((batch, network.frames, 3, *network.image_size))
         self._owners: list[int] = []
         self._crops: dict[int, list[Pixels]] = {}
@@ -82,9 +82,8 @@ class ClipAverager:
     def _encode(self) -> None:
         if not self._owners:
             return
-        clips = self._clips[: len(self._owners)].to(self._device)
-        with torch.inference_mode(), numerics.full_precision():
-            features = self._network.encode(clips).double().cpu().numpy()
+        with torch.inference_mode():
+            features = self._encoder(self._clips[: len(self._owners)]).double().cpu().numpy()
         norms = np.linalg.norm(features, axis=1, keepdims=True)
         for tracklet, values in zip(self._owners, np.hstack([features, norms]), strict=True):
             self._sums[tracklet] = self._sums.get(tracklet, 0.0) + values

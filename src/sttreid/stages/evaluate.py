@@ -11,7 +11,7 @@ import pandas as pd
 
 from sttreid.config import paths
 from sttreid.config.conversion import parse
-from sttreid.config.params import Compute, ResolvedEvaluate
+from sttreid.config.params import Compute
 from sttreid.config.variants import Evaluation, Variant, composition
 from sttreid.model.network import Network
 from sttreid.model.weights import initialise, restore
@@ -52,7 +52,7 @@ def _cross_domain(
         for name, equalised in HISTOGRAMS.items()
     }
     for name, network in _networks(config, next(iter(stores.values())), seed):
-        results[name] = _test(network, stores, config.targets, config.compute)
+        results[name] = _test(network, stores, config, config.compute)
     tables = [_queries(by_target, stores).assign(source=name) for name, by_target in results.items()]
     sources = {name: _numbers(by_target) for name, by_target in results.items()}
     return {"sources": sources}, pd.concat(tables, ignore_index=True)
@@ -76,8 +76,7 @@ def _ablation(
     for path in sorted(paths.variant_config("", seed).parent.glob(f"*-{seed}.json")):
         variant = parse(Variant, read_json(path), str(path))
         results = {
-            moment: _test(network, stores, config.targets, variant.compute)
-            for moment, network in _moments(variant)
+            moment: _test(network, stores, config, variant.compute) for moment, network in _moments(variant)
         }
         variants[variant.variant] = {
             "source": variant.source,
@@ -104,11 +103,13 @@ def _moments(variant: Variant) -> Iterator[tuple[str, Network]]:
 
 
 def _test(
-    network: Network, stores: Mapping[str, Store], targets: Mapping[str, ResolvedEvaluate], compute: Compute
+    network: Network, stores: Mapping[str, Store], config: Evaluation, compute: Compute
 ) -> dict[str, Result]:
     network.to(numerics.prepare(compute.threads, compute.numerics))
     return {
-        target: score_network(network, store, targets[target], compute.embed_batch, compute.precision)
+        target: score_network(
+            network, store, config.targets[target], compute.embed_batch, compute.precision, flip=config.flip
+        )
         for target, store in stores.items()
     }
 

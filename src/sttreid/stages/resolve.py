@@ -17,6 +17,7 @@ def main(params: Params) -> None:
     variants = [resolve(params, name, seed) for name in params.ablation.variants for seed in params.seeds]
     evaluation = Evaluation(
         synthetic=params.simulate.domain,
+        flip=params.evaluate.flip,
         targets={name: params.evaluate.of(protocol_name(params.datasets[name])) for name in params.targets},
         clip=params.clip,
         model=params.model,

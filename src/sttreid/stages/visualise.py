@@ -4,15 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from sttreid.config import paths
 from sttreid.config.conversion import parse
 from sttreid.config.params import Ablation, Simulate, Visualise
 from sttreid.config.variants import Evaluation
-from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import restore
 from sttreid.report import visuals
+from sttreid.retrieval.encoding import embed_for_test
 from sttreid.retrieval.ranked_lists import ranked_lists
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
@@ -98,7 +99,7 @@ def _lists(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ranked lists of a target's model, with film strips: hardest queries, and some evenly spaced in AP."""
     network, gallery = _network("cross_domain", seed, target, config), store.gallery()
-    features = embed_tracklets(network, store, gallery, config.compute.embed_batch, config.compute.precision)
+    features = _embed(network, store, gallery, config)
     chosen = {
         "hardest": visuals.hardest(queries, visualise.failures),
         "even": visuals.evenly(queries, visualise.samples),
@@ -118,17 +119,22 @@ def _lists(
     return lists, visuals.strips(store, target, cuts, visualise.height).assign(kind="list")
 
 
+def _embed(network: Network, store: Store, tracklets: pd.DataFrame, config: Evaluation) -> Tensor:
+    """Features as in the stage ``evaluate``."""
+    compute = config.compute
+    return embed_for_test(network, store, tracklets, compute.embed_batch, compute.precision, flip=config.flip)
+
+
 def _map(
     name: str, seed: int, stores: Mapping[str, Store], config: Evaluation, visualise: Visualise
 ) -> pd.DataFrame:
     """Test tracklets of all data sets with a test split, in the embedding space of one model, on a plane."""
-    network, compute = _network("cross_domain", seed, name, config), config.compute
+    network = _network("cross_domain", seed, name, config)
     rows, features = [], []
     for dataset, store in stores.items():
         if TEST in set(store.tracklets["split"]):
             drawn = visuals.draw(store.of_split(TEST), visualise.points, visualise.seed)
-            embedded = embed_tracklets(network, store, drawn, compute.embed_batch, compute.precision)
-            features.append(embedded.numpy())
+            features.append(_embed(network, store, drawn, config).numpy())
             rows.append(drawn[["tracklet", "identity", "camera"]].assign(dataset=dataset))
     table, space = pd.concat(rows, ignore_index=True), np.concatenate(features)
     points = visuals.project(space, visualise.perplexity, visualise.seed)
