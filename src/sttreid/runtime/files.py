@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from sttreid.runtime.documents import JSON_BYTES, parse_json, read_bytes
 from sttreid.runtime.errors import InputError
 
 
@@ -16,14 +17,10 @@ def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        InputError: the file cannot be read, or is not JSON; the error names the line.
+        InputError: the file cannot be read, is not JSON (the error names the line), or breaks a bound of
+            :mod:`sttreid.runtime.documents`.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: must be JSON in UTF-8 ({error})") from error
+    return parse_json(read_bytes(path, JSON_BYTES), path)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sttreid.config.conversion import dump, parse
+from sttreid.runtime.documents import parse_json
 from sttreid.runtime.errors import InputError
 from sttreid.search.calibration import Calibration
 
@@ -289,10 +290,7 @@ def _table(gallery: Gallery) -> pa.Table:
 def _metadata(path: Path, schema: pa.Schema) -> tuple[ModelReference, Calibration | None]:
     """The model that the file's metadata name, and its calibration."""
     text = (schema.metadata or {}).get(METADATA, b"")
-    try:
-        content = json.loads(text)
-    except ValueError:
-        content = None
+    content = parse_json(text, f"{path}: the metadata") if text else None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         got = content.get("format") if isinstance(content, dict) else "another kind of Parquet file"
         raise InputError(f"{path}: the format must be {FORMAT!r}, got {got!r}")
