@@ -20,7 +20,7 @@ VALUES: Final = 1_000_000  # of a YAML document whose aliases are written out
 DIGITS: Final = 400  # of a number, at least as many as a float can have
 NUMBERS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 CONTAINERS: Final = (dict, list, tuple, set)
-WHOLE: Final = range(-(2**63), 2**64)
+BITS: Final = 128  # of a whole number: a universally unique identifier has so many
 
 
 class _BoundError(Exception):
@@ -95,8 +95,8 @@ def _check(content: Any) -> None:
         if depth >= DEPTH and any(isinstance(value, CONTAINERS) for value in level):
             raise _BoundError(_too_deep())
         for value in level:
-            if isinstance(value, int) and value not in WHOLE:
-                raise _BoundError(f"a whole number must have at most 64 bits, got {value.bit_length()}")
+            if isinstance(value, int) and value.bit_length() > BITS:
+                raise _BoundError(f"a whole number must have at most {BITS} bits, got {value.bit_length()}")
         level, depth = [part for value in level for part in _parts(value)], depth + 1
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from sttreid.runtime.documents import JSON_BYTES, parse_json, read_bytes
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.parquet import check_memory
 
 
 def read_json(path: Path) -> Any:
@@ -68,14 +70,19 @@ def read_table(path: Path) -> pd.DataFrame:
     """A table from a Parquet file.
 
     Raises:
-        InputError: the file cannot be read, or is not Parquet.
+        InputError: the file cannot be read, is not Parquet, or takes too much memory
+            (:mod:`sttreid.runtime.parquet`).
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     try:
+        with pq.ParquetFile(io.BytesIO(content)) as file:
+            check_memory(path, file)
         return pd.read_parquet(io.BytesIO(content))
+    except InputError:
+        raise
     except Exception as error:  # pandas raises many types for damaged files, even KeyError
         reason = " ".join(str(error).split())  # some messages have several lines
         raise InputError(f"{path}: must be a Parquet table ({reason})") from error

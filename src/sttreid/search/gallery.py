@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from sttreid.config.conversion import dump, parse
 from sttreid.runtime.documents import parse_json
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.parquet import check_memory
 from sttreid.search.calibration import Calibration
 
 FORMAT: Final = "sttreid-gallery/1"
@@ -158,6 +159,8 @@ class Gallery:
         """
         path = Path(path)
         try:
+            with pq.ParquetFile(path) as file:
+                check_memory(path, file)
             table = pq.read_table(path)
         except FileNotFoundError:
             raise InputError(f"{path}: no such gallery") from None
