@@ -14,6 +14,7 @@ from sttreid.data.camera_frames import Frame, check_footage, check_length, read_
 from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets, boxes_of_file
 from sttreid.data.crops import Box, crop
 from sttreid.runtime.errors import InputError, PlaceError
+from sttreid.runtime.files import only_writer, writing
 from sttreid.tracklets.store import Skipped, write_store
 
 Loss = tuple[str, str]  # file, relative to the set's folder, and reason
@@ -30,8 +31,8 @@ def decode_videos(
 ) -> Skipped:
     """Decode all cameras into a new tracklet store.
 
-    Whatever the length of the video, memory holds one frame, its crops, and the few frames that are decoded
-    ahead (:mod:`sttreid.data.frame_process`).
+    Whatever the length of the video, memory holds one frame, its crops, the few frames that are decoded
+    ahead (:mod:`sttreid.data.frame_process`), and a few megabytes of the film; and a row for each box.
 
     Args:
         videos: the data set.
@@ -48,8 +49,16 @@ def decode_videos(
 
     Raises:
         InputError: something fails and ``on_error`` is ``raise``, damage of a video before one is decoded;
-            no crop is left; a camera declares an absurd number of frames.
+            no crop is left; a camera declares an absurd number of frames; another process writes the store;
+            the disk is full. A former store then stays as it was.
     """
+    with writing(folder), only_writer(folder):
+        return _decode(videos, height, width, folder, on_error, decoder)
+
+
+def _decode(
+    videos: CameraVideos, height: int, width: int, folder: Path, on_error: OnError, decoder: Decoder
+) -> Skipped:
     for camera in videos.cameras:
         check_length(camera)
     damaged = [] if on_error == "raise" else list(_damage(videos, decoder))

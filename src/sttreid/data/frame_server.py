@@ -46,6 +46,8 @@ def serve(module: str, pool: int, messages: int) -> None:
         slots.tell({"place": error.place, "reason": error.reason})
     except InputError as error:
         slots.tell({"error": str(error)})
+    except OSError as error:
+        slots.tell({"error": f"decoded frames cannot be kept ({error.strerror or error})"})
 
 
 def _decode(decoder: Any, path: Path, expected: int, orders: "_Orders", slots: "_Slots") -> None:
