@@ -17,6 +17,11 @@ OF_TEXT: Final = 16  # bytes of a text or of bytes beside its content: where it 
 ROWS: Final = 2**16  # read at once, to measure texts
 
 
+def most_memory(path: Path) -> int:
+    """The bytes of memory that the content of a compressed file may take."""
+    return max(ALWAYS, TIMES * path.stat().st_size)
+
+
 def check_memory(path: Path, file: pq.ParquetFile) -> None:
     """Check that the columns of a file take no more memory than a file of its length may.
 
@@ -31,7 +36,7 @@ def check_memory(path: Path, file: pq.ParquetFile) -> None:
         InputError: they take more.
         OSError, pyarrow.ArrowException: a text cannot be read.
     """
-    most = max(ALWAYS, TIMES * path.stat().st_size)
+    most = most_memory(path)
     certain, possible, texts = 0, 0, []
     for place in range(file.metadata.num_columns):
         column = file.metadata.schema.column(place)
