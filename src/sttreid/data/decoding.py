@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from sttreid.data.crops import Box, crop
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.runtime.files import only_writer, writing
 from sttreid.tracklets.store import Skipped, write_store
+
+OF_BOX: Final = ["camera", "frame", "line", "left", "top", "width", "height"]
 
 Loss = tuple[str, str]  # file, relative to the set's folder, and reason
 Losses = dict[int, Loss]  # row in the store -> why it has no crop
@@ -94,7 +97,7 @@ def _crops(
     with tqdm(total=total, desc=f"decode {videos.name}", unit="frame", disable=None) as bar:
         last = {camera.number: camera for camera in videos.cameras}
         for camera in videos.cameras:
-            boxes = _Boxes(boxes_of_file(camera, rows, camera is last[camera.number]))
+            boxes = _Boxes(boxes_of_file(camera, rows[OF_BOX], camera is last[camera.number]))
             for number, frame in read_frames(camera, boxes, decoder):
                 for row, line, box in boxes.at(number):
                     try:
@@ -141,10 +144,14 @@ class _Boxes(Collection[int]):
     """
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        rows = rows.sort_values("frame", kind="stable")
-        self._rows, self._lines = rows.index.to_numpy(), rows["line"].to_numpy()
-        self._boxes = rows[["left", "top", "width", "height"]].to_numpy(float)
-        self._frames, starts = np.unique(rows["frame"].to_numpy(), return_index=True)
+        frames = rows["frame"].to_numpy()
+        order = np.argsort(frames, kind="stable")  # a sorted copy of the table would take three times as much
+        self._rows = rows.index.to_numpy(np.int32)[order]
+        self._lines = rows["line"].to_numpy(np.int32)[order]
+        self._boxes = np.empty((len(rows), 4))
+        for place, side in enumerate(("left", "top", "width", "height")):
+            self._boxes[:, place] = rows[side].to_numpy(float)[order]
+        self._frames, starts = np.unique(frames[order], return_index=True)
         self._starts = np.append(starts, len(rows))
 
     def __len__(self) -> int:
