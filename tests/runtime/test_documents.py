@@ -8,11 +8,18 @@ from typing import Any
 
 import pytest
 
+from sttreid.catalogue.card import Card
 from sttreid.config.conversion import read_yaml
+from sttreid.config.domain import load_benchmark, read_domain
+from sttreid.config.params import load
+from sttreid.data.describe import describe
+from sttreid.data.folder_manifest import local_folder, read_manifest
+from sttreid.data.readers.cameras import read_cameras
 from sttreid.runtime import documents
 from sttreid.runtime.documents import BITS, DEPTH, parse_json, parse_yaml
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json
+from sttreid.search.calibration import read_calibration
 
 LAUGHS = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)
@@ -96,3 +103,37 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path: Path, monkeypatch: pytest
         assert "at most 99 bytes" in refusal(lambda path=path, read=read: read(path))
     with pytest.raises(InputError, match=r"at most .* bytes"):
         read_yaml(Path("/dev/zero"))
+
+
+def _local(path: Path) -> None:
+    local_folder("mine", path.with_name("mine.json"))
+
+
+# Where files of users are read: name of the file -> what reads it
+READERS: dict[str, Callable[[Path], Any]] = {
+    "params.yaml": load,
+    "harbour.yaml": read_domain,
+    "benchmark.yaml": lambda path: load_benchmark(path.parent),
+    "local.yaml": _local,
+    "manifest.json": lambda path: read_cameras(path.parent),
+    "set.json": lambda path: read_manifest(path, "mine"),
+    "model.calibration.json": read_calibration,
+    "card.json": Card.read,
+}
+
+
+@pytest.mark.parametrize("kind", ["deep", "many digits", "aliases of aliases"])
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_of_a_user_s_file_keeps_the_bounds(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / name
+    path.write_text(YAML[kind])
+    sentence = refusal(lambda: READERS[name](path))
+    assert sentence.startswith(f"{path}: ")
+    words = {"deep": "nested", "many digits": "digits", "aliases of aliases": "values"}
+    assert (words[kind] if path.suffix == ".yaml" or kind != "aliases of aliases" else "JSON") in sentence
+
+
+def test_values_on_the_command_line_keep_the_bounds() -> None:
+    for kind in ("deep", "many digits"):
+        with pytest.raises(InputError, match=r"^--option tracks\.class: "):
+            describe("footage", Path("mine"), {"tracks.class": YAML[kind]})
