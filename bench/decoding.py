@@ -2,8 +2,11 @@
 
 For each length a film of 1280x720 pixels is written (a moving texture, H.264, 12 kB a frame) and decoded
 into a store in a new process, with two boxes in every frame. Printed are the seconds, and the peak memory of
-the process that crops and of those that decode. `--speed` compares instead the speed of the product with that
-of bare sequential decord on the first of the lengths, in new processes one after the other.
+the process that crops, of those that decode, and of both at one time.
+
+`--speed` compares instead the CPU time of the product with that of bare sequential decord on the first of the
+lengths: a process of its own that decodes all frames with one thread and copies each one. They alternate, in
+new processes; the median of the ratios is printed.
 """
 
 import argparse
@@ -12,6 +15,8 @@ import os
 import re
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -72,6 +77,7 @@ class Watch(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peak = 0.0
+        self.both = 0.0  # with this process
         self.done = threading.Event()
 
     def run(self) -> None:
@@ -79,22 +85,26 @@ class Watch(threading.Thread):
         while not self.done.wait(0.1):
             for child in children.read_text().split():
                 with suppress(OSError):
-                    command = Path(f"/proc/{child}/cmdline").read_text()
-                    status = Path(f"/proc/{child}/status").read_text()
-                    found = re.search(r"VmHWM:\s+(\d+)", status)
-                    if "sttreid.data.frame_server" in command and found:
-                        self.peak = max(self.peak, int(found[1]) / MEGABYTE)
+                    if "sttreid.data.frame_server" in Path(f"/proc/{child}/cmdline").read_text():
+                        self.peak = max(self.peak, _status(child, "VmHWM"))
+                        self.both = max(self.both, _status(child, "VmRSS") + _status("self", "VmRSS"))
 
 
-def decoded(video: Path, frames: int, decoder: Decoder) -> tuple[float, float, float]:
-    """Seconds, and megabytes at most, of cropping and of decoding."""
+def _status(process: str, name: str) -> float:
+    """Megabytes."""
+    found = re.search(rf"{name}:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+    return int(found[1]) / MEGABYTE if found else 0.0
+
+
+def decoded(video: Path, frames: int, decoder: Decoder) -> tuple[float, float, float, float]:
+    """Seconds, and megabytes at most, of cropping, of decoding and of both."""
     start, watch = time.monotonic(), Watch()
     watch.start()
     with tempfile.TemporaryDirectory(dir=video.parent) as folder:
         decode_videos(footage(video, frames), 64, 32, Path(folder) / "store", decoder=decoder)
     watch.done.set()
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MEGABYTE
-    return time.monotonic() - start, own, watch.peak
+    return time.monotonic() - start, own, watch.peak, watch.both
 
 
 def cpu() -> float:
@@ -103,22 +113,34 @@ def cpu() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
-def bare(video: Path, frames: int) -> tuple[float, float]:
-    """Seconds and CPU seconds of decord alone, in this process."""
-    import decord
+BARE = """
+import sys
+import decord
+reader = decord.VideoReader(sys.argv[1], num_threads=1, fault_tol=1e-4)
+for _ in range(int(sys.argv[2])):
+    reader.next().asnumpy()
+"""
 
+
+def bare(video: Path, frames: int) -> tuple[float, float]:
+    """Seconds and CPU seconds of decord alone, in a process of its own, as the product's."""
     start, used = time.monotonic(), cpu()
-    reader = decord.VideoReader(str(video), num_threads=1, fault_tol=1e-4)
-    for _ in range(frames):
-        reader.next().asnumpy()
+    subprocess.run([sys.executable, "-c", BARE, str(video), str(frames)], check=True)
     return time.monotonic() - start, cpu() - used
 
 
 def product(video: Path, frames: int, decoder: Decoder) -> tuple[float, float]:
-    """Seconds and CPU seconds of the product."""
+    """Seconds and CPU seconds of the product's frames."""
     start, used = time.monotonic(), cpu()
     for _ in videos.frames(video, frames, decoder):
         pass
+    return time.monotonic() - start, cpu() - used
+
+
+def stored(video: Path, frames: int, decoder: Decoder) -> tuple[float, float]:
+    """Seconds and CPU seconds of the frames, their crops and the store."""
+    start, used = time.monotonic(), cpu()
+    decoded(video, frames, decoder)
     return time.monotonic() - start, cpu() - used
 
 
@@ -126,6 +148,18 @@ def in_process(work: Callable[..., Any], *arguments: Any) -> Any:
     """The same in a new process."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(work, arguments)
+
+
+def compare_speed(film: Path, length: int, decoder: Decoder, rounds: int) -> None:
+    """Print the times of the product as multiples of those of bare decord."""
+    ratios: dict[str, list[Any]] = {"frames": [], "store": []}
+    for _ in range(rounds):
+        plain = in_process(bare, film, length)
+        for name, work in (("frames", product), ("store", stored)):
+            ratios[name].append(np.divide(in_process(work, film, length, decoder), plain))
+    for name, values in ratios.items():
+        clock, used = (statistics.median(part) for part in zip(*values, strict=True))
+        print(f"{name}: {used:.2f} times the CPU time of bare decord ({clock:.2f} by the clock)", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -142,15 +176,13 @@ def main(arguments: list[str] | None = None) -> None:
             film = write_film(Path(folder) / "film.mp4", length)
             print(f"{length:,} frames, {film.stat().st_size / 1e6:.1f} MB", flush=True)
             if given.speed:
-                ratios = []
-                for _ in range(given.rounds):
-                    plain = in_process(bare, film, length)
-                    ratios.append(np.divide(plain, in_process(product, film, length, given.decoder)))
-                clock, used = (100 * statistics.median(part) for part in zip(*ratios, strict=True))
-                print(f"{clock:.0f} % of the speed of bare decord by the clock, {used:.0f} % by CPU time")
+                compare_speed(film, length, given.decoder, given.rounds)
             else:
-                seconds, own, child = in_process(decoded, film, length, given.decoder)
-                print(f"  {seconds:.0f} s, at most {own:.0f} + {child:.0f} MB", flush=True)
+                seconds, own, child, both = in_process(decoded, film, length, given.decoder)
+                print(
+                    f"  {seconds:.0f} s, at most {own:.0f} + {child:.0f} MB, {both:.0f} MB at one time",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

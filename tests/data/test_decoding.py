@@ -1,3 +1,6 @@
+import errno
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -5,9 +8,11 @@ from typing import Any
 
 import av
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from sttreid.data import decoding
 from sttreid.data.camera_videos import CameraVideos, LeftOut, assign_tracklets
 from sttreid.data.decoding import decode_videos
 from sttreid.data.readers.cameras import read_cameras
@@ -274,3 +279,72 @@ def test_boxes_beyond_the_end_of_a_film_are_listed(painted: Path, tmp_path: Path
         decode_videos(longer, 16, 8, tmp_path / "store")
     skipped = decode_videos(longer, 16, 8, tmp_path / "store", "skip")
     assert [(entry["path"], entry["boxes"]) for entry in skipped.images] == [("c2.mp4", 1)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from sttreid.data.decoding import decode_videos
+from sttreid.data.readers.cameras import read_cameras
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]),) * 2)
+try:
+    decode_videos(read_cameras(Path(sys.argv[1])), 128, 64, Path(sys.argv[2]))
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("most", [100, 50_000])
+def test_a_full_disk_is_told_and_leaves_the_former_store(painted: Path, tmp_path: Path, most: int) -> None:
+    folder = tmp_path / "stores" / "one"
+    decoded(read_cameras(painted), folder)
+    before = contents(folder.parent)
+    command = [sys.executable, "-c", LIMITED, str(painted), str(folder), str(most)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.count("\n") == 1
+    assert done.stdout.startswith((f"{folder}: cannot be written", "decoded frames cannot be kept"))
+    assert contents(folder.parent) == before
+    assert before
+
+
+def test_a_disk_that_fills_while_the_index_is_written_is_told(
+    painted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    folder = tmp_path / "one"
+    decoded(read_cameras(painted), folder)
+    before = contents(tmp_path)
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(InputError, match=r"one: cannot be written \(No space left on device\)"):
+        decode_videos(read_cameras(painted), 16, 8, folder)
+    assert contents(tmp_path) == before
+
+
+def test_two_decodes_of_one_store_do_not_disturb_each_other(
+    painted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, folder, refused = read_cameras(painted), tmp_path / "stores" / "one", []
+    original = decoding.read_frames
+
+    def second(*arguments: Any) -> Any:
+        with pytest.raises(InputError, match="another process is writing it") as error:
+            decode_videos(source, 16, 8, folder)
+        refused.append(str(error.value))
+        return original(*arguments)
+
+    monkeypatch.setattr(decoding, "read_frames", second)
+    decoded(source, folder)
+    assert len(refused) == len(source.cameras)
+    assert set(refused) == {f"{folder}: must have one writer, but another process is writing it"}
+    monkeypatch.setattr(decoding, "read_frames", original)
+    decode_videos(source, 16, 8, tmp_path / "alone")
+    assert contents(folder) == contents(tmp_path / "alone")
+    assert [path.name for path in folder.parent.iterdir()] == ["one"]
+    decoded(source, folder)  # the lock ended

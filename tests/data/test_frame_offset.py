@@ -103,4 +103,15 @@ def test_single_tracks_beyond_the_limits_are_no_reason_to_warn() -> None:
     assert judge(np.append(inside, [9.0, -9.0]), 1)[1] is None
     assert judge(np.full(FEWEST, LATE + 0.5), 1)[1] is not None
     assert judge(np.full(FEWEST, EARLY - 0.5), 1)[1] is not None
-    assert judge(np.full(FEWEST - 1, LATE + 0.5), 1) == (None, None)
+
+
+def test_what_does_not_decide_is_told_without_a_warning() -> None:
+    inside, outside = np.full(30, (EARLY + LATE) / 2), np.full(30, LATE + 1)
+    sure, _ = judge(inside, 1)
+    for open_ in (np.append(inside, outside), np.append(inside, -outside), outside[: FEWEST - 1]):
+        remark, warning = judge(open_, 1)
+        assert warning is None
+        assert remark is not None
+        assert "not tell" in remark
+    assert sure is not None
+    assert "not tell" not in sure

@@ -3,7 +3,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -46,14 +46,55 @@ def children() -> list[str]:
 
 def test_frames_come_in_order_and_in_separate_memory(decoder: Decoder) -> None:
     module = decoder("    for number in range(expected): yield image(number)")
-    output = list(process_frames(module, Path("a.mp4"), 250))
+    output = list(process_frames(module, [(Path("a.mp4"), 250)]))
     assert [frame[0, 0, 0] for frame in output] == list(range(250))
     assert all((frame == frame[0, 0]).all() and frame.shape == (300, 400, 3) for frame in output)
     assert output[0].flags.writeable
 
 
+def test_frames_share_memory_only_with_those_that_nobody_has_any_more(decoder: Decoder) -> None:
+    module = decoder("    for number in range(expected): yield image(number)")
+    corners = []
+    for number, frame in enumerate(process_frames(module, [(Path("a.mp4"), 250)])):
+        if number % 10 == 0:
+            corners.append((number, frame[:1, :2]))  # a view of a part keeps all of its frame
+        assert all((corner == value).all() for value, corner in corners)
+        assert (frame == number).all()
+    assert len(corners) == 25
+
+
+def test_several_films_come_from_one_process_each_after_the_one_before(
+    decoder: Decoder, tmp_path: Path
+) -> None:
+    module = decoder(
+        """
+    with Path("processes").open("a") as file: file.write(f"{os.getpid()}\\n")
+    value = int(path.read_text())
+    path.unlink()
+    for number in range(expected): yield image(value + number)
+""".replace('"processes"', repr(str(tmp_path / "processes")))
+    )
+
+    def films() -> Iterator[tuple[Path, int]]:
+        for value in (10, 20, 30):
+            path = tmp_path / "film"
+            assert not path.exists()
+            path.write_text(str(value))
+            yield path, 5
+
+    output = [int(frame[0, 0, 0]) for frame in process_frames(module, films())]
+    assert output == [*range(10, 15), *range(20, 25), *range(30, 35)]
+    assert len(set((tmp_path / "processes").read_text().split())) == 1
+
+
+def test_a_film_of_another_size_than_the_first_is_an_error(decoder: Decoder) -> None:
+    module = decoder("    yield image(1, width=400 if path.name == 'a.mp4' else 200)")
+    with pytest.raises(DecodeError, match=r"b\.mp4: the size of the picture must not change"):
+        list(process_frames(module, [(Path("a.mp4"), 1), (Path("b.mp4"), 1)]))
+
+
 def test_a_film_without_frames_gives_none(decoder: Decoder) -> None:
-    assert list(process_frames(decoder("    yield from ()"), Path("a.mp4"), 0)) == []
+    assert list(process_frames(decoder("    yield from ()"), [(Path("a.mp4"), 0)])) == []
 
 
 def test_a_slow_reader_stops_even_the_threads_of_the_decoder(decoder: Decoder, tmp_path: Path) -> None:
@@ -67,7 +108,7 @@ def test_a_slow_reader_stops_even_the_threads_of_the_decoder(decoder: Decoder, t
     for number in range(expected): yield image(number % 256)
 """
     )
-    stream = process_frames(module, tmp_path / "ticks", 500)
+    stream = process_frames(module, [(tmp_path / "ticks", 500)])
     next(stream)
     time.sleep(1)
     before = (tmp_path / "ticks").stat().st_size
@@ -79,7 +120,7 @@ def test_a_slow_reader_stops_even_the_threads_of_the_decoder(decoder: Decoder, t
 @pytest.mark.parametrize("taken", [0, 1, 100])
 def test_the_process_ends_with_its_frames(decoder: Decoder, taken: int) -> None:
     before = children()
-    stream = process_frames(decoder("    while True: yield image(1)"), Path("a.mp4"), 10**9)
+    stream = process_frames(decoder("    while True: yield image(1)"), [(Path("a.mp4"), 10**9)])
     for _ in islice(stream, taken):
         assert len(children()) == len(before) + 1
     stream.close()  # type: ignore[attr-defined]
@@ -93,7 +134,7 @@ def test_a_decoder_that_hangs_is_ended_and_told_with_its_frame(
     before = children()
     module = decoder("    yield image(1)\n    yield image(2)\n    time.sleep(1000)")
     with pytest.raises(DecodeError, match=r"a\.mp4: frame 3 of 7 .* no progress for 0\.5 seconds"):
-        list(process_frames(module, Path("a.mp4"), 7))
+        list(process_frames(module, [(Path("a.mp4"), 7)]))
     assert children() == before
 
 
@@ -103,12 +144,12 @@ def test_a_decoder_that_hangs_with_the_interpreter_is_ended_too(
     monkeypatch.setattr(frame_process, "PATIENCE", 0.5)
     module = decoder("    import ctypes\n    yield image(1)\n    ctypes.PyDLL(None).sleep(1000)")
     with pytest.raises(DecodeError, match=r"frame 2 of 7"):
-        list(process_frames(module, Path("a.mp4"), 7))
+        list(process_frames(module, [(Path("a.mp4"), 7)]))
 
 
 def test_a_long_pause_of_the_reader_is_no_hang(decoder: Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_process, "PATIENCE", 0.2)
-    stream = process_frames(decoder("    for n in range(expected): yield image(n)"), Path("a.mp4"), 200)
+    stream = process_frames(decoder("    for n in range(expected): yield image(n)"), [(Path("a.mp4"), 200)])
     next(stream)
     time.sleep(1)
     assert len(list(stream)) == 199
@@ -126,19 +167,19 @@ def test_reading_is_progress(decoder: Decoder, tmp_path: Path, monkeypatch: pyte
     yield image(1)
 """
     )
-    assert len(list(process_frames(module, tmp_path / "a.mp4", 1))) == 1
+    assert len(list(process_frames(module, [(tmp_path / "a.mp4", 1)]))) == 1
 
 
 def test_a_decoder_that_dies_is_told_with_its_frame(decoder: Decoder) -> None:
     module = decoder("    yield image(1)\n    os.kill(os.getpid(), 11)")
     with pytest.raises(DecodeError, match=r"a\.mp4: frame 2 of 7 .*SIGSEGV"):
-        list(process_frames(module, Path("a.mp4"), 7))
+        list(process_frames(module, [(Path("a.mp4"), 7)]))
 
 
 @pytest.mark.parametrize("kind", [DecodeError, PlaceError])
 def test_the_errors_of_the_decoder_arrive(decoder: Decoder, kind: type[PlaceError]) -> None:
     module = decoder(f"    yield image(1)\n    raise {kind.__name__}(path, 'is: wrong')")
-    stream = process_frames(module, Path("a.mp4"), 7)
+    stream = process_frames(module, [(Path("a.mp4"), 7)])
     next(stream)
     with pytest.raises(kind) as error:
         next(stream)
@@ -148,7 +189,7 @@ def test_the_errors_of_the_decoder_arrive(decoder: Decoder, kind: type[PlaceErro
 
 def test_an_error_without_a_place_arrives(decoder: Decoder) -> None:
     with pytest.raises(InputError, match=r"^not installed$"):
-        list(process_frames(decoder("    raise InputError('not installed')\n    yield"), Path("a"), 1))
+        list(process_frames(decoder("    raise InputError('not installed')\n    yield"), [(Path("a"), 1)]))
 
 
 def test_a_stopped_decoder_dies_with_a_reader_that_is_killed(decoder: Decoder, tmp_path: Path) -> None:
@@ -156,10 +197,8 @@ def test_a_stopped_decoder_dies_with_a_reader_that_is_killed(decoder: Decoder, t
     code = (
         "import sys, time; from pathlib import Path; from sttreid.data.frame_process import process_frames;"
         f"sys.path.insert(0, {str(tmp_path)!r});"
-        f"next(process_frames({module!r}, Path({str(tmp_path / 'pid')!r}), 1000)); time.sleep(1000)"
-    )
-    code = code.replace("next(process", "stream = process").replace(
-        "1000)); time", "1000); next(stream); time"
+        f"stream = process_frames({module!r}, [(Path({str(tmp_path / 'pid')!r}), 1000)]);"
+        "next(stream); time.sleep(1000)"
     )
     reader = subprocess.Popen([sys.executable, "-c", code])
     pid = tmp_path / "pid"
@@ -177,6 +216,6 @@ def test_a_stopped_decoder_dies_with_a_reader_that_is_killed(decoder: Decoder, t
 
 def test_large_frames_pass(decoder: Decoder) -> None:
     module = decoder("    for n in range(expected): yield image(n, 3000, 4000)")
-    output = [int(frame[-1, -1, -1]) for frame in process_frames(module, Path("a.mp4"), 9)]
+    output = [int(frame[-1, -1, -1]) for frame in process_frames(module, [(Path("a.mp4"), 9)])]
     assert output == list(range(9))
     assert np.uint8(8) == output[-1]

@@ -1,14 +1,18 @@
-"""How much memory reading and packing a published set takes does not depend on the number of its images."""
+"""Memory does not grow with a data set: neither with the images of a published one nor with a film."""
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
 
 from bench import trees
+from sttreid.data import decord_frames, film_segments, videos
 
 # Prints what Python, NumPy and Arrow hold at most for each set, the smallest first: Arrow's most only rises.
 # The blocks are small, so that the sets may be.
@@ -71,3 +75,82 @@ def test_memory_does_not_grow_with_the_images(tmp_path: Path, reader: str) -> No
     (few, less), (many, more) = (map(int, line.split()) for line in done.stdout.splitlines()[1:])
     assert many == 10 * few
     assert more - less < 20 * (many - few)  # bytes; a name alone takes as many
+
+
+SIZE = 320, 240
+ENCODED = 20  # frames; their packets are repeated, which takes no time
+SHORT, LONG = 60, 600  # frames of 100 kB
+SLACK = 20  # megabytes; the long film has 54 more than the short one
+
+
+def write_film(path: Path, codec: str, frames: int) -> Path:
+    """Noise, in keyframes alone."""
+    rng = np.random.default_rng(0)
+    part = path.with_suffix(".part.mkv")
+    options = {"crf": "12", "preset": "ultrafast", "qmin": "2", "qmax": "3"}
+    with av.open(str(part), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        context = stream.codec_context
+        context.thread_count, context.bit_rate, context.gop_size = 1, 20_000_000, 1
+        for _ in range(ENCODED):
+            noise = rng.integers(0, 256, (*SIZE[::-1], 3), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode())
+    with av.open(str(path), "w") as container:
+        copy = None
+        for start in range(0, frames, ENCODED):
+            with av.open(str(part)) as source:
+                stream = source.streams.video[0]
+                copy = copy or container.add_stream_from_template(stream)
+                for number, packet in enumerate(packet for packet in source.demux(stream) if packet.size):
+                    assert packet.time_base is not None
+                    packet.pts = packet.dts = int((start + number) / 25 / packet.time_base)
+                    packet.stream = copy
+                    container.mux(packet)
+    return path
+
+
+def peak(film: Path, frames: int) -> float:
+    """Megabytes that the process that decodes a film takes at most."""
+    most = [0.0]
+    for number, _ in enumerate(videos.frames(film, frames), 1):
+        if number == frames:
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            status = [Path(f"/proc/{child}/status").read_text() for child in children]
+            most += [int(found[1]) / 1024 for text in status if (found := re.search(r"VmHWM:\s+(\d+)", text))]
+    return max(most)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])  # decord gets segments of one; PyAV decodes the other
+def test_memory_does_not_grow_with_the_film(tmp_path: Path, codec: str) -> None:
+    films = {frames: write_film(tmp_path / f"{frames}.mkv", codec, frames) for frames in (SHORT, LONG)}
+    assert films[LONG].stat().st_size - films[SHORT].stat().st_size > 2 * SLACK * 2**20
+    short, long = (peak(film, frames) for frames, film in films.items())
+    assert short > 20
+    assert long - short < SLACK
+
+
+def test_a_decoder_that_holds_the_film_would_be_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(film_segments, "SEGMENT_BYTES", 2**30)
+    monkeypatch.setattr(videos, "MOST_BYTES", 2**30)
+    films = {frames: write_film(tmp_path / f"{frames}.mkv", "libx264", frames) for frames in (SHORT, LONG)}
+    short, long = (peak(film, frames) for frames, film in films.items())
+    assert long - short > SLACK
+
+
+def test_decord_shares_one_core_and_leaves_the_others_afterwards(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mkv", "libx264", 20)
+    cores = os.sched_getaffinity(0)
+    threads = set(Path("/proc/self/task").iterdir())
+    frames = decord_frames.frames(film, 20)
+    next(frames)
+    added = set(Path("/proc/self/task").iterdir()) - threads
+    assert added
+    used = [os.sched_getaffinity(int(thread)) for thread in (0, *(path.name for path in added))]
+    assert len(used[0]) == 1
+    assert all(one == used[0] for one in used)
+    assert len(list(frames)) == 19
+    assert os.sched_getaffinity(0) == cores

@@ -1,5 +1,6 @@
 """Published images in shards: the same bytes, whatever was killed, missing or damaged meanwhile."""
 
+import errno
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -335,3 +336,24 @@ def test_blocks_do_not_change_the_bytes(
         monkeypatch.setattr(module, name, rows)
     run(mars, tmp_path / "two", SKIP)
     assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_a_full_disk_and_a_second_writer_are_told(
+    mars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "stores" / "one"
+    run(mars, folder)
+    before = files(folder)
+
+    def full(*_: object) -> None:
+        with pytest.raises(InputError, match="one: must have one writer, but another process is writing it"):
+            run(mars, folder)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(packing, "check_packed", full)
+    with pytest.raises(InputError, match=r"one: cannot be written \(No space left on device\)"):
+        run(mars, folder)
+    assert files(folder) == before
+    monkeypatch.undo()
+    run(mars, folder)
+    assert files(folder) == before

@@ -4,6 +4,8 @@ Arrays are ``.npy`` or ``.npz``; labels are columns of a CSV or Parquet file, or
 """
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,10 +21,13 @@ from sttreid.retrieval.metrics import METRICS
 from sttreid.retrieval.result import COUNTS
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_table
+from sttreid.runtime.parquet import most_memory
 
 NUMBERS = ("identity", "camera")
 FLAGS = ("query", "distractor", "junk")  # optional
 ARRAYS = (".npy", ".npz")
+# What NumPy raises for a damaged header or content: an absurd shape may need all memory, or overflow.
+BROKEN = (ValueError, TypeError, EOFError, OverflowError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -174,18 +179,37 @@ def _load(path: Path) -> Any:
         return np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, EOFError) as error:
+    except BROKEN as error:
         raise InputError(f"{path}: must be a NumPy file without pickled objects ({error})") from error
 
 
 def _arrays(path: Path, needed: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     """All arrays of a ``.npz`` file that the evaluator can use."""
-    with _load(path) as archive:
+    loaded = _load(path)
+    if not isinstance(loaded, np.lib.npyio.NpzFile):
+        raise InputError(f"{path}: must hold several arrays, as numpy.savez writes them, got one")
+    with loaded as archive:
         missing = [name for name in needed if name not in archive]
         if missing:
             raise InputError(f"{path}: must hold {' and '.join(needed)}, got {', '.join(archive.files)}")
         wanted = {*needed, *(FLAGS if needed == NUMBERS else ())}
-        return {name: archive[name] for name in archive.files if name in wanted}
+        return {name: _member(path, archive, name) for name in archive.files if name in wanted}
+
+
+def _member(path: Path, archive: Any, name: str) -> NDArray[Any]:
+    """An array of an archive, whose length is checked before it takes memory."""
+    with zipfile.ZipFile(path) as file:
+        lengths = {entry.filename: entry.file_size for entry in file.infolist()}
+    most, length = most_memory(path), lengths.get(f"{name}.npy", lengths.get(name, 0))
+    if length > most:
+        raise InputError(f"{path}: {name} must take at most {most:,} bytes of memory, got {length:,}")
+    try:
+        array = archive[name]
+    except BROKEN as error:
+        raise InputError(f"{path}: {name} must be an array without pickled objects ({error})") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: {name} must be an array, got other bytes")
+    return array
 
 
 def _npz(path: Path) -> Mapping[str, NDArray[Any]]:

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
-import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import resolve_rev
 
 from sttreid.analysis.comparison import GroupResults, Outcome, flat
 from sttreid.config import paths
+from sttreid.runtime.documents import parse_yaml
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, read_table
 
@@ -152,11 +152,7 @@ class _Revision:
     def _content(self, path: str) -> Any:
         """Of a YAML file; None: there is none."""
         content = self.read(path)
-        try:
-            return _numbers(yaml.safe_load(content)) if content is not None else None
-        except yaml.YAMLError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{self.name}: {path} is not valid YAML ({reason})") from error
+        return None if content is None else _numbers(parse_yaml(content, f"{self.name}: {path}"))
 
     def _group(self, group: paths.Group) -> GroupResults:
         """Results of all seeds.

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from sttreid.cli.wording import examples, pairs
 from sttreid.runtime import numerics
@@ -92,11 +91,15 @@ def embed(
     from sttreid.cli.searching import write_gallery
     from sttreid.config.conversion import parse
     from sttreid.config.track_format import TrackFormat
+    from sttreid.runtime.documents import parse_yaml
     from sttreid.search.videos import EmbedSettings
 
     tracks_format = parse(
         TrackFormat,
-        {key: yaml.safe_load(value) for key, value in pairs(format_ or [], "--format").items()},
+        {
+            key: parse_yaml(value, f"--format {key}")
+            for key, value in pairs(format_ or [], "--format").items()
+        },
         "--format",
     )
     settings = EmbedSettings(images, max_frame_gap, tracks=tracks_format)

@@ -6,9 +6,9 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from sttreid.runtime.documents import YAML_BYTES, parse_yaml, read_bytes
 from sttreid.runtime.errors import InputError
 
 T = TypeVar("T")
@@ -18,14 +18,10 @@ def read_yaml(path: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        InputError: the file cannot be read, or is not YAML.
+        InputError: the file cannot be read, is not YAML, or breaks a bound of
+            :mod:`sttreid.runtime.documents`.
     """
-    try:
-        return yaml.safe_load(path.read_bytes())  # bytes, so that a wrong encoding is a YAML error too
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())})") from error
+    return parse_yaml(read_bytes(path, YAML_BYTES), path)
 
 
 def parse(section: type[T], content: object, where: str, renamed: Mapping[str, str] | None = None) -> T:

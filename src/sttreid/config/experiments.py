@@ -18,6 +18,7 @@ from sttreid.config.conversion import hint, parse, read_yaml
 from sttreid.config.params import PARAMS, Params, build
 from sttreid.config.study import Study, counted_schedule, trial_name
 from sttreid.config.variants import Variant, merge, resolve
+from sttreid.runtime.documents import parse_yaml
 from sttreid.runtime.errors import InputError
 
 EXPERIMENTS: Final = Path("experiments")
@@ -146,6 +147,7 @@ def new_study(root: Path, name: str, source: str, overrides: Sequence[str]) -> l
         raise InputError(f"the study's name {rule}, got {name!r}")
     if folder.exists():
         raise InputError(f"{EXPERIMENTS / name}: exists already")
+    read_yaml(original)  # checks it
     content = _editor().load(original)
     for assignment in overrides:
         _assign(content, assignment, _layered(root, content, path), path)
@@ -275,6 +277,7 @@ def _assign(content: Any, assignment: str, layers: Mapping[str, Any], path: Path
     if not equals:
         raise InputError(f"{assignment}: must be key=value")
     try:
+        parse_yaml(text, assignment)  # checks it
         value = YAML(typ="safe").load(text)
     except YAMLError as error:
         raise InputError(f"{assignment}: is not valid YAML ({' '.join(str(error).split())})") from error

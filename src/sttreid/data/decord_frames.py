@@ -11,7 +11,9 @@ decord has no wheel for Linux on ARM and none for current macOS, so it is import
 """
 
 import ctypes
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,11 +39,32 @@ def frames(path: Path, expected: int) -> Iterator[NDArray[np.uint8]]:
         DecodeError: a frame cannot be decoded.
         InputError: decord is not installed.
     """
-    reader = _open(path)
-    if len(reader) != expected:
-        raise PlaceError(path, f"the video must hold {expected} frames, got {len(reader)}")
-    for number in range(1, expected + 1):
-        yield _next(reader, path, number, expected)
+    with _one_core():
+        reader = _open(path)
+        if len(reader) != expected:
+            raise PlaceError(path, f"the video must hold {expected} frames, got {len(reader)}")
+        for number in range(1, expected + 1):
+            yield _next(reader, path, number, expected)
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Keep this thread, and those that it starts meanwhile, on the core that it is on.
+
+    decord's decoding thread fills memory with frames while this one waits for a core. On one core both wait.
+    """
+    where = getattr(ctypes.CDLL(None), "sched_getcpu", None)
+    if where is None or not hasattr(os, "sched_setaffinity"):  # not Linux
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    with suppress(OSError):
+        os.sched_setaffinity(0, {where()})
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.sched_setaffinity(0, before)
 
 
 def _import_decord() -> Any:

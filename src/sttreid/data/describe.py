@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from sttreid.config.conversion import hint
 from sttreid.config.datasets import Dataset, Validation
@@ -22,6 +21,7 @@ from sttreid.data.published.published_set import DISTRACTOR, JUNK, PERSON, Publi
 from sttreid.data.reading import read_dataset
 from sttreid.data.registry import ReadSettings, check_datasets, find_reader, parse_options
 from sttreid.data.tracklet_sheet import write_sheet
+from sttreid.runtime.documents import parse_yaml
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.store import SPLITS
 
@@ -82,10 +82,7 @@ def _nested(options: Mapping[str, str]) -> dict[str, Any]:
         if not dot:
             nested[key] = value
             continue
-        try:
-            content = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"--option {key}: must be YAML, got {value!r}") from error
+        content = parse_yaml(value, f"--option {key}")
         if not isinstance(nested.setdefault(section, {}), dict):
             raise InputError(f"--option {key}: {section} must be given once, got also {nested[section]!r}")
         nested[section][rest] = content

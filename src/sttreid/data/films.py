@@ -10,6 +10,7 @@ decord reports the number of packets as the number of frames, and so does this m
 
 import math
 import struct
+from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sttreid.data.clean_starts import CleanStarts
 from sttreid.data.container_structure import first_fault
 from sttreid.data.picture_sizes import Sizes
 from sttreid.runtime.errors import InputError, PlaceError
@@ -26,6 +28,7 @@ UNREADABLE: Final = "cannot be opened as a video"
 NOT_VIDEO: Final = frozenset({"ansi", "bintext", "idf", "xbin"})  # FFmpeg's picture of a text file
 VP8: Final = frozenset({"vp8", "libvpx"})
 REORDERED: Final = 16  # frames that a decoder may hold back at most, to bring them into order
+UNTIMED: Final = -(2**63)  # FFmpeg's AV_NOPTS_VALUE
 GAP: Final = 1.5  # a longer step than this many medians is a hole, in a film that is damaged anyway
 
 Matrix = tuple[float, float, float, float]
@@ -43,6 +46,9 @@ class Film:
         times: timestamps of the frames in their order; None where the file lacks them.
         codec: FFmpeg's name of the codec.
         misread: why decord would put its frames in the wrong place; None: it does not.
+        pixels: FFmpeg's name of the format of the pixels.
+        stretch: bytes of the longest part between places where decoding may start without a trace of what
+            came before.
     """
 
     frames: int
@@ -52,6 +58,8 @@ class Film:
     times: NDArray[np.int64] | None
     codec: str
     misread: str | None
+    pixels: str | None
+    stretch: int
 
 
 def examine(path: Path) -> Film:
@@ -77,7 +85,8 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
             if stream is None or stream.codec_context is None or stream.codec_context.name in NOT_VIDEO:
                 raise PlaceError(path, f"{UNREADABLE} (it holds no film, or one of an unknown codec)")
             packets = _read_packets(av, container, stream)
-            codec, promised = str(stream.codec_context.name), _promised(container, stream)
+            codec, pixels = str(stream.codec_context.name), stream.codec_context.pix_fmt
+            promised = _promised(container, stream)
             kind = container.format.name
     except PlaceError:
         raise
@@ -87,7 +96,17 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
         raise PlaceError(path, f"{UNREADABLE} (it holds no frame)")
     readable, damage = _damage(path, packets, promised)
     frames = max(len(packets.times), promised if damage else 0)
-    return Film(frames, readable, damage, _turns(path), packets.order(), codec, _misread(kind, packets))
+    return Film(
+        frames=frames,
+        readable=readable,
+        damage=damage,
+        turns=_turns(path),
+        times=packets.order(),
+        codec=codec,
+        misread=_misread(kind, packets),
+        pixels=pixels,
+        stretch=packets.stretch,
+    )
 
 
 def import_av() -> Any:
@@ -111,20 +130,21 @@ class _Packets:
     """What is kept of the packets of a film, in the file's order."""
 
     def __init__(self) -> None:
-        self.times: list[int | None] = []
-        self.places: list[int] = []  # byte in the file; -1 where unknown
+        self.times = array("q")  # UNTIMED where unknown
+        self.places = array("q")  # byte in the file; -1 where unknown
         self.broken: int | None = None  # the first one that the file does not hold whole
         self.timed = True  # AVI has no timestamps; FFmpeg counts the packets, also where frames are reordered
         self.starts_with_key = True
         self.hidden = 0  # packets that are decoded and not shown
         self.sizes: str | None = None  # how the size of the picture changes
         self.resized: int | None = None  # timestamp of the first frame of another size
+        self.stretch = 0  # as of Film
 
     def order(self) -> NDArray[np.int64] | None:
         """The timestamps by frame; None if some are missing or equal, or are not those of the frames."""
-        if not self.timed or None in self.times or len(set(self.times)) < len(self.times):
-            return None
-        return np.sort(np.array(self.times, np.int64))
+        order = np.sort(np.array(self.times, np.int64))
+        is_whole = len(order) and order[0] != UNTIMED and (np.diff(order) > 0).all()
+        return order if self.timed and is_whole else None
 
     def in_place(self, bad: NDArray[np.bool_]) -> int:
         """How many frames precede the first bad packet, and the first hole near it, in the film's order."""
@@ -143,7 +163,7 @@ class _Packets:
 
 
 def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
-    packets, sizes = _Packets(), Sizes(stream)
+    packets, sizes, starts, stretch = _Packets(), Sizes(stream), CleanStarts(stream), 0
     packets.timed = container.format.name != "avi" or not stream.codec_context.has_b_frames
     try:
         for packet in container.demux(stream):
@@ -155,10 +175,12 @@ def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
                 packets.broken = len(packets.times)
             if packet.is_keyframe:
                 sizes.see(packet)
+            stretch = packet.size if starts.include(packet) else stretch + packet.size
+            packets.stretch = max(packets.stretch, stretch)
             if packet.is_discard or (stream.codec_context.name in VP8 and not bytes(packet)[0] & 0x10):
                 packets.hidden += 1
                 continue
-            packets.times.append(packet.pts)
+            packets.times.append(UNTIMED if packet.pts is None else packet.pts)
             packets.places.append(-1 if packet.pos is None else packet.pos)
     except av.FFmpegError:
         packets.broken = len(packets.times)

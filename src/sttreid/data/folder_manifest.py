@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import yaml
 
+from sttreid.config.conversion import read_yaml
 from sttreid.config.datasets import Dataset, root_variable
 from sttreid.data.folder_listing import check_utf8, list_folder
 from sttreid.runtime.errors import InputError
@@ -83,12 +84,9 @@ def write_local(name: str, manifest: Path, folder: Path) -> None:
 
 
 def _read_local(path: Path) -> dict[str, str]:
-    try:
-        content = yaml.safe_load(path.read_bytes()) or {}
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
+    content = read_yaml(path) or {}
     if not isinstance(content, dict) or not all(isinstance(text, str) for text in content.values()):
         raise InputError(f"{path}: must map names of data sets to folders, got {content!r}")
     return content

@@ -8,8 +8,8 @@ speed is the offset of the track. Only boxes without another box near them count
 a few files are decoded, with few pixels.
 
 Single tracks are noisy (a box jitters, a shadow moves along). On the rendered sets the median over the tracks
-of a set is 0.3 to 0.5 frames where the numbers are right, and differs by one from that where they are wrong
-by one. The limits ``EARLY`` and ``LATE`` leave room on both sides of these values.
+of a set is 0.2 to 0.5 frames where the numbers are right, and differs by about one from that where they are
+wrong by one (docs/tracks.md). The limits ``EARLY`` and ``LATE`` lie in the middle between these values.
 """
 
 from collections import deque
@@ -39,8 +39,8 @@ WIDEST: Final = 640  # of the reduced picture, in pixels
 MARGIN: Final = 0.5  # widths of a box on both sides in which differences count
 NOISE: Final = 10  # grey levels by which still pixels may differ
 LEAST_RISE: Final = 0.25  # of the distance with the shift, in speeds; else the picture moves otherwise
-EARLY: Final = -0.3
-LATE: Final = 0.8
+EARLY: Final = -0.15
+LATE: Final = 0.9
 
 Floats = NDArray[np.float64]
 Grey = NDArray[np.uint8]
@@ -99,22 +99,26 @@ def track_offsets(sample: Sample) -> Floats:
 
 
 def judge(offsets: Floats, first_frame: int) -> tuple[str | None, str | None]:
-    """A remark on the tracks' offsets, and a warning if most are early or late; None: there are too few.
+    """A remark on the tracks' offsets, and a warning if most are early or late; None: there are none.
 
     Args:
         offsets: of all tracks, in frames.
         first_frame: the number that the tracks give to the first frame, as it was found or declared.
     """
-    if len(offsets) < FEWEST:
+    if not len(offsets):
         return None, None
+    if len(offsets) < FEWEST:
+        return f"the motion of {len(offsets)} tracks does not tell the first frame: it needs {FEWEST}", None
     ordered, half = np.sort(offsets), len(offsets) / 2
     spread = 1.96 * np.sqrt(len(offsets)) / 2  # order statistics that enclose the median in 95 of 100 samples
     low, high = ordered[max(0, int(half - spread))], ordered[min(len(ordered) - 1, int(half + spread))]
     median = float(np.median(offsets))
     where = f"by the motion of {len(offsets)} tracks, the pictures are {median:.1f} frames after the boxes"
     remark = f"{where} ({low:.1f} to {high:.1f}; {EARLY:g} to {LATE:g} is usual)"
-    if high >= EARLY and low <= LATE:
+    if low >= EARLY and high <= LATE:
         return remark, None
+    if high >= EARLY and low <= LATE:
+        return f"{remark}: they do not tell whether the first frame is right", None
     shift = int(np.sign(median)) * max(1, round(abs(median)))
     fits = f", {first_frame - shift} would fit" if first_frame >= shift else ""
     return remark, f"{where}: is tracks.first_frame right? It is {first_frame}{fits}"

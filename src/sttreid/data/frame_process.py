@@ -1,13 +1,15 @@
 """A decoder in a process of its own: memory that does not grow with the film, and a guard against hangs.
 
-The decoding process writes frames into a ring in shared memory and waits while the ring is full. Waiting
-alone would not bound its memory: decord's own thread decodes on while nobody takes its frames. So the process
-stops itself (SIGSTOP) when the ring is full, with all of its threads, and the reading process wakes it
-(SIGCONT) when half of the ring is free. A process that neither hands over a frame nor reads from the disk for
+The decoding process writes frames into the slots of a pool in shared memory, and waits while none is free.
+Waiting alone would not bound its memory: decord's own thread decodes on while nobody takes its frames. So the
+process stops itself (SIGSTOP) when no slot is free, with all of its threads, and the reading process wakes it
+(SIGCONT) when it frees one. A process that neither hands over a frame nor reads from the disk for
 ``PATIENCE`` seconds is ended, and the error names the file and the frame.
 
-The other side is :mod:`sttreid.data.frame_server`. Its messages are lines of JSON; the last one tells how it
-ended.
+Frames are not copied out of the pool: a slot is free again when nothing refers to its frame any more. Only of
+a reader that keeps many frames are the later ones copied.
+
+The other side is :mod:`sttreid.data.frame_server`. Both send lines of JSON.
 """
 
 import json
@@ -19,8 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -34,15 +37,16 @@ Frame = NDArray[np.uint8]
 
 PATIENCE: Final = 120.0  # seconds without a frame and without reading
 TICK: Final = 0.02  # seconds between two looks at a silent process
+ENDS: Final = frozenset({"end", "decode error", "place", "error"})  # messages after the last frame of a film
 
 
-def process_frames(module: str, path: Path, expected: int) -> Iterator[Frame]:
-    """The frames of a video, decoded in another process, which ends with the iterator.
+def process_frames(module: str, films: Iterable[tuple[Path, int]]) -> Iterator[Frame]:
+    """The frames of some videos of one size, decoded in another process, which ends with the iterator.
 
     Args:
         module: of the decoder; it exports ``frames(path, expected)``.
-        path: the video.
-        expected: the number of frames that it must hold.
+        films: videos, and the number of frames that each one must hold; one is asked for when the one before
+            it has ended.
 
     Yields:
         [H, W, 3], RGB, each in separate memory.
@@ -52,15 +56,16 @@ def process_frames(module: str, path: Path, expected: int) -> Iterator[Frame]:
         PlaceError: the video breaks another rule of the decoder.
         InputError: the decoder is not installed.
     """
-    ring = os.memfd_create("sttreid-frames") if hasattr(os, "memfd_create") else _unnamed_file()
+    pool = os.memfd_create("sttreid-frames") if hasattr(os, "memfd_create") else _unnamed_file()
     try:
-        process = _Process(module, path, expected, ring)
+        process = _Process(module, pool)
         try:
-            yield from process.frames()
+            for path, expected in films:
+                yield from process.frames(path, expected)
         finally:
             process.end()
     finally:
-        os.close(ring)
+        os.close(pool)
 
 
 def _unnamed_file() -> int:
@@ -68,18 +73,44 @@ def _unnamed_file() -> int:
         return os.dup(file.fileno())
 
 
+class _Pool:
+    """The reading side of the slots that hold frames."""
+
+    def __init__(self, file: int, shape: tuple[int, ...], slots: int) -> None:
+        self._shape, self._slots, self._length = shape, slots, int(np.prod(shape))
+        self._memory = mmap.mmap(file, slots * self._length)
+        self._held: dict[int, weakref.ref[Frame] | None] = {}  # None: its frame was copied
+
+    def take(self, slot: int) -> Frame:
+        """The frame in a slot, which is then held; a copy if the reader leaves too few slots free."""
+        whole: Frame = np.frombuffer(self._memory, np.uint8, self._length, slot * self._length)
+        if len(self._held) + 1 < self._slots:  # all views of a frame refer to the array of the whole slot
+            self._held[slot] = weakref.ref(whole)
+            return whole.reshape(self._shape)
+        self._held[slot] = None
+        return whole.reshape(self._shape).copy()
+
+    def freed(self) -> list[int]:
+        """The slots whose frames nobody has any more, once each."""
+        slots = [slot for slot, frame in self._held.items() if frame is None or frame() is None]
+        for slot in slots:
+            del self._held[slot]
+        return slots
+
+
 class _Process:
     """The reading side of one decoding process."""
 
-    def __init__(self, module: str, path: Path, expected: int, ring: int) -> None:
-        self._path, self._expected, self._number, self._ring = path, expected, 0, ring
+    def __init__(self, module: str, pool: int) -> None:
+        self._path, self._expected, self._number = Path(), 0, 0
+        self._file = pool
+        self._pool: _Pool | None = None
         self._messages, write = os.pipe()
         try:
-            arguments = [module, str(path), str(expected), str(ring), str(write)]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sttreid.data.frame_server", *arguments],
+                [sys.executable, "-m", "sttreid.data.frame_server", module, str(pool), str(write)],
                 stdin=subprocess.PIPE,
-                pass_fds=(ring, write),
+                pass_fds=(pool, write),
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         finally:
@@ -87,19 +118,18 @@ class _Process:
         self._lines: deque[bytes] = deque()
         self._rest = b""
 
-    def frames(self) -> Iterator[Frame]:
-        """All frames, in order."""
-        message = self._message()
-        if "shape" in message:
-            shape, slots = tuple(message["shape"]), int(message["slots"])
-            size = int(np.prod(shape))
-            with mmap.mmap(self._ring, slots * size, access=mmap.ACCESS_READ) as memory:
-                while "frame" in (message := self._message()):
-                    start = self._number % slots * size
-                    pixels = np.frombuffer(memory, np.uint8, size, start).reshape(shape).copy()
-                    self._number += 1
-                    self._release(slots // 2)
-                    yield pixels
+    def frames(self, path: Path, expected: int) -> Iterator[Frame]:
+        """All frames of a video, in order."""
+        self._path, self._expected, self._number = path, expected, 0
+        self._send({"path": str(path), "expected": expected})
+        while not (message := self._message()).keys() & ENDS:
+            if self._pool is None:
+                self._pool = _Pool(self._file, tuple(message["shape"]), message["slots"])
+                self._send(*range(message["slots"]))
+                continue
+            self._number += 1
+            yield self._pool.take(message["frame"])
+            self._send(*self._pool.freed())
         self._finish(message)
 
     def end(self) -> None:
@@ -111,15 +141,15 @@ class _Process:
         self._process.wait()
         os.close(self._messages)
 
-    def _release(self, half: int) -> None:
-        """Tell the process that it may overwrite the slot of the last frame."""
+    def _send(self, *orders: Any) -> None:
+        """Send films and the numbers of free slots."""
         assert self._process.stdin is not None
-        try:
-            os.write(self._process.stdin.fileno(), b".")
-        except BrokenPipeError:  # it has decoded the last frame and ended
+        if not orders:
             return
-        if self._number % half == 0:
-            self._process.send_signal(signal.SIGCONT)
+        lines = "".join(f"{json.dumps(order)}\n" for order in orders)
+        with suppress(BrokenPipeError):  # it has ended; its last message tells why
+            os.write(self._process.stdin.fileno(), lines.encode())
+        self._process.send_signal(signal.SIGCONT)
 
     def _finish(self, message: dict[str, Any]) -> None:
         if "decode error" in message:
@@ -131,9 +161,10 @@ class _Process:
 
     def _message(self) -> dict[str, Any]:
         """The next message; a process that is silent for too long, or ended without one, is an error."""
-        progress, since = self._bytes_read(), time.monotonic()
+        progress, since = None, time.monotonic()
         while not self._lines:
-            self._process.send_signal(signal.SIGCONT)
+            if not select.select([self._messages], [], [], 0)[0]:
+                self._process.send_signal(signal.SIGCONT)
             if select.select([self._messages], [], [], TICK)[0]:
                 content = os.read(self._messages, 1 << 16)
                 if not content:

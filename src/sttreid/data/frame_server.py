@@ -8,50 +8,128 @@ import os
 import select
 import signal
 import sys
+from collections import deque
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sttreid.runtime.errors import DecodeError, InputError, PlaceError
 
-RING_BYTES: Final = 32 * 2**20
-SLOTS: Final = (4, 64)  # frames of a ring, at least and at most
+POOL_BYTES: Final = 12 * 2**20
+SLOTS: Final = (3, 64)  # frames of the pool, at least and at most
 SET_PARENT_DEATH_SIGNAL: Final = 1  # PR_SET_PDEATHSIG of <sys/prctl.h>
 
+Frame = NDArray[np.uint8]
 
-def serve(module: str, path: Path, expected: int, ring: int, messages: int) -> None:
-    """The decoding side: decode, hand over, and tell how it ended."""
 
-    def tell(content: dict[str, Any]) -> None:
-        os.write(messages, json.dumps(content).encode() + b"\n")
+def serve(module: str, pool: int, messages: int) -> None:
+    """Decode the films that the reading process names, one after the other, and tell how each one ended.
 
-    memory, slots, free, slot = None, 0, 0, 0
+    Args:
+        module: of the decoder.
+        pool: descriptor of the file whose slots hold the frames.
+        messages: descriptor of the pipe to the reading process.
+    """
+    orders = _Orders()
+    slots = _Slots(pool, messages)
+    decoder = importlib.import_module(module)
     try:
-        for frame in importlib.import_module(module).frames(path, expected):
-            if memory is None:
-                least, most = SLOTS
-                slots = free = min(max(RING_BYTES // frame.nbytes, least), most)
-                os.ftruncate(ring, slots * frame.nbytes)
-                memory = np.frombuffer(mmap.mmap(ring, slots * frame.nbytes), np.uint8).reshape(slots, -1)
-                tell({"shape": frame.shape, "slots": slots})
-            while free == 0:
-                if select.select([sys.stdin.fileno()], [], [], 0)[0]:
-                    free = len(os.read(sys.stdin.fileno(), slots))
-                    if not free:  # nobody reads any more
-                        return
-                else:
-                    os.kill(os.getpid(), signal.SIGSTOP)
-            memory[slot] = frame.reshape(-1)
-            slot, free = (slot + 1) % slots, free - 1
-            tell({"frame": True})
-        tell({"end": True})
+        while film := orders.next_film():
+            _decode(decoder, Path(film["path"]), int(film["expected"]), orders, slots)
+            _release_memory()
     except DecodeError as error:
-        tell({"decode error": error.reason})
+        slots.tell({"decode error": error.reason})
     except PlaceError as error:
-        tell({"place": error.place, "reason": error.reason})
+        slots.tell({"place": error.place, "reason": error.reason})
     except InputError as error:
-        tell({"error": str(error)})
+        slots.tell({"error": str(error)})
+    except OSError as error:
+        slots.tell({"error": f"decoded frames cannot be kept ({error.strerror or error})"})
+
+
+def _decode(decoder: Any, path: Path, expected: int, orders: "_Orders", slots: "_Slots") -> None:
+    for frame in islice(decoder.frames(path, expected), expected):
+        slots.prepare(frame, path)
+        if (slot := orders.free_slot()) is None:
+            return
+        slots.fill(slot, frame)
+    slots.tell({"end": True})  # before the decoder is closed, which may hang
+
+
+class _Orders:
+    """What the reading process sends in lines of JSON: films, and the numbers of slots that are free."""
+
+    def __init__(self) -> None:
+        self._films: deque[dict[str, Any]] = deque()
+        self._free: list[int] = []
+        self._rest = b""
+
+    def next_film(self) -> dict[str, Any] | None:
+        """Wait for a film; None: nobody reads any more."""
+        while not self._films:
+            if not self._receive():
+                return None
+        return self._films.popleft()
+
+    def free_slot(self) -> int | None:
+        """Take the slot that was freed last; stop until there is one; None: nobody reads any more."""
+        while not self._free:
+            if not select.select([sys.stdin.fileno()], [], [], 0)[0]:
+                os.kill(os.getpid(), signal.SIGSTOP)
+            elif not self._receive():
+                return None
+        return self._free.pop()
+
+    def _receive(self) -> bool:
+        content = os.read(sys.stdin.fileno(), 1 << 16)
+        *lines, self._rest = (self._rest + content).split(b"\n")
+        for line in map(json.loads, lines):
+            if isinstance(line, int):
+                self._free.append(line)
+            else:
+                self._films.append(line)
+        return bool(content)
+
+
+class _Slots:
+    """The slots of the pool, whose size follows from the first frame; the reader owns all at first."""
+
+    def __init__(self, pool: int, messages: int) -> None:
+        self._pool, self._messages = pool, messages
+        self._frames: Frame | None = None
+
+    def tell(self, content: dict[str, Any]) -> None:
+        """Send a message."""
+        os.write(self._messages, json.dumps(content).encode() + b"\n")
+
+    def prepare(self, frame: Frame, path: Path) -> None:
+        """Make the slots for frames like the first one; DecodeError if a later one has another size."""
+        if self._frames is None:
+            least, most = SLOTS
+            count = min(max(POOL_BYTES // frame.nbytes, least), most)
+            os.ftruncate(self._pool, count * frame.nbytes)
+            memory = mmap.mmap(self._pool, count * frame.nbytes)
+            self._frames = np.frombuffer(memory, np.uint8).reshape(count, *frame.shape)
+            self.tell({"shape": frame.shape, "slots": count})
+        elif frame.shape != self._frames.shape[1:]:
+            rule = "the size of the picture must not change"
+            raise DecodeError(path, f"{rule}, got {self._frames.shape[1:]}, then {frame.shape}")
+
+    def fill(self, slot: int, frame: Frame) -> None:
+        """Hand over a frame."""
+        assert self._frames is not None
+        self._frames[slot] = frame
+        self.tell({"frame": slot})
+
+
+def _release_memory() -> None:
+    """Have the C library return what a decoder freed; it would keep it for the next one."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # glibc
+        trim(0)
 
 
 def _die_with_parent() -> None:
@@ -63,5 +141,5 @@ def _die_with_parent() -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the reader's to answer
     _die_with_parent()
-    serve(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
+    serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
     os._exit(0)  # without decord's destructors

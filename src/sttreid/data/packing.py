@@ -24,7 +24,15 @@ from tqdm import tqdm
 from sttreid.config.datasets import Decode
 from sttreid.data.store_rows import StoreRows
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import read_json, read_table, replace_folder, write_json, write_table
+from sttreid.runtime.files import (
+    only_writer,
+    read_json,
+    read_table,
+    replace_folder,
+    write_json,
+    write_table,
+    writing,
+)
 from sttreid.tracklets.images import StructureCheck, decode_image
 from sttreid.tracklets.store import (
     INDEX,
@@ -75,8 +83,15 @@ def pack(
 
     Raises:
         InputError: an image is missing or damaged and ``decode.on_error`` is ``raise``; no image is left.
-            The next run reuses what is packed by then.
+            The next run reuses what is packed by then. Another process writes the store; the disk is full.
     """
+    with writing(folder), only_writer(folder):
+        return _pack(rows, root, manifest, decode, folder, shard_bytes)
+
+
+def _pack(
+    rows: StoreRows, root: Path, manifest: dict[str, Any], decode: Decode, folder: Path, shard_bytes: int
+) -> Skipped:
     _release_memory()  # of the reader
     shard_bytes = max(
         shard_bytes, -(-sum(part["bytes"] for part in manifest["parts"].values()) // MAX_SHARDS)

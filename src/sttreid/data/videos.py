@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sttreid.config.datasets import Decoder, OnError
-from sttreid.data.film_segments import segments
+from sttreid.data.film_segments import longest_segment, segments
 from sttreid.data.films import Film, examine
 from sttreid.data.frame_process import process_frames
 from sttreid.runtime.errors import DecodeError, PlaceError
@@ -24,6 +24,8 @@ MODULES: Final[dict[Decoder, str]] = {
     "decord": "sttreid.data.decord_frames",
     "pyav": "sttreid.data.pyav_frames",
 }
+MOST_BYTES: Final = 48 * 2**20  # of a film that decord may hold in memory, if PyAV gives the same pixels
+EQUAL_PIXELS: Final = frozenset({"yuv420p", "yuvj420p", "yuv444p", "yuvj444p"})
 
 
 def frames(path: Path, expected: int, decoder: Decoder = "decord") -> Iterator[NDArray[np.uint8]]:
@@ -35,7 +37,8 @@ def frames(path: Path, expected: int, decoder: Decoder = "decord") -> Iterator[N
     Args:
         path: a video file; with decord, .ts streams, cuts without re-encoding, AV1 and GIF raise an error.
         expected: the number of frames that it must hold.
-        decoder: decodes; a damaged film is decoded by PyAV in any case.
+        decoder: decodes; PyAV decodes in any case what is damaged, and what decord would hold in memory as a
+            whole because it cannot be cut, if it is long and the pixels are the same.
 
     Yields:
         [H, W, 3], RGB, upright, each in separate memory.
@@ -48,19 +51,21 @@ def frames(path: Path, expected: int, decoder: Decoder = "decord") -> Iterator[N
     """
     film = examine(path)
     if film.damage is not None:
-        yield from process_frames(MODULES["pyav"], path, expected)
+        yield from process_frames(MODULES["pyav"], [(path, expected)])
         raise PlaceError(path, film.damage)
     _check(path, film, expected, decoder)
+    if film.pixels in EQUAL_PIXELS and longest_segment(path, film) > MOST_BYTES:
+        decoder = "pyav"
     number = 0
     try:
-        for video, count in segments(path, film) if decoder == "decord" else [(path, expected)]:
-            for frame in process_frames(MODULES[decoder], video, count):
-                number += 1
-                yield frame
+        films = segments(path, film) if decoder == "decord" else [(path, expected)]
+        for frame in process_frames(MODULES[decoder], films):
+            number += 1
+            yield frame
     except DecodeError as error:
         if decoder == "pyav":
             raise
-        yield from islice(process_frames(MODULES["pyav"], path, expected), number, None)
+        yield from islice(process_frames(MODULES["pyav"], [(path, expected)]), number, None)
         where = f"frame {number + 1} of {expected}, or one of the next frames,"
         rule = "cannot be decoded by decord, but by PyAV: set decode.decoder to pyav"
         raise DecodeError(path, f"{where} {rule}") from error

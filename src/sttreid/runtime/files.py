@@ -1,29 +1,76 @@
 """Read JSON and tables; write files atomically, so that no reader (DVC included) sees a partial file."""
 
+import errno
+import fcntl
 import io
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
+import pyarrow.parquet as pq
 
+from sttreid.runtime.documents import JSON_BYTES, parse_json, read_bytes
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.parquet import check_memory
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
     Raises:
-        InputError: the file cannot be read, or is not JSON; the error names the line.
+        InputError: the file cannot be read, is not JSON (the error names the line), or breaks a bound of
+            :mod:`sttreid.runtime.documents`.
+    """
+    return parse_json(read_bytes(path, JSON_BYTES), path)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell in a sentence why nothing more can be written to the disk of a file or folder.
+
+    Raises:
+        InputError: the disk is full, or another limit is reached; other errors pass.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        yield
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: must be JSON in UTF-8 ({error})") from error
+        if error.errno not in FULL:
+            raise
+        raise InputError(f"{path}: cannot be written ({os.strerror(error.errno)})") from error
+
+
+@contextmanager
+def only_writer(path: Path) -> Iterator[None]:
+    """Hold the lock of a file or folder that one process at a time may write; its parents are made.
+
+    The lock is a hidden file beside it, which ends with it. The system releases the lock of a process that is
+    killed.
+
+    Raises:
+        InputError: another one holds it.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not lock.exists() or lock.stat().st_ino != os.fstat(file).st_ino:  # it has just been released
+            raise BlockingIOError
+    except BlockingIOError:
+        os.close(file)
+        raise InputError(f"{path}: must have one writer, but another process is writing it") from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        os.close(file)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -71,14 +118,19 @@ def read_table(path: Path) -> pd.DataFrame:
     """A table from a Parquet file.
 
     Raises:
-        InputError: the file cannot be read, or is not Parquet.
+        InputError: the file cannot be read, is not Parquet, or takes too much memory
+            (:mod:`sttreid.runtime.parquet`).
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     try:
+        with pq.ParquetFile(io.BytesIO(content)) as file:
+            check_memory(path, file)
         return pd.read_parquet(io.BytesIO(content))
+    except InputError:
+        raise
     except Exception as error:  # pandas raises many types for damaged files, even KeyError
         reason = " ".join(str(error).split())  # some messages have several lines
         raise InputError(f"{path}: must be a Parquet table ({reason})") from error

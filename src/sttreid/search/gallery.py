@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from sttreid.config.conversion import dump, parse
+from sttreid.runtime.documents import parse_json
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.parquet import check_memory
 from sttreid.search.calibration import Calibration
 
 FORMAT: Final = "sttreid-gallery/1"
@@ -157,6 +159,8 @@ class Gallery:
         """
         path = Path(path)
         try:
+            with pq.ParquetFile(path) as file:
+                check_memory(path, file)
             table = pq.read_table(path)
         except FileNotFoundError:
             raise InputError(f"{path}: no such gallery") from None
@@ -289,10 +293,7 @@ def _table(gallery: Gallery) -> pa.Table:
 def _metadata(path: Path, schema: pa.Schema) -> tuple[ModelReference, Calibration | None]:
     """The model that the file's metadata name, and its calibration."""
     text = (schema.metadata or {}).get(METADATA, b"")
-    try:
-        content = json.loads(text)
-    except ValueError:
-        content = None
+    content = parse_json(text, f"{path}: the metadata") if text else None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         got = content.get("format") if isinstance(content, dict) else "another kind of Parquet file"
         raise InputError(f"{path}: the format must be {FORMAT!r}, got {got!r}")

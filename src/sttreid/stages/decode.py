@@ -18,7 +18,7 @@ from sttreid.data.registry import ReadSettings
 from sttreid.data.store_rows import order_rows
 from sttreid.data.views import UNKNOWN, tracklet_views
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import write_json, write_table
+from sttreid.runtime.files import write_json, write_table, writing
 from sttreid.stages.command import run
 from sttreid.tracklets.store import Skipped, open_store
 
@@ -42,8 +42,9 @@ def main(name: str, datasets: dict[str, Dataset], decode: Decode) -> None:
         skipped = decode_videos(source, decode.height, decode.width, store, decode.on_error, decode.decoder)
         if source.track_table:
             views = tracklet_views(open_store(store), source.track_table)
-    write_table(paths.views(name), views)
-    write_json(paths.skipped(name), asdict(skipped))
+    with writing(store):
+        write_table(paths.views(name), views)
+        write_json(paths.skipped(name), asdict(skipped))
 
 
 def _pack(

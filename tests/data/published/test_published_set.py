@@ -91,3 +91,16 @@ def test_a_data_set_without_tracklets_is_refused(tmp_path: Path) -> None:
     empty, spool = pd.DataFrame({"identity": []}), DiskBuffer(["frame"])
     with pytest.raises(InputError, match="Mine must hold at least one tracklet, got none"):
         assemble("Mine", tmp_path, [empty], spool, {}, lambda _: {})
+
+
+@pytest.mark.parametrize(("column", "value"), [("identity", 2**31), ("identity", 2**62), ("camera", 2**31)])
+def test_a_number_that_the_store_cannot_hold_is_refused(tmp_path: Path, column: str, value: int) -> None:
+    row = {"identity": 1, "camera": 1, "split": "train", "kind": "person", "query": False, "gallery": False}
+    rows = pd.DataFrame([row | {"folder": "a", "start": 0, "length": 1, "missing": 0}] * 2)
+    rows.loc[1, [column, "folder"]] = [value, "b"]
+    with pytest.raises(InputError, match=rf"b: {column} must be at most 2,147,483,647, got {value:,}"):
+        assemble("Mine", tmp_path, [rows], DiskBuffer(["frame"]), {}, lambda _: {})
+    fits = assemble(
+        "Mine", tmp_path, [rows.assign(**{column: [1, 2**31 - 1]})], DiskBuffer(["frame"]), {}, lambda _: {}
+    )
+    assert fits.table[column].tolist() == [1, 2**31 - 1]

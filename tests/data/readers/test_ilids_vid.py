@@ -91,3 +91,13 @@ def test_misplaced_and_misnamed_images_are_refused(tmp_path: Path, name: str, wo
     root = sets.ilids(tmp_path)
     sets.put(root / "i-LIDS-VID" / "sequences" / "cam1" / "person001" / name)
     assert words in refusal(root)
+
+
+@pytest.mark.parametrize("name", ["person", "person2147483648", "person" + "9" * 30])
+def test_a_folder_without_a_number_that_the_store_can_hold_is_refused(tmp_path: Path, name: str) -> None:
+    root = sets.ilids(tmp_path)
+    for camera in ("cam1", "cam2"):
+        folder = root / "i-LIDS-VID" / "sequences" / camera
+        one = min(path for path in folder.iterdir())
+        one.rename(folder / name)
+    assert f"{name}: the folder's name must hold a number of at most 2,147,483,647" in refusal(root)

@@ -21,6 +21,7 @@ from sttreid.runtime.errors import InputError
 PERSON, DISTRACTOR, JUNK = "person", "distractor", "junk"
 NO_LABEL: Final = -1
 FRAME: Final = "frame"
+LARGEST: Final = 2**31 - 1  # number that the store holds
 COLUMNS: Final = {
     "identity": "int32",
     "label": "int32",
@@ -126,18 +127,30 @@ def assemble(
         strict: whether a failed check is an error.
 
     Raises:
-        InputError: there is no tracklet; ``strict``, and a check failed.
+        InputError: there is no tracklet; a number is larger than the store can hold; ``strict``, and a check
+            failed.
     """
     rows = [part.assign(row=np.arange(1, len(part) + 1)) for part in parts]
     table = pd.concat(rows, ignore_index=True)
     if table.empty:
         raise InputError(f"{root}: {name} must hold at least one tracklet, got none")
     table["label"] = training_labels(table)
+    _check_numbers(root, table)
     table = table[list(COLUMNS)].astype(COLUMNS)
     checks = (*compare_counts(official, count(table)), *checks)
     if strict:
         require(root, checks)
     return PublishedSet(name, root, table, buffer, checks)
+
+
+def _check_numbers(root: Path, table: pd.DataFrame) -> None:
+    """Check that the store can hold the numbers; a conversion would wrap larger ones in silence."""
+    for column in (name for name, kind in COLUMNS.items() if kind == "int32"):
+        wrong = ~table[column].between(-LARGEST, LARGEST).to_numpy()
+        if wrong.any():
+            first = table.iloc[int(wrong.argmax())]
+            rule = f"{column} must be at most {LARGEST:,}"
+            raise InputError(f"{root / first['folder']}: {rule}, got {first[column]:,}")
 
 
 def training_labels(table: pd.DataFrame) -> NDArray[np.int64]:

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 from sttreid.config.datasets import CONFIG
 from sttreid.data.published.disk_buffer import DiskBuffer
 from sttreid.data.published.official_counts import CountCheck, expect_none
-from sttreid.data.published.published_set import FRAME, PERSON
+from sttreid.data.published.published_set import FRAME, LARGEST, PERSON
 from sttreid.data.published.tracklet_folders import TrackletFolders, read_tracklet_folders
 from sttreid.runtime.errors import InputError
 
@@ -83,8 +83,7 @@ def _read_part(
 
 
 def _rows(part: TrackletFolders, split: str, camera: int) -> pd.DataFrame:
-    digits = [re.sub(r"\D", "", Path(folder).name) for folder in part.folders]
-    identity = np.array(digits, np.str_).astype(np.int64)
+    identity = np.array([_identity(part.root / folder) for folder in part.folders], np.int64)
     for field, expected in (("identity", identity), ("camera", np.full(len(identity), camera))):
         if field in part.buffer.fields:
             part.check_number(field, expected)
@@ -95,6 +94,13 @@ def _rows(part: TrackletFolders, split: str, camera: int) -> pd.DataFrame:
     rows["query"] = split == "test" and camera == 1
     rows["gallery"] = split == "test" and camera == 2
     return rows
+
+
+def _identity(folder: Path) -> int:
+    digits = re.sub(r"\D", "", folder.name)
+    if not digits or int(digits) > LARGEST:
+        raise InputError(f"{folder}: the folder's name must hold a number of at most {LARGEST:,}")
+    return int(digits)
 
 
 def count_halves(table: pd.DataFrame) -> dict[str, int]:

@@ -14,7 +14,6 @@ Identities are numbers of any size or text; if the store cannot hold one, all ar
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
@@ -36,6 +35,7 @@ from sttreid.data.tracks.plausibility import check_boxes
 from sttreid.data.tracks.reading import LARGEST, Boxes, Identity
 from sttreid.data.tracks.sources import read_tracks
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json
 from sttreid.tracklets.store import DISTRACTORS, SPLITS
 
 FORMAT: Final = "sttreid-cameras/1"
@@ -115,12 +115,9 @@ READER = Reader(name="cameras", read=_read, protocol="embedded", options=Cameras
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: the manifest of the data set is missing") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: the manifest cannot be read as JSON ({error})") from error
+    if not path.exists():
+        raise InputError(f"{path}: the manifest of the data set is missing")
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         value = content.get("format") if isinstance(content, dict) else content
         raise InputError(f"{path}: format must be {FORMAT!r}, got {value!r}")

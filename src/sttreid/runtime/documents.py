@@ -1,0 +1,140 @@
+"""JSON and YAML that users write: bounded in depth, in numbers and in what aliases repeat.
+
+A few bytes may ask for endless work: lists in lists without end, a number of a million digits, aliases of
+aliases that stand for 9^9 values. Each of them is an error before it takes time and memory.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from sttreid.runtime.errors import InputError
+
+JSON_BYTES: Final = 64 * 2**20
+YAML_BYTES: Final = 2**20  # PyYAML reads about 100 kB a second
+DEPTH: Final = 64  # lists and mappings in each other
+VALUES: Final = 1_000_000  # of a YAML document whose aliases are written out
+DIGITS: Final = 400  # of a number, at least as many as a float can have
+NUMBERS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+CONTAINERS: Final = (dict, list, tuple, set)
+BITS: Final = 128  # of a whole number: a universally unique identifier has so many
+
+
+class _BoundError(Exception):
+    """A bound is broken; the message is the end of a sentence."""
+
+
+def parse_json(content: bytes, where: object) -> Any:
+    """The content of a JSON document.
+
+    Raises:
+        InputError: it is no JSON in UTF-8, or breaks a bound.
+    """
+    try:
+        _check_length(content, JSON_BYTES)
+        value = json.loads(content.decode())
+        _check(value)
+    except _BoundError as error:
+        raise InputError(f"{where}: {error}") from None
+    except RecursionError:
+        raise InputError(f"{where}: {_too_deep()}") from None
+    except ValueError as error:
+        raise InputError(f"{where}: must be JSON in UTF-8 ({error})") from error
+    return value
+
+
+def parse_yaml(content: bytes | str, where: object) -> Any:
+    """The content of a YAML 1.1 document.
+
+    Raises:
+        InputError: it is no YAML, or breaks a bound.
+    """
+    try:
+        _check_length(content, YAML_BYTES)
+        value = yaml.load(content, _Loader)
+        _check(value)
+    except _BoundError as error:
+        raise InputError(f"{where}: {error}") from None
+    except RecursionError:
+        raise InputError(f"{where}: {_too_deep()}") from None
+    except Exception as error:  # PyYAML raises even IndexError for values that do not fit a tag or a type
+        reason = " ".join(str(error).split())
+        raise InputError(f"{where}: is not valid YAML ({reason})") from error
+    return value
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The bytes of a file; of one longer than ``most``, one byte more than that.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(most + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _check_length(content: bytes | str, most: int) -> None:
+    if len(content) > most:
+        raise _BoundError(f"must have at most {most:,} bytes, got more")
+
+
+def _too_deep() -> str:
+    return f"lists and mappings must be nested at most {DEPTH} times, got more"
+
+
+def _check(content: Any) -> None:
+    """Check depth and whole numbers, level by level."""
+    level, depth = [content], 0
+    while level:
+        if depth >= DEPTH and any(isinstance(value, CONTAINERS) for value in level):
+            raise _BoundError(_too_deep())
+        for value in level:
+            if isinstance(value, int) and value.bit_length() > BITS:
+                raise _BoundError(f"a whole number must have at most {BITS} bits, got {value.bit_length()}")
+        level, depth = [part for value in level for part in _parts(value)], depth + 1
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if isinstance(value, CONTAINERS):
+        yield from value
+    if isinstance(value, dict):
+        yield from value.values()
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which counts what it composes."""
+
+    def __init__(self, stream: bytes | str) -> None:
+        super().__init__(stream)
+        self._depth = self._values = 0
+        self._lengths: dict[int, int] = {}  # of a node, by identity: values with its aliases written out
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """As PyYAML, within the bounds."""
+        is_alias = self.check_event(yaml.events.AliasEvent)
+        self._depth += 1
+        if self._depth > DEPTH + 1:
+            raise _BoundError(_too_deep())
+        before = self._values
+        node = super().compose_node(parent, index)
+        if is_alias and id(node) not in self._lengths:
+            raise _BoundError("an alias must not stand inside of what it names")
+        self._values += self._lengths[id(node)] if is_alias else 1
+        if self._values > VALUES:
+            raise _BoundError(f"must have at most {VALUES:,} values with its aliases written out, got more")
+        self._lengths.setdefault(id(node), self._values - before)
+        self._depth -= 1
+        return node
+
+    def construct_scalar(self, node: Any) -> Any:
+        """As PyYAML; a number must have few digits."""
+        value = super().construct_scalar(node)
+        if node.tag in NUMBERS and len(value) > DIGITS:
+            raise _BoundError(f"a number must have at most {DIGITS} digits, got {len(value):,}")
+        return value

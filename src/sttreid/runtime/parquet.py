@@ -1,0 +1,66 @@
+"""How much memory a Parquet file takes is checked first: a megabyte may stand for many gigabytes.
+
+Repeated values take next to no space in a file, but all of it in memory.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import pyarrow.parquet as pq
+
+from sttreid.runtime.errors import InputError
+
+ALWAYS: Final = 2**29  # bytes that any file may take
+TIMES: Final = 100  # a file's own bytes that a large one may take
+WIDTHS: Final = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
+OF_TEXT: Final = 16  # bytes of a text or of bytes beside its content: where it begins, and a pointer
+ROWS: Final = 2**16  # read at once, to measure texts
+
+
+def most_memory(path: Path) -> int:
+    """The bytes of memory that the content of a compressed file may take."""
+    return max(ALWAYS, TIMES * path.stat().st_size)
+
+
+def check_memory(path: Path, file: pq.ParquetFile) -> None:
+    """Check that the columns of a file take no more memory than a file of its length may.
+
+    Numbers are counted by the file's metadata. Texts are measured in blocks where their number and the length
+    of all different ones leave it open.
+
+    Args:
+        path: of the file.
+        file: the same, open.
+
+    Raises:
+        InputError: they take more.
+        OSError, pyarrow.ArrowException: a text cannot be read.
+    """
+    most = most_memory(path)
+    certain, possible, texts = 0, 0, []
+    for place in range(file.metadata.num_columns):
+        column = file.metadata.schema.column(place)
+        width = WIDTHS.get(column.physical_type, column.length or 0)
+        for group in range(file.metadata.num_row_groups):
+            chunk = file.metadata.row_group(group).column(place)
+            certain += chunk.num_values * (width or OF_TEXT)
+            certain += 0 if width else chunk.total_uncompressed_size
+            possible += 0 if width else chunk.num_values * chunk.total_uncompressed_size
+        if not width:
+            texts.append(column.path)
+    if certain <= most < certain + possible:
+        certain += _measure(file, texts, most - certain)
+    if certain > most:
+        raise InputError(f"{path}: must take at most {most:,} bytes of memory, but its columns take more")
+
+
+def _measure(file: pq.ParquetFile, columns: list[str], most: int) -> int:
+    """The bytes of some columns of texts, or of the first of them that take more than ``most``."""
+    total = 0
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    longest = max(group.total_byte_size for group in groups)  # a text is no longer
+    for batch in file.iter_batches(min(ROWS, max(1, most // longest)), columns=columns, use_threads=False):
+        total += batch.nbytes
+        if total > most:
+            break
+    return total

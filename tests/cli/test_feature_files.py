@@ -1,0 +1,84 @@
+"""Damaged and malicious NumPy files are refused in a sentence."""
+
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sttreid.cli.feature_files import read_array, read_labels
+from sttreid.runtime import parquet
+from sttreid.runtime.errors import InputError
+
+SHAPES = [
+    "(-1, 3)",
+    "(-4,)",
+    "(-2, -2)",
+    "(0, -3)",
+    f"({2**70}, 3)",
+    f"({2**62}, 4)",
+    "(True, 3)",
+    "(2**9, 3)",
+]
+
+
+def array(shape: str) -> bytes:
+    """A ``.npy`` file of 64 bytes whose header gives a shape."""
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + bytes(64)
+
+
+def write_archive(path: Path, **members: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(f"{name}.npy", content)
+    return path
+
+
+def saved(values: object) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.asarray(values))
+    return buffer.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")  # NumPy's own, before its error
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_impossible_shape_is_refused(tmp_path: Path, shape: str) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(array(shape))
+    with pytest.raises(InputError, match=r"^[^\n]*a\.npy: must be a NumPy file[^\n]*$"):
+        read_array(path, "features")
+    archive = write_archive(
+        tmp_path / "a.npz", features=array(shape), identity=array(shape), camera=saved([1])
+    )
+    with pytest.raises(InputError, match=r"^[^\n]*a\.npz: features must be an array[^\n]*$"):
+        read_array(archive, "features")
+    with pytest.raises(InputError, match=r"^[^\n]*a\.npz: identity must be an array[^\n]*$"):
+        read_labels(archive)
+
+
+def test_a_small_archive_of_a_large_array_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = write_archive(tmp_path / "a.npz", features=saved(np.zeros((1000, 1000), np.float32)))
+    assert archive.stat().st_size < 10_000
+    assert read_array(archive, "features").shape == (1000, 1000)
+    monkeypatch.setattr(parquet, "ALWAYS", 2**20)
+    with pytest.raises(
+        InputError, match="features must take at most 1,048,576 bytes of memory, got 4,000,128"
+    ):
+        read_array(archive, "features")
+
+
+def test_other_files_with_the_name_of_an_archive_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    path.write_bytes(saved([[1.0]]))
+    with pytest.raises(InputError, match="must hold several arrays"):
+        read_array(path, "features")
+    archive = write_archive(path, features=saved([[1.0]] * 1000))
+    content = bytearray(archive.read_bytes())
+    content[60:90] = bytes(30)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="features must be an array"):
+        read_array(path, "features")

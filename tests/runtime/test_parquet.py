@@ -1,0 +1,60 @@
+"""A small Parquet file that would fill the memory is refused before it does."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sttreid.runtime import parquet
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_table, write_table
+
+ROWS = 1_000_000
+
+
+def repeated(kind: str) -> pa.Array:
+    """Many equal values, which take almost no space in a file."""
+    if kind == "lists":
+        offsets = pa.array(np.arange(0, 64 * ROWS + 1, 64, dtype=np.int32))
+        return pa.ListArray.from_arrays(offsets, pa.array(np.zeros(64 * ROWS, np.float32)))
+    values = {
+        "numbers": pa.scalar(1.5),
+        "texts": pa.scalar("long text " * 100),
+        "bytes": pa.scalar(bytes(1000)),
+        "fixed": pa.scalar(bytes(1000), pa.binary(1000)),
+    }
+    column = pa.array([0]).take(pa.array(np.zeros(ROWS, np.int32)))
+    return pa.DictionaryArray.from_arrays(column, pa.array([values[kind].as_py()], values[kind].type))
+
+
+def write(path: Path, kind: str, copies: int = 1) -> Path:
+    table = pa.table({f"c{n}": repeated(kind) for n in range(copies)})
+    pq.write_table(table, path, compression="zstd", store_schema=False)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["numbers", "texts", "bytes", "fixed", "lists"])
+def test_a_file_that_takes_too_much_memory_is_refused(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "ALWAYS", 2**26)
+    path = write(tmp_path / "a.parquet", kind, 10 if kind == "numbers" else 1)
+    assert path.stat().st_size < 200_000
+    before = pa.default_memory_pool().max_memory()
+    with pytest.raises(InputError, match=r"^.*a\.parquet: must take at most 67,108,864 bytes of memory"):
+        read_table(path)
+    assert pa.default_memory_pool().max_memory() <= max(before, 2**27)
+
+
+def test_what_a_file_of_its_length_may_take_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "ALWAYS", 2**20)
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.integers(0, 2**60, 200_000), "b": rng.integers(0, 9, 200_000).astype(str)})
+    write_table(tmp_path / "a.parquet", table)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.parquet"), table)
+    few = pd.DataFrame({"a": ["long text " * 1000] * 50, "b": 1})  # texts are measured
+    write_table(tmp_path / "b.parquet", few)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "b.parquet"), few)
