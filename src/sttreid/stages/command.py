@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from sttreid.config import paths
+from sttreid.config import consistency, paths
 from sttreid.config.conversion import parse
 from sttreid.config.params import PARAMS, Params, load
 from sttreid.data.registry import check_datasets, protocol_name
@@ -31,6 +31,7 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
         params = load()
         check_datasets(params.datasets)
         _check_protocols(params)
+        consistency.check(params)
         main(**bind(main, params, list(words)))
     except (InputError, DivergedError) as error:
         sys.exit(f"error: {error}")

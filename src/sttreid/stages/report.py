@@ -1,6 +1,6 @@
 """Stage ``report``: all results -> metrics/ablation.json, plot tables, figures, report.md and the page."""
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ from sttreid.analysis.results import Content
 from sttreid.config import paths
 from sttreid.config.conversion import parse
 from sttreid.config.params import Params
-from sttreid.config.variants import composition, resolve
+from sttreid.config.variants import composition, default_run
 from sttreid.report import charts, filmstrips, page, render
 from sttreid.report.filmstrips import Visuals
 from sttreid.report.page import Results
@@ -71,8 +71,7 @@ def _machines(params: Params) -> list[Machine]:
 
 def _reference(params: Params, name: str) -> Content:
     """Composition and steps of the default run's model, which is a variant without overrides."""
-    plain = replace(params, ablation=replace(params.ablation, variants={name: {}}))
-    variant = resolve(plain, name, params.seeds[0])
+    variant = default_run(params, name=name)
     steps = {"pretrain_steps": params.pretrain.steps, "steps": variant.train.steps}
     return {"composition": composition(variant), **steps}
 
