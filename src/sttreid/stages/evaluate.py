@@ -11,8 +11,10 @@ import pandas as pd
 
 from sttreid.config import paths
 from sttreid.config.conversion import parse
+from sttreid.config.fingerprint import fingerprint
 from sttreid.config.params import Compute, ResolvedEvaluate
 from sttreid.config.variants import Evaluation, Variant, composition
+from sttreid.config.variants import content as resolved
 from sttreid.model.network import Network
 from sttreid.model.weights import initialise, restore
 from sttreid.retrieval.result import Result
@@ -81,6 +83,7 @@ def _ablation(
         }
         variants[variant.variant] = {
             "source": variant.source,
+            "config": fingerprint(resolved(variant)),  # the report leaves out what it does not know
             "composition": composition(variant),
             "pretrain_steps": variant.pretrain.steps if variant.pretrain else 0,
             "steps": variant.train.steps,
