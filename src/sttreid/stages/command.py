@@ -4,15 +4,18 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from sttreid.config import consistency, paths
 from sttreid.config.conversion import parse
 from sttreid.config.params import PARAMS, Params, load
+from sttreid.config.variants import resolve
 from sttreid.data.registry import check_datasets, protocol_name
 from sttreid.retrieval.protocol import protocol
+from sttreid.runtime import live
 from sttreid.runtime.errors import DivergedError, InputError
 from sttreid.runtime.files import write_json
 from sttreid.runtime.provenance import machine
@@ -23,21 +26,36 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
 
     A parameter called ``params`` receives the whole of :class:`Params`. An input error ends the process with
     status 1 and one sentence on stderr, before any output is replaced. The last line on stderr is the run
-    time.
+    time. While a stage trains, its history grows (:mod:`sttreid.runtime.live`).
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words, stage = list(sys.argv[1:] if arguments is None else arguments), Path(inspect.getfile(main)).stem
     start = time.monotonic()
     try:
         params = load()
         check_datasets(params.datasets)
         _check_protocols(params)
         consistency.check(params)
-        main(**bind(main, params, list(words)))
+        given = bind(main, params, list(words))
+        with live.histories(_histories(stage, given, params)):
+            main(**given)
     except (InputError, DivergedError) as error:
         sys.exit(f"error: {error}")
-    name = " ".join((Path(inspect.getfile(main)).stem, *words))
+    name = " ".join((stage, *words))
     seconds = sum(os.times()[:4])  # of this process, its imports and its workers
     print(f"{name}: {seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds", file=sys.stderr)
+
+
+def _histories(stage: str, arguments: Mapping[str, Any], params: Params) -> list[Path]:
+    """The outputs of a training stage that grow while it trains, in the order of its runs."""
+    seed = arguments.get("seed", 0)
+    if stage == "pretrain":
+        return [paths.history("cross_domain", seed, params.simulate.domain)]
+    if stage == "finetune":
+        return [paths.history("cross_domain", seed, arguments["source"])]
+    if stage == "ablate" and (variant := arguments["variant"]) in params.ablation.variants:
+        first = [paths.pretraining_history(variant, seed)] * bool(resolve(params, variant, seed).pretrain)
+        return [*first, paths.history("ablation", seed, variant)]
+    return []
 
 
 def _check_protocols(params: Params) -> None:
