@@ -1,4 +1,4 @@
-"""Metrics files: means checked by hand, one for each protocol; they name their parameters, and lose what is stale."""
+"""Metrics files: means checked by hand, one for each protocol; what other parameters made leaves them."""
 
 import io
 
