@@ -1,16 +1,14 @@
-"""A run while it trains: its history grows in the place of the finished one; a status says how far it is."""
+"""A run while it trains: its curve grows in the place of the finished one; a status says how far it is."""
 
 import json
 import math
 import os
 
-import pandas as pd
 import pytest
 
 from sttreid.config.conversion import parse
 from sttreid.runtime import live
-from sttreid.runtime.live import STATUS, Live, Status, histories
-from sttreid.runtime.progress import history_text
+from sttreid.runtime.live import STATUS, Curve, Live, Status, curves
 
 ROWS = [
     {"step": 1.0, "lr": 0.1, "loss": 4.0},
@@ -29,42 +27,58 @@ def status(folder):
     return parse(Status, json.loads((folder / STATUS).read_text()), "status")
 
 
-def test_the_history_grows_to_the_bytes_of_the_finished_one(tmp_path):
-    place = tmp_path / "model.tsv"
-    with histories([place]):
+def steps(rows):
+    return " ".join(f"{row['step']:g}" for row in rows)
+
+
+def test_the_curve_grows_over_the_earlier_one(tmp_path):
+    path = tmp_path / "model.tsv"
+    path.write_text("earlier")
+    with curves([Curve(path, steps)]):
         run = Live("test", 3, 8, [], None)
-    for count, row in enumerate(ROWS, 1):
-        run.step(row, "train_rank1" in row)
-        assert place.read_text() == history_text(pd.DataFrame(ROWS[:count]))
+        assert path.read_text() == "earlier"
+        for row, text in zip(ROWS, ("1", "1 2", "1 2 3"), strict=True):
+            run.step(row, False)
+            assert path.read_text() == text
+    assert path.read_text() == "1 2 3"
 
 
 def test_a_resumed_run_begins_with_its_earlier_rows(tmp_path):
-    place = tmp_path / "model.tsv"
-    with histories([place]):
-        run = Live("test", 3, 8, ROWS[:2], None)
-    run.step(ROWS[2], False)
-    assert place.read_text() == history_text(pd.DataFrame(ROWS))
+    path = tmp_path / "model.tsv"
+    with curves([Curve(path, steps)]):
+        Live("test", 3, 8, ROWS[:2], None).step(ROWS[2], False)
+    assert path.read_text() == "1 2 3"
 
 
-def test_a_finished_history_is_left_to_the_stage(tmp_path):
-    place = tmp_path / "model.tsv"
-    place.write_text("finished")
-    with histories([place]):
-        Live("test", 3, 8, [], None).step(ROWS[0], True)
-    assert place.read_text() == "finished"
+@pytest.mark.parametrize("error", [KeyError, SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("earlier", ["earlier", None])
+def test_a_run_that_fails_gives_the_earlier_curve_back(tmp_path, earlier, error):
+    path = tmp_path / "model.tsv"
+    if earlier:
+        path.write_text(earlier)
+
+    def fail():
+        with curves([Curve(path, steps)]):
+            Live("test", 3, 8, [], None).step(ROWS[0], True)
+            assert path.read_text() == "1"
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert [file.read_text() for file in tmp_path.iterdir()] == ([earlier] if earlier else [])
 
 
-def test_the_runs_of_a_stage_take_their_places_in_order(tmp_path):
-    first, second = tmp_path / "first.tsv", tmp_path / "second.tsv"
-    with histories([first, second]):
+def test_the_runs_of_a_stage_take_their_curves_in_order(tmp_path):
+    path = tmp_path / "second.tsv"
+    with curves([None, Curve(path, steps)]):
         runs = [Live("test", 3, 8, [], None) for _ in range(3)]
-    for run, row in zip(runs, ROWS, strict=True):
-        run.step(row, True)
-    assert [pd.read_csv(path, sep="\t")["step"].tolist() for path in (first, second)] == [[1], [2]]
+        for run, row in zip(runs, ROWS, strict=True):
+            run.step(row, True)
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["2"]
 
 
-def test_places_end_with_their_block(tmp_path):
-    with histories([tmp_path / "model.tsv"]):
+def test_curves_end_with_their_block(tmp_path):
+    with curves([Curve(tmp_path / "model.tsv", steps)]):
         pass
     Live("test", 3, 8, [], None).step(ROWS[0], True)
     assert not list(tmp_path.iterdir())

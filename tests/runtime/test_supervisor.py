@@ -11,7 +11,7 @@ import torch
 
 from sttreid.runtime.checkpoints import SECONDS, checkpoint_folder
 from sttreid.runtime.distributed import SINGLE, ProcessGroup
-from sttreid.runtime.live import histories
+from sttreid.runtime.live import Curve, curves
 from sttreid.runtime.progress import history_text
 from sttreid.runtime.supervisor import stop_signals, supervise
 
@@ -69,14 +69,14 @@ def test_other_settings_or_data_start_anew(tmp_path):
 
 
 def test_a_resumed_run_publishes_its_whole_history(tmp_path):
-    place = tmp_path / "history" / "model.tsv"
+    curve = Curve(tmp_path / "plots" / "model.tsv", lambda rows: history_text(pd.DataFrame(rows)))
     with pytest.raises(KeyError):
         interrupted(tmp_path, SETTINGS, CONTENT, 3)
     folders = checkpoint_folder(tmp_path)
-    with histories([place]), folders as folder, supervise("test", folder, SINGLE) as observer:
+    with curves([curve]), folders as folder, supervise("test", folder, SINGLE) as observer:
         observer.resume(SETTINGS, CONTENT)
         run(observer, 2, 3, evaluated=(3,))
-        assert place.read_text() == history_text(pd.DataFrame(ROWS[:3]))
+        assert curve.path.read_text() == history_text(pd.DataFrame(ROWS[:3]))
 
 
 def test_the_last_line_of_a_run_has_what_it_found(tmp_path, capsys):

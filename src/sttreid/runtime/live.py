@@ -1,32 +1,42 @@
-"""What others see of a run while it trains: its growing history, and a status for ``sttreid watch``.
+"""What others see of a run while it trains: a growing curve, and a status for ``sttreid watch``.
 
-DVC removes the outputs of a stage before the stage starts. A run therefore writes its history so far to the
-place of the finished one, where ``dvc plots show`` and editors read it beside the last commit's. A history
-that is there already stays until the stage replaces it. None of this is a result or changes one.
+The curve takes the place of the finished one among the plot tables, so that ``dvc plots diff`` and editors
+show it beside that of the last commit. A run that fails gives the earlier curve back. None of this is a
+result or changes one.
 """
 
 import math
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-import pandas as pd
+from sttreid.runtime.files import write_bytes, write_json, write_text
 
-from sttreid.runtime.files import write_json, write_text
-from sttreid.runtime.progress import history_text
-
-SECONDS: Final = 5.0  # between two updates
+SECONDS: Final = 10.0  # between two updates
 RECENT: Final = 50  # steps over which the loss is averaged
 STATUS: Final = "status.json"
 
 Row = dict[str, float]
 
-_places: deque[Path] = deque()  # of the histories of this process' runs, in their order
+_curves: deque["Curve | None"] = deque()  # of this process' runs, in their order
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The curve of one run.
+
+    Attributes:
+        path: of its file.
+        text: rows of the history so far -> content of the file.
+    """
+
+    path: Path
+    text: Callable[[Sequence[Row]], str]
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class Status:
         train_rank1: on training identities (0 to 1), when it was last measured; None: not yet.
         validation_rank1: the same on validation identities.
         updated: seconds since the epoch.
-        history: path of the growing history; None: it is not written.
+        curve: path of the growing curve; None: it is not written.
     """
 
     name: str
@@ -59,7 +69,7 @@ class Status:
     train_rank1: float | None
     validation_rank1: float | None
     updated: float
-    history: str | None = None
+    curve: str | None = None
 
     @property
     def numbers(self) -> str:
@@ -71,13 +81,25 @@ class Status:
 
 
 @contextmanager
-def histories(places: Sequence[Path]) -> Iterator[None]:
-    """Where the runs of this block write their histories, in their order."""
-    _places.extend(places)
+def curves(runs: Sequence[Curve | None]) -> Iterator[None]:
+    """The curves of the runs of this block, in their order; None: a run has none.
+
+    A block that fails leaves the files as they were.
+    """
+    paths = [curve.path for curve in runs if curve is not None]
+    before = {path: path.read_bytes() if path.exists() else None for path in paths}
+    _curves.extend(runs)
     try:
         yield
+    except BaseException:
+        for path, content in before.items():
+            if content is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_bytes(path, content)
+        raise
     finally:
-        _places.clear()
+        _curves.clear()
 
 
 class Live:
@@ -94,12 +116,9 @@ class Live:
     def __init__(self, name: str, steps: int, clips: int, rows: Sequence[Row], folder: Path | None) -> None:
         self.name, self.steps, self.clips, self.rows = name, steps, clips, list(rows)
         self.status = folder / STATUS if folder is not None else None
-        place = _places.popleft() if _places else None
-        self.place = place if place is not None and not place.exists() else None
+        self.curve = _curves.popleft() if _curves else None
         self.start = time.monotonic()
-        self.first, self.published, self.written = len(self.rows), -math.inf, 0
-        self.columns: list[str] = []
-        self.lines: list[str] = []
+        self.first, self.published = len(self.rows), -math.inf
 
     def step(self, row: Row, evaluated: bool) -> None:
         """Add a step; publish after a validation, and every few seconds."""
@@ -128,7 +147,7 @@ class Live:
             train_rank1=self._measured("train_rank1"),
             validation_rank1=self._measured("validation_rank1"),
             updated=time.time(),
-            history=str(self.place) if self.place is not None else None,
+            curve=str(self.curve.path) if self.curve is not None else None,
         )
 
     def close(self) -> None:
@@ -136,27 +155,15 @@ class Live:
         with suppress(OSError):
             if self.status is not None and len(self.rows) >= self.steps:
                 self.status.unlink(missing_ok=True)
-            elif len(self.rows) > self.written:
+            elif self.rows:
                 self._publish()
 
     def _publish(self) -> None:
-        if self.place is not None:
-            write_text(self.place, self._text())
+        if self.curve is not None:
+            write_text(self.curve.path, self.curve.text(self.rows))
         found = self.summary()
         if self.status is not None and found is not None:
             write_json(self.status, asdict(found))
-
-    def _text(self) -> str:
-        """The history so far; only rows since the last call are formatted, unless a column is new."""
-        new = self.rows[self.written :]
-        columns = list(dict.fromkeys([*self.columns, *(key for row in new for key in row)]))
-        if columns != self.columns:
-            self.columns, self.lines, new = columns, [], self.rows
-        text = history_text(pd.DataFrame(new, columns=columns))
-        header, _, body = text.partition("\n")
-        self.lines.append(body)
-        self.written = len(self.rows)
-        return f"{header}\n{''.join(self.lines)}"
 
     def _measured(self, column: str) -> float | None:
         """The last value of a column; JSON has no NaN."""

@@ -31,7 +31,7 @@ def main(params: Params) -> None:
         for seed in seeds
     }
     curves = {
-        f"{name}-{seed}.tsv": _labelled(results.training_curve(table), made_by)
+        paths.curve("cross_domain", seed, name): _labelled(results.training_curve(table), made_by)
         for (name, seed), table in histories.items()
     }
     few = summary(scores)
@@ -40,7 +40,7 @@ def main(params: Params) -> None:
     plots = paths.METRICS / "plots"
     write_text(plots / "cross_domain.tsv", results.tsv(_labelled(results.matrix(scores), made_by)))
     write_text(plots / "cmc.tsv", results.tsv(_labelled(results.cmc(scores), made_by)))
-    write_curves(plots / "training", curves)
+    write_curves(curves)
     _leave_out_what_is_stale(params)
     log(f"cross_domain: {_sentence(few)}")
 
@@ -54,13 +54,14 @@ def cross_domain(targets: list[str], seeds: list[int], synthetic: str) -> Scores
     return results.cross_domain(contents, queries, targets, synthetic)
 
 
-def write_curves(folder: Path, curves: Mapping[str, pd.DataFrame]) -> None:
+def write_curves(curves: Mapping[Path, pd.DataFrame]) -> None:
     """Write a folder of training curves; DVC keeps it, so curves of earlier runs are removed."""
-    for name, curve in curves.items():
-        write_text(folder / name, results.tsv(curve))
-    for path in folder.iterdir():
-        if path.name not in curves:
-            path.unlink()
+    for path, curve in curves.items():
+        write_text(path, results.tsv(curve))
+    for folder in {path.parent for path in curves}:
+        for path in folder.iterdir():
+            if path not in curves:
+                path.unlink()
 
 
 def _labelled(table: pd.DataFrame, made_by: str) -> pd.DataFrame:
@@ -77,6 +78,11 @@ def _leave_out_what_is_stale(params: Params) -> None:
             write_json(metrics, fresh)
     if table.exists():
         _replace(table, metrics_files.fresh_rows(table.read_text(encoding="utf-8"), current))
+    for name, made_by in current.items():
+        for seed in params.seeds:
+            curve = paths.curve("ablation", seed, name)
+            if curve.exists() and f"\t{made_by}\n" not in curve.read_text(encoding="utf-8"):
+                curve.unlink()
     whole = fingerprint.of_ablation(params)
     for name in ("report", "claims"):
         page = paths.METRICS / f"{name}.md"

@@ -110,13 +110,15 @@ def _write(content: Results, seeds: list[int], fingerprints: Mapping[str, str]) 
     means = results.variant_means(content.ablation)
     means[FINGERPRINT] = means["variant"].map(fingerprints)
     curves = {
-        f"{name}-{seed}.tsv": results.training_curve(history).assign(**{FINGERPRINT: fingerprints[name]})
+        paths.curve("ablation", seed, name): results.training_curve(history).assign(
+            **{FINGERPRINT: fingerprints[name]}
+        )
         for name, by_seed in content.histories.items()
         for seed, history in zip(seeds, by_seed, strict=True)
     }
     write_json(paths.METRICS / "ablation.json", metrics)
     write_text(paths.METRICS / "plots" / "ablation.tsv", results.tsv(means))
-    write_curves(paths.METRICS / "plots" / "ablation_training", curves)
+    write_curves(curves)
     write_text(paths.METRICS / "results.svg", summary)
     write_text(paths.METRICS / "report.md", text)
     write_bytes(paths.METRICS / "attention.jpg", poster)
