@@ -65,20 +65,22 @@ class Scores:
 
     def by_protocol(self) -> dict[str, "Scores"]:
         """Protocol -> the scores on its targets, in their order: a mean never mixes protocols."""
-        return {name: self._on(name) for name in dict.fromkeys(self.protocol_names.values())}
+        groups: dict[str, list[str]] = {}
+        for target, name in self.protocol_names.items():
+            groups.setdefault(name, []).append(target)
+        return {name: self.on(targets) for name, targets in groups.items()}
 
-    def _on(self, protocol: str) -> "Scores":
-        """The scores on the targets of one protocol."""
-        kept = [target for target, name in self.protocol_names.items() if name == protocol]
-        if len(kept) == len(self.targets):
+    def on(self, targets: Sequence[str]) -> "Scores":
+        """The scores on some of the targets."""
+        if len(targets) == len(self.targets):
             return self
         return replace(
             self,
-            protocols={target: self.protocols[target] for target in kept},
-            targets=kept,
-            table=self.table[self.table["target"].isin(kept)],
-            queries=self.queries[self.queries["target"].isin(kept)],
-            samples={key: reduced for key, reduced in self.samples.items() if key[0][1] in kept},
+            protocols={target: self.protocols[target] for target in targets},
+            targets=targets,
+            table=self.table[self.table["target"].isin(targets)],
+            queries=self.queries[self.queries["target"].isin(targets)],
+            samples={key: reduced for key, reduced in self.samples.items() if key[0][1] in targets},
         )
 
     @property

@@ -18,12 +18,12 @@ from sttreid.config.params import Params, Simulate
 from sttreid.config.variants import content, default_run, resolve
 
 FINGERPRINT: Final = "params"  # the key of a JSON file and the column of a table
-LENGTH: Final = 10  # hexadecimal digits
+LENGTH: Final = 9  # hexadecimal digits after a letter: digits alone, or with an e, read as a number
 
 
 def fingerprint(values: object) -> str:
-    """Of plain JSON values; the order of keys does not matter."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:LENGTH]
+    """Of plain JSON values, such as "p70c2a6eb0"; the order of keys does not matter."""
+    return "p" + hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:LENGTH]
 
 
 def of_default_run(params: Params, domains: Path = DOMAINS) -> str:
