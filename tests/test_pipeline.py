@@ -215,7 +215,7 @@ def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: P
         "cnn",
     }
     drawn = json.loads(call(finished, "dvc", "plots", "diff", "-o", "plots_page", "--json", "HEAD"))["data"]
-    bars = json.loads(drawn["Ablation rank-1 in-domain"][0]["content"])["data"]["values"]
+    bars = drawn["Ablation rank-1 in-domain"][0]["content"]["data"]["values"]
     by_revision = {(bar["rev"], bar["variant"]) for bar in bars}
     assert {name for rev, name in by_revision if rev == "workspace"} == {"vanilla", "cnn"}
     assert {name for rev, name in by_revision if rev == "HEAD"} == {"vanilla", "cnn", "constrained", "full"}
