@@ -37,6 +37,34 @@ def test_a_variant_that_is_not_changed_has_identical_results() -> None:
     assert Verdict.IDENTICAL not in verdicts(found, "vanilla")
 
 
+def with_market(run):
+    """The run, with another protocol of winter."""
+    for group in (run.cross_domain, run.ablation):
+        for content in group.contents:
+            content["protocol"]["winter"] = content["protocol"]["winter"] | {"name": "market"}
+    return run
+
+
+def test_a_mean_never_mixes_protocols() -> None:
+    ours, theirs = (with_market(outcome(name, {0: gain}, {0: gain})) for name, gain in (("b", 0.1), ("a", 0)))
+    found = compare(theirs, ours, publication(0.02), MIN_EFFECT)
+    rows = [row for row in found.rows if row.metric == "rank1" and row.variant is None]
+    assert {(row.protocol, row.setting) for row in rows} == {
+        (protocol, setting)
+        for protocol in ("embedded", "market")
+        for setting in ("in_domain", "cross_domain", "direct_transfer")
+    }
+    assert {row.verdict for row in rows} == {Verdict.UNKNOWN}  # the published means are over all targets
+    of_variant = [row for row in found.rows if row.metric == "rank1" and row.variant == "vanilla"]
+    assert {(row.protocol, row.setting) for row in of_variant} == {
+        ("embedded", "in_domain"),
+        ("embedded", "cross_domain"),
+        ("market", "cross_domain"),
+    }
+    single = compared(outcome("second", {0: 0.1}, {0: 0.1}))
+    assert {row.protocol for row in single.rows} == {None}
+
+
 def other_protocol():
     run = outcome("second", {0: 0.0})
     contents = [dict(content) for content in run.cross_domain.contents]

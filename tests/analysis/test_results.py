@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sttreid.analysis import results
-from sttreid.retrieval.metrics import HEADLINE, METRICS
+from sttreid.retrieval.metrics import METRICS
 from sttreid.runtime.errors import InputError
 from tests.analysis.contents import (
     MADE,
@@ -134,37 +134,6 @@ def test_a_history_without_validation_is_refused():
         results.variant("a", MADE, [history().head(3)], 0.5)
 
 
-def test_cross_domain_metrics_are_means_over_cells_and_seeds(contents):
-    content = results.cross_domain_metrics(cross_domain(contents))
-    expected = {"in_domain": 0.55, "cross_domain": 0.35, "direct_transfer": 0.25, "untrained": 0.04}
-    expected |= {"histogram": 0.25, "equalised": 0.5, "cross_domain_drop": 0.2}
-    assert {name: content["rank1"][name] for name in expected} == expected
-    assert content["rank1"]["winter"] == {"campus": 0.35, "winter": 0.55, "station": 0.35}
-    assert set(content["mAP"]) == {*expected, *TARGETS, "unreal"}
-    assert content["interval"]["mAP"]["in_domain"] == {"low": 0.25, "high": 0.3}
-    assert set(content["interval"]) == {metric.name for metric in HEADLINE}
-    assert (content["seeds"], content["protocol"]) == (2, dict.fromkeys(TARGETS, "embedded"))
-    assert content["queries"] == {"campus": 100, "winter": 200, "station": 300}
-    assert content["junk"] == {"campus": 0, "winter": 5, "station": 10}
-
-
-def test_one_target_has_no_drop(contents):
-    content = results.cross_domain_metrics(cross_domain(contents, ["winter"]))
-    assert "cross_domain" not in content["rank1"]
-    assert "cross_domain_drop" not in content["rank1"]
-
-
-def test_ablation_metrics_have_an_entry_for_each_variant(contents):
-    scores, variants = ablated(contents)
-    content = results.ablation_metrics(scores, variants)
-    assert content["vanilla"]["rank1_in_domain"] == 0.45
-    assert content["vanilla"]["mAP_cross_domain"] == 0.15
-    assert content["vanilla"]["interval"]["mAP_in_domain"] == {"low": 0.2, "high": 0.25}
-    assert (content["vanilla"]["comparable"], content["spatial"]["comparable"]) == (1, 0)
-    assert content["full"]["rank1_in_domain"] == 0.55
-    assert content["full"]["train_rank1"] == 0.96
-
-
 def test_the_matrix_has_a_row_for_each_model_and_target(contents):
     table = results.matrix(cross_domain(contents))
     assert list(table.columns) == ["source", "target", *NAMES]
@@ -199,6 +168,45 @@ def test_the_variants_have_a_column_for_each_metric_and_setting(contents):
         *(f"{n}_{s}" for n in NAMES for s in ("in_domain", "cross_domain")),
     }
     assert table["rank1_in_domain"].tolist() == pytest.approx([0.45, 0.3, 0.55])
+
+
+def of_two_protocols():
+    """Cross-domain results of one seed; winter follows another protocol, and its rank-1 is 0.1 higher."""
+    content = cross_domain_content(0)
+    content["protocol"]["winter"] = PROTOCOL | {"name": "market"}
+    for source in content["sources"].values():
+        source["winter"]["rank1"] += 0.1  # a whole number of its queries
+    return content
+
+
+def test_the_scores_of_a_protocol_are_those_of_its_targets(contents):
+    scores = cross_domain([of_two_protocols()])
+    parts = scores.by_protocol()
+    assert {name: part.targets for name, part in parts.items()} == {
+        "embedded": ["campus", "station"],
+        "market": ["winter"],
+    }
+    market = parts["market"]
+    assert market.cells("in_domain") == [("winter", "winter")]
+    assert market.cells("cross_domain") == [("campus", "winter"), ("station", "winter")]
+    assert market.interval(market.cells("in_domain"), "rank1").value == pytest.approx(0.6)
+    assert set(market.queries["target"]) == {"winter"}
+    (single,) = cross_domain(contents).by_protocol().values()
+    assert single.targets == TARGETS
+
+
+def test_plot_tables_have_columns_for_each_protocol():
+    scores = cross_domain([of_two_protocols()])
+    curve = results.cmc(scores)
+    assert curve["in_domain"][0] == pytest.approx(0.5)
+    assert curve["in_domain market"][0] == pytest.approx(0.6)
+    content = ablation_content(0)
+    content["protocol"]["winter"] = PROTOCOL | {"name": "market"}
+    table = results.variant_means(ablation([content], scores)).set_index("variant")
+    assert table.loc["vanilla", "rank1_in_domain"] == pytest.approx(0.4)
+    assert table.loc["vanilla", "rank1_cross_domain"] == pytest.approx(0.2)  # station
+    assert table.loc["vanilla", "rank1_cross_domain market"] == pytest.approx(0.3)  # winter
+    assert "rank1_in_domain market" not in table
 
 
 def long_history(steps):

@@ -54,6 +54,7 @@ def write_run(folder, gain, **changes):
     """The parameters and the outputs of a run."""
     write_params(folder, **changes)
     write_json(folder / "artifacts/configs/evaluation.json", {"entropy": changes.get("loss__entropy")})
+    write_json(folder / "metrics/cross_domain.json", {"params": f"p{changes.get('loss__entropy', 'usual')}"})
     groups = {"cross_domain": default_results({0: gain}), "ablation": variants_results({0: gain})}
     for group, found in groups.items():
         write_json(folder / f"artifacts/results/{group}/0.json", found.contents[0])
@@ -135,11 +136,12 @@ def test_json_has_all_numbers_and_says_what_was_compared(compared) -> None:
     found = json.loads(compared("base", "crippled", "--json")[1])
     assert found.keys() == KEYS
     assert found["params"] == {"loss.entropy": {"a": 0.2, "b": 0.0}}
-    assert found["a"].keys() == {"revision", "commit", "seeds", "numerics"}
+    assert found["a"].keys() == {"revision", "commit", "seeds", "numerics", "fingerprint"}
+    assert [found[side]["fingerprint"] for side in "ab"] == ["pusual", "p0.0"]
     assert found["publication"].keys() == {"commit", "numerics"}
     row = found["differences"][0]
     keys = {"setting", "variant", "metric", "a", "b", "difference", "low", "high", "p", "sd", "margin"}
-    assert row.keys() == keys | {"verdict", "detectable", "seeds_needed", "text"}
+    assert row.keys() == keys | {"verdict", "detectable", "seeds_needed", "protocol", "text"}
     assert row["low"] < row["difference"] < row["high"] < -row["margin"] < 0
 
 
@@ -167,6 +169,7 @@ def test_the_workspace_is_the_second_run_by_default(compared, checkout) -> None:
         "commit": None,
         "seeds": [0],
         "numerics": "native",
+        "fingerprint": "pusual",
     }
     assert "base" in compared("base", inside=checkout / "bench")[1]  # anywhere in the checkout
 

@@ -32,7 +32,7 @@ study:
   analysis: curves
   variants: [cnn, global]
   trials:
-    half: {finetune: {identities: 2}}
+    half: {finetune: {identities: 4}}
     whole: {finetune: {identities: null}}
 ablation:
   reference: null
@@ -79,7 +79,7 @@ def test_every_variant_is_trained_with_every_trial(root: Path) -> None:
     params = build(params_of(root, "curves"), SOME)
     assert list(params.ablation.variants) == ["cnn-half", "cnn-whole", "global-half", "global-whole"]
     half, whole = (resolve(params, f"cnn-{trial}", 0) for trial in ("half", "whole"))
-    assert (half.train.identities, whole.train.identities) == (2, None)
+    assert (half.train.identities, whole.train.identities) == (4, None)
     assert half.train.lr == whole.train.lr == 0.5
     assert not half.model.stt
 
@@ -143,8 +143,8 @@ REFUSED = {
         r"mine/params\.yaml: ablation\.variants\.cnn: unknown key model\.gtt \(did you mean 'gt'",
     ),
     "points": (
-        ["curves", "mine", "study.trials.whole.finetune.identities=2"],
-        r"mine/params\.yaml: study\.trials\.whole: .* half, got 2",
+        ["curves", "mine", "study.trials.whole.finetune.identities=4"],
+        r"mine/params\.yaml: study\.trials\.whole: .* half, got 4",
     ),
     "steps": (
         ["claims", "mine", f"{FULL_CNN}.confirmatory=true", "ablation.scratch.steps=7"],

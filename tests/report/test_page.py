@@ -1,6 +1,7 @@
 """The report: every section, figure and table, whole, offline, linked and described."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS
 from sttreid.report import charts
 from sttreid.report.page import claims_table, report, summary_chart, training_figures
 from sttreid.report.render import Bullets, Cell, Clips, Figure, RankedList, Table, html, markdown
+from sttreid.report.tables import TEXT
 from sttreid.retrieval.metrics import HEADLINE
 from tests.analysis.contents import history
 from tests.report.conftest import CLAIMS
@@ -174,3 +176,29 @@ def test_two_protocols_are_both_described(results):
 @pytest.mark.parametrize("name", ["vanilla", "full", "unreal"])
 def test_the_static_figure_names_every_model(results, name):
     assert f">{name}<" in charts.svg(summary_chart(results), charts.STATIC)
+
+
+def test_what_other_parameters_made_is_left_out_and_said(results):
+    stale = replace(results, claims=None, domains=None, stale=["cnn"], fingerprint="p123456789")
+    page = report(stale)
+    texts = blocks(page, str)
+    assert texts.count(TEXT["stale"]) == 2
+    assert TEXT["left_out"].format(names="cnn") in texts
+    assert "p123456789" in markdown(page)
+    usual = blocks(report(results), str)
+    assert TEXT["stale"] not in usual
+    assert not [text for text in usual if text.startswith(TEXT["left_out"].partition("{")[0])]
+
+
+def test_the_figures_of_several_protocols_have_marks_for_each(results):
+    protocols = dict(results.cross.protocols)
+    protocols["winter"] = protocols["winter"] | {"name": "market"}
+    cross, tried = (replace(scores, protocols=protocols) for scores in (results.cross, results.ablation))
+    page = report(replace(results, cross=cross, ablation=tried))
+    figures = {figure.title: figure for figure in blocks(page, Figure)}
+    names = {row["name"] for row in figures["Settings"].chart.to_dict()["datasets"].popitem()[1]}
+    assert {"in-domain (embedded)", "in-domain (market)"} <= names
+    assert "in-domain" not in names
+    columns = figures["Cumulative matching characteristic"].data.columns
+    assert {"in-domain", "in-domain market"} <= set(columns)
+    assert TEXT["mixed"] in blocks(page, str)

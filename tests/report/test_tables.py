@@ -4,13 +4,21 @@ import numpy as np
 import pytest
 
 from sttreid.analysis.phrases import bracket
-from sttreid.analysis.results import SETTINGS
+from sttreid.analysis.results import SETTINGS, VariantResult
 from sttreid.analysis.uncertainty import Difference
 from sttreid.report import tables
 from sttreid.report.render import Cell
 from sttreid.retrieval.metrics import HEADLINE, METRICS
 from sttreid.runtime.errors import InputError
-from tests.analysis.contents import TARGETS, cross_domain, cross_domain_queries, numbers
+from tests.analysis.contents import (
+    TARGETS,
+    ablation,
+    ablation_content,
+    cross_domain,
+    cross_domain_content,
+    cross_domain_queries,
+    numbers,
+)
 
 NAMES = [metric.name for metric in METRICS]
 
@@ -110,3 +118,46 @@ def test_a_variant_that_is_underfit_is_marked(results):
     assert (texts(vanilla)[3], texts(full)[3]) == ("10", "900 + 10")
     column = table.columns.index("in-domain mAP")
     assert vanilla[column] == "22.5 [20.0, 25.0]"
+
+
+@pytest.fixture
+def two_protocols():
+    """One seed; winter follows another protocol, and its mAP is 0.1 higher; and the ablation's scores."""
+    first, variants = cross_domain_content(0), ablation_content(0)
+    for content in (first, variants):
+        content["protocol"]["winter"] = content["protocol"]["winter"] | {"name": "market"}
+    for source in first["sources"].values():
+        source["winter"]["mAP"] += 0.1
+    scores = cross_domain([first])
+    return scores, ablation([variants], scores, None)
+
+
+def test_each_protocol_has_rows_of_its_own(two_protocols):
+    scores, _ = two_protocols
+    place = 1 + [metric.name for metric in HEADLINE].index("mAP")
+    rows = {row[0]: row[place] for row in tables.settings_table(scores).rows}
+    assert len(rows) == 2 * (len(SETTINGS) + 1)
+    name = tables.TEXT["setting"]["in_domain"]
+    assert rows[f"{name} (embedded)"].startswith("25.0 ")
+    assert rows[f"{name} (market)"].startswith("35.0 ")
+    gains = {tuple(row[:3]) for row in tables.baselines_table(scores).rows}
+    assert {("untrained (embedded)", "mAP", "2.0"), ("untrained (market)", "mAP", "12.0")} <= gains
+
+
+def test_a_variant_has_columns_for_each_protocol(two_protocols):
+    _, scores = two_protocols
+    made = VariantResult("vanilla", ["ST + TT"], 0, 10, 0.9, 0.5, 0.9, True)
+    table = tables.ablation_table(scores, [made])
+    row = dict(zip(table.columns, texts(table.rows[0]), strict=True))
+    assert row["cross-domain (embedded) rank-1"].startswith("20.0 ")  # station
+    assert row["cross-domain (market) rank-1"].startswith("30.0 ")  # winter
+    assert row["in-domain (embedded) rank-1"].startswith("40.0 ")
+    assert "in-domain (market) rank-1" not in row
+
+
+def test_a_gain_over_two_protocols_names_both(two_protocols):
+    _, scores = two_protocols
+    text = tables.gains(scores, "cross_domain", "vanilla", "spatial")
+    assert {"(embedded)", "(market)"} <= set(text.replace(";", "").split())
+    assert isinstance(tables.gains(scores, "in_domain", "vanilla", "spatial"), Cell)
+    assert tables.gains(scores, "direct_transfer", "vanilla", "spatial") == tables.NONE

@@ -11,6 +11,7 @@ import torch
 
 from sttreid.runtime.checkpoints import SECONDS, checkpoint_folder
 from sttreid.runtime.distributed import SINGLE, ProcessGroup
+from sttreid.runtime.live import Curve, curves
 from sttreid.runtime.progress import history_text
 from sttreid.runtime.supervisor import stop_signals, supervise
 
@@ -67,12 +68,26 @@ def test_other_settings_or_data_start_anew(tmp_path):
     assert len(list(tmp_path.glob("*/"))) == 3
 
 
-def test_the_history_so_far_is_written_with_the_checkpoint(tmp_path):
-    with checkpoint_folder(tmp_path) as folder, supervise("test", folder, SINGLE) as observer:
+def test_a_resumed_run_publishes_its_whole_history(tmp_path):
+    curve = Curve(tmp_path / "plots" / "model.tsv", lambda rows: history_text(pd.DataFrame(rows)))
+    with pytest.raises(KeyError):
+        interrupted(tmp_path, SETTINGS, CONTENT, 3)
+    folders = checkpoint_folder(tmp_path)
+    with curves([curve]), folders as folder, supervise("test", folder, SINGLE) as observer:
         observer.resume(SETTINGS, CONTENT)
-        run(observer, 0, 2, evaluated=(2,))
-        (path,) = tmp_path.glob("*/history.tsv")
-        assert path.read_text() == history_text(pd.DataFrame(ROWS[:2]))
+        run(observer, 2, 3, evaluated=(3,))
+        assert curve.path.read_text() == history_text(pd.DataFrame(ROWS[:3]))
+
+
+def test_the_last_line_of_a_run_has_what_it_found(tmp_path, capsys):
+    rows = [{"step": 1.0, "loss": 3.0}, {"step": 2.0, "loss": 1.0, "train_rank1": 0.75}]
+    with supervise("test 0", None, SINGLE) as observer:
+        for row in observer.watch(iter(rows), 0, 2, 8):
+            observer.stepped(row, dict, False, False)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("test 0: step 2 of 2: ")
+    assert "loss 2.000" in last
+    assert "75.0 on training" in last
 
 
 def test_without_a_folder_nothing_is_written_and_nothing_is_kept(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -15,9 +16,13 @@ import torch
 import yaml
 
 from bench import power
+from sttreid.analysis import metrics_files
 from sttreid.config import paths
 from sttreid.config.domain import load_domain
 from sttreid.config.params import load
+from sttreid.report.tables import TEXT
+from sttreid.runtime import live
+from sttreid.runtime.live import Live
 from sttreid.simulate.dataset import render
 from sttreid.stages.command import run
 from sttreid.tracklets.store import open_store
@@ -272,7 +277,7 @@ def test_fewer_identities_than_a_batch_stop_training(workplace: Path) -> None:
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["pretrain"]["identities"] = 2
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    with pytest.raises(SystemExit, match=r"must hold at least the batch's 4 identities, got 2"):
+    with pytest.raises(SystemExit, match=r"pretrain\.identities must be at least .* 4, got 2"):
         call("pretrain", SEED)
     content["pretrain"]["identities"] = 1000
     Path("params.yaml").write_text(yaml.safe_dump(content))
@@ -314,11 +319,97 @@ def test_a_search_does_not_need_the_test(workplace: Path, study: Path) -> None:
 
 
 def test_training_curves_of_former_variants_are_removed(workplace: Path) -> None:
-    folder = workplace / "metrics" / "plots" / "training"
-    before = digests(folder)
-    (folder / "ablation-former-0.tsv").write_text("step\n1\n")
+    plots = workplace / "metrics" / "plots"
+    before = digests(plots)
+    (plots / "ablation_training" / "former-0.tsv").write_text("step\n1\n")
     call("report")
-    assert digests(folder) == before
+    (plots / "training" / "former-0.tsv").write_text("step\n1\n")
+    call("cross_domain")
+    assert digests(plots) == before
+
+
+def change(folder: Path, **sections: dict[str, object]) -> None:
+    """Set values of sections of params.yaml."""
+    content = yaml.safe_load((folder / "params.yaml").read_text())
+    for section, values in sections.items():
+        content[section] |= values
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+
+
+def test_what_other_parameters_made_does_not_look_like_a_result(workplace: Path) -> None:
+    """An experiment without the ablation: it keeps the variants that the change does not affect."""
+    change(workplace, loss={"entropy": 0.1})
+    metrics, kept = workplace / "metrics", {"vanilla", "cnn"}
+    call("cross_domain")
+    assert set(pd.read_csv(metrics / "plots/ablation.tsv", sep="\t")["variant"]) == kept
+    content = json.loads((metrics / "ablation.json").read_text())
+    assert {name for name in (*VARIANTS, "full") if name in content} == kept
+    curves = {path.name for path in (metrics / "plots/ablation_training").iterdir()}
+    assert curves == {"vanilla-0.tsv", "cnn-0.tsv"}
+    for page in ("report.md", "claims.md"):
+        assert (metrics / page).read_text().startswith(metrics_files.NOTICE)
+    made_by = json.loads((metrics / "cross_domain.json").read_text())["params"]
+    for table in ("cross_domain", "cmc", "training/campus-0"):
+        assert set(pd.read_csv(metrics / f"plots/{table}.tsv", sep="\t", dtype=str)["params"]) == {made_by}
+
+
+def test_the_report_leaves_out_what_other_parameters_made(workplace: Path) -> None:
+    """As if the report ran alone after a change; the reference is the default run's model."""
+    change(workplace, loss={"entropy": 0.1}, compare={"crops": 299})
+    call("report")
+    content = json.loads((workplace / "metrics" / "ablation.json").read_text())
+    assert {name for name in (*VARIANTS, "full") if name in content} == {"vanilla", "cnn", "full"}
+    text = (workplace / "metrics" / "report.md").read_text()
+    assert TEXT["left_out"].format(names="constrained").replace("`", "\\`") in text
+    assert text.count(TEXT["stale"].replace("`", "\\`")) == 2  # claims and domain shift
+
+
+def test_the_curve_of_a_training_stage_grows_to_the_one_of_the_plots(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, seen = workplace / "metrics" / "plots", []
+    for words, path in (
+        (("pretrain", SEED), folder / "training/unreal-0.tsv"),
+        (("finetune", "campus", SEED), folder / "training/campus-0.tsv"),
+        (("ablate", "cnn", SEED), folder / "ablation_training/cnn-0.tsv"),
+    ):
+        finished = path.read_bytes()
+        path.unlink()
+        publish = Live.step
+
+        def observed(run: Live, *row: Any, path: Path = path, publish: Any = publish) -> None:
+            publish(run, *row)
+            seen.append(len(path.read_bytes().splitlines()) - 1)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(live, "SECONDS", 0.0)
+            patch.setattr(Live, "step", observed)
+            call(*words)
+        assert path.read_bytes() == finished
+    assert seen == [1, 2, 3, 1, 2, 1, 2]  # steps
+
+
+def test_a_new_variant_prints_what_it_found(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = yaml.safe_load((workplace / "params.yaml").read_text())
+    deep = {"deep": {"model": {"temporal_layers": 2}, "pretrain": None}}
+    change(workplace, ablation={"variants": content["ablation"]["variants"] | deep})
+    call("resolve")
+    call("ablate", "deep", SEED)
+    call("evaluate", "ablation", SEED)
+    call("cross_domain")
+    messages = capsys.readouterr().err.splitlines()
+    (trained,) = [line for line in messages if line.startswith("ablate deep 0: step 2 of 2: ")]
+    history = pd.read_csv(paths.history("ablation", 0, "deep"), sep="\t").iloc[-1]
+    assert f"{100 * history['train_rank1']:.1f} on training" in trained
+    assert f"{100 * history['validation_rank1']:.1f} on validation" in trained
+    (tested,) = [line for line in messages if line.startswith("evaluate ablation 0: deep: ")]
+    numbers = json.loads(paths.result("ablation", 0).read_text())["variants"]["deep"]["moments"]["trained"]
+    for target in TARGETS:
+        assert f"{100 * numbers[target]['rank1']:.1f} on {target}" in tested
+    assert (
+        len([line for line in messages if line.startswith("evaluate ablation 0: ") and "rank-1" in line]) == 4
+    )
+    assert len([line for line in messages if line.startswith("cross_domain: rank1_in ")]) == 1
 
 
 def fails(*words: str) -> str:

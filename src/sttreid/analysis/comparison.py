@@ -5,7 +5,7 @@ comparable. :mod:`sttreid.analysis.verdicts` judges the differences.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pandas as pd
@@ -50,6 +50,7 @@ class Outcome:
         cross_domain: results of the default run.
         ablation: results of the variants; None: there are none that belong to ``params``.
         missing: the reason, a sentence.
+        fingerprint: of the parameters of the results; None: their files do not name it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Outcome:
     cross_domain: GroupResults
     ablation: GroupResults | None = None
     missing: str | None = None
+    fingerprint: str | None = None
 
     @property
     def targets(self) -> list[str]:
@@ -133,19 +135,37 @@ def compare(
     if obstacles and not (force and targets):
         raise InputError("; ".join(obstacles) + " (--force compares nevertheless)" * bool(targets))
     judge = Judge(publication, min_effect, not unpaired)
-    rows = list(judge.rows(first, second))
+    rows = [row for pair in _pairs(first, second) for row in _rows(judge, pair)]
     left_out = list(_left_out(a, b))
     variants = [name for name in _variants(a) if name in _variants(b)]
     if a.ablation and b.ablation and variants and not left_out:
         source = str(a.params["ablation"]["source"])
         theirs = _ablation(a.ablation, variants, source, first)
         ours = _ablation(b.ablation, variants, source, second)
-        rows += [row for name in variants for row in judge.rows(theirs, ours, name, source)]
+        pairs = list(_pairs(theirs, ours))
+        rows += [row for name in variants for pair in pairs for row in _rows(judge, pair, name, source)]
         for run, other in ((a, b), (b, a)):
             missing = [name for name in _variants(other) if name not in variants]
             left_out += [f"{run.name} has no variant {name}." for name in missing]
     notes = [*_notes(a, b, publication), *_notes_on_rows(rows)]
     return Comparison(a, b, changes(a, b), obstacles, left_out, notes, rows, publication)
+
+
+def _pairs(a: Scores, b: Scores) -> Iterator[tuple[str | None, Scores, Scores]]:
+    """The scores of both runs for each protocol, because a mean never mixes protocols; None: there is one."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for target in a.targets:
+        groups.setdefault((a.protocol_names[target], b.protocol_names[target]), []).append(target)
+    for (name, _), targets in groups.items():
+        yield (name if len(groups) > 1 else None), a.on(targets), b.on(targets)
+
+
+def _rows(
+    judge: Judge, pair: tuple[str | None, Scores, Scores], variant: str | None = None, source: str = ""
+) -> Iterator[Row]:
+    protocol, a, b = pair
+    for row in judge.rows(a, b, variant, source):
+        yield replace(row, protocol=protocol)
 
 
 def changes(a: Outcome, b: Outcome) -> dict[str, dict[str, Any]]:

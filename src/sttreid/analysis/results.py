@@ -5,7 +5,7 @@ every seed covers the same models, and means equal those of the per-query result
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,26 @@ class Scores:
     def protocol_names(self) -> dict[str, str]:
         """Target -> name of its protocol."""
         return {target: str(self.protocols[target]["name"]) for target in self.targets}
+
+    def by_protocol(self) -> dict[str, "Scores"]:
+        """Protocol -> the scores on its targets, in their order: a mean never mixes protocols."""
+        groups: dict[str, list[str]] = {}
+        for target, name in self.protocol_names.items():
+            groups.setdefault(name, []).append(target)
+        return {name: self.on(targets) for name, targets in groups.items()}
+
+    def on(self, targets: Sequence[str]) -> "Scores":
+        """The scores on some of the targets."""
+        if len(targets) == len(self.targets):
+            return self
+        return replace(
+            self,
+            protocols={target: self.protocols[target] for target in targets},
+            targets=targets,
+            table=self.table[self.table["target"].isin(targets)],
+            queries=self.queries[self.queries["target"].isin(targets)],
+            samples={key: reduced for key, reduced in self.samples.items() if key[0][1] in targets},
+        )
 
     @property
     def identities(self) -> int:
@@ -186,49 +206,10 @@ def variant(
     return VariantResult(name, made["composition"], *steps, *means, lowest, lowest >= min_train_rank1)
 
 
-def cross_domain_metrics(scores: Scores) -> dict[str, Any]:
-    """Content of ``metrics/cross_domain.json``: means over seeds, fractions.
-
-    A setting has one number, the mean over its cells, with a confidence interval. A trained model has a
-    number for each target. The cross-domain drop is in-domain minus cross-domain, for each target.
-    """
-    content, means = _header(scores), scores.table.groupby(["model", "target"], sort=False)
-    content["interval"] = {}
-    for metric in (metric.name for metric in HEADLINE):
-        values = {setting: scores.interval(scores.cells(setting), metric) for setting in scores.settings}
-        if "cross_domain" in values:
-            values["cross_domain_drop"] = drop(scores, metric)
-        content[metric] = {name: round(value.value, DIGITS) for name, value in values.items()}
-        content["interval"][metric] = {name: _ends(value) for name, value in values.items()}
-        for (model, target), mean in means[metric].mean().items():
-            if model not in BASELINES:
-                content[metric].setdefault(str(model), {})[str(target)] = round(float(mean), DIGITS)
-    return content
-
-
 def drop(scores: Scores, metric: str, cells: Sequence[Cell] | None = None) -> Difference:
     """The cross-domain drop: the model of each target minus the models of other sets, on the same queries."""
     cells = scores.cells("cross_domain") if cells is None else cells
     return scores.difference([(target, target) for _, target in cells], cells, metric)
-
-
-def ablation_metrics(scores: Scores, variants: Sequence[VariantResult]) -> dict[str, Any]:
-    """Content of ``metrics/ablation.json``: an entry for each variant, fractions."""
-    content = _header(scores)
-    for made in variants:
-        values = {
-            f"{metric.name}_{setting}": scores.interval(scores.cells(setting, made.name), metric.name)
-            for setting in scores.settings
-            for metric in HEADLINE
-        }
-        content[made.name] = {
-            **{name: round(value.value, DIGITS) for name, value in values.items()},
-            "train_rank1": round(made.train_rank1, DIGITS),
-            "validation_rank1": round(made.validation_rank1, DIGITS),
-            "comparable": int(made.comparable),
-            "interval": {name: _ends(value) for name, value in values.items()},
-        }
-    return content
 
 
 def matrix(scores: Scores) -> pd.DataFrame:
@@ -237,24 +218,44 @@ def matrix(scores: Scores) -> pd.DataFrame:
     return table[[metric.name for metric in METRICS]].mean().reset_index()
 
 
+def column(setting: str, protocol: str, protocols: Sequence[str]) -> str:
+    """Name of a mean in a plot table: that of its setting, with the protocol unless it is the first one."""
+    return setting if protocol == protocols[0] else f"{setting} {protocol}"
+
+
 def cmc(scores: Scores) -> pd.DataFrame:
     """Cumulative matching characteristic: rank (1 to 20) and, for each setting, the share of queries with a
     match at that rank or before, the mean over cells and seeds.
+
+    A second protocol has columns of its own, ``SETTING PROTOCOL``.
     """
     ranks = np.arange(1, RANKS + 1)
     groups = counted(scores.queries).groupby(["model", "target"])["first_hit"]
     first = {cell: hits.to_numpy() for cell, hits in groups}
     shares = {cell: ((hits > 0) & (hits <= ranks[:, None])).mean(axis=1) for cell, hits in first.items()}
-    curves = {name: np.mean([shares[c] for c in scores.cells(name)], axis=0) for name in scores.settings}
+    parts = scores.by_protocol()
+    curves = {
+        column(name, protocol, [*parts]): np.mean([shares[c] for c in part.cells(name)], axis=0)
+        for protocol, part in parts.items()
+        for name in part.settings
+    }
     return pd.DataFrame({"rank": ranks, **curves})
 
 
 def variant_means(scores: Scores) -> pd.DataFrame:
-    """A row for each variant with the columns <metric>_<setting>: means over seeds and targets."""
+    """A row for each variant with the columns <metric>_<setting>: means over seeds and targets.
+
+    A second protocol of a setting has columns of its own, ``<metric>_<setting> <protocol>``.
+    """
     names = [metric.name for metric in METRICS]
-    wide = scores.table.pivot_table(names, "model", "setting", sort=False)[names]
-    wide.columns = [f"{metric}_{setting}" for metric, setting in wide.columns]
-    return wide.rename_axis("variant").reset_index()
+    protocols = scores.table["target"].map(scores.protocol_names)
+    tables = []
+    for setting, rows in scores.table.groupby("setting", sort=False):
+        used = [name for name in scores.by_protocol() if name in set(protocols[rows.index])]
+        for protocol in used:
+            means = rows[protocols[rows.index] == protocol].groupby("model", sort=False)[names].mean()
+            tables.append(means.add_suffix(f"_{column(str(setting), protocol, used)}"))
+    return pd.concat(tables, axis=1).rename_axis("variant").reset_index()
 
 
 def training_curve(history: pd.DataFrame) -> pd.DataFrame:
@@ -338,13 +339,3 @@ def _scores(
             samples[(str(model), str(target)), metric] = reduced
     models, targets = ([str(name) for name in table[key].unique()] for key in ("model", "target"))
     return Scores(protocols, models, targets, seeds, table, queries, samples)
-
-
-def _header(scores: Scores) -> dict[str, Any]:
-    """The first entries of both metrics files."""
-    counts = {name: {str(t): int(n) for t, n in scores.counts[name].items()} for name in COUNTS}
-    return {"protocol": scores.protocol_names, "seeds": len(scores.seeds), **counts}
-
-
-def _ends(mean: Interval) -> dict[str, float]:
-    return {"low": round(mean.low, DIGITS), "high": round(mean.high, DIGITS)}

@@ -61,6 +61,7 @@ class Row:
         verdict: on the difference.
         detectable: the smallest difference that matters, or the one found if it is larger.
         seeds_needed: of each run, to detect it in 80 % of all studies; None: not known, or not needed.
+        protocol: of the targets; None: all targets of the runs have the same.
     """
 
     setting: str
@@ -76,6 +77,7 @@ class Row:
     verdict: Verdict = Verdict.UNKNOWN
     detectable: float | None = None
     seeds_needed: int | None = None
+    protocol: str | None = None
 
     @property
     def difference(self) -> float:

@@ -12,6 +12,7 @@ import typer
 
 from sttreid.cli import checkout, models, search
 from sttreid.cli.compare import compare
+from sttreid.cli.watch import watch
 from sttreid.cli.wording import examples, pairs
 from sttreid.runtime.errors import InputError
 
@@ -280,6 +281,7 @@ def evaluate(
 search.register(app)
 app.command(epilog=examples("sttreid compare HEAD", "sttreid compare lr-1 lr-2 --md"))(compare)
 models.register(app)
+app.command(epilog=examples("sttreid watch", "sttreid watch --once"))(watch)
 
 
 @app.command(

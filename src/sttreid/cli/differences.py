@@ -108,18 +108,20 @@ def _heading(found: Comparison) -> str:
 
 
 def _run(run: Outcome) -> str:
-    """ "HEAD (413a908, seed 0)"."""
+    """ "HEAD (413a908, seed 0, parameters p70c2a6eb0)"."""
     parts = [*([run.commit[:7]] if run.commit else []), seeds_phrase(run.seeds)]
+    parts += [f"parameters {run.fingerprint}"] if run.fingerprint else []
     return f"{run.name} ({', '.join(parts)})"
 
 
 def _run_content(run: Outcome) -> dict[str, Any]:
-    return {"revision": run.name, "commit": run.commit, "seeds": run.seeds, "numerics": run.numerics}
+    content = {"revision": run.name, "commit": run.commit, "seeds": run.seeds, "numerics": run.numerics}
+    return content | ({"fingerprint": run.fingerprint} if run.fingerprint else {})
 
 
 def _number(row: Row) -> str:
-    """ "vanilla, in-domain, rank-1"."""
-    words = [row.variant, SETTINGS[row.setting], metric(row.metric).label]
+    """ "vanilla, in-domain, rank-1"; with several protocols, the name of one follows."""
+    words = [row.variant, SETTINGS[row.setting], metric(row.metric).label, row.protocol]
     return ", ".join(word for word in words if word)
 
 

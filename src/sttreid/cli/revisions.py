@@ -19,6 +19,7 @@ from dvc.scm import resolve_rev
 
 from sttreid.analysis.comparison import GroupResults, Outcome, flat
 from sttreid.config import paths
+from sttreid.config.fingerprint import FINGERPRINT
 from sttreid.runtime.documents import parse_yaml
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, read_table
@@ -26,6 +27,7 @@ from sttreid.runtime.files import read_json, read_table
 WORKSPACE: Final = "workspace"
 PARAMS: Final = "params.yaml"
 LOCK: Final = "dvc.lock"
+METRICS: Final = str(paths.METRICS / "cross_domain.json")
 REQUIRED: Final = (
     "ablation.source",
     "ablation.variants",
@@ -116,6 +118,7 @@ class _Revision:
             cross_domain=default,
             ablation=ablation,
             missing=missing,
+            fingerprint=_at(self._content(METRICS), FINGERPRINT),
         )
 
     @cached_property

@@ -72,7 +72,7 @@ def _sentences(section: Any, error: ValidationError, renamed: Mapping[str, str])
             names = ", ".join(_keys(section, detail["loc"]))
             sentences.append(f"{key} must be a section with the keys {names}, got {detail['input']!r}")
         else:
-            reason = detail["msg"].removeprefix("Input ")
+            reason = detail["msg"].removeprefix("Input ").partition(", got ")[0]  # the value follows
             empty = " (or empty)" if _allows_none(section, detail["loc"]) else ""
             sentences.append(f"{key} {reason}{empty}, got {detail['input']!r}")
     return sentences

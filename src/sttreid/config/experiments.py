@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from sttreid.config import consistency
 from sttreid.config.conversion import hint, parse, read_yaml
 from sttreid.config.params import PARAMS, Params, build
 from sttreid.config.study import Study, counted_schedule, trial_name
@@ -188,6 +189,7 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
     params = build(merged(root, overrides, path), path)
     study = params.study
     assert study is not None, "merged() requires the section"
+    consistency.check(params, path)
     resolved = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
     notes = list(_variant_notes(overrides, study))
     if study.analysis == "seeds":

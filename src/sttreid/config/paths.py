@@ -81,6 +81,12 @@ def pretraining_history(variant: str, seed: int) -> Path:
     return history("ablation", seed, variant).with_name("pretrained.tsv")
 
 
+def curve(group: Group, seed: int, name: str) -> Path:
+    """The history in at most 200 rows, for plots; it grows while the model trains."""
+    folder = {"cross_domain": "training", "ablation": "ablation_training"}[group]
+    return METRICS / "plots" / folder / f"{name}-{seed}.tsv"
+
+
 def _trained(group: Group, name: str, suffix: str) -> Path:
     """A folder per variant, because DVC's outputs are fixed and only some variants are pre-trained."""
     return Path(f"{name}{suffix}") if group == "cross_domain" else Path(name, f"trained{suffix}")

@@ -5,7 +5,7 @@ weight: fields of disabled branches, loss terms of weight 0, unused schedules.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,12 @@ def resolve(params: Params, variant: str, seed: int, path: Path = PARAMS) -> Var
         train=settings.finetune if settings.pretrain else _scratch(ablation, variant, place),
         compute=settings.compute,
     )
+
+
+def default_run(params: Params, path: Path = PARAMS, name: str = "default") -> Variant:
+    """The default run's model of ``ablation.source`` with the first seed: a variant without overrides."""
+    plain = replace(params, ablation=replace(params.ablation, variants={name: {}}))
+    return resolve(plain, name, params.seeds[0], path)
 
 
 def content(variant: Variant) -> dict[str, Any]:

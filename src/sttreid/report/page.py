@@ -8,6 +8,7 @@ import altair as alt
 import pandas as pd
 
 from sttreid.analysis.claims import QUESTIONS
+from sttreid.analysis.metrics_files import credit
 from sttreid.analysis.phrases import percent, seeds_phrase, signed
 from sttreid.analysis.results import BASELINES, Content, Scores, VariantResult, cmc, matrix, training_curve
 from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS
@@ -35,10 +36,12 @@ class Results:
         min_train_rank1: rank-1 on training identities that makes a variant comparable.
         runs: histories of the default run: name of the data set -> one for each seed.
         histories: the same of the variants.
-        domains: content of ``metrics/domains.json``.
-        claims: content of ``metrics/claims.json``.
+        domains: content of ``metrics/domains.json``; None: other parameters made it.
+        claims: content of ``metrics/claims.json``; None: other parameters made it.
         visuals: of the stage ``visualise``.
         machines: of each stage that trained or tested.
+        stale: variants that are left out, because other parameters made them.
+        fingerprint: of the parameters; empty: the page does not name it.
     """
 
     cross: Scores
@@ -50,16 +53,18 @@ class Results:
     min_train_rank1: float
     runs: Mapping[str, Sequence[pd.DataFrame]]
     histories: Mapping[str, Sequence[pd.DataFrame]]
-    domains: Content
-    claims: Content
+    domains: Content | None
+    claims: Content | None
     visuals: Visuals
     machines: Sequence[Machine]
+    stale: Sequence[str] = ()
+    fingerprint: str = ""
 
 
 def report(results: Results) -> Page:
     """The whole page."""
     cross = results.cross
-    shift = tables.shift_table(cross, results.domains)
+    shift = TEXT["stale"] if results.domains is None else tables.shift_table(cross, results.domains)
     hard = _text("difficulty", identities=MIN_IDENTITIES, seeds=MIN_SEEDS)
     history = _text("history", seeds=seeds_phrase(cross.seeds))
     training = training_figures(results.runs, "default run", history)
@@ -151,7 +156,8 @@ def _lead(results: Results) -> list[Block]:
     cross, names = results.cross, {"synthetic": results.synthetic, "baselines": ", ".join(BASELINES)}
     run = _text("run", targets=", ".join(cross.targets), seeds=seeds_phrase(cross.seeds), **names)
     rendered = all(name.startswith("embedded") for name in cross.protocol_names.values())
-    return [run, *([TEXT["rendered"]] if rendered else []), _intervals(cross)]
+    made_by = [credit(results.fingerprint)] if results.fingerprint else []
+    return [run, *([TEXT["rendered"]] if rendered else []), _intervals(cross), *made_by]
 
 
 def _intervals(scores: Scores) -> str:
@@ -170,7 +176,10 @@ def _intervals(scores: Scores) -> str:
 
 def _claims(results: Results) -> Section:
     content, scores, papers = results.claims, results.ablation, TEXT["paper_sets"]
-    rules = _text("claims", seeds=content["seeds"], min_seeds=content["min_seeds"])
+    verdicts: list[Block] = [TEXT["stale"]]
+    if content is not None:
+        rules = _text("claims", seeds=content["seeds"], min_seeds=content["min_seeds"])
+        verdicts = [rules, claims_table(content)]
     ours = [[target, *rates(results.cross, [(target, target)])] for target in results.cross.targets]
     number = max(len(ours), len(papers))
     ours += [[NONE] * (1 + len(HEADLINE))] * (number - len(ours))
@@ -184,13 +193,11 @@ def _claims(results: Results) -> Section:
             names = (name if comparable[name] else f"{name} (not comparable)" for name in (before, after))
             gains: list[str | Cell] = []
             for setting in ("in_domain", "cross_domain"):
-                better, base = scores.cells(setting, after), scores.cells(setting, before)
-                gains.append(tables.gain(scores.difference(better, base, "rank1")) if better else NONE)
+                gains.append(tables.gains(scores, setting, after, before))
             steps.append([*paper, " → ".join(names), *gains])
     added = ["added", "the paper, on", "rank-1", "read in", "here", "in-domain rank-1", "cross-domain rank-1"]
     blocks = [
-        rules,
-        claims_table(content),
+        *verdicts,
         TEXT["paper"],
         Table(columns, sets, "The paper and this run, in-domain, in per cent", left=5),
         Table(added, steps, "Steps of the ablation, gains in points", left=5),
@@ -205,8 +212,11 @@ def _cross_domain(scores: Scores) -> Section:
         for metric in HEADLINE
     ]
     marks = [
-        tables.mark(name.replace("_", "-"), metric.label, scores.interval(scores.cells(name), metric.name))
-        for name in scores.settings
+        tables.mark(
+            f"{name.replace('_', '-')}{suffix}", metric.label, part.interval(part.cells(name), metric.name)
+        )
+        for suffix, part in tables.parts(scores)
+        for name in part.settings
         for metric in HEADLINE
     ]
     figures.append(
@@ -235,6 +245,8 @@ def _ablation(results: Results) -> Section:
     blocks: list[Block] = [_text("ablation", source=source, least=percent(results.min_train_rank1))]
     if results.reference is not None:
         blocks.append(_text("reference", name=results.reference, source=source))
+    if results.stale:
+        blocks.append(_text("left_out", names=", ".join(results.stale)))
     blocks += [_intervals(scores), tables.ablation_table(scores, results.variants)]
     for metric in HEADLINE:
         chart = charts.forest(_by_variant(results, metric.name), metric.label)
@@ -316,9 +328,10 @@ def _trained(scores: Scores) -> pd.DataFrame:
 def _by_variant(results: Results, metric: str) -> pd.DataFrame:
     scores, marks = results.ablation, []
     for made in results.variants:
-        for setting in scores.settings:
-            mean = scores.interval(scores.cells(setting, made.name), metric)
-            marks.append(tables.mark(made.name, setting.replace("_", "-"), mean, hollow=not made.comparable))
+        for suffix, part in tables.parts(scores):
+            for setting in part.settings:
+                mean, group = part.interval(part.cells(setting, made.name), metric), setting.replace("_", "-")
+                marks.append(tables.mark(made.name, f"{group}{suffix}", mean, hollow=not made.comparable))
     return pd.DataFrame(marks)
 
 

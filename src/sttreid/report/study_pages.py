@@ -9,6 +9,7 @@ import yaml
 from sttreid.analysis import trials
 from sttreid.analysis.claims import Finding, Verdict, content, subgroup_effects
 from sttreid.analysis.effects import Effect
+from sttreid.analysis.metrics_files import credit
 from sttreid.analysis.phrases import percent, protocols_phrase, seeds_phrase, signed
 from sttreid.analysis.spread import SeedResults
 from sttreid.analysis.study_runs import StudyRuns, Subgroup, attention_entropy
@@ -25,8 +26,15 @@ RULES: Final = (Verdict.SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.INCONCLUSIVE, 
 LABELS: Final = {each.name: each.label for each in HEADLINE} | TEXT["measures"]
 
 
-def claims_page(study: StudyRuns, results: Sequence[Finding], claims: Claims) -> Page:
-    """Verdicts, every effect, the variants, what explains the verdicts, and their rules."""
+def claims_page(study: StudyRuns, results: Sequence[Finding], claims: Claims, fingerprint: str = "") -> Page:
+    """Verdicts, every effect, the variants, what explains the verdicts, and their rules.
+
+    Args:
+        study: all variants.
+        results: what was found.
+        claims: rules of the verdicts.
+        fingerprint: of the parameters; empty: the page does not name it.
+    """
     rules = {
         "alpha": f"{claims.alpha:g}",
         "min_effect": f"{100 * claims.min_effect:g}",
@@ -37,6 +45,7 @@ def claims_page(study: StudyRuns, results: Sequence[Finding], claims: Claims) ->
     }
     sentences = {name: text.format(**rules) for name, text in TEXT["claims"].items()}
     lead = [_run(study), *([sentences["few_seeds"]] if len(study.seeds) < claims.min_seeds else [])]
+    lead += [credit(fingerprint)] if fingerprint else []
     columns = ["question", "contrast", "setting", "measure", "verdict", "first", "second", "effect", "p"]
     effects = Table([*columns, "p (Holm)"], [_finding(each) for each in results], "Every effect", left=5)
     sections = [

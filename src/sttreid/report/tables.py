@@ -36,6 +36,18 @@ def gain(effect: Difference) -> Cell:
     return Cell(text)
 
 
+def gains(scores: Scores, setting: str, ours: str, theirs: str) -> str | Cell:
+    """How much one variant's rank-1 is above another's; of each protocol."""
+    found = [
+        (gain(part.difference(part.cells(setting, ours), part.cells(setting, theirs), "rank1")), suffix)
+        for suffix, part in parts(scores)
+        if part.cells(setting, ours)
+    ]
+    if len(found) == 1:
+        return found[0][0]
+    return "; ".join(f"{cell.text}{suffix}" for cell, suffix in found) or NONE
+
+
 def scope(scores: Scores, seeds: Sequence[int] | None = None) -> str:
     """What scores are computed from: protocol, seeds and number of queries."""
     queries = ", ".join(f"{number} {target}" for target, number in scores.counts["queries"].items())
@@ -66,27 +78,40 @@ def cross_domain_table(scores: Scores) -> Table:
     return Table(["trained on", *columns], rows, "Every model on every target, in per cent")
 
 
+def parts(scores: Scores) -> list[tuple[str, Scores]]:
+    """The scores of each protocol, and what its name adds to a row or column; "" with a single protocol."""
+    found = scores.by_protocol()
+    return [(f" ({name})" if len(found) > 1 else "", part) for name, part in found.items()]
+
+
 def settings_table(scores: Scores) -> Table:
-    """Means over the cells of each setting, and the cross-domain drop."""
-    rows = [[TEXT["setting"][name], *rates(scores, scores.cells(name))] for name in scores.settings]
-    if "cross_domain" in scores.settings:
-        drops = (bracket(drop(scores, metric.name), metric.text) for metric in HEADLINE)
-        rows.append([TEXT["setting"]["drop"], *drops])
+    """Means over the cells of each setting, and the cross-domain drop; of each protocol."""
+    rows = []
+    for suffix, part in parts(scores):
+        names = TEXT["setting"]
+        rows += [[f"{names[name]}{suffix}", *rates(part, part.cells(name))] for name in part.settings]
+        if "cross_domain" in part.settings:
+            drops = (bracket(drop(part, metric.name), metric.text) for metric in HEADLINE)
+            rows.append([f"{names['drop']}{suffix}", *drops])
     columns = ["setting", *(metric.label for metric in HEADLINE)]
     return Table(columns, rows, "Means of the settings, in per cent")
 
 
 def baselines_table(scores: Scores) -> Table:
-    """Gain of each setting over the baselines without training, on the same queries."""
+    """Gain of each setting over the baselines without training, on the same queries; of each protocol."""
     trained = [name for name in scores.settings if name not in BASELINES]
     rows: list[list[str | Cell]] = []
-    for baseline in BASELINES:
-        for metric in HEADLINE:
-            cells = [scores.cells(name) for name in trained]
+    for suffix, part in parts(scores):
+        cells = [part.cells(name) for name in trained]
+        for baseline in BASELINES:
             pairs = [(ours, [(baseline, target) for _, target in ours]) for ours in cells]
-            gains = [gain(scores.difference(ours, theirs, metric.name)) for ours, theirs in pairs]
-            level = scores.interval(scores.cells(baseline), metric.name)
-            rows.append([baseline, metric.label, percent(level.value), *gains])
+            for metric in HEADLINE:
+                gains = [
+                    gain(part.difference(ours, theirs, metric.name)) if ours else NONE
+                    for ours, theirs in pairs
+                ]
+                level = part.interval(part.cells(baseline), metric.name)
+                rows.append([f"{baseline}{suffix}", metric.label, percent(level.value), *gains])
     columns = ["baseline", "metric", "baseline", *(name.replace("_", "-") for name in trained)]
     return Table(columns, rows, "Gain over baselines, in points", left=2)
 
@@ -131,18 +156,23 @@ def difficulty_table(scores: Scores) -> Table:
 
 
 def ablation_table(scores: Scores, variants: Sequence[VariantResult]) -> Table:
-    """One row for each variant."""
-    settings = ("in_domain", "cross_domain")
+    """One row for each variant; a second protocol of a setting has columns of its own."""
+    settings = [
+        (f"{name.replace('_', '-')}{suffix}", name, part)
+        for name in ("in_domain", "cross_domain")
+        for suffix, part in parts(scores)
+        if name in part.settings
+    ]
     rows: list[list[str | Cell]] = []
     for made in variants:
         fit = Cell(f"no: fits {percent(made.lowest_train_rank1)} % of its training identities", mark="bad")
         steps = f"{made.pretrain_steps} + {made.steps}" if made.pretrain_steps else str(made.steps)
         words = [made.name, " + ".join(made.composition), "yes" if made.comparable else fit, steps]
         trained = map(percent, (made.train_rank1, made.validation_rank1))
-        cells = [rate for setting in settings for rate in rates(scores, scores.cells(setting, made.name))]
+        cells = [rate for _, name, part in settings for rate in rates(part, part.cells(name, made.name))]
         rows.append([*words, *trained, *cells])
     columns = ["variant", "made of", "comparable", "steps", "training rank-1", "validation rank-1"]
-    columns += [f"{setting.replace('_', '-')} {metric.label}" for setting in settings for metric in HEADLINE]
+    columns += [f"{title} {metric.label}" for title, *_ in settings for metric in HEADLINE]
     return Table(columns, rows, "The ablation, in per cent", left=3)
 
 

@@ -10,12 +10,11 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, TypeVar
 
-import pandas as pd
-
 from sttreid.runtime.checkpoints import CheckpointFolder, Checkpoints, fingerprint, pack, unpack
 from sttreid.runtime.distributed import ProcessGroup
-from sttreid.runtime.files import write_bytes, write_text
-from sttreid.runtime.progress import Progress, history_text, log
+from sttreid.runtime.files import write_bytes
+from sttreid.runtime.live import Live, Row
+from sttreid.runtime.progress import Progress, log
 
 T = TypeVar("T")
 
@@ -36,6 +35,8 @@ class Supervisor:
         self.name, self.folder, self.group, self.signals = name, folder, group, signals
         self.checkpoints: Checkpoints | None = None
         self.progress: Progress | None = None
+        self.live: Live | None = None
+        self.history: list[Row] = []  # before this process began
 
     def resume(self, settings: Mapping[str, object], content: Iterable[bytes]) -> dict[str, Any] | None:
         """Lock the run's checkpoints; returns the state of the last one, on every process.
@@ -48,12 +49,16 @@ class Supervisor:
             self.checkpoints = self.folder.open(fingerprint(settings, content))
             last = self.checkpoints.latest()
         last = self.group.broadcast(last)
-        return None if last is None else unpack(last)
+        state = None if last is None else unpack(last)
+        self.history = [] if state is None else state["history"]
+        return state
 
     def watch(self, batches: Iterator[T], done: int, steps: int, clips: int) -> Iterator[T]:
         """The same batches, timed; starts the progress bar."""
         folder = self.folder.path if self.folder is not None else None
         self.progress = Progress(self.name, done, steps, clips, folder, self.group.first)
+        if self.group.first:
+            self.live = Live(self.name, steps, clips, self.history, folder)
         return self.progress.watch(batches)
 
     def stop_requested(self) -> bool:
@@ -63,15 +68,13 @@ class Supervisor:
     def stepped(
         self, row: dict[str, float], state: Callable[[], dict[str, Any]], evaluated: bool, last: bool
     ) -> None:
-        """Show the step; write a checkpoint if it is time for one, after a validation, and at the end."""
+        """Show and publish the step; write a checkpoint if one is due, after a validation, and at the end."""
         if self.progress is not None:
             self.progress.step(row)
+        if self.live is not None:
+            self.live.step(row, evaluated)
         if self.checkpoints is not None and (evaluated or last or self.checkpoints.due()):
-            content = state()
-            self.checkpoints.write(int(row["step"]), pack(content))
-            with suppress(OSError):  # the history so far informs the user; it is not a result
-                text = history_text(pd.DataFrame(content["history"]))
-                write_text(self.checkpoints.folder / "history.tsv", text)
+            self.checkpoints.write(int(row["step"]), pack(state()))
 
     def diverged(self, step: int, state: dict[str, Any]) -> str:
         """Write all inputs of the step; returns where they are, as the end of an error message."""
@@ -88,11 +91,15 @@ class Supervisor:
             log(f"{self.name}: {message}")
 
     def close(self) -> None:
-        """Close the progress bar and print a summary of the run."""
+        """Close the progress bar, and print a summary of the run and what it found."""
         if self.progress is not None:
             summary = self.progress.close()
             if self.group.first:
                 log(summary)
+        if self.live is not None:
+            self.live.close()
+            if found := self.live.summary():
+                log(f"{self.name}: step {found.step} of {found.steps}: {found.numbers}")
 
 
 @contextmanager

@@ -8,9 +8,11 @@ import pandas as pd
 from sttreid.analysis import claims as analysis
 from sttreid.analysis.results import tsv
 from sttreid.analysis.study_runs import Run, study
-from sttreid.config import paths
+from sttreid.config import fingerprint, paths
 from sttreid.config.claims import Claims
-from sttreid.config.params import Ablation, Simulate
+from sttreid.config.domain import DOMAINS
+from sttreid.config.fingerprint import FINGERPRINT
+from sttreid.config.params import Params
 from sttreid.report import render
 from sttreid.report.study_pages import claims_page
 from sttreid.runtime.files import read_table, write_json, write_text
@@ -18,22 +20,27 @@ from sttreid.stages.command import run
 from sttreid.stages.inputs import ablation_runs
 
 
-def main(
-    simulate: Simulate, targets: list[str], seeds: list[int], ablation: Ablation, claims: Claims
-) -> None:
+def main(params: Params, claims: Claims) -> None:
     """In the default run the reference variant comes from the cross-domain results."""
+    simulate, targets, seeds, ablation = params.simulate, params.targets, params.seeds, params.ablation
     runs, protocols = ablation_runs(ablation, simulate.domain, targets, seeds)
     views = {target: read_table(paths.views(target)).set_index("tracklet")["turn"] for target in targets}
     runs = [_with_viewpoints(each, views) for each in runs]
     results = study(runs, ablation.source, targets, ablation.min_train_rank1, protocols)
     findings = analysis.findings(results, claims)
-    page = claims_page(results, findings, claims)
+    made_by = fingerprint.of_ablation(params, paths.home() / DOMAINS)
+    page = claims_page(results, findings, claims, made_by)
     folder, plots = paths.publication(), paths.publication() / "plots"
-    write_json(folder / "claims.json", analysis.content(results, findings, claims))
+    content = analysis.content(results, findings, claims)
+    write_json(folder / "claims.json", {FINGERPRINT: made_by, **content})
     write_text(folder / "claims.md", render.markdown(page))
     write_text(folder / "report" / "claims.html", render.html(page))
-    write_text(plots / "claims.tsv", tsv(analysis.table(findings)))
-    write_text(plots / "convergence.tsv", tsv(analysis.convergence(results, claims)))
+    tables = {
+        "claims": analysis.table(findings),
+        "convergence": analysis.convergence(results, claims),
+    }
+    for name, table in tables.items():
+        write_text(plots / f"{name}.tsv", tsv(table.assign(**{FINGERPRINT: made_by})))
 
 
 def _with_viewpoints(each: Run, views: Mapping[str, "pd.Series[float]"]) -> Run:

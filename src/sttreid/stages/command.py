@@ -4,17 +4,22 @@ import inspect
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
-from sttreid.config import paths
+from sttreid.config import consistency, fingerprint, paths
 from sttreid.config.conversion import parse
+from sttreid.config.fingerprint import FINGERPRINT
 from sttreid.config.params import PARAMS, Params, load
+from sttreid.config.variants import resolve
 from sttreid.data.registry import check_datasets, protocol_name
 from sttreid.retrieval.protocol import protocol
+from sttreid.runtime import live
 from sttreid.runtime.errors import DivergedError, InputError
 from sttreid.runtime.files import write_json
+from sttreid.runtime.live import Curve
 from sttreid.runtime.provenance import machine
 
 
@@ -23,20 +28,49 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
 
     A parameter called ``params`` receives the whole of :class:`Params`. An input error ends the process with
     status 1 and one sentence on stderr, before any output is replaced. The last line on stderr is the run
-    time.
+    time. While a stage trains, its curve grows (:mod:`sttreid.runtime.live`).
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words, stage = list(sys.argv[1:] if arguments is None else arguments), Path(inspect.getfile(main)).stem
     start = time.monotonic()
     try:
         params = load()
         check_datasets(params.datasets)
         _check_protocols(params)
-        main(**bind(main, params, list(words)))
+        consistency.check(params)
+        given = bind(main, params, list(words))
+        with live.curves(_curves(stage, given, params)):
+            main(**given)
     except (InputError, DivergedError) as error:
         sys.exit(f"error: {error}")
-    name = " ".join((Path(inspect.getfile(main)).stem, *words))
+    name = " ".join((stage, *words))
     seconds = sum(os.times()[:4])  # of this process, its imports and its workers
     print(f"{name}: {seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds", file=sys.stderr)
+
+
+def _curves(stage: str, arguments: Mapping[str, Any], params: Params) -> list[Curve | None]:
+    """The plot tables that grow while a stage trains, in the order of its runs; a study has none."""
+    if stage not in ("pretrain", "finetune", "ablate") or paths.home() != Path():
+        return []
+    seed = arguments["seed"]
+    if stage != "ablate":
+        name = arguments.get("source", params.simulate.domain)
+        return [_curve(paths.curve("cross_domain", seed, name), fingerprint.of_default_run(params))]
+    if (variant := arguments["variant"]) not in params.ablation.variants:
+        return []
+    made_by = fingerprint.of_variants(params)[variant]
+    pretraining: list[Curve | None] = [None] if resolve(params, variant, seed).pretrain else []
+    return [*pretraining, _curve(paths.curve("ablation", seed, variant), made_by)]
+
+
+def _curve(path: Path, made_by: str) -> Curve:
+    import pandas as pd
+
+    from sttreid.analysis.results import training_curve, tsv  # statistics, which other stages need not load
+
+    def text(rows: Sequence[Mapping[str, float]]) -> str:
+        return tsv(training_curve(pd.DataFrame(rows)).assign(**{FINGERPRINT: made_by}))
+
+    return Curve(path, text)
 
 
 def _check_protocols(params: Params) -> None:

@@ -6,19 +6,23 @@ histograms are its baselines. The group ``ablation`` holds the variants.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 import pandas as pd
 
 from sttreid.config import paths
 from sttreid.config.conversion import parse
+from sttreid.config.fingerprint import fingerprint
 from sttreid.config.params import Compute
 from sttreid.config.variants import Evaluation, Variant, composition
+from sttreid.config.variants import content as resolved
 from sttreid.model.network import Network
 from sttreid.model.weights import initialise, restore
 from sttreid.retrieval.result import Result
 from sttreid.retrieval.scoring import query_table, rules, score_histogram, score_network
 from sttreid.runtime import numerics
 from sttreid.runtime.files import read_json, write_json, write_table
+from sttreid.runtime.progress import log
 from sttreid.stages.command import record_machine, run
 from sttreid.tracklets.store import Store, open_store
 
@@ -38,6 +42,16 @@ def main(group: paths.Group, seed: int) -> None:
     write_json(paths.result(group, seed), {"protocol": protocols, "seed": seed, **content})
     write_table(paths.queries(group, seed), queries.assign(seed=seed))
     record_machine("evaluate", group, seed)
+    for name, targets in _found(content):
+        numbers = ", ".join(f"{100 * each['rank1']:.1f} on {target}" for target, each in targets.items())
+        log(f"evaluate {group} {seed}: {name}: rank-1 {numbers}")
+
+
+def _found(content: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Mapping[str, float]]]]:
+    """Every model and its numbers on the targets; a variant after its training."""
+    yield from content.get("sources", {}).items()
+    for name, variant in content.get("variants", {}).items():
+        yield name, variant["moments"][TRAINED]
 
 
 def _cross_domain(
@@ -80,6 +94,7 @@ def _ablation(
         }
         variants[variant.variant] = {
             "source": variant.source,
+            "config": fingerprint(resolved(variant)),  # the report leaves out what it does not know
             "composition": composition(variant),
             "pretrain_steps": variant.pretrain.steps if variant.pretrain else 0,
             "steps": variant.train.steps,

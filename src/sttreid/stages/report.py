@@ -1,22 +1,29 @@
 """Stage ``report``: all results -> metrics/ablation.json, plot tables, figures, report.md and the page."""
 
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Final
 
 import pandas as pd
 
 from sttreid.analysis import results
+from sttreid.analysis.metrics_files import ablation_metrics
 from sttreid.analysis.results import Content
 from sttreid.config import paths
 from sttreid.config.conversion import parse
+from sttreid.config.fingerprint import FINGERPRINT, fingerprint, of_ablation, of_comparison, of_variants
 from sttreid.config.params import Params
-from sttreid.config.variants import composition, resolve
+from sttreid.config.variants import composition, default_run, resolve
+from sttreid.config.variants import content as resolved
 from sttreid.report import charts, filmstrips, page, render
 from sttreid.report.filmstrips import Visuals
 from sttreid.report.page import Results
 from sttreid.runtime.files import read_json, read_table, write_bytes, write_json, write_text
 from sttreid.runtime.provenance import Machine
 from sttreid.stages.command import run
-from sttreid.stages.cross_domain import cross_domain
+from sttreid.stages.cross_domain import cross_domain, write_curves
+
+COMPARED: Final = ("datasets", "decode", "simulate", "targets", "compare")  # sections of the stage compare
 
 
 def main(params: Params) -> None:
@@ -25,7 +32,10 @@ def main(params: Params) -> None:
     cross = cross_domain(params.targets, seeds, params.simulate.domain)
     contents = [read_json(paths.result("ablation", seed)) for seed in seeds]
     queries = pd.concat([read_table(paths.queries("ablation", seed)) for seed in seeds], ignore_index=True)
-    made: dict[str, Content] = {name: contents[0]["variants"][name] for name in ablation.variants}
+    stale = [name for name in ablation.variants if not _is_fresh(params, name, contents)]
+    made: dict[str, Content] = {
+        name: contents[0]["variants"][name] for name in ablation.variants if name not in stale
+    }
     scores = results.ablation(contents, queries, list(made), source, cross, ablation.reference)
     runs = {
         name: _histories("cross_domain", seeds, name) for name in (params.simulate.domain, *params.targets)
@@ -46,12 +56,27 @@ def main(params: Params) -> None:
         min_train_rank1=ablation.min_train_rank1,
         runs=runs,
         histories=histories,
-        domains=read_json(paths.METRICS / "domains.json"),
-        claims=read_json(paths.METRICS / "claims.json"),
+        domains=_fresh("domains", of_comparison(*(getattr(params, name) for name in COMPARED))),
+        claims=_fresh("claims", of_ablation(params)),
         visuals=Visuals(**{field.name: read_table(paths.visual(field.name)) for field in fields(Visuals)}),
         machines=_machines(params),
+        stale=stale,
+        fingerprint=of_ablation(params),
     )
-    _write(content, seeds)
+    _write(content, seeds, of_variants(params))
+
+
+def _is_fresh(params: Params, name: str, contents: Sequence[Content]) -> bool:
+    """Whether a variant was tested with every seed as the parameters describe it."""
+    tested = [entry.get("config") for entry in (each["variants"].get(name, {}) for each in contents)]
+    wanted = [fingerprint(resolved(resolve(params, name, seed))) for seed in params.seeds]
+    return tested == wanted
+
+
+def _fresh(name: str, made_by: str) -> Content | None:
+    """A metrics file; None if other parameters made it."""
+    content: Content = read_json(paths.METRICS / f"{name}.json")
+    return content if content.get(FINGERPRINT) == made_by else None
 
 
 def _histories(group: paths.Group, seeds: list[int], name: str) -> list[pd.DataFrame]:
@@ -71,32 +96,29 @@ def _machines(params: Params) -> list[Machine]:
 
 def _reference(params: Params, name: str) -> Content:
     """Composition and steps of the default run's model, which is a variant without overrides."""
-    plain = replace(params, ablation=replace(params.ablation, variants={name: {}}))
-    variant = resolve(plain, name, params.seeds[0])
+    variant = default_run(params, name=name)
     steps = {"pretrain_steps": params.pretrain.steps, "steps": variant.train.steps}
     return {"composition": composition(variant), **steps}
 
 
-def _write(content: Results, seeds: list[int]) -> None:
+def _write(content: Results, seeds: list[int], fingerprints: Mapping[str, str]) -> None:
     """All files are computed before the first is written, so that a failure keeps the last consistent set."""
     whole, poster = page.report(content), filmstrips.poster(content.visuals)
     text, html = render.markdown(whole), render.html(whole)
     summary = charts.svg(page.summary_chart(content), charts.STATIC)
-    metrics = results.ablation_metrics(content.ablation, content.variants)
+    metrics = ablation_metrics(content.ablation, content.variants, fingerprints)
+    means = results.variant_means(content.ablation)
+    means[FINGERPRINT] = means["variant"].map(fingerprints)
     curves = {
-        f"{prefix}{name}-{seed}": history
-        for prefix, histories in (("", content.runs), ("ablation-", content.histories))
-        for name, by_seed in histories.items()
+        paths.curve("ablation", seed, name): results.training_curve(history).assign(
+            **{FINGERPRINT: fingerprints[name]}
+        )
+        for name, by_seed in content.histories.items()
         for seed, history in zip(seeds, by_seed, strict=True)
     }
     write_json(paths.METRICS / "ablation.json", metrics)
-    write_text(paths.METRICS / "plots" / "ablation.tsv", results.tsv(results.variant_means(content.ablation)))
-    folder = paths.METRICS / "plots" / "training"
-    for name, history in curves.items():
-        write_text(folder / f"{name}.tsv", results.tsv(results.training_curve(history)))
-    for path in folder.iterdir():  # DVC keeps this folder, so curves of earlier variants would stay
-        if path.stem not in curves:
-            path.unlink()
+    write_text(paths.METRICS / "plots" / "ablation.tsv", results.tsv(means))
+    write_curves(curves)
     write_text(paths.METRICS / "results.svg", summary)
     write_text(paths.METRICS / "report.md", text)
     write_bytes(paths.METRICS / "attention.jpg", poster)

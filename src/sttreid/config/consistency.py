@@ -1,0 +1,75 @@
+"""Parameters checked against each other: a mistake stops the first stage, not the stage that meets it.
+
+:mod:`sttreid.config.params` checks each value and each name on its own. Data are not read here: only
+``decode`` knows how many identities a real set has.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from sttreid.config.branches import CNN, enabled
+from sttreid.config.datasets import Decode
+from sttreid.config.params import PARAMS, Params
+from sttreid.config.variants import Variant, default_run, resolve
+from sttreid.runtime.errors import InputError
+
+STRIDE: Final = 8  # of the backbone before its last stage
+
+
+def check(params: Params, path: Path = PARAMS) -> None:
+    """Check the default run and every variant of the ablation as a whole.
+
+    Raises:
+        InputError: an override of a variant is wrong; the network does not fit the crops; no loss term is on;
+            a training has fewer identities than a batch; the range of the erased area is empty; or the
+            visualised variants have no attention or clips of different lengths. The sentence names ``path``,
+            the key, the rule and the value.
+    """
+    variants = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
+    default = default_run(params, path)
+    places = {f"{path}: ablation.variants.{name}": variant for name, variant in variants.items()}
+    for place, variant in {str(path): default, **places}.items():
+        for problem in _problems(variant, params.decode):
+            raise InputError(f"{place}: {problem}")
+    if params.study is None:  # a study visualises nothing
+        reference = {} if params.ablation.reference is None else {params.ablation.reference: default}
+        for problem in _not_shown(params.visualise.variants, variants | reference):
+            raise InputError(f"{path}: visualise.variants: {problem}")
+
+
+def _problems(variant: Variant, decode: Decode) -> Iterator[str]:
+    """What is wrong with one run."""
+    model, loss, augment, branches = variant.model, variant.loss, variant.augment, enabled(variant.model)
+    stride = STRIDE * model.backbone.last_stride
+    for side in ("height", "width"):
+        if getattr(decode, side) % stride:
+            rule = f"must be a multiple of the backbone's stride, {stride}"
+            yield f"decode.{side} {rule}, got {getattr(decode, side)}"
+    if CNN not in branches and model.width % model.heads:
+        yield f"model.width must be a multiple of model.heads, {model.heads}, got {model.width}"
+    rows = decode.height // stride
+    if model.stt and rows % model.parts:
+        yield f"model.parts must divide the feature map's {rows} rows, got {model.parts}"
+    weights = [name for branch in branches for name in branch.weights]
+    if not any(getattr(loss, name) for name in weights):
+        yield f"loss: one of {', '.join(weights)} must be above 0, got only zeros"
+    if augment.erase_area_low > augment.erase_area_high:
+        limit = f"augment.erase_area_high, {augment.erase_area_high}"
+        yield f"augment.erase_area_low must be at most {limit}, got {augment.erase_area_low}"
+    schedules = {"pretrain": variant.pretrain, "finetune": variant.train}
+    for name, schedule in schedules.items():
+        identities = schedule.identities if schedule else None
+        if identities is not None and identities < variant.batch.identities:
+            rule = f"must be at least batch.identities, {variant.batch.identities}"
+            yield f"{name}.identities {rule}, got {identities}"
+
+
+def _not_shown(names: list[str], variants: Mapping[str, Variant]) -> Iterator[str]:
+    """Why the attention of two variants cannot be compared."""
+    for name in names:
+        if not variants[name].model.stt:
+            yield f"the variant {name} must have model.stt, got it without"
+    lengths = [variants[name].clip.frames for name in names]
+    if len(set(lengths)) > 1:
+        yield f"{' and '.join(names)} must have the same clip.frames, got {lengths}"
