@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "sttreid embed hall.mp4 lobby.mp4 -m campus.pt -o gallery.parquet",
             "sttreid embed hall.mp4 -m campus.pt -o gallery.parquet --tracks hall_bytetrack.txt",
+            "sttreid embed hall.mp4 -m campus.pt -o gallery.parquet --detect motion",
             "sttreid embed day1.mp4 day2.mp4 -m campus.pt -o g.parquet --camera hall --camera hall",
         )
     )(embed)
@@ -54,6 +55,15 @@ def embed(
     tracks: Annotated[
         list[Path] | None,
         typer.Option(help="A tracks file per video, in their order; default: CAM1.txt beside CAM1.mp4."),
+    ] = None,
+    detect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="motion|MODULE:ATTRIBUTE",
+            help="No tracks: find the people first, and keep their tracks beside the output. motion is for"
+            " cameras that stand still, and finds what moves and is upright: who stands still is lost, people"
+            " close together are one. MODULE:ATTRIBUTE is a detector of your own (docs/search.md).",
+        ),
     ] = None,
     camera: Annotated[
         list[str] | None,
@@ -101,7 +111,7 @@ def embed(
     )
     settings = EmbedSettings(images, max_frame_gap, tracks=tracks_format)
     recordings = (videos, tracks or [], camera or [])
-    for line in write_gallery(output, model, recordings, settings, numbers, labels, workers):
+    for line in write_gallery(output, model, recordings, settings, numbers, labels, workers, detect):
         print(line)
 
 

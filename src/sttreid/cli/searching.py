@@ -62,6 +62,7 @@ def write_gallery(
     numbers: str,
     labels: Path | None,
     workers: int,
+    detect: str | None = None,
 ) -> Iterator[str]:
     """Embed videos; finished ones stay in a hidden folder beside the output until all are."""
     if output.suffix != ".parquet":
@@ -70,6 +71,8 @@ def write_gallery(
         raise InputError(f"--numbers must be own or shared, got {numbers!r}")
     if labels is not None and numbers == "shared":
         raise InputError("--labels and --numbers shared both give labels: choose one")
+    if detect is not None and numbers == "shared":
+        raise InputError("--numbers shared needs tracks that share their numbers, not those of --detect")
     table = None if labels is None else _read_labels(labels)
     weights = locate(model)
     calibration = calibration_beside(weights)
@@ -81,6 +84,8 @@ def write_gallery(
         videos,
         tracks,
         cameras,
+        detect=detect,
+        detected=output.with_suffix(".tracks"),
         settings=settings,
         workers=workers,
         parts=parts,

@@ -30,6 +30,8 @@ from sttreid.model.network import Network
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.search import strips
 from sttreid.search.averaging import ClipAverager
+from sttreid.search.detection import detect_tracks, format_of
+from sttreid.search.detectors import DetectorSource
 from sttreid.search.gallery import Gallery, ModelReference, concatenate, empty_table
 from sttreid.search.recordings import (
     Footage,
@@ -73,6 +75,8 @@ def embed_videos(
     tracks: Sequence[Path | str] = (),
     cameras: Sequence[str] = (),
     *,
+    detect: DetectorSource | None = None,
+    detected: Path | None = None,
     settings: EmbedSettings | None = None,
     workers: int = 1,
     parts: Path | None = None,
@@ -86,25 +90,34 @@ def embed_videos(
         videos: video files, or folders of images that are named by their frame numbers; their names differ.
         tracks: their tracks files, in the same order; none: CAM1.txt beside CAM1.mp4.
         cameras: names of their cameras; none: the names of the videos.
+        detect: finds people in videos that have no tracks (:func:`sttreid.search.detectors.load_detector`):
+            an object with the method ``detect``, a class of such objects, or ``motion`` for fixed cameras.
+        detected: a folder for the tracks that ``detect`` gives; None: they are not kept.
         settings: how they are embedded; None: the defaults.
         workers: processes, each with one video at a time.
         parts: a folder for the finished videos, for a run that resumes; None: a temporary one.
         name: of the model, in the gallery.
-        tell: is called with each sentence on how the tracks were read, and each warning.
+        tell: is called with each sentence on how the tracks were found and read, and each warning.
 
     Raises:
         InputError: a file is missing, damaged or breaks a rule of its format, tracks belong to another film,
-            there is no box at all, or an embedding is not finite.
+            there is no box at all, or an embedding is not finite; ``detect`` fails, or finds nobody.
     """
     settings = settings or EmbedSettings()
-    recordings = pair_up([Path(v) for v in videos], [Path(t) for t in tracks], cameras)
-    footage = read_recordings(recordings, settings.tracks)
-    for sentence in chain.from_iterable(one.remarks for one in footage):
-        if tell is not None:
-            tell(sentence)
+    films, given = [Path(v) for v in videos], [Path(t) for t in tracks]
+    if detect is not None and (given or settings.tracks != TrackFormat()):
+        raise InputError("tracks are given or detected: detect allows neither tracks files nor their format")
+    recordings = pair_up(films, given if detect is None else films, cameras)
     reference = refer_to(model, name)
     with TemporaryDirectory(prefix="sttreid-") as temporary:
         folder = parts or Path(temporary)
+        if detect is not None:
+            found = detect_tracks(films, detect, detected or Path(temporary) / "tracks", folder, tell)
+            recordings = tuple(replace(one, tracks=file) for one, file in zip(recordings, found, strict=True))
+        footage = _read(recordings, settings.tracks, detect is not None)
+        for sentence in chain.from_iterable(one.remarks for one in footage):
+            if tell is not None:
+                tell(sentence)
         files = [folder / f"{_key(one, reference, settings)}.parquet" for one in recordings]
         missing = [(one, file) for one, file in zip(footage, files, strict=True) if not file.exists()]
         _embed_missing(model, reference, missing, settings, workers)
@@ -112,6 +125,13 @@ def embed_videos(
     if not len(gallery):
         raise InputError(f"{recordings[0].tracks}: tracks must hold at least one box, got none in any video")
     return gallery
+
+
+def _read(recordings: Sequence[Recording], formats: TrackFormat, detected: bool) -> tuple[Footage, ...]:
+    """The recordings with their tracks, whose format is known where they were detected."""
+    if not detected:
+        return read_recordings(recordings, formats)
+    return tuple(read_recordings([one], format_of(one.video))[0] for one in recordings)
 
 
 def refer_to(model: Network, name: str) -> ModelReference:
