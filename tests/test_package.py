@@ -24,7 +24,7 @@ import sttreid
 
 ROOT = Path(__file__).parents[1]
 BUILD = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")  # what setuptools reads besides src
-OPTIONAL = ("altair", "av", "decord", "dvc", "h5py", "numba", "sklearn", "vl_convert")
+OPTIONAL = ("altair", "av", "cv2", "decord", "dvc", "h5py", "norfair", "numba", "sklearn", "vl_convert")
 ROOMS = {  # package of an extra -> the only folders and modules that import it, and the stages that use them
     "altair": ("report", "cli"),  # the command compare writes numbers as the report does
     "av": ("simulate", "data"),

@@ -1,7 +1,7 @@
 """The commands of a search, from videos to files, and bad input."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from sttreid.search.gallery import Gallery
 from tests.cli.command import run
 from tests.search.galleries import gallery_of
 from tests.search.test_calibration import fitted
+from tests.search.walkers import Walker, film
 from tests.sections import MODEL, small_network
 
 
@@ -86,6 +87,46 @@ def test_tracks_that_count_from_0_keep_their_boxes_in_the_linked_file(painted: P
     assert len((tmp_path / "mot" / "c1.txt").read_text().splitlines()) == len(lines) - len(
         [frame for frame, _ in lines if int(frame) == 1]
     )
+
+
+def test_films_without_tracks_are_searched_for_people(
+    tmp_path: Path,
+    write_video: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save(small_network(), MODEL, tmp_path / "m.pt")
+    walkers = Walker(0, 10, 2), Walker(150, 70, -2)
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "hall.mp4", film(45, *walkers))
+    words = "embed", "hall.mp4", "-m", "m.pt", "-o", "g.parquet"
+    assert run(*words, "--detect", "tests.search.walkers:ColourDetector") == 0
+    assert "45 frames, 90 detections, 2 tracks with 90 boxes" in capsys.readouterr().err
+    whole = Gallery.read(tmp_path / "g.parquet")
+    assert whole.tracklets["boxes"].tolist() == [45, 45]
+    assert run(*words, "--detect", "motion") == 0
+    gallery = Gallery.read(tmp_path / "g.parquet")
+    assert len(gallery) == 2
+    assert (gallery.tracklets["boxes"] > 25).all()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["g.parquet", "g.tracks", "hall.mp4", "m.pt"]
+    linked = ["--tracks", "g.tracks/hall.txt", "--mot", "mot"]
+    assert run("link", "g.parquet", "-o", "i.csv", "--threshold", 0.2, *linked) == 0
+    assert len((tmp_path / "mot" / "hall.txt").read_text().splitlines()) == gallery.tracklets["boxes"].sum()
+
+
+def test_detecting_needs_a_detector_and_no_tracks(painted: Path, tmp_path: Path) -> None:
+    save(small_network(), MODEL, tmp_path / "m.pt")
+    words = "embed", painted / "c1.mp4", "-m", tmp_path / "m.pt", "-o", tmp_path / "g.parquet", "--detect"
+    for wrong in (
+        ["no_such_module:People"],
+        ["hog"],
+        ["motion", "--tracks", painted / "c1.txt"],
+        ["motion", "--format", "first_frame=0"],
+        ["motion", "--numbers", "shared"],
+        ["motion"],  # 8 frames show nobody for long enough
+    ):
+        assert run(*words, *wrong) == 2, wrong
+    assert not (tmp_path / "g.parquet").exists()
 
 
 def test_labels_come_from_a_file(painted: Path, tmp_path: Path) -> None:

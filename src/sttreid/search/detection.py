@@ -86,6 +86,7 @@ def detect_tracks(
     for video, stem in zip(videos, stems, strict=True):
         if stems.count(stem) > 1:
             raise InputError(f"{video}: the tracks of each video need a name of their own, got {stem} twice")
+        _numbers(video)  # an error now, not after the first film
     make = load_detector(source)
     files, counts = [folder / f"{stem}.txt" for stem in stems], []
     for video, file in zip(videos, files, strict=True):
@@ -133,7 +134,7 @@ def find_tracks(video: Path, detector: Detector, tracks: Path) -> Found:
     Raises:
         InputError: as :func:`detect_tracks`.
     """
-    seconds = seconds_per_frame(video)
+    numbers, seconds = _numbers(video), seconds_per_frame(video)
     tracker = Tracker(max(1, round(LOST / seconds)))
     fewest = max(FEWEST, round(SHORTEST / seconds))
     lengths: Counter[int] = Counter()
@@ -142,7 +143,7 @@ def find_tracks(video: Path, detector: Detector, tracks: Path) -> Found:
     try:
         tracks.parent.mkdir(parents=True, exist_ok=True)
         with raw.open("w") as file:
-            for number, frame in _frames(video):
+            for number, frame in _frames(video, numbers):
                 boxes = detect(detector, frame, video, number)
                 frames, detections = frames + 1, detections + len(boxes)
                 for track, (left, top, right, bottom, confidence) in tracker.update(boxes):
@@ -150,8 +151,7 @@ def find_tracks(video: Path, detector: Detector, tracks: Path) -> Found:
                     box = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},{confidence:.4g}"
                     file.write(f"{number},{track},{box},-1,-1,-1\n")
         kept = [track for track, count in lengths.items() if count >= fewest]
-        numbers = {track: number for number, track in enumerate(kept, 1)}
-        _renumber(raw, tracks, numbers)
+        _renumber(raw, tracks, {track: number for number, track in enumerate(kept, 1)})
     except OSError as error:
         raise InputError(f"{tracks}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -173,9 +173,8 @@ def _renumber(raw: Path, tracks: Path, numbers: dict[int, int]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _frames(video: Path) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def _frames(video: Path, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """All frames with their numbers."""
-    numbers = _numbers(video)
     start, last = numbers[0], numbers[-1]
     camera = Camera(1, video, video, last - start + 1, start=start)
     wanted = [number - start + 1 for number in numbers] if video.is_dir() else [last]  # a film gives all

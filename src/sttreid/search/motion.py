@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from sttreid.runtime.errors import InputError
 
 WIDEST: Final = 768  # pixels; wider pictures are reduced
-HISTORY: Final = 500  # frames that the background remembers
-START: Final = 3  # frames that only teach the background
+HISTORY: Final = 500  # frames that the background remembers; who stands still for a tenth of them fades
+START: Final = 12  # frames that only teach the background, and fast, so that people in them leave no ghosts
+FAST: Final = -1.0  # OpenCV's own rate, which falls with the number of frames
 MOVING: Final = 255  # in OpenCV's mask; shadows are 127
 SPECK: Final = 12  # pixels of a part that counts
 GAP: Final = 0.03  # of the picture's height: parts above each other that belong together
@@ -86,7 +87,8 @@ class MotionDetector:
 
     def _moving(self, picture: NDArray[np.uint8]) -> Mask:
         """1 where something moves; specks removed, and holes in a person closed, mostly upwards."""
-        mask = (self._background.apply(picture) == MOVING).astype(np.uint8)
+        rate = FAST if self._frames < START else 1 / HISTORY
+        mask = (self._background.apply(picture, learningRate=rate) == MOVING).astype(np.uint8)
         mask = self._cv.morphologyEx(mask, self._cv.MORPH_OPEN, np.ones((3, 3), np.uint8))
         closed: Mask = self._cv.morphologyEx(mask, self._cv.MORPH_CLOSE, np.ones((7, 3), np.uint8))
         return closed
