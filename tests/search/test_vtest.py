@@ -1,4 +1,4 @@
-"""From real footage to a page: the film vtest.avi of OpenCV's documentation, which is not in this repository."""
+"""From real footage to a page: vtest.avi of OpenCV's documentation, which this repository does not hold."""
 
 import json
 import os
