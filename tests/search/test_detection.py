@@ -1,6 +1,7 @@
 """Films without tracks -> tracks -> gallery."""
 
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,26 @@ def test_tracks_follow_people_and_short_ones_are_left_out(hall: Path, tmp_path: 
     assert not list(tracks.parent.glob(".*"))
     table = motmetrics.io.loadtxt(str(tracks), fmt="mot15-2D")  # an independent reader
     assert len(table) == len(rows)
+
+
+def test_memory_does_not_grow_with_the_film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = film(80, *WALKERS[:2])
+    monkeypatch.setattr(detection, "seconds_per_frame", lambda _: 1 / 12)
+
+    def peak(count: int) -> int:
+        """Bytes for a film in which the two of them come again and again."""
+        monkeypatch.setattr(detection, "count_frames", lambda _: count)
+        again = ((number, picture[number % 80]) for number in range(1, count + 1))
+        monkeypatch.setattr(detection, "read_frames", lambda *_: again)
+        tracemalloc.start()
+        found = find_tracks(tmp_path / "hall.mp4", ColourDetector(), tmp_path / "hall.txt")
+        assert found.boxes > count
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    peak(50)  # imports
+    assert peak(800) < 1.1 * peak(200)
 
 
 def test_tracks_are_equal_in_every_run(hall: Path, tmp_path: Path) -> None:
