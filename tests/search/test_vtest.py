@@ -31,7 +31,7 @@ def test_a_real_film_without_tracks_becomes_a_page_of_answers(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     first: list[Frame] = list(islice(frames(VTEST, count_frames(VTEST)), COUNT))
-    write_video(tmp_path / "yard.mp4", first, x264="preset=ultrafast")
+    write_video(tmp_path / "yard.mp4", first, x264="keyint=10:me=dia:subme=0")
     save(small_network(), MODEL, tmp_path / "m.pt")
     assert run("embed", "yard.mp4", "-m", "m.pt", "-o", "g.parquet", "--detect", "motion") == 0
     assert f"{COUNT} frames" in capsys.readouterr().err

@@ -83,7 +83,8 @@ def pair_up(
         if not video.exists():
             raise InputError(f"{video}: the video is missing")
         if not file.exists():
-            raise InputError(f"{file}: the tracks file of {video.name} is missing")
+            rule = f"the tracks file of {video.name} is missing"
+            raise InputError(f"{file}: {rule} (for videos without tracks, see --detect)")
     called = cameras or [video.stem for video in videos]
     return tuple(Recording(*parts) for parts in zip(videos, found, called, strict=True))
 
