@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-import sttreid
+import sttreid.stages  # chooses the numeric path, before torch is loaded
 from sttreid.data.videos import count_frames, frames
 from sttreid.retrieval import Labels, evaluate, protocol
 from sttreid.search.calibration import Calibration, Labelled, calibrate
