@@ -15,8 +15,8 @@ from sttreid.retrieval.features import FeatureRows, Singles
 from sttreid.runtime.errors import InputError
 from sttreid.search.neighbours import Integers, Limits, Nearest, nearest, ordered
 
-PROBES: Final = 64  # cells that a query looks into
-SAMPLES: Final = 64  # tracklets per cell from which k-means learns
+PROBES: Final = 32  # cells that a query looks into
+SAMPLES: Final = 40  # tracklets per cell from which k-means learns
 ROUNDS: Final = 8  # of k-means
 BLOCK: Final = 1 << 14  # rows that are added at once
 SPARE: Final = 32  # further candidates, because some must not answer
@@ -91,7 +91,7 @@ def build_index(embeddings: Singles, probes: int = PROBES, cells: int | None = N
     Args:
         embeddings: [G, D'] of a gallery, in memory or mapped.
         probes: cells that a query looks into: more are slower and miss less.
-        cells: number of cells; None: four times the square root of G, fewer for a small gallery.
+        cells: number of cells; None: twice the square root of G, fewer for a small gallery.
         seed: of k-means and of the tracklets that it learns from.
 
     Raises:
@@ -99,7 +99,7 @@ def build_index(embeddings: Singles, probes: int = PROBES, cells: int | None = N
     """
     faiss = _faiss()
     count, width = embeddings.shape
-    cells = max(1, min(round(4 * count**0.5), count // SAMPLES)) if cells is None else cells
+    cells = max(1, min(round(2 * count**0.5), count // SAMPLES)) if cells is None else cells
     for name, value, most in (("cells", cells, count), ("probes", probes, np.inf)):
         if not 1 <= value <= most:
             raise InputError(f"an index of {count} tracklets needs 1 to {most} {name}, got {value}")
