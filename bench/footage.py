@@ -131,21 +131,16 @@ def reliability(gallery: Gallery, calibration: Calibration) -> list[list[float]]
     ]
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", type=Path)
-    parser.add_argument("videos", type=Path, help="a folder of rendered videos; -: none")
-    parser.add_argument("store", type=Path)
-    parser.add_argument("--calibrate", type=Path, nargs="*", default=None)
-    options = parser.parse_args(arguments)
-    model, store = sttreid.load_model(options.model), sttreid.open_store(options.store)
-    result: dict[str, Any] = {"model": options.model.name, "set": options.store.name}
-    if str(options.videos) != "-":
-        gallery, speed = embed_footage(model, options.videos)
+def measure(
+    path: Path, videos: Path | None, store_path: Path, calibrate_on: Sequence[Path]
+) -> dict[str, Any]:
+    """All figures of a model on a set: of its videos, if wanted, and of the tracklets of its store."""
+    model, store = sttreid.load_model(path), sttreid.open_store(store_path)
+    result: dict[str, Any] = {"model": path.name, "set": store.name}
+    if videos is not None:
+        gallery, speed = embed_footage(model, videos)
         result |= speed | compare_rank1(model, store, gallery)
-    sources = [sttreid.open_store(path) for path in options.calibrate or [options.store]]
+    sources = [sttreid.open_store(each) for each in calibrate_on]
     sets = [labelled(gallery_of_store(model, source, source.of_split("validation"))) for source in sources]
     test = gallery_of_store(model, store, store.gallery())
     for rate in LINK_RATES:
@@ -162,7 +157,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "link": vars(scores),
             "strange": float((found.strangeness(test.embeddings) > found.limit).mean()),
         }
-    result |= {"calibration": found.summary(), "reliability": reliability(test, found)}
+    return result | {"calibration": found.summary(), "reliability": reliability(test, found)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("videos", type=Path, help="a folder of rendered videos; -: none")
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--calibrate", type=Path, nargs="*", default=None)
+    options = parser.parse_args(arguments)
+    videos = None if str(options.videos) == "-" else options.videos
+    result = measure(options.model, videos, options.store, options.calibrate or [options.store])
     print(json.dumps(result, indent=1))
 
 
