@@ -15,7 +15,7 @@ from sttreid.retrieval.features import FeatureRows, Singles
 from sttreid.runtime.errors import InputError
 from sttreid.search.neighbours import Integers, Limits, Nearest, nearest, ordered
 
-PROBES: Final = 32  # cells that a query looks into
+PROBES: Final = 128  # cells that a query looks into
 SAMPLES: Final = 40  # tracklets per cell from which k-means learns
 ROUNDS: Final = 8  # of k-means
 BLOCK: Final = 1 << 14  # rows that are added at once
