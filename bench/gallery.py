@@ -1,9 +1,12 @@
-"""Search a large gallery: seconds and peak memory.
+"""Search a large gallery: seconds and peak memory; with an index also its recall.
 
-    python -m bench.gallery --tracklets 1000000 --queries 100
+    python -m bench.gallery --tracklets 1000000 --queries 100 --probes 16 64 256
+    python -m bench.gallery --tracklets 1000000 --queries 100 --probes 16 64 256 --per-person 10
 
-Random unit vectors, written once to a memory map: its pages count as memory while they are read, and the
-system may drop them at any time.
+Unit vectors, written once to a memory map: its pages count as memory while they are read, and the system may
+drop them at any time. They are random, the hardest case for an index, or each person has a random direction
+and several tracklets around it. ``--probes`` also builds an index and searches with it; recall@k is the
+share of the exact answers that it finds.
 """
 
 import argparse
@@ -18,17 +21,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sttreid.search.ranking import Limits, nearest
+from sttreid.search.approximate import build_index
+from sttreid.search.neighbours import Limits, nearest
 
+NOISE = 0.8  # of a tracklet around its person: mean distance 0.39, about that of the models here
 BLOCK = 1 << 14  # rows written at once
 
 
-def write_gallery(path: Path, tracklets: int, dimensions: int, seed: int) -> NDArray[np.float32]:
-    """Random unit rows in a file; returns its read-only memory map."""
+def write_gallery(
+    path: Path, tracklets: int, dimensions: int, seed: int, per_person: int = 0
+) -> NDArray[np.float32]:
+    """Random unit rows in a file, if wanted around those of people; returns its read-only memory map."""
     rng = np.random.default_rng(seed)
     rows = np.lib.format.open_memmap(path, "w+", np.float32, (tracklets, dimensions))
     for start in range(0, tracklets, BLOCK):
         block = rng.standard_normal((min(BLOCK, tracklets - start), dimensions), np.float32)
+        if per_person:
+            centres = rng.standard_normal((-(-len(block) // per_person), dimensions), np.float32)
+            block = centres.repeat(per_person, axis=0)[: len(block)] + NOISE * block
         rows[start : start + BLOCK] = block / np.linalg.norm(block, axis=1, keepdims=True)
     rows.flush()
     del rows
@@ -36,11 +46,19 @@ def write_gallery(path: Path, tracklets: int, dimensions: int, seed: int) -> NDA
     return mapped
 
 
-def measure(rows: NDArray[np.float32], queries: int, k: int) -> tuple[dict[str, Any], NDArray[np.int64]]:
-    """Search ``queries`` rows spread over the gallery; returns the measures and the answers [Q, k]."""
+def peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def chosen_limits(rows: NDArray[np.float32], queries: int) -> tuple[NDArray[np.float32], Limits]:
+    """``queries`` rows spread over the gallery, in one camera."""
     chosen = np.linspace(0, len(rows) - 1, queries).astype(np.int64)
-    limits = Limits(chosen, np.zeros(len(rows), np.int64))
-    features = np.array(rows[chosen])
+    return np.array(rows[chosen]), Limits(chosen, np.zeros(len(rows), np.int64))
+
+
+def measure(rows: NDArray[np.float32], queries: int, k: int) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    """Search exactly; returns the measures and the answers [Q, k]."""
+    features, limits = chosen_limits(rows, queries)
     begin, cpu = time.perf_counter(), time.process_time()
     owner, row, _ = nearest(features, rows, limits, k)
     result = {
@@ -49,11 +67,37 @@ def measure(rows: NDArray[np.float32], queries: int, k: int) -> tuple[dict[str, 
         "dimensions": rows.shape[1],
         "seconds": time.perf_counter() - begin,
         "processor seconds": time.process_time() - cpu,
-        "peak memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak memory, MB": peak(),
         "of which the memory-mapped gallery, MB": rows.nbytes / 2**20,
     }
     assert len(owner) == queries * k
     return result, row.reshape(queries, k)
+
+
+def measure_index(
+    rows: NDArray[np.float32], exact: NDArray[np.int64], probes: Sequence[int]
+) -> dict[str, Any]:
+    """Build an index and search with each number of probes; ``exact`` are the answers [Q, k]."""
+    queries, k = exact.shape
+    features, limits = chosen_limits(rows, queries)
+    cpu = time.process_time()
+    index = build_index(rows)
+    result: dict[str, Any] = {
+        "build, processor seconds": time.process_time() - cpu,
+        "cells": index.cells.nlist,
+    }
+    for number in probes:
+        index.cells.nprobe = number
+        cpu = time.process_time()
+        _, row, _ = index.nearest(features, rows, limits, k)
+        found = [
+            set(a) & set(b) for a, b in zip(row.reshape(queries, k).tolist(), exact.tolist(), strict=True)
+        ]
+        result[f"{number} probes"] = {
+            "processor seconds": time.process_time() - cpu,
+            f"recall@{k}": sum(map(len, found)) / exact.size,
+        }
+    return result | {"peak memory, MB": peak()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -62,12 +106,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--tracklets", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=100)
-    parser.add_argument("--dimensions", type=int, default=64)
+    parser.add_argument("--dimensions", type=int, default=192, help="of an embedding of the models here")
     parser.add_argument("-k", type=int, default=10)
+    parser.add_argument("--per-person", type=int, default=0, help="tracklets of a person; 0: no people")
+    parser.add_argument("--probes", type=int, nargs="*", default=(), help="cells; needs faiss")
     options = parser.parse_args(arguments)
     with TemporaryDirectory() as folder:
-        rows = write_gallery(Path(folder, "rows.npy"), options.tracklets, options.dimensions, 0)
-        result, _ = measure(rows, options.queries, options.k)
+        path = Path(folder, "rows.npy")
+        rows = write_gallery(path, options.tracklets, options.dimensions, 0, options.per_person)
+        result, exact = measure(rows, options.queries, options.k)
+        if options.probes:
+            result["index"] = measure_index(rows, exact, options.probes)
     print(json.dumps(result, indent=1))
 
 

@@ -64,7 +64,7 @@ def per_query(content, target, **columns):
     """The queries of :func:`numbers`: the first ones are matched at rank 1, the others at rank 7.
 
     All have the AP of the mean, so that only seeds spread the mAP. Unmatched ones come last. Later
-    queries are less visible and longer.
+    queries are less visible and longer. As strangers, four in a hundred are nearer than any match.
     """
     counted, unmatched = content["queries"], content["unmatched"]
     query = np.arange(counted + unmatched)
@@ -77,6 +77,9 @@ def per_query(content, target, **columns):
             "first_hit": np.where(matched, hit, 0),
             "ap": np.where(matched, content["mAP"], np.nan),
             "inp": np.where(matched, content["mINP"], np.nan),
+            "stranger_distance": np.where(matched, np.where(query % 25 == 0, 0.1, 0.9), np.nan),
+            "there_distance": np.where(matched, 0.5, np.nan),
+            "there_correct": matched & (hit == 1),
             "length": 10 + query // PER_IDENTITY,
             "visibility": 1 - query / len(query),
             "target": target,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sttreid.analysis.uncertainty import Difference, Sample, _draws, difference, interval, resampled, sample
+from sttreid.analysis.uncertainty import Difference, Sample, difference, draws, interval, resampled, sample
 from sttreid.runtime.errors import InputError
 
 
@@ -215,9 +215,9 @@ def test_data_sets_share_the_draw_of_the_seeds():
 def test_draws_that_calls_share_cannot_be_changed():
     one = identities_of_one_query([[0.1, 0.2], [0.5, 0.9]])
     before = resampled([one], 50, 0)
-    for draws in (_draws(50, 2, (0,)), _draws(50, 2, (0, 3))):
+    for drawn in (draws(50, 2, 0), draws(50, 2, 0, "campus")):
         with pytest.raises(ValueError, match="read-only"):
-            draws[0] = 0
+            drawn[0] = 0
     before[:] = 7  # one's own
     assert resampled([one], 50, 0).max() < 1
 

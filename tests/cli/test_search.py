@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from sttreid.model.weights import save
-from sttreid.search.calibration import read_calibration
+from sttreid.search.calibration import RATE, read_calibration
 from sttreid.search.gallery import Gallery
 from tests.cli.command import run
 from tests.search.galleries import gallery_of
@@ -157,6 +158,14 @@ def test_all_queries_are_searched_and_written_in_three_formats(folder: Path) -> 
     assert len(json.loads(Path("r.json").read_text())["queries"]) == 60
 
 
+@pytest.mark.skipif(find_spec("faiss") is None, reason="faiss is not installed: pip install 'sttreid[faiss]'")
+def test_an_approximate_search_of_a_small_gallery_finds_the_same(folder: Path) -> None:
+    assert run("search", "g.parquet", "--all", "-k", 5, "-o", "exact.csv") == 0
+    assert run("search", "g.parquet", "--all", "-k", 5, "--approximate", "-o", "found.csv") == 0
+    assert Path("found.csv").read_text() == Path("exact.csv").read_text()
+    assert run("search", "g.parquet", "--all", "--approximate", "--rerank", "-o", "r.csv") == 2
+
+
 def test_queries_come_from_a_file_and_from_images(folder: Path) -> None:
     (folder / "q.txt").write_text("cam1.mp4:3\n\ncam2.mp4:1\n")
     assert run("search", "g.parquet", "--queries", "q.txt", "-o", "r.csv") == 0
@@ -195,6 +204,10 @@ def test_calibrate_writes_beside_the_model_and_embed_uses_it(
     assert run("calibrate", "m.pt", "--gallery", "own.parquet", "--rate", 0.01) == 0
     found = read_calibration(folder / "m.calibration.json")
     assert (found.rendered, found.people, found.same) == (False, 30, 30)
+    assert found.rate == 0.01
+    assert run("calibrate", "m.pt", "--gallery", "own.parquet") == 0
+    found = read_calibration(folder / "m.calibration.json")
+    assert found.rate == RATE
     assert run("embed", painted / "c1.mp4", "-m", "m.pt", "-o", "new.parquet") == 0
     assert Gallery.read("new.parquet").calibration == found
     assert run("calibrate", "m.pt", "--tracklets", store_folder) == 2  # two validation identities are too few

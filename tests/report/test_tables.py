@@ -1,5 +1,7 @@
 """Tables and metrics files show means that can be checked by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -62,6 +64,30 @@ def test_baselines_are_compared_on_the_same_queries(contents):
 def test_the_counts_are_those_of_the_results(contents):
     rows = tables.counts_table(cross_domain(contents)).rows
     assert rows[1] == ["winter", "200", "1", "122", "21", "3", "5"]
+
+
+def test_strangers_leave_what_is_nearer_than_their_first_answers(contents):
+    table = tables.open_set_table(cross_domain(contents))
+    rows = {row[0]: [cell.split(" ")[0] for cell in row[1:]] for row in table.rows}
+    assert [column for column in table.columns if "FAR" in column] == [
+        "DIR at FAR 1 %",
+        "DIR at FAR 5 %",
+        "DIR at FAR 10 %",
+    ]
+    for target in TARGETS:  # rank-1 is 0.5 and 0.6; four in a hundred strangers are near
+        assert rows[f"{target}, own model"] == ["55.0", "0.0", "55.0", "55.0"]
+    assert rows["mean, cross-domain"] == ["35.0", "0.0", "35.0", "35.0"]
+    assert len(rows) == len(TARGETS) + len(SETTINGS)
+
+
+def test_without_strangers_the_table_has_no_numbers(contents):
+    scores = cross_domain(contents)
+    for queries in (
+        scores.queries.assign(stranger_distance=np.nan),
+        scores.queries.drop(columns="there_correct"),
+    ):
+        rows = tables.open_set_table(replace(scores, queries=queries)).rows
+        assert {cell for row in rows for cell in row[1:]} == {tables.NONE}
 
 
 def test_the_shift_has_a_row_for_each_model_and_other_target(contents, domains):

@@ -12,6 +12,7 @@ from sttreid.retrieval import scoring
 from sttreid.retrieval.evaluation import evaluate_distances
 from sttreid.retrieval.histogram import histograms
 from sttreid.retrieval.labels import Labels
+from sttreid.retrieval.open_set import halves
 from sttreid.retrieval.protocol import EMBEDDED
 from sttreid.retrieval.rerank import rerank
 from sttreid.retrieval.scoring import query_table, rules, score_histogram, score_network
@@ -108,10 +109,55 @@ def test_features_are_scored_on_the_device_of_their_network(store, monkeypatch, 
     seen, device = [], torch.device(name)
     network = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device=device)]))
     monkeypatch.setattr(scoring, "embed_for_test", lambda *_, **__: torch.eye(12))
-    monkeypatch.setattr(scoring, "evaluate", lambda features, *_, **__: seen.append(features.device))
+    real = scoring.evaluate
+
+    def record(features, *rest, **settings):
+        seen.append(features.device)
+        return real(torch.rand(features.shape), *rest, **settings)
+
+    monkeypatch.setattr(scoring, "evaluate", record)
     score_network(network, store, PLAIN, embed_batch=3, flip=False)
+    assert set(seen) == {device}
+    seen.clear()
     score_histogram(store, PLAIN, equalised=True)
-    assert seen == [device, torch.device("cpu")]
+    assert set(seen) == {torch.device("cpu")}
+
+
+@pytest.mark.parametrize("settings", [PLAIN, RERANKED])
+def test_strangers_change_nothing_but_their_own_columns(store, monkeypatch, settings):
+    result = score_histogram(store, settings, equalised=True)
+    monkeypatch.setattr(scoring, "with_strangers", lambda result, _: result)
+    plain = score_histogram(store, settings, equalised=True)
+    assert result == plain
+    assert result.per_query[plain.per_query.columns].equals(plain.per_query)
+
+
+def test_a_stranger_is_removed_from_the_gallery_with_all_tracklets(store):
+    rows = histograms(store, store.tracklets, True).double().sqrt()
+    table = query_table(score_histogram(store, PLAIN, equalised=True), store)
+    half = set(halves(np.array([1, 2, 3]))[0].tolist())
+    assert len(half) == 1
+    for row in table.to_dict("records"):
+        query = row["query"]
+        identity, camera, _ = TRACKS[query]
+        for column, removed in (("stranger", half), ("there", {1, 2, 3} - half)):
+            if (identity in removed) != (column == "stranger"):  # the other half is removed
+                removed = {1, 2, 3} - removed
+            distances = {
+                number: 1 - float(rows[query] @ rows[number])
+                for number, (other, seen_by, group) in enumerate(TRACKS)
+                if group in ("test", "distractors") and other not in removed
+                if (other, seen_by) != (identity, camera)
+            }
+            assert row[f"{column}_distance"] == pytest.approx(min(distances.values()))
+            if column == "there":
+                right, wrong = (
+                    min(
+                        value for number, value in distances.items() if (TRACKS[number][0] == identity) == own
+                    )
+                    for own in (True, False)
+                )
+                assert row["there_correct"] == (right < wrong - 1e-9)
 
 
 def test_re_ranked_results_have_a_protocol_of_their_own(store):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from sttreid.search import page
 from sttreid.search.page import write_page
 from tests.browser import NEEDS_BROWSER, opened, outside, wait_until
 from tests.search.galleries import gallery_of
@@ -181,6 +182,79 @@ def test_everything_but_pictures_and_filters_is_there_without_scripts(browser, p
         assert page.locator(".answer:visible").count() == 30
         assert page.locator("#filter").is_hidden()
         assert page.locator(".locate:visible").count() == 0
+
+
+@pytest.fixture(scope="module")
+def later(gallery, tmp_path_factory):
+    """Forty queries; with the answers in the page, and as numbers; hostile names, a missing label."""
+    names = gallery.tracklets["track"] + '<img src=x onerror=alert(1)>"&amp;\u05d0'
+    labels = gallery.tracklets["identity"].where(gallery.tracklets.index > 2, None)
+    odd = replace(gallery, tracklets=gallery.tracklets.assign(track=names, identity=labels))
+    answers = answers_of(odd, list(range(36)), CALIBRATION, k=9)
+    people, paths = [f"{label}<b>" for label in gallery.tracklets["identity"]], []
+    folder = tmp_path_factory.mktemp("later")
+    for count in (1000, 1):
+        paths.append(folder / f"{count}.html")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(page, "LISTED", count)
+            write_page(paths[-1], answers, odd, people, CALIBRATION)
+    return paths
+
+
+def test_answers_that_are_listed_later_are_as_those_of_the_page(browser, later):
+    items = """() => {
+      dispatchEvent(new Event("beforeprint"));
+      return [...document.querySelectorAll("#answers .answer")].map((each) => {
+        each.querySelectorAll("bdi").forEach((name) => name.replaceWith(...name.childNodes));
+        each.normalize();
+        const attributes = (e) => [...e.attributes].map((a) => [a.name, a.value.replace(/[ ;]/g, "")]).sort();
+        return [each, ...each.querySelectorAll("*")].map((e) => [e.tagName, attributes(e)]).concat(
+          each.textContent.replace(/\\s+/g, ""));
+      });
+    }"""
+    found = []
+    for path in later:
+        with opened(browser, path) as page:
+            found.append(page.evaluate(items))
+            assert not page.complaints
+    assert [len(each) for each in found] == [9 * 36] * 2
+    for here, there in zip(*found, strict=True):
+        assert here == there
+
+
+def test_answers_come_when_they_are_near_and_are_filtered_before(browser, later):
+    with opened(browser, later[1], viewport=SIZES["phone"]) as page:
+        last = "document.querySelector('#q36 .answers').childElementCount"
+        assert page.evaluate(last) == 0
+        page.locator("[name=near]").check()
+        count = page.text_content("#count")
+        page.locator("#q36").scroll_into_view_if_needed()
+        wait_until(page, f"{last} === 9")
+        far = (
+            "[...document.querySelectorAll('#q36 .answer')].map(a => [a.classList.contains('far'), a.hidden])"
+        )
+        assert all(beyond == hidden for beyond, hidden in page.evaluate(far))
+        assert page.text_content("#count") == count
+        assert not page.complaints
+    with opened(browser, later[0], viewport=SIZES["phone"]) as page:
+        page.locator("[name=near]").check()
+        assert page.text_content("#count") == count
+
+
+def test_the_timeline_shows_answers_that_are_not_listed_yet(browser, later):
+    with opened(browser, later[1], viewport=SIZES["desk"]) as page:
+        page.evaluate("document.querySelector('#q30 .locate').click()")
+        ranks = page.evaluate("[...document.querySelectorAll('.bar[data-rank]')].map(b => b.dataset.rank)")
+        assert sorted(ranks) == sorted(["?", *map(str, range(1, 10))])
+        page.evaluate("location.hash = '#q36'")
+        wait_until(page, "document.querySelector('#q36 .answers').childElementCount === 9")
+
+
+def test_without_scripts_the_first_queries_have_their_answers(browser, later):
+    with opened(browser, later[1], java_script_enabled=False) as page:
+        assert page.locator(".answer:visible").count() == 9
+        assert page.locator(".query:visible").count() == 36
+        assert page.locator("noscript:visible").count() > 0
 
 
 def test_text_stays_readable_in_both_schemes(browser, path):

@@ -3,7 +3,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from sttreid.runtime.errors import InputError
@@ -12,6 +14,7 @@ from sttreid.search.calibration import (
     Labelled,
     calibrate,
     calibration_path,
+    fit_log_odds,
     pair_distances,
     read_calibration,
 )
@@ -63,12 +66,41 @@ def test_the_threshold_has_the_wanted_false_match_rate_also_on_new_people(rate: 
     assert np.mean(different <= found.threshold) == pytest.approx(rate, rel=0.5)
 
 
-def test_probabilities_hold_on_new_people() -> None:
+def test_the_fit_recovers_log_odds_that_are_linear() -> None:
+    """Two normal distributions of one width: the log-odds of a distance are linear, and known."""
+    rng = np.random.default_rng(0)
+    width, near, far, counts = 0.1, 0.4, 0.7, (4_000, 200_000)
+    same, different = rng.normal(near, width, counts[0]), rng.normal(far, width, counts[1])
+    slope = (far - near) / width**2
+    intercept = slope * (near + far) / 2 + np.log(counts[0] / counts[1])
+    assert fit_log_odds(same, different) == pytest.approx((intercept, slope), rel=0.03)
+    distance = np.linspace(0, 1, 101)
+    found_intercept, found_slope = fit_log_odds(same, different)
+    found, true = expit(found_intercept - found_slope * distance), expit(intercept - slope * distance)
+    assert np.abs(found - true).max() < 0.02
+
+
+def test_probabilities_are_frequencies_on_new_people() -> None:
+    """Up to a fifth; above, the true log-odds are steeper than a line, so it errs towards caution.
+
+    A distance of 0 is no certainty: one pair in 150 is of one person, and in eight dimensions a few strangers
+    are as near as can be.
+    """
     found = fitted(people=150)
-    same, different = pair_distances(labelled(gallery_of(people=150, cameras=3, noise=0.5, seed=8)))
+    parts = [
+        pair_distances(labelled(gallery_of(people=150, cameras=3, noise=0.5, seed=seed)))
+        for seed in range(8, 18)
+    ]
+    same, different = (np.concatenate(side) for side in zip(*parts, strict=True))
     chance = found.probability(np.concatenate([same, different]))
-    assert chance.sum() == pytest.approx(len(same), rel=0.25)  # as many as there are
-    assert found.probability(np.array([0.0, 1.0])) == pytest.approx([1, 0], abs=0.3)
+    truth = np.arange(len(chance)) < len(same)
+    assert chance.sum() == pytest.approx(len(same), rel=0.05)  # as many as there are
+    bins = np.digitize(chance, [0.05, 0.1, 0.2])
+    assert np.bincount(bins).min() > 1000
+    gaps = [float(truth[bins == b].mean() - chance[bins == b].mean()) for b in range(4)]
+    assert np.abs(gaps[:3]).max() < 0.03
+    assert 0 < gaps[3] < 0.12
+    assert found.probability(np.array([1.0])) < 1e-4
 
 
 def test_the_prior_falls_with_the_number_of_candidates() -> None:
@@ -108,6 +140,24 @@ def test_a_damaged_calibration_is_refused(key: str, value: object, tmp_path: Pat
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(InputError, match=f"m.json: .*{key}"):
         read_calibration(path)
+
+
+def test_an_unknown_key_is_refused_in_a_file_and_in_a_gallery(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    fitted().write(path)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"treshold": 0.4}))
+    with pytest.raises(InputError, match=r"m\.json: unknown key treshold.*'threshold'"):
+        read_calibration(path)
+    gallery = replace(gallery_of(), calibration=fitted())
+    gallery.write(tmp_path / "g.parquet")
+    table = pq.read_table(tmp_path / "g.parquet")
+    metadata = json.loads(table.schema.metadata[b"sttreid"])
+    metadata["calibration"]["treshold"] = 0.4
+    changed = table.replace_schema_metadata({b"sttreid": json.dumps(metadata).encode()})
+    pq.write_table(changed, tmp_path / "g.parquet")
+    with pytest.raises(InputError, match=r"g\.parquet: calibration: unknown key treshold"):
+        Gallery.read(tmp_path / "g.parquet")
 
 
 def test_what_cannot_be_calibrated_is_refused() -> None:

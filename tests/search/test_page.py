@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,54 @@ def people_of(gallery) -> list[int]:
 def strips_of(document: Document) -> list[bytes]:
     (script,) = document.root.all("script", id="strips")
     return [base64.b64decode(text) for text in json.loads(script.text)]
+
+
+def waiting_of(document: Document) -> dict[str, Any]:
+    (script,) = document.root.all("script", id="waiting")
+    content: dict[str, Any] = json.loads(script.text)
+    return content
+
+
+def test_later_queries_have_their_answers_as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "LISTED", 1)
+    gallery = gallery_of(people=12, strips=True)
+    answers = answers_of(gallery, [3, 14, 0], CALIBRATION)
+    document = parsed(answers, gallery, people_of(gallery), CALIBRATION)
+    cards = list(document.root.all("article", class_="query"))
+    assert [len(list(card.all("li"))) for card in cards] == [10, 0, 0]
+    assert [len(list(card.all("noscript"))) for card in cards] == [0, 1, 1]
+    waiting = waiting_of(document)
+    assert waiting["answers"].keys() == {"2", "3"}
+    asked = {3: 1, 14: 2, 0: 3}
+    for number, one in zip(("2", "3"), answers[1:], strict=True):
+        for values, answer in zip(waiting["answers"][number], one.answers, strict=True):
+            row, rank, distance, percent, chance, correct, near, link = values
+            assert (row, rank, correct) == (answer.row, answer.rank, answer.correct)
+            assert distance == pytest.approx(answer.distance, abs=1e-4)
+            assert percent == int(100 * answer.probability)
+            assert chance.endswith("%")
+            assert near == (answer.distance <= CALIBRATION.threshold)
+            assert link == asked.get(row)
+            assert waiting["seen"][str(row)][3] == gallery.names[row]
+            strip = strips_of(document)[waiting["seen"][str(row)][6]]
+            assert strip == gallery.strips[row]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_stay_text_in_answers_as_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "LISTED", 0)
+    gallery = gallery_of(people=4)
+    stored = name.replace("\udcff", "")
+    odd = replace(gallery, tracklets=gallery.tracklets.assign(track=gallery.tracklets["track"] + stored))
+    document = parsed(answers_of(odd, [0, 1]), odd, [name] * len(odd))
+    (script,) = document.root.all("script", id="waiting")
+    assert not set("<>&") & set(script.text)
+    for one in waiting_of(document)["seen"].values():
+        shown = f"cam{one[0] + 1}.mp4:"
+        assert one[3].startswith(shown)
+        if name.isascii() and name.isprintable():
+            assert one[3].endswith(name)
+            assert one[5] == name
 
 
 def test_every_query_has_its_answers_in_order() -> None:
@@ -292,6 +341,9 @@ def test_a_thousand_tracklets_stay_small_and_take_seconds() -> None:
     text = html(answers, gallery, people_of(gallery), CALIBRATION)
     assert time.process_time() - begin < 30
     pictures = sum(4 * -(-len(each) // 3) + 4 for each in strips)
-    assert text.count("<li value=") == 10_000
-    assert (len(text.encode()) - pictures) / 10_000 < 800  # bytes of an answer, with its share of all else
+    assert text.count("<li value=") == 10 * page.LISTED
+    assert len(list(Document(text).root.all())) < 50_000  # elements
+    waiting = waiting_of(Document(text))
+    assert sum(map(len, waiting["answers"].values())) == 10 * (1000 - page.LISTED)
+    assert (len(text.encode()) - pictures) / 10_000 < 400  # bytes of an answer, with its share of all else
     assert np.unique([len(each) for each in strips]).size == 1

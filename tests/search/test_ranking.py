@@ -8,7 +8,7 @@ import pytest
 from sttreid.config.params import Rerank
 from sttreid.retrieval.rerank import rerank as rerank_features
 from sttreid.runtime.errors import InputError
-from sttreid.search import ranking
+from sttreid.search import neighbours
 from sttreid.search.gallery import Gallery
 from sttreid.search.ranking import Outsider, search
 from tests.search.galleries import gallery_of
@@ -36,7 +36,7 @@ def test_answers_are_those_of_a_full_matrix(
     cross_camera: bool, blocks: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, length in zip(("QUERIES", "TILE"), blocks, strict=True):
-        monkeypatch.setattr(ranking, name, length)
+        monkeypatch.setattr(neighbours, name, length)
     gallery = gallery_of(people=15, cameras=3, noise=0.8)
     for k in (1, 4, 100):
         found = search(None, gallery, k, cross_camera_only=cross_camera)
@@ -51,7 +51,7 @@ def test_answers_are_those_of_a_full_matrix(
 
 def test_rounding_decides_no_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     """Distances that single precision cannot tell apart."""
-    monkeypatch.setattr(ranking, "TILE", 16)
+    monkeypatch.setattr(neighbours, "TILE", 16)
     gallery = gallery_of(people=60, cameras=1)
     base = gallery.embeddings[0]
     rng = np.random.default_rng(1)

@@ -150,7 +150,7 @@ def interval(samples: Sequence[Sample], resamples: int = RESAMPLES, seed: int = 
     Raises:
         InputError: there is no sample, the samples do not fit together, or an argument is too small.
     """
-    low, high = _percentiles(resampled(samples, resamples, seed))
+    low, high = percentiles(resampled(samples, resamples, seed))
     return Interval(float(np.mean([each.value for each in samples])), low, high)
 
 
@@ -167,9 +167,9 @@ def difference(
         raise InputError(f"{rule}, got {len(ours)} of ours, {len(theirs)} of theirs")
     for our, their in zip(ours, theirs, strict=True):
         check_pair(our, their)
-    draws = resampled(ours, resamples, seed) - resampled(theirs, resamples, seed)
-    low, high = _percentiles(draws)
-    tail = (min(int((draws <= 0).sum()), int((draws >= 0).sum())) + 1) / (resamples + 1)
+    effects = resampled(ours, resamples, seed) - resampled(theirs, resamples, seed)
+    low, high = percentiles(effects)
+    tail = (min(int((effects <= 0).sum()), int((effects >= 0).sum())) + 1) / (resamples + 1)
     value = float(np.mean([each.value for each in ours]) - np.mean([each.value for each in theirs]))
     return Difference(value, low, high, min(1.0, 2 * tail))
 
@@ -205,11 +205,11 @@ def resampled(samples: Sequence[Sample], resamples: int, seed: int) -> Doubles:
     _check_arguments(resamples, seed)
     _check_samples(samples)
     count = len(samples[0].sums)
-    weights = _draws(resamples, count, (seed,)) / count  # [R, S]
+    weights = draws(resamples, count, seed) / count  # [R, S]
     total = np.zeros(resamples)
     for each in samples:
         # [R, C] how often each identity was drawn
-        drawn = _draws(resamples, len(each.counts), (seed, crc32(each.dataset.encode())))
+        drawn = draws(resamples, len(each.counts), seed, each.dataset)
         total += ((drawn @ each.sums.T) * weights).sum(axis=1) / (drawn @ each.counts)
     return total / len(samples)
 
@@ -239,13 +239,16 @@ def _check_samples(samples: Sequence[Sample]) -> None:
 
 
 @lru_cache(maxsize=8)  # a report resamples the same identities hundreds of times; MARS takes 5 MB
-def _draws(resamples: int, count: int, seed: tuple[int, ...]) -> Doubles:
-    rng = np.random.default_rng([*seed, count])
-    draws = rng.multinomial(count, np.full(count, 1 / count), resamples).astype(float)
-    draws.setflags(write=False)
-    return draws
+def draws(resamples: int, count: int, seed: int, dataset: str | None = None) -> Doubles:
+    """[resamples, count] how often each of ``count`` identities of a data set, or seeds, is drawn."""
+    stream = (seed,) if dataset is None else (seed, crc32(dataset.encode()))
+    rng = np.random.default_rng([*stream, count])
+    drawn = rng.multinomial(count, np.full(count, 1 / count), resamples).astype(float)
+    drawn.setflags(write=False)
+    return drawn
 
 
-def _percentiles(draws: Doubles) -> tuple[float, float]:
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+def percentiles(values: Doubles) -> tuple[float, float]:
+    """The ends of the interval of resampled values."""
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
         epilog=examples(
             "sttreid search gallery.parquet --query hall.mp4:17 -o result.html",
             "sttreid search gallery.parquet --all --cross-camera-only -o result.csv",
+            "sttreid search millions.parquet --all --approximate -o result.csv",
             "sttreid search gallery.parquet --images suspect/ -m campus.pt -k 20 -o result.json",
         )
     )(search)
@@ -138,6 +139,10 @@ def search(
         bool, typer.Option("--cross-camera-only", help="Leave out the query's own camera.")
     ] = False,
     rerank: Annotated[bool, typer.Option("--rerank", help="Order by k-reciprocal re-ranking.")] = False,
+    approximate: Annotated[
+        bool,
+        typer.Option("--approximate", help="Many queries in a gallery of a million tracklets; needs faiss."),
+    ] = False,
     calibration: CalibrationOption = None,
 ) -> None:
     """Find the person of a query in a gallery.
@@ -146,10 +151,11 @@ def search(
     not here.
     """
     numerics.choose()  # before torch is loaded
-    from sttreid.cli.searching import Queries, write_answers
+    from sttreid.cli.searching import Method, Queries, write_answers
 
     given = Queries(tuple(query or ()), queries, all_, tuple(images or ()), model)
-    for line in write_answers(gallery, output, given, k, cross_camera_only, rerank, calibration):
+    how = Method(k, cross_camera_only, rerank, approximate)
+    for line in write_answers(gallery, output, given, how, calibration):
         print(line)
 
 
@@ -186,7 +192,9 @@ def calibrate(
     gallery: Annotated[
         list[Path] | None, typer.Option(help="A gallery of this model with identities; repeatable.")
     ] = None,
-    rate: Annotated[float, typer.Option(help="Wanted false-match rate of pairs, 0 to 1.")] = 0.01,
+    rate: Annotated[
+        float | None, typer.Option(help="Wanted false-match rate of pairs, 0 to 1; default: 0.003.")
+    ] = None,
     real: Annotated[
         bool | None,
         typer.Option("--real/--rendered", help="Whom it shows; default: galleries real, stores rendered."),

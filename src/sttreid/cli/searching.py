@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 
 from sttreid.catalogue.shelf import locate
+from sttreid.cli.labels import label, read_labels, with_identities
 from sttreid.config.params import Rerank
 from sttreid.data.shared_numbers import warn_of_shared_numbers
 from sttreid.inference import embed, embed_store, load_model, open_store
 from sttreid.runtime.errors import InputError
 from sttreid.search.answers import Answers, write_csv, write_json
+from sttreid.search.approximate import build_index
 from sttreid.search.calibration import (
+    RATE,
     Calibration,
     Labelled,
     calibrate,
@@ -54,6 +57,23 @@ class Queries:
     model: str | None = None
 
 
+@dataclass(frozen=True)
+class Method:
+    """How a gallery is searched.
+
+    Attributes:
+        k: number of answers.
+        cross_camera_only: the query's own camera is left out.
+        rerank: the order is that of k-reciprocal re-ranking.
+        approximate: an index finds the candidates.
+    """
+
+    k: int
+    cross_camera_only: bool
+    rerank: bool
+    approximate: bool
+
+
 def write_gallery(
     output: Path,
     model: str | None,
@@ -73,7 +93,7 @@ def write_gallery(
         raise InputError("--labels and --numbers shared both give labels: choose one")
     if detect is not None and numbers == "shared":
         raise InputError("--numbers shared needs tracks that share their numbers, not those of --detect")
-    table = None if labels is None else _read_labels(labels)
+    table = None if labels is None else read_labels(labels)
     weights = locate(model)
     calibration = calibration_beside(weights)
     network = load_model(weights)
@@ -97,13 +117,13 @@ def write_gallery(
     elif calibration is not None:
         yield f"{calibration_path(weights)} is that of other weights: not used"
     if numbers == "shared":
-        gallery = _with_identities(gallery, gallery.tracklets["track"].tolist())
+        gallery = with_identities(gallery, gallery.tracklets["track"].tolist())
         by_camera = gallery.tracklets.groupby("camera")["track"].agg(set).to_dict()
         warning = warn_of_shared_numbers(by_camera, "leave out --numbers shared")
         if warning:
             yield f"warning: {warning}"
     if table is not None:
-        gallery = _label(gallery, table, labels)
+        gallery = label(gallery, table, labels)
     gallery.write(output)
     shutil.rmtree(parts, ignore_errors=True)
     counts = gallery.tracklets.groupby("camera", sort=False).size()
@@ -112,13 +132,7 @@ def write_gallery(
 
 
 def write_answers(
-    path: Path,
-    output: Path,
-    queries: Queries,
-    k: int,
-    cross_camera_only: bool,
-    rerank: bool,
-    calibration: Path | None,
+    path: Path, output: Path, queries: Queries, method: Method, calibration: Path | None
 ) -> Iterator[str]:
     """Search a gallery."""
     suffixes = (".html", ".json", ".csv")
@@ -128,9 +142,10 @@ def write_answers(
     found = search(
         _queries(queries, gallery),
         gallery,
-        k,
-        cross_camera_only=cross_camera_only,
-        rerank=Rerank(enabled=True, k1=20, k2=6, weight=0.3) if rerank else None,
+        method.k,
+        cross_camera_only=method.cross_camera_only,
+        rerank=Rerank(enabled=True, k1=20, k2=6, weight=0.3) if method.rerank else None,
+        index=build_index(gallery.embeddings) if method.approximate else None,
     )
     _write(output, found, gallery)
     correct = [one.answers[0].correct for one in found if one.answers and one.answers[0].correct is not None]
@@ -209,7 +224,7 @@ def write_calibration(
     model: str,
     stores: Sequence[Path],
     galleries: Sequence[Path],
-    rate: float,
+    rate: float | None,
     real: bool | None,
     output: Path | None,
 ) -> Iterator[str]:
@@ -232,7 +247,7 @@ def write_calibration(
     names = ", ".join(path.name for path in (*stores, *galleries))
     source = f"validation identities of {names}" if stores else f"labelled tracklets of {names}"
     rendered = bool(stores) if real is None else not real
-    found = calibrate(sets, reference.sha256, source, rendered=rendered, rate=rate)
+    found = calibrate(sets, reference.sha256, source, rendered=rendered, rate=RATE if rate is None else rate)
     path = output or calibration_path(weights)
     found.write(path)
     yield from _lines(found.summary())
@@ -301,39 +316,6 @@ def _read_names(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: the queries cannot be read as text ({error})") from error
     return [line.strip() for line in lines if line.strip()]
-
-
-def _read_labels(path: Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: must be CSV with a header ({' '.join(str(error).split())})") from error
-    needed = ["video", "track", "identity"]
-    for name in needed:
-        if name not in table:
-            raise InputError(f"{path}: must have the columns {', '.join(needed)}, got {', '.join(table)}")
-    repeated = table.duplicated(["video", "track"])
-    if repeated.any():
-        line = int(np.argmax(repeated.to_numpy())) + 2
-        raise InputError(f"{path}:{line}: a track must have one label, got two")
-    return table[needed]
-
-
-def _label(gallery: Gallery, labels: pd.DataFrame, path: Path | None) -> Gallery:
-    known = set(zip(gallery.tracklets["video"], gallery.tracklets["track"], strict=True))
-    for line, (video, track) in enumerate(zip(labels["video"], labels["track"], strict=True), 2):
-        if (video, track) not in known:
-            raise InputError(f"{path}:{line}: must name a track of the videos, got {video}:{track}")
-    by_track = {(video, track): who for video, track, who in labels.itertuples(index=False)}
-    keys = zip(gallery.tracklets["video"], gallery.tracklets["track"], strict=True)
-    return _with_identities(gallery, [by_track.get(key) for key in keys])
-
-
-def _with_identities(gallery: Gallery, identities: Sequence[str | None]) -> Gallery:
-    column = pd.Series(list(identities), dtype=object)
-    return replace(gallery, tracklets=gallery.tracklets.assign(identity=column))
 
 
 def _text(values: pd.Series) -> np.ndarray[Any, np.dtype[Any]]:

@@ -72,6 +72,7 @@ def report(results: Results) -> Page:
     sections = [
         _claims(results),
         _cross_domain(cross),
+        Section("Strangers", [TEXT["strangers"], tables.open_set_table(cross)]),
         _ablation(results),
         Section("Training", training, visual=True),
         *_attention(results),

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from sttreid.analysis.open_set import ALL, RATES, Searches, detection, searches
 from sttreid.analysis.phrases import bracket, percent, protocols_phrase, seeds_phrase, signed
 from sttreid.analysis.results import BASELINES, COUNTS, Content, Scores, VariantResult, drop
 from sttreid.analysis.results import Cell as Tested
@@ -116,6 +117,21 @@ def baselines_table(scores: Scores) -> Table:
     return Table(columns, rows, "Gain over baselines, in points", left=2)
 
 
+def open_set_table(scores: Scores) -> Table:
+    """Who is found among strangers: each target's own model, then the means of the settings."""
+    rates = (ALL, *RATES)
+    by_cell = {cell: _searches(scores, cell) for name in scores.settings for cell in scores.cells(name)}
+    rows = {f"{target}, own model": [(target, target)] for target in scores.targets}
+    rows |= {f"mean, {name.replace('_', '-')}": scores.cells(name) for name in scores.settings}
+    lines: list[list[str | Cell]] = []
+    for name, cells in rows.items():
+        found = [each for cell in cells if (each := by_cell.get(cell)) is not None]
+        complete = cells and len(found) == len(cells)
+        lines.append([name, *(bracket(detection(found, rate)) if complete else NONE for rate in rates)])
+    columns = ["model", "rank-1", *(f"DIR at FAR {100 * rate:g} %" for rate in RATES)]
+    return Table(columns, lines, "People found among strangers, in per cent")
+
+
 def shift_table(scores: Scores, domains: Content) -> Table:
     """How well crops of two data sets are separated, and the cross-domain drop between them.
 
@@ -174,6 +190,12 @@ def ablation_table(scores: Scores, variants: Sequence[VariantResult]) -> Table:
     columns = ["variant", "made of", "comparable", "steps", "training rank-1", "validation rank-1"]
     columns += [f"{title} {metric.label}" for title, *_ in settings for metric in HEADLINE]
     return Table(columns, rows, "The ablation, in per cent", left=3)
+
+
+def _searches(scores: Scores, cell: Tested) -> Searches | None:
+    model, target = cell
+    rows = scores.queries[(scores.queries["model"] == model) & (scores.queries["target"] == target)]
+    return searches(target, [rows[rows["seed"] == seed] for seed in scores.seeds])
 
 
 def _of_pair(domains: Content, key: str, *pair: str) -> float:

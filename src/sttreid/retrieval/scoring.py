@@ -16,7 +16,8 @@ from sttreid.retrieval.encoding import embed_for_test
 from sttreid.retrieval.evaluation import evaluate, evaluate_distances
 from sttreid.retrieval.features import Features
 from sttreid.retrieval.histogram import histograms
-from sttreid.retrieval.labels import Labels
+from sttreid.retrieval.labels import Integers, Labels
+from sttreid.retrieval.open_set import with_strangers
 from sttreid.retrieval.protocol import Protocol, protocol
 from sttreid.retrieval.rerank import rerank
 from sttreid.retrieval.result import Result
@@ -35,6 +36,8 @@ def score_network(
     flip: bool,
 ) -> Result:
     """Embed the test tracklets with a network and score them, on the network's device.
+
+    The per-query table has the columns of :func:`sttreid.retrieval.open_set.with_strangers`, too.
 
     Args:
         network: embeds the tracklets.
@@ -76,6 +79,16 @@ def rules(settings: ResolvedEvaluate) -> Protocol:
 
 
 def _score(
+    features: Tensor, gallery: pd.DataFrame, settings: ResolvedEvaluate, device: torch.device
+) -> Result:
+    def without(people: Integers) -> Result:
+        kept = gallery["gallery"] & ~gallery["identity"].isin(people)
+        return _evaluate(features, gallery.assign(gallery=kept), settings, device)
+
+    return with_strangers(_evaluate(features, gallery, settings, device), without)
+
+
+def _evaluate(
     features: Tensor, gallery: pd.DataFrame, settings: ResolvedEvaluate, device: torch.device
 ) -> Result:
     query_labels, gallery_labels = labels_of(gallery)
@@ -141,9 +154,9 @@ def query_table(result: Result, store: Store) -> pd.DataFrame:
         store: the same.
 
     Returns:
-        The columns of ``result.per_query``, in which query, best_match and best_wrong are now tracklet
-        numbers; and, for the query's tracklet, length (frames) and visibility (0 to 1, the mean over its
-        frames, NaN where the data set does not have it).
+        The columns of ``result.per_query``, those for strangers included, in which query, best_match and
+        best_wrong are now tracklet numbers; and, for the query's tracklet, length (frames) and visibility (0
+        to 1, the mean over its frames, NaN where the data set does not have it).
     """
     gallery = store.gallery()
     query = gallery[gallery["query"]].reset_index(drop=True)

@@ -12,11 +12,11 @@ then taken out of the intercept, because it depends on how many tracklets are se
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
@@ -56,6 +56,8 @@ class Calibration:
         spread: [D'] variance of each dimension.
         limit: largest strangeness (see :meth:`strangeness`) of the labelled tracklets.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     model: str
     source: str
@@ -168,7 +170,7 @@ def calibrate(
             rule = f"a calibration needs at least {least} pairs of {kind} in two cameras"
             raise InputError(f"{rule} for the false-match rate {rate:g}, got {len(distances)} ({source})")
     prior = len(same) / (len(same) + len(different))
-    intercept, slope = _fit(same, different)
+    intercept, slope = fit_log_odds(same, different)
     if slope <= 0:
         raise InputError(
             f"pairs of one person must be nearer than those of two, got mean distances {same.mean():.3f} and"
@@ -216,7 +218,7 @@ def read_calibration(path: Path) -> Calibration:
     """Read a calibration.
 
     Raises:
-        InputError: the file cannot be read, or a value breaks a rule.
+        InputError: the file cannot be read, a key is unknown or missing, or a value breaks a rule.
     """
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -225,8 +227,11 @@ def read_calibration(path: Path) -> Calibration:
     return parse(Calibration, {key: value for key, value in content.items() if key != "format"}, str(path))
 
 
-def _fit(same: NDArray[np.float64], different: NDArray[np.float64]) -> tuple[float, float]:
-    """Intercept and slope of the log-odds at the proportion of the given pairs."""
+def fit_log_odds(same: NDArray[np.float64], different: NDArray[np.float64]) -> tuple[float, float]:
+    """Intercept and slope of the log-odds, from the distances of pairs of one person and of two.
+
+    The intercept holds for the proportion of the given pairs; the log-odds are intercept - slope * distance.
+    """
     count = len(same) + len(different)
     sides = [
         (same, (len(same) + 1) / (len(same) + 2)),  # distances, and the target of Platt

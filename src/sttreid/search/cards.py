@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 from markupsafe import Markup
@@ -17,7 +17,7 @@ from sttreid.runtime.errors import InputError
 from sttreid.search.answers import Answer, Answers
 from sttreid.search.calibration import Calibration
 from sttreid.search.gallery import Gallery
-from sttreid.search.timeline import Sighting
+from sttreid.search.timeline import Sighting, visible
 
 GOLDEN: Final = 137.508  # degrees between the hues of successive people
 FIRST: Final = 250.0  # hue of the first: blue
@@ -75,6 +75,11 @@ class Shown:
     strip: Strip | None
     near: bool | None
     link: int | None
+
+    @property
+    def distance(self) -> float:
+        """With the digits that the page has."""
+        return round(self.answer.distance, 4)
 
     @property
     def chance(self) -> str:
@@ -204,6 +209,31 @@ def people(found: Iterable[Sighting], gallery: Gallery, strips: Strips) -> list[
         pictures = tuple((one, strips.add(gallery.strip(one.row), f"row {one.row}")) for one in seen)
         cards.append(Person(number, seen[0].label, len({one.camera for one in seen}), pictures))
     return cards
+
+
+def waiting(queries: Sequence[Query]) -> dict[str, Any]:
+    """The answers that the page's script lists when they are needed, as plain values.
+
+    Returns:
+        seen: row -> [camera, place, span, name, person, label, strip, its width, its height] of each tracklet
+        that answers; answers: number of a query -> [row, rank, distance, percent, chance, correct, near,
+        link] of each answer. What is not known is None.
+    """
+    seen: dict[int, list[Any]] = {}
+    for one in (one for query in queries for one in query.answers):
+        who, strip = one.sighting, one.strip
+        words = [visible(word) for word in (who.place, who.span, who.name)]
+        picture = [strip.number, strip.width, strip.height] if strip else [None] * 3
+        seen[who.row] = [who.camera, *words, who.person, visible(who.label), *picture]
+    lists = {query.number: [_values(one) for one in query.answers] for query in queries}
+    return {"seen": seen, "answers": lists}
+
+
+def _values(one: Shown) -> list[Any]:
+    answer = one.answer
+    chance = None if answer.probability is None else one.chance
+    ranked = [answer.row, answer.rank, one.distance, one.percent, chance]
+    return [*ranked, answer.correct, one.near, one.link]
 
 
 def _people(identities: Sequence[int | str], table: pd.DataFrame) -> dict[int | str, int]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sttreid.runtime.errors import InputError
 from sttreid.search.calibration import Labelled
-from sttreid.search.ranking import Limits, nearest
+from sttreid.search.neighbours import Limits, nearest
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,16 @@
 """Ranked answers and identities -> one HTML page that needs no network and no other file.
 
-Names of videos, cameras and tracks are hostile input. The template escapes them, the script reads and writes
+Names of videos, cameras and tracks are hostile input. The template escapes them, the script writes text,
 numbers and whole elements only, and the page's own policy forbids every request and every other script.
+
+The first queries are in the page with all their answers. Of the others it has the query, and the answers as
+numbers, from which the script builds the list when it comes near the window: ten thousand answers are far too
+many elements for a browser.
 """
 
 import base64
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +32,7 @@ from sttreid.search.timeline import timeline, visible
 TEMPLATES: Final = Path(__file__).parent / "templates"
 QUERIES: Final = 1000  # most of one page; the JSON and CSV files hold all
 TRACKLETS: Final = 2000  # most of its timeline
+LISTED: Final = 50  # queries whose answers are there without scripts
 
 Identities = NDArray[np.integer] | Sequence[int] | Sequence[str]
 
@@ -88,6 +94,8 @@ def html(
             script=script,
             digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
             queries=queries,
+            listed=LISTED,
+            waiting=_json(cards.waiting(queries[LISTED:])),
             people=people,
             timeline=timeline(list(found.values())),
             cameras=sorted({(one.camera, one.place) for one in found.values()}),
@@ -113,6 +121,12 @@ def _environment() -> Environment:
     )
     environment.filters["visible"] = visible
     return environment
+
+
+def _json(content: object) -> Markup:
+    """JSON for a script element, of which no letter has a meaning in HTML."""
+    text = json.dumps(content, separators=(",", ":"))
+    return Markup(text.replace("<", r"\u003c").replace(">", r"\u003e").replace("&", r"\u0026"))
 
 
 def _rows(answers: Sequence[Answers], gallery: Gallery, whose: Sequence[int | str] | None) -> list[int]:

@@ -1,8 +1,4 @@
-"""Queries -> the nearest tracklets of a gallery: exact, in bounded memory.
-
-Similarities are computed in single precision, block by block, as the evaluator computes them. What is within
-the rounding error of the last place is kept, and double precision decides the order.
-"""
+"""Queries -> ranked answers with probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,21 +9,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sttreid.config.params import Rerank
-from sttreid.retrieval.counting import rounding_bound
 from sttreid.retrieval.features import FeatureRows, Singles, cosines
 from sttreid.retrieval.rerank import rerank as rerank_features
 from sttreid.runtime.errors import InputError
 from sttreid.search.answers import Answer, Answers
+from sttreid.search.approximate import Index
 from sttreid.search.calibration import Calibration
 from sttreid.search.gallery import Gallery
+from sttreid.search.neighbours import Floats, Integers, Limits, Nearest, nearest
 
-QUERIES: Final = 256  # queries, and ...
-TILE: Final = 4096  # ... gallery tracklets whose similarities are computed at once
 K: Final = 10
-
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Nearest = tuple[Integers, Integers, Floats]  # query, row and distance of each answer, in order
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +47,7 @@ def search(
     cross_camera_only: bool = False,
     rerank: Rerank | None = None,
     calibration: Calibration | None = None,
+    index: Index | None = None,
 ) -> tuple[Answers, ...]:
     """The nearest tracklets of a gallery for each query.
 
@@ -67,16 +59,19 @@ def search(
         cross_camera_only: leave out tracklets of the query's own camera.
         rerank: settings of k-reciprocal re-ranking, which decides the order only; None: none.
         calibration: gives probabilities; None: that of the gallery, if it has one.
+        index: of the gallery's embeddings, for an approximate search; None: the search is exact.
 
     Returns:
         The answers to each query, in the order of the queries; a track of several tracklets has several.
 
     Raises:
         InputError: the gallery is empty, a query is unknown or not finite, or k is below 1; the calibration
-            is of another model.
+            is of another model; the index is of another number of tracklets, or together with re-ranking.
     """
     if k < 1:
         raise InputError(f"the number of answers must be at least 1, got {k}")
+    if index is not None and rerank is not None:
+        raise InputError("re-ranking needs all distances: it must not be combined with an index")
     if not len(gallery):
         raise InputError("a gallery that is searched must hold at least 1 tracklet, got none")
     calibration = calibration or gallery.calibration
@@ -91,7 +86,9 @@ def search(
     cameras = _codes(gallery.tracklets["camera"])
     excluded = np.where(rows >= 0, cameras[rows], -1) if cross_camera_only else None
     limits = Limits(rows, cameras, excluded)
-    if rerank is None:
+    if index is not None:
+        owner, row, distance = index.nearest(features, gallery.embeddings, limits, k)
+    elif rerank is None:
         owner, row, distance = nearest(features, gallery.embeddings, limits, k)
     else:
         owner, row, distance = _reranked(features, gallery.embeddings, limits, k, rerank)
@@ -102,92 +99,6 @@ def search(
             zip(queries, ends[:-1], ends[1:], limits.candidates().tolist(), strict=True)
         )
     )
-
-
-@dataclass(frozen=True, eq=False)
-class Limits:
-    """Which gallery rows may answer a query.
-
-    Attributes:
-        rows: [Q] the query's own row of the gallery, which never answers; -1 where it has none.
-        cameras: [G] numbers of the gallery's cameras.
-        excluded: [Q] number of the camera that may not answer either; None: all may.
-    """
-
-    rows: Integers
-    cameras: Integers
-    excluded: Integers | None = None
-
-    def candidates(self) -> Integers:
-        """[Q] number of gallery rows that may answer each query."""
-        count = np.full(len(self.rows), len(self.cameras))
-        if self.excluded is None:
-            return count - (self.rows >= 0)
-        sizes = np.bincount(self.cameras)
-        return count - np.where(self.excluded >= 0, sizes[self.excluded], 0)
-
-    def mask(self, tile: NDArray[np.floating], queries: slice, columns: slice, value: float) -> None:
-        """Overwrite what may not answer in the values of a block of queries and columns."""
-        rows = self.rows[queries] - columns.start
-        lines = np.flatnonzero((rows >= 0) & (rows < columns.stop - columns.start))
-        tile[lines, rows[lines]] = value
-        if self.excluded is not None:
-            tile[self.excluded[queries, None] == self.cameras[None, columns]] = value
-
-
-def nearest(features: NDArray[np.floating], embeddings: Singles, limits: Limits, k: int) -> Nearest:
-    """The k nearest rows of each query by cosine distance; at equal distances the earlier row is first.
-
-    Memory: a block of queries and tracklets, their similarities, and few more candidates than k per query.
-    """
-    gallery = FeatureRows("gallery", embeddings, np.arange(len(embeddings)))
-    queries = FeatureRows("query", features, np.arange(len(features)))
-    parts = []
-    for start in range(0, len(features), QUERIES):
-        block = slice(start, min(start + QUERIES, len(features)))
-        owner, column = _candidates(queries, gallery, block, limits, k)
-        distance = 1 - cosines(queries, gallery, owner, column)
-        order = np.lexsort((column, distance, owner))
-        owner, column, distance = owner[order], column[order], distance[order]
-        kept = _place(owner) < k
-        parts.append((owner[kept], column[kept], distance[kept]))
-    owners, columns, distances = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return owners, columns, distances
-
-
-def _candidates(
-    queries: FeatureRows, gallery: FeatureRows, block: slice, limits: Limits, k: int
-) -> tuple[Integers, Integers]:
-    """Queries of a block and gallery rows, among them the k nearest of each query whatever the rounding."""
-    bound = 2 * rounding_bound(queries.width)
-    units = queries.unit32(np.arange(block.start, block.stop))
-    owner, column = np.zeros(0, np.int64), np.zeros(0, np.int64)
-    similarity = np.zeros(0, np.float32)
-    least = np.full(len(units), -np.inf)
-    for start in range(0, len(gallery.rows), TILE):
-        columns = slice(start, min(start + TILE, len(gallery.rows)))
-        tile = units @ gallery.unit32(np.arange(columns.start, columns.stop)).T
-        limits.mask(tile, block, columns, -np.inf)
-        if tile.shape[1] > k:  # a tile by itself limits what can be among the k nearest
-            kth = np.partition(tile, -k, axis=1)[:, -k].astype(np.float64)
-            least = np.maximum(least, kth - bound)
-        line, offset = np.nonzero((tile >= least[:, None]) & (tile > -np.inf))
-        owner = np.concatenate([owner, line])
-        column = np.concatenate([column, offset + start])
-        similarity = np.concatenate([similarity, tile[line, offset]])
-        order = np.lexsort((-similarity, owner))
-        owner, column, similarity = owner[order], column[order], similarity[order]
-        last = np.flatnonzero(_place(owner) == k - 1)
-        least[owner[last]] = np.maximum(least[owner[last]], similarity[last] - bound)
-        kept = similarity >= least[owner]
-        owner, column, similarity = owner[kept], column[kept], similarity[kept]
-    return owner + block.start, column
-
-
-def _place(owner: Integers) -> Integers:
-    """The place of each entry among those of its owner, from 0; owners ascend."""
-    starts = np.flatnonzero(np.diff(owner, prepend=-1))
-    return np.arange(len(owner)) - np.repeat(starts, np.diff(starts, append=len(owner)))
 
 
 def _reranked(

@@ -8,28 +8,83 @@
   const draw = (root) => {
     for (const image of all("img[data-strip]:not([src])", root)) image.src = `data:image/jpeg;base64,${strips[image.dataset.strip]}`;
   };
+  // Answers that the page has as numbers become list items when they are needed.
+  const waiting = JSON.parse(first("#waiting")?.textContent ?? '{"seen":{},"answers":{}}'), blank = first("#answer");
+  const isolated = (text) => {
+    const part = document.createElement("bdi");
+    part.textContent = text;
+    return part;
+  };
+  const item = (one) => {
+    const [camera, place, span, name, person, label, strip, width, height] = waiting.seen[one.row];
+    const made = blank.content.firstElementChild.cloneNode(true), part = (selector) => first(selector, made);
+    const keep = (selector, wanted) => { if (!wanted) part(selector).remove(); return wanted; };
+    made.value = one.rank;
+    made.classList.toggle("right", one.correct === true);
+    made.classList.toggle("wrong", one.correct === false);
+    made.classList.toggle("far", one.far);
+    Object.assign(made.dataset, { row: one.row, camera, distance: one.distance.toFixed(4), ...(one.chance && { percent: one.percent }) });
+    if (strip === null) {
+      part("img").replaceWith(Object.assign(document.createElement("div"), { className: "blank", textContent: "no pictures" }));
+    } else {
+      Object.assign(part("img"), { width, height, alt: `Answer ${one.rank}` }).dataset.strip = strip;
+    }
+    part(".rank").textContent = one.rank;
+    if (keep(".chance", one.chance)) {
+      part(".chance").textContent = one.chance;
+      part(".chance").style.setProperty("--share", `${one.percent}%`);
+    }
+    if (keep(".mark", one.correct !== null)) part(".mark").textContent = one.correct ? "✓ right" : "✗ wrong";
+    part(".place").append(isolated(place));
+    part(".span").textContent = span;
+    if (keep(".tag", label)) {
+      part(".tag").append(isolated(label));
+      part(".tag").setAttribute("href", `#p${person}`);
+    }
+    part(".name").append(isolated(name));
+    part(".pair").prepend(` · distance ${one.distance.toFixed(3)}${one.far ? ", " : ""}`);
+    keep(".pair i", one.far);
+    if (keep(".more", one.link)) part(".more a").setAttribute("href", `#q${one.link}`);
+    return made;
+  };
+  const list = (card) => {
+    const known = byCard.get(card), ranked = first(".answers", card);
+    if (!ranked || ranked.childElementCount) return;
+    for (const one of known.answers) {
+      one.item = item(one);
+      one.item.hidden = one.hidden;
+    }
+    ranked.append(...known.answers.map((one) => one.item));
+  };
+  const show = (card) => {
+    if (byCard.has(card)) list(card);
+    draw(card);
+  };
   const near = new IntersectionObserver((entries) => {
     for (const entry of entries.filter((each) => each.isIntersecting)) {
       near.unobserve(entry.target);
-      draw(entry.target);
+      show(entry.target);
     }
   }, { rootMargin: "800px" });
   all(".lazy").forEach((card) => near.observe(card));
-  addEventListener("beforeprint", () => draw(document));
+  addEventListener("beforeprint", () => { cards.forEach(({ card }) => list(card)); draw(document); });
   all(".tools, #filter").forEach((each) => { each.hidden = false; });
 
   // The filter.
   const form = first("#filter"), bound = first("#bound"), fields = form.elements;
-  const cards = all(".query").map((card) => ({
-    card,
-    text: first(".about", card).textContent.toLowerCase(),
-    none: first(".none", card),
-    best: Number(first(".answer", card)?.dataset.distance ?? Infinity),
-    answers: all(".answer", card).map((item) => ({
-      item, camera: item.dataset.camera, percent: Number(item.dataset.percent), distance: Number(item.dataset.distance),
-      far: item.classList.contains("far"),
-    })),
-  }));
+  const listed = (item) => ({
+    item, row: item.dataset.row, rank: item.value, camera: item.dataset.camera, percent: Number(item.dataset.percent),
+    distance: Number(item.dataset.distance), far: item.classList.contains("far"), hidden: false,
+  });
+  const unlisted = ([row, rank, distance, percent, chance, correct, near, link]) => ({
+    item: null, row: String(row), rank, camera: String(waiting.seen[row][0]), percent, distance, chance, correct, far: near === false, link, hidden: false,
+  });
+  const cards = all(".query").map((card) => {
+    const numbers = waiting.answers[card.id.slice(1)];
+    const answers = numbers ? numbers.map(unlisted) : all(".answer", card).map(listed);
+    return { card, text: first(".about", card).textContent.toLowerCase(), none: first(".none", card), best: answers[0]?.distance ?? Infinity, answers };
+  });
+  const byCard = new Map(cards.map((each) => [each.card, each]));
   const total = cards.reduce((sum, each) => sum + each.answers.length, 0);
   const places = all("[data-camera]").filter((each) => !each.classList.contains("answer"));
   const people = all(".person").map((card) => [card, all("li", card)]);
@@ -44,7 +99,8 @@
       for (const one of each.answers) {
         const passes = kind === "percent" ? one.percent >= value : one.distance <= value;
         const shown = cameras.has(one.camera) && passes && !(within && one.far);
-        one.item.hidden = !shown;
+        one.hidden = !shown;
+        if (one.item) one.item.hidden = one.hidden;
         kept += shown;
       }
       if (each.none) each.none.hidden = kept > 0;
@@ -114,7 +170,7 @@
     chosen.hidden = again;
     if (again) return;
     const source = first(person === undefined ? `.answer[data-row="${row}"], .query[data-row="${row}"] .asked` : `#p${person}`);
-    chosen.replaceChildren(copy(source));
+    chosen.replaceChildren(copy(source ?? item(cards.flatMap((each) => each.answers).find((one) => one.row === row))));
     all("[id]", chosen).forEach((each) => each.removeAttribute("id"));
     all(".tools, .rank, .chance, .mark, .pair", chosen).forEach((each) => each.remove());  // they are of another query
     draw(chosen);
@@ -144,7 +200,7 @@
   });
   for (const { card, answers } of cards) {
     first(".locate", card).addEventListener("click", () => {
-      const ranks = answers.filter((one) => !one.item.hidden).map((one) => [one.item.dataset.row, first(".rank", one.item).textContent]);
+      const ranks = answers.filter((one) => !one.hidden).map((one) => [one.row, one.rank]);
       if (card.dataset.row) ranks.push([card.dataset.row, "?"]);
       chosen.hidden = true;
       mark(new Map(ranks));
