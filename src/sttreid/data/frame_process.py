@@ -9,7 +9,7 @@ process stops itself (SIGSTOP) when no slot is free, with all of its threads, an
 Frames are not copied out of the pool: a slot is free again when nothing refers to its frame any more. Only of
 a reader that keeps many frames are the later ones copied.
 
-The other side is :mod:`sttreid.data.frame_server`. Both send lines of JSON.
+The other side is :mod:`sttreid.data.frame_server`. Both send lines: numbers of slots, and mappings in JSON.
 """
 
 import json
@@ -36,8 +36,8 @@ from sttreid.runtime.errors import DecodeError, InputError, PlaceError
 Frame = NDArray[np.uint8]
 
 PATIENCE: Final = 120.0  # seconds without a frame and without reading
-TICK: Final = 0.02  # seconds between two looks at a silent process
-ENDS: Final = frozenset({"end", "decode error", "place", "error"})  # messages after the last frame of a film
+TICK: Final = 0.05  # seconds until the first look at a silent process; each wait is twice the one before
+LONGEST_TICK: Final = 1.0
 
 
 def process_frames(module: str, films: Iterable[tuple[Path, int]]) -> Iterator[Frame]:
@@ -106,6 +106,7 @@ class _Process:
         self._file = pool
         self._pool: _Pool | None = None
         self._messages, write = os.pipe()
+        os.set_blocking(self._messages, False)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "sttreid.data.frame_server", module, str(pool), str(write)],
@@ -121,15 +122,19 @@ class _Process:
     def frames(self, path: Path, expected: int) -> Iterator[Frame]:
         """All frames of a video, in order."""
         self._path, self._expected, self._number = path, expected, 0
-        self._send({"path": str(path), "expected": expected})
-        while not (message := self._message()).keys() & ENDS:
-            if self._pool is None:
+        self._send(json.dumps({"path": str(path), "expected": expected}))
+        while True:
+            line = self._line()
+            if not line.startswith(b"{"):
+                assert self._pool is not None
+                self._number += 1
+                yield self._pool.take(int(line))
+                self._send(*self._pool.freed())
+            elif "shape" in (message := json.loads(line)):
                 self._pool = _Pool(self._file, tuple(message["shape"]), message["slots"])
                 self._send(*range(message["slots"]))
-                continue
-            self._number += 1
-            yield self._pool.take(message["frame"])
-            self._send(*self._pool.freed())
+            else:
+                break
         self._finish(message)
 
     def end(self) -> None:
@@ -146,10 +151,14 @@ class _Process:
         assert self._process.stdin is not None
         if not orders:
             return
-        lines = "".join(f"{json.dumps(order)}\n" for order in orders)
+        lines = "".join(f"{order}\n" for order in orders)
         with suppress(BrokenPipeError):  # it has ended; its last message tells why
             os.write(self._process.stdin.fileno(), lines.encode())
-        self._process.send_signal(signal.SIGCONT)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let the process go on if it has stopped itself; until it is waited for, its number is its own."""
+        os.kill(self._process.pid, signal.SIGCONT)
 
     def _finish(self, message: dict[str, Any]) -> None:
         if "decode error" in message:
@@ -159,27 +168,31 @@ class _Process:
         if "error" in message:
             raise InputError(message["error"])
 
-    def _message(self) -> dict[str, Any]:
+    def _line(self) -> bytes:
         """The next message; a process that is silent for too long, or ended without one, is an error."""
-        progress, since = None, time.monotonic()
+        progress, since, wait = -1, time.monotonic(), TICK
+        silent = False
         while not self._lines:
-            if not select.select([self._messages], [], [], 0)[0]:
-                self._process.send_signal(signal.SIGCONT)
-            if select.select([self._messages], [], [], TICK)[0]:
+            with suppress(BlockingIOError):
                 content = os.read(self._messages, 1 << 16)
                 if not content:
                     raise DecodeError(self._path, f"{self._where()}: {self._death()}")
                 *lines, self._rest = (self._rest + content).split(b"\n")
                 self._lines.extend(lines)
+                continue
+            self._wake()
+            if select.select([self._messages], [], [], wait)[0]:
+                continue
+            wait = min(2 * wait, PATIENCE / 4, LONGEST_TICK)
+            if not silent:  # on a busy machine it often waits for a core
+                silent = True
             elif (done := self._bytes_read()) != progress:
                 progress, since = done, time.monotonic()
             elif time.monotonic() - since > PATIENCE:
                 raise DecodeError(
                     self._path, f"{self._where()}: the decoder made no progress for {PATIENCE:g} seconds"
                 )
-        content = json.loads(self._lines.popleft())
-        assert isinstance(content, dict)
-        return content
+        return self._lines.popleft()
 
     def _where(self) -> str:
         return f"frame {self._number + 1} of {self._expected} cannot be decoded"

@@ -60,7 +60,7 @@ def _decode(decoder: Any, path: Path, expected: int, orders: "_Orders", slots: "
 
 
 class _Orders:
-    """What the reading process sends in lines of JSON: films, and the numbers of slots that are free."""
+    """What the reading process sends in lines: films, in JSON, and the numbers of slots that are free."""
 
     def __init__(self) -> None:
         self._films: deque[dict[str, Any]] = deque()
@@ -86,11 +86,11 @@ class _Orders:
     def _receive(self) -> bool:
         content = os.read(sys.stdin.fileno(), 1 << 16)
         *lines, self._rest = (self._rest + content).split(b"\n")
-        for line in map(json.loads, lines):
-            if isinstance(line, int):
-                self._free.append(line)
+        for line in lines:
+            if line.startswith(b"{"):
+                self._films.append(json.loads(line))
             else:
-                self._films.append(line)
+                self._free.append(int(line))
         return bool(content)
 
 
@@ -122,7 +122,7 @@ class _Slots:
         """Hand over a frame."""
         assert self._frames is not None
         self._frames[slot] = frame
-        self.tell({"frame": slot})
+        os.write(self._messages, b"%d\n" % slot)
 
 
 def _release_memory() -> None:
