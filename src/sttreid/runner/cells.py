@@ -93,7 +93,7 @@ class Task:
 
     def _run(self, words: tuple[str, ...], log: IO[bytes] | None) -> int:
         lock = self.lease.parent / "cells" / self.name
-        lock.parent.mkdir(exist_ok=True)
+        lock.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-IS", guard.__file__, str(lock), sys.executable, *words]
         with subprocess.Popen(
             command,

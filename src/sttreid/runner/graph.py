@@ -97,7 +97,7 @@ def read_graph(folder: Path) -> Graph:
         with Repo(str(folder)) as repo, repo.lock:
             graph = repo.index.graph
             stages = [stage for stage in graph if isinstance(stage, PipelineStage) and not stage.frozen]
-            names = {stage: stage.addressing for stage in stages}
+            names = {stage: _name(stage) for stage in stages}
             cells = [
                 Cell(
                     name=name,
@@ -110,6 +110,12 @@ def read_graph(folder: Path) -> Graph:
     except DvcException as error:
         raise InputError(f"{folder / 'dvc.yaml'}: {' '.join(str(error).split())}") from error
     return Graph({cell.name: cell for cell in cells}, changed)
+
+
+def _name(stage: Any) -> str:
+    """As DVC addresses the stage in the root of its repository; its own ``addressing`` starts from ours."""
+    file = Path(stage.path_in_repo)
+    return str(stage.name) if file == Path("dvc.yaml") else f"{file.as_posix()}:{stage.name}"
 
 
 def _uses_device(stage: Any) -> bool:

@@ -68,11 +68,11 @@ def dvc_processes(folder: Path) -> dict[int, str]:
             continue
         try:
             inside = _repository(Path(process.cwd())) == folder.resolve()
-        except psutil.NoSuchProcess:
+        except psutil.NoSuchProcess:  # or it has ended, and nobody has waited for it
             continue
         except psutil.AccessDenied:  # another user's: it may run here
             inside = True
-        if inside and process.status() != psutil.STATUS_ZOMBIE:
+        if inside:
             found[process.info["pid"]] = " ".join(words)
     return found
 
