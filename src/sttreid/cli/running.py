@@ -106,8 +106,8 @@ def _runner(
 ) -> "Iterator[Runner]":
     """A runner with its executor; signals end the block."""
     from sttreid.runner.executors import open_executor
-    from sttreid.runner.reproduce import Runner, interruptible
     from sttreid.runner.remotes import remote_settings
+    from sttreid.runner.reproduce import Runner, interruptible
     from sttreid.runner.workplace import STATE
 
     options = pairs(slurm or [], "--slurm")

@@ -21,8 +21,8 @@ from sttreid.config.conversion import parse, read_yaml
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, check_study, merged, overrides_path
 from sttreid.config.params import PARAMS
 from sttreid.runner.graph import read_graph
-from sttreid.runner.reproduce import Runner
 from sttreid.runner.remotes import copy_remote
+from sttreid.runner.reproduce import Runner
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, write_json, write_text
 from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs
