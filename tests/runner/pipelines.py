@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from dvc.repo import Repo
 
 from tests.tiny import ROOT
 
@@ -21,8 +22,8 @@ def stage(command: str, deps: list[str], out: str) -> dict[str, Any]:
 def pipeline(folder: Path, stages: dict[str, Any]) -> Path:
     """A DVC repository without git."""
     folder.mkdir(parents=True)
-    dvc(folder, "init", "-q", "--no-scm")
-    dvc(folder, "config", "core.analytics", "false")
+    Repo.init(str(folder), no_scm=True).close()
+    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     return folder
 
