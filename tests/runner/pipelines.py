@@ -16,7 +16,8 @@ TIMES = "times.txt"  # every stage of a pipeline adds its name to it
 def stage(command: str, deps: list[str], out: str) -> dict[str, Any]:
     """A stage that writes its name to ``times.txt``, runs a command, and then writes its output."""
     name = Path(out).stem
-    return {"cmd": f"echo {name} >> {TIMES}\n{command}\necho {name} > {out}", "deps": deps, "outs": [out]}
+    commands = [f"echo {name} >> {TIMES}", command, f"echo {name} > {out}"]
+    return {"cmd": " && ".join(commands), "deps": deps, "outs": [out]}
 
 
 def pipeline(folder: Path, stages: dict[str, Any]) -> Path:

@@ -72,7 +72,7 @@ def test_a_failure_stops_dependants_only_and_the_next_run_goes_on(
 
 
 RESUMES = """
-if test -e checkpoint; then exit 0; fi
+test -e checkpoint && exit 0
 trap 'sleep 0.3; touch checkpoint; exit 1' INT
 touch started
 while true; do sleep 0.1; done
@@ -90,7 +90,8 @@ with interruptible():
 def test_a_killed_run_goes_on_from_its_checkpoint(
     tmp_path: Path, executor: Executor, number: signal.Signals
 ) -> None:
-    folder = pipeline(tmp_path / "p", {"long": stage(RESUMES, [], "long.txt")})
+    folder = pipeline(tmp_path / "p", {"long": stage("sh resumes.sh", [], "long.txt")})
+    (folder / "resumes.sh").write_text(RESUMES)
     command, variables = script(RUN.format(folder=str(folder)))
     with subprocess.Popen(command, env={**os.environ, **variables}) as run:
         while not (folder / "started").exists():
@@ -124,7 +125,7 @@ def test_inputs_that_change_during_the_run_are_run_again_but_not_for_ever(
         tmp_path / "p",
         {
             "a": stage("true", ["input"], "a.txt"),
-            "b": stage("test -e edited || echo 2 > input; touch edited", ["a.txt"], "b.txt"),
+            "b": stage("(test -e edited || echo 2 > input) && touch edited", ["a.txt"], "b.txt"),
         },
     )
     (folder / "input").write_text("1\n")
