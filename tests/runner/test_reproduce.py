@@ -136,9 +136,12 @@ def test_inputs_that_change_during_the_run_are_run_again_but_not_for_ever(
 
 
 def test_finished_cells_reach_the_remote_with_their_run_cache(tmp_path: Path, executor: Executor) -> None:
-    first = pipeline(tmp_path / "first", {"a": stage("true", [], "a.txt")})
+    first, other = (
+        pipeline(tmp_path / name, {"a": stage("true", ["input"], "a.txt")}) for name in ("first", "other")
+    )
+    for folder in (first, other):  # DVC's run cache needs a dependency
+        (folder / "input").write_text("1\n")
     dvc(first, "remote", "add", "shared", str(tmp_path / "shared"))
-    other = pipeline(tmp_path / "other", {"a": stage("true", [], "a.txt")})
     copy_remote(first, other, "shared")
     Runner(executor, 2, "shared").reproduce(first, [])
     dvc(other, "fetch", "-q", "--run-cache", "-r", "shared")
