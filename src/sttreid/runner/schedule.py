@@ -36,7 +36,7 @@ class Report:
 
 
 def estimate(name: str, recorded: Mapping[str, float]) -> float:
-    """Seconds that a cell takes: as last time, else as its stage's or all cells' mean, else 1."""
+    """Seconds that a cell takes: as recorded, else as its stage's or all cells' mean, else 1."""
     if name in recorded:
         return recorded[name]
     stage = name.partition("@")[0]

@@ -104,7 +104,7 @@ def repair_lock_file(folder: Path) -> None:
 
 
 def recorded_seconds(folder: Path) -> dict[str, float]:
-    """Cell -> seconds that it took here last time; empty before the first run."""
+    """Cell -> seconds that it took here at most; empty before the first run."""
     with suppress(InputError):
         content: Any = read_json(folder / STATE / "seconds.json")
         if isinstance(content, dict):
@@ -113,8 +113,13 @@ def recorded_seconds(folder: Path) -> dict[str, float]:
 
 
 def record_seconds(folder: Path, seconds: Mapping[str, float]) -> None:
-    """Keep the seconds of cells for the order of the next run."""
-    write_json(folder / STATE / "seconds.json", {**recorded_seconds(folder), **seconds})
+    """Keep the seconds of cells for the order of the next run.
+
+    The longest run counts: a cell that DVC restores from its run cache takes only seconds.
+    """
+    known = recorded_seconds(folder)
+    longest = {name: max(value, known.get(name, 0.0)) for name, value in seconds.items()}
+    write_json(folder / STATE / "seconds.json", {**known, **longest})
 
 
 def _wait_for_dvc(folder: Path) -> None:
