@@ -144,8 +144,8 @@ def test_finished_cells_reach_the_remote_with_their_run_cache(tmp_path: Path, ex
     dvc(first, "remote", "add", "shared", str(tmp_path / "shared"))
     copy_remote(first, other, "shared")
     Runner(executor, 2, "shared").reproduce(first, [])
-    dvc(other, "fetch", "-q", "--run-cache", "-r", "shared")
-    Runner(executor, 2).reproduce(other, [])
+    dvc(other, "remote", "default", "--local", "shared")
+    dvc(other, "repro", "--pull")
     assert (other / "a.txt").read_text() == "a\n"
     assert not ran(other), "from the run cache"
 

@@ -64,7 +64,8 @@ def dvc_processes(folder: Path) -> dict[int, str]:
     found = {}
     for process in psutil.process_iter(["pid", "cmdline"]):
         words = process.info["cmdline"] or []
-        if not any(Path(word).name == "dvc" for word in words[:5]):  # python -m dvc, or python .../bin/dvc
+        named = any(Path(word).name == "dvc" for word in words[:5])  # python -m dvc, or python .../bin/dvc
+        if not named or "daemon" in words:  # which looks for a new version of DVC and touches no repository
             continue
         try:
             inside = _repository(Path(process.cwd())) == folder.resolve()
