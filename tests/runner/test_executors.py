@@ -158,6 +158,18 @@ def test_a_cell_that_can_use_a_device_goes_to_the_node_that_has_one(
     executor.close()
 
 
+def test_a_cell_that_is_out_of_date_again_runs_again(cluster: Any, tmp_path: Path, lease: Path) -> None:
+    from sttreid.runner.dask_cluster import DaskExecutor
+
+    executor = DaskExecutor(cluster.scheduler_address)
+    jobs = []
+    for _ in range(2):
+        jobs.append(executor.submit(task("a", tmp_path, lease, "print(1, file=open('times', 'a'))"), 0))
+        assert ended(jobs[-1])
+    assert (tmp_path / "times").read_text() == "1\n1\n"
+    executor.close()
+
+
 def test_a_lost_node_costs_no_cell(cluster: Any, tmp_path: Path, lease: Path) -> None:
     """The node's process is killed; its cell writes a checkpoint and goes on, on a node that is alive."""
     from sttreid.runner.dask_cluster import DaskExecutor

@@ -98,6 +98,12 @@ def test_one_runner_at_a_time_works_in_a_folder(folder: Path) -> None:
     assert not lease.exists()
 
 
+def test_a_folder_without_dvc_is_refused_and_stays_empty(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must be a DVC repository"):
+        workplace.hold(tmp_path).__enter__()
+    assert not list(tmp_path.iterdir())
+
+
 def test_leases_of_a_killed_runner_end(folder: Path) -> None:
     left = folder / workplace.STATE / "old.lease"
     left.parent.mkdir(parents=True)

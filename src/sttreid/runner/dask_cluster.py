@@ -1,6 +1,7 @@
 """Tasks on a Dask cluster, whose workers see the folder under the same path."""
 
 from contextlib import suppress
+from uuid import uuid4
 
 import dask
 from distributed import Client
@@ -45,9 +46,8 @@ class DaskExecutor(Executor):
 
     def _start(self, task: Task, gpus: int) -> Job:
         resources = {GPU: gpus} if gpus and self._has_gpus() else None
-        job: Job = self.client.submit(
-            task, pure=False, key=f"{task.name}-{task.lease.stem}", resources=resources
-        )
+        key = f"{task.name}-{uuid4().hex}"  # Dask gives the result of a known key without running the task
+        job: Job = self.client.submit(task, pure=False, key=key, resources=resources)
         return job
 
     def _has_gpus(self) -> bool:

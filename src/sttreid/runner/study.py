@@ -7,6 +7,7 @@ run change no result. An interrupted study resumes.
 
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -88,8 +89,9 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     """Write parameters, pipeline and code into the run's folder; results of earlier runs stay."""
     run.mkdir(exist_ok=True)
     if not (run / ".dvc").exists():
-        subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
-        subprocess.run(["dvc", "config", "core.analytics", "false"], cwd=run, check=True)
+        dvc = [sys.executable, "-m", "dvc"]
+        subprocess.run([*dvc, "init", "-q", "--no-scm"], cwd=run, check=True)
+        subprocess.run([*dvc, "config", "core.analytics", "false"], cwd=run, check=True)
     shutil.copy(root / ".dvcignore", run / ".dvcignore")
     shutil.rmtree(run / "src", ignore_errors=True)
     with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", CODE.as_posix()))) as archive:

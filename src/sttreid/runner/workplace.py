@@ -35,8 +35,11 @@ def hold(folder: Path) -> Iterator[Path]:
         The lease, a file: cells of this runner stop when it disappears.
 
     Raises:
-        InputError: another runner holds the folder, or DVC commands still run there after a minute.
+        InputError: the folder is no DVC repository, another runner holds it, or DVC commands still run there
+            after a minute.
     """
+    if not (folder / ".dvc").is_dir():
+        raise InputError(f"{folder.resolve()}: must be a DVC repository, and has no folder .dvc")
     state = folder / STATE
     state.mkdir(parents=True, exist_ok=True)
     with (state / "lock").open("w") as file:
