@@ -100,7 +100,7 @@ def test_invalid_parameters_stop_a_run_before_its_first_stage(
 def test_every_executor_can_be_chosen() -> None:
     from typing import get_args
 
-    from sttreid.runner.executors import Kind
+    from sttreid.runner.kinds import Kind
 
     chosen = get_args(running.ExecutorOption)[0]
     assert get_args(chosen) == get_args(Kind)

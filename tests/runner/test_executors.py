@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sttreid.runner.cells import STOPPED, Task
-from sttreid.runner.executors import Executor, LocalExecutor, open_executor
+from sttreid.runner.executors import Executor, LocalExecutor
 from sttreid.runner.graph import read_graph
+from sttreid.runner.kinds import open_executor
 from sttreid.runner.reproduce import Runner
 from sttreid.runner.schedule import Job
 from sttreid.runtime.errors import InputError, StageError

@@ -105,7 +105,7 @@ def _runner(
     push: str | None,
 ) -> "Iterator[Runner]":
     """A runner with its executor; signals end the block."""
-    from sttreid.runner.executors import open_executor
+    from sttreid.runner.kinds import open_executor
     from sttreid.runner.remotes import remote_settings
     from sttreid.runner.reproduce import Runner, interruptible
     from sttreid.runner.workplace import STATE

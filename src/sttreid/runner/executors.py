@@ -4,18 +4,14 @@ import os
 import shutil
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from sttreid.runner.cells import POLL, Task
 from sttreid.runner.schedule import Job
-from sttreid.runtime.errors import InputError
 
-Kind = Literal["local", "dask", "slurm"]
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 PATIENCE: Final = 60.0  # seconds for tasks whose lease has ended
 
@@ -104,44 +100,3 @@ def cuda_devices() -> list[str]:
 
     names = [name.strip() for name in os.environ.get(VISIBLE, "").split(",") if name.strip()]
     return (names or list(map(str, range(torch.cuda.device_count()))))[: torch.cuda.device_count()]
-
-
-@contextmanager
-def open_executor(
-    kind: Kind, jobs: int, folder: Path, address: str | None = None, options: Mapping[str, str] | None = None
-) -> Iterator[Executor]:
-    """The executor of a run.
-
-    Args:
-        kind: local, dask or slurm.
-        jobs: tasks at once; at least 1.
-        folder: for Slurm's scripts and messages.
-        address: of Dask's scheduler; None: as Dask's configuration says.
-        options: of ``sbatch``, such as partition and time.
-
-    Raises:
-        InputError: ``jobs`` is not positive, an option does not belong to the executor, or there is no Dask
-            scheduler or Slurm.
-        ModuleNotFoundError: the executor's package is not installed.
-    """
-    if jobs < 1:
-        raise InputError(f"--jobs must be at least 1, got {jobs}")
-    if address is not None and kind != "dask":
-        raise InputError(f"--address belongs to the executor dask, got the executor {kind}")
-    if options and kind != "slurm":
-        raise InputError(f"--slurm belongs to the executor slurm, got the executor {kind}")
-    executor: Executor
-    if kind == "dask":
-        from sttreid.runner.dask_cluster import DaskExecutor
-
-        executor = DaskExecutor(address)
-    elif kind == "slurm":
-        from sttreid.runner.slurm import SlurmExecutor
-
-        executor = SlurmExecutor(folder, options or {})
-    else:
-        executor = LocalExecutor(jobs, cuda_devices())
-    try:
-        yield executor
-    finally:
-        executor.close()
