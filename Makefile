@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PROFILE ?=
+# of sttreid run-pipeline and run-study: make study STUDY=claims RUN='--jobs 4'
+RUN ?=
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # stages and tests set their number of threads; several multi-threaded processes would slow each other down
@@ -12,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 repro: install
 ifeq ($(PROFILE),)
 	dvc pull -q data.dvc
-	python tools/repro.py
+	python tools/repro.py $(RUN)
 else
 	tools/repro_profile.sh $(PROFILE)
 endif
@@ -21,7 +23,7 @@ endif
 # interrupted study resumes.
 study: install
 	dvc pull -q data.dvc
-	python tools/study.py $(STUDY)
+	sttreid run-study $(STUDY) $(RUN)
 
 # After edits that change no behaviour (comments, docstrings): updates dvc.lock without running a stage.
 unchanged: install

@@ -52,6 +52,7 @@ def run(*words: object) -> int:
 def test_the_commands_are_those_of_the_front_door() -> None:
     assert {"simulate render", "simulate verify", "simulate sheet", "describe", "index"} <= set(NAMES)
     assert {"evaluate", "compare", "watch", "new-study", "check-study", "bench"} <= set(NAMES)
+    assert {"run-pipeline", "run-study"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -27,7 +27,7 @@ DECIDES = {"sttreid.runtime.numerics", "sttreid.config.branches"}
 FLOORS: list[set[str]] = [
     {"__main__"},
     {"cli"},
-    {"search"},
+    {"search", "runner"},
     {"stages", "inference"},
     {"report"},
     {"analysis"},
@@ -47,6 +47,10 @@ FORBIDDEN = {
     ("search", "report"),
     ("search", "analysis"),
     ("search", "training"),
+    ("runner", "stages"),  # DVC starts them as processes
+    ("runner", "report"),
+    ("runner", "analysis"),
+    ("runner", "training"),
 }
 
 

@@ -29,7 +29,7 @@ def results(scores):
 
 
 def publish(root, results, commit, date, **changes):
-    """Write a publication as tools/study.py does."""
+    """Write a publication as `sttreid run-study` does."""
     folder = root / "metrics" / "seeds" / commit[:10]
     folder.mkdir(parents=True)
     params = parameters({}) | {"study": {"analysis": "seeds"}, "seeds": list(SEEDS)}

@@ -10,24 +10,28 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sttreid.cli import checkout, models, search
+from sttreid.cli import checkout, models, running, search
 from sttreid.cli.compare import compare
 from sttreid.cli.watch import watch
 from sttreid.cli.wording import examples, pairs
-from sttreid.runtime.errors import InputError
+from sttreid.runtime.errors import InputError, StageError
 
 EXTRAS = {  # package -> the extra that installs it
     "altair": "report",
     "av": "simulate",
+    "dask": "cluster",
     "decord": "pipeline",
+    "distributed": "cluster",
     "dvc": "pipeline",
     "h5py": "pipeline",
     "jinja2": "report",
     "numba": "simulate",
     "onnx": "onnx",
     "onnxscript": "onnx",
+    "psutil": "pipeline",
     "ruamel": "pipeline",
     "sklearn": "report",
+    "submitit": "cluster",
 }
 
 
@@ -53,7 +57,10 @@ app.add_typer(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command and end the process: status 0, 2 for bad input, or that of a benchmark."""
+    """Run the command and end the process.
+
+    The status is 0, 1 if stages of the pipeline failed, 2 for bad input, or that of a benchmark.
+    """
     words = sys.argv[1:] if arguments is None else arguments
     try:
         status = app(words or ["--help"], prog_name="sttreid", standalone_mode=False)
@@ -61,6 +68,8 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(error.format_message())
     except InputError as error:
         _fail(str(error))
+    except StageError as error:
+        _fail(str(error), 1)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:
@@ -71,9 +80,9 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(sentence: str) -> NoReturn:
+def _fail(sentence: str, status: int = 2) -> NoReturn:
     print(f"error: {sentence}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)
 
 
 @app.callback(invoke_without_command=True)
@@ -282,6 +291,7 @@ search.register(app)
 app.command(epilog=examples("sttreid compare HEAD", "sttreid compare lr-1 lr-2 --md"))(compare)
 models.register(app)
 app.command(epilog=examples("sttreid watch", "sttreid watch --once"))(watch)
+running.register(app)
 
 
 @app.command(
@@ -299,7 +309,7 @@ def new_study(
 
     for line in new_study(checkout.root(), name, source, overrides or []):
         print(line)
-    print(f"experiments/{name}: created; `make study STUDY={name}` runs it")
+    print(f"experiments/{name}: created; `sttreid run-study {name}` runs it")
 
 
 @app.command("check-study", epilog=examples("sttreid check-study claims"))

@@ -20,3 +20,7 @@ class DecodeError(PlaceError):
 
 class DivergedError(RuntimeError):
     """Training cannot continue: the message names the step and the term that is not finite."""
+
+
+class StageError(RuntimeError):
+    """Stages of a pipeline failed: the message names them."""

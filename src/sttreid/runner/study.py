@@ -1,15 +1,15 @@
-"""Run a study of experiments/ and publish its results: `make study STUDY=NAME`.
+"""Run a study of experiments/ and publish its results.
 
 The study runs in experiments/NAME/run. The folder is a separate DVC repository: git ignores it, and DVC
 refuses stages in a folder that git ignores. It has a copy of the code of one commit, so that edits during the
-run change no result. Two models train in parallel. An interrupted study resumes.
+run change no result. An interrupted study resumes.
 """
 
-import os
 import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import BytesIO
@@ -17,17 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from parallel import (
-    InterruptedRunError,
-    ablation_stages,
-    cross_domain_stages,
-    raise_on_signals,
-    reproduce,
-)
 
 from sttreid.config.conversion import parse, read_yaml
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, check_study, merged, overrides_path
 from sttreid.config.params import PARAMS
+from sttreid.runner.graph import read_graph
+from sttreid.runner.remotes import copy_remote
+from sttreid.runner.reproduce import Runner
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, write_json, write_text
 from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs
@@ -38,15 +34,20 @@ PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which hav
 MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 
 
-def main(root: Path, name: str) -> Path:
+def run_study(root: Path, name: str, runner: Runner) -> Path:
     """Check, run and publish a study.
+
+    Args:
+        root: of a checkout.
+        name: of the study.
+        runner: of its cells.
 
     Returns:
         The publication's folder.
 
     Raises:
-        InputError: the study is invalid, has uncommitted changes or is already published, or a stage failed.
-        InterruptedRunError: after the running stages have ended.
+        InputError: the study is invalid, has uncommitted changes or is already published.
+        StageError: a stage failed.
     """
     path = overrides_path(root, name)
     for note in check_study(root, name):
@@ -58,11 +59,14 @@ def main(root: Path, name: str) -> Path:
             f"{target.relative_to(root)}: is published already; a publication is never overwritten"
         )
     params = merged(root, read_yaml(path), path.relative_to(root))
-    run = path.parent / "run"
+    run, analysis = path.parent / "run", params["study"]["analysis"]
     _build(root, run, params)
-    reproduce({"decode": ()}, root, {**os.environ}, upstream=True)
-    _run(root, run, params)
-    _publish(root, run, target, commit, params)
+    if runner.remote is not None:
+        copy_remote(root, run, runner.remote)
+    runner.reproduce(root, ["decode"])
+    environment = {"STTREID_HOME": str(root.resolve()), "PYTHONPATH": str(run.resolve() / "src")}
+    runner.reproduce(run, [analysis], environment)
+    _publish(root, run, target, commit, params, read_graph(run).needed([analysis]))
     return target
 
 
@@ -85,8 +89,9 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     """Write parameters, pipeline and code into the run's folder; results of earlier runs stay."""
     run.mkdir(exist_ok=True)
     if not (run / ".dvc").exists():
-        subprocess.run(["dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
-        subprocess.run(["dvc", "config", "core.analytics", "false"], cwd=run, check=True)
+        dvc = [sys.executable, "-m", "dvc"]
+        subprocess.run([*dvc, "init", "-q", "--no-scm"], cwd=run, check=True)
+        subprocess.run([*dvc, "config", "core.analytics", "false"], cwd=run, check=True)
     shutil.copy(root / ".dvcignore", run / ".dvcignore")
     shutil.rmtree(run / "src", ignore_errors=True)
     with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", CODE.as_posix()))) as archive:
@@ -95,25 +100,10 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
 
-def _run(root: Path, run: Path, params: dict[str, Any]) -> None:
-    """Run the stages that the analysis depends on, and the analysis."""
-    environment = {**os.environ, "STTREID_HOME": str(root), "PYTHONPATH": str(run / "src")}
-    reproduce({"resolve": ()}, run, environment)
-    reproduce(_stages(params), run, environment)
-    reproduce({params["study"]["analysis"]: ()}, run, environment)
-
-
-def _stages(params: dict[str, Any]) -> dict[str, list[str]]:
-    """The stages that train and test, in the order in which they start -> those that each waits for."""
-    if params["study"]["analysis"] == "seeds":
-        return cross_domain_stages(params["seeds"], params["targets"])
-    stages = ablation_stages(params["seeds"], params["ablation"]["variants"])
-    tests = params["study"]["analysis"] != "tuning"
-    return {stage: before for stage, before in stages.items() if tests or stage.startswith("ablate@")}
-
-
-def _publish(root: Path, run: Path, target: Path, commit: str, params: dict[str, Any]) -> None:
-    """Publish the results and provenance.json atomically."""
+def _publish(
+    root: Path, run: Path, target: Path, commit: str, params: dict[str, Any], cells: Iterable[str]
+) -> None:
+    """Publish the results and provenance.json atomically; ``cells`` led to them."""
     lock = read_yaml(root / "dvc.lock")["stages"]
     stores = {
         Path(out["path"]).name: out["md5"]
@@ -123,7 +113,7 @@ def _publish(root: Path, run: Path, target: Path, commit: str, params: dict[str,
     }
     used = [params["simulate"]["domain"], *params["targets"]]
     ran = read_yaml(run / "dvc.lock")["stages"]
-    stages = {name: ran[name] for name in _stages(params)}
+    stages = {name: ran[name] for name in cells}
     records = [run / MACHINES / name for name in locked_outputs(stages, MACHINES)]
     machines = [parse(Machine, read_json(path), str(path)) for path in records]
     temporary = target.with_name(f".{target.name}.partial")
@@ -149,16 +139,3 @@ def _publish(root: Path, run: Path, target: Path, commit: str, params: dict[str,
 
 def _git(root: Path, *words: str) -> bytes:
     return subprocess.run(["git", *words], cwd=root, capture_output=True, check=True).stdout
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 2 or not sys.argv[1]:
-        sys.exit("error: must be the name of one study: make study STUDY=NAME")
-    raise_on_signals()
-    try:
-        publication = main(Path.cwd(), sys.argv[1])
-        print(f"{publication.relative_to(Path.cwd())}: published; commit it")
-    except InputError as problem:
-        sys.exit(f"error: {problem}")
-    except InterruptedRunError:
-        sys.exit(130)
