@@ -1,4 +1,4 @@
-"""The pinned target sets agree with domains/; the sample remote holds them, published models and a whole run."""
+"""The pinned target sets agree with domains/, and the sample remote holds nothing unreferenced."""
 
 import hashlib
 import io
@@ -42,7 +42,9 @@ def cached_outputs() -> set[str]:
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
     uncached = ("artifacts/videos/", "artifacts/tracklets/")
-    variants = {f"ablate@{name}-{seed}" for name in params["ablation"]["variants"] for seed in params["seeds"]}
+    variants = {
+        f"ablate@{name}-{seed}" for name in params["ablation"]["variants"] for seed in params["seeds"]
+    }
     return {
         out["md5"]
         for name, stage in lock.items()
@@ -65,7 +67,9 @@ def test_the_remote_holds_the_pinned_files_published_models_the_whole_run_or_non
     always = {path_of(PINNED["md5"]), *FILES.values(), *published_models()}
     assert always <= present
     run = of_run(cached_outputs())
-    assert present in (always, always | run), "`make publish-run` publishes the run, `tools/data_store.sh pinned` none"
+    assert present in (always, always | run), (
+        "`make publish-run` publishes the run, `tools/data_store.sh pinned` none"
+    )
     assert {path.split("/")[0] for path in FILES} == set(BENCHMARK.domains)
     assert sum(path.stat().st_size for path in FILES.values()) == PINNED["size"] <= 45_000_000
 

@@ -29,7 +29,7 @@ COLUMNS = 120  # of a terminal
 
 
 def call(folder: Path, *words: str, ok: bool = True) -> str:
-    """Run a command with the code of this checkout: its copies share the compiled kernels of the simulator."""
+    """Run a command with this checkout's code, so that its copies share the simulator's compiled kernels."""
     environment = ENVIRONMENT | {"PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if ok:
@@ -262,7 +262,11 @@ def test_a_clone_pulls_the_run_and_trains_nothing(finished: Path, tmp_path: Path
     call(folder, "dvc", "pull", "-q")
     assert (folder / "metrics" / "report" / "index.html").stat().st_size > 10_000
     call(folder, "python", "tools/site.py", "site")
-    assert {path.name for path in (folder / "site").glob("*.html")} == {"index.html", "report.html", "claims.html"}
+    assert {path.name for path in (folder / "site").glob("*.html")} == {
+        "index.html",
+        "report.html",
+        "claims.html",
+    }
     output = call(folder, "dvc", "repro")
     assert set(ran(output)) == {"simulate", "decode@unreal", "decode@campus", "decode@winter"}
     assert not call(folder, "git", "status", "--porcelain")

@@ -11,7 +11,10 @@ from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import replace_folder, write_text
 
 PAGES = {  # name in the site -> page, title
-    "report.html": (Path("metrics/report/index.html"), "Report: accuracy, attention, ranked lists, feature maps"),
+    "report.html": (
+        Path("metrics/report/index.html"),
+        "Report: accuracy, attention, ranked lists, feature maps",
+    ),
     "claims.html": (Path("metrics/report/claims.html"), "Claims: every effect with its interval and verdict"),
 }
 SUMMARY = Path("metrics/summary.json")
@@ -49,7 +52,9 @@ def main(folder: Path) -> None:
     """
     for page, _ in PAGES.values():
         if not page.is_file():
-            raise InputError(f"{page}: is missing; `dvc pull` fetches the published one, `make repro` makes it")
+            raise InputError(
+                f"{page}: is missing; `dvc pull` fetches the published one, `make repro` makes it"
+            )
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -66,7 +71,9 @@ def _index() -> str:
     )
     links = [f'<li><a href="{name}">{escape(title)}</a></li>' for name, (_, title) in PAGES.items()]
     numbers = json.loads(SUMMARY.read_text(encoding="utf-8"))
-    rows = [f'<tr><th scope="row">{escape(name)}</th><td>{value:.3f}</td></tr>' for name, value in numbers.items()]
+    rows = [
+        f'<tr><th scope="row">{escape(name)}</th><td>{value:.3f}</td></tr>' for name, value in numbers.items()
+    ]
     return INDEX.format(commit=escape(commit.stdout.strip()), links="\n".join(links), rows="\n".join(rows))
 
 
