@@ -150,25 +150,24 @@ def test_the_metrics_fit_a_terminal(finished: Path) -> None:
     assert len(shown["metrics/summary.json"]["data"]) <= 8
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "src/sttreid/retrieval/metrics.py",
-        "src/sttreid/report/render.py",
-        "src/sttreid/analysis/uncertainty.py",
-        "src/sttreid/runtime/progress.py",
-        "src/sttreid/runtime/checkpoints.py",
-        "src/sttreid/config/params.py",
-        "docs/findings.md",
-    ],
+CHANGES_NO_WEIGHT = (
+    "src/sttreid/retrieval/metrics.py",
+    "src/sttreid/report/render.py",
+    "src/sttreid/analysis/uncertainty.py",
+    "src/sttreid/runtime/progress.py",
+    "src/sttreid/runtime/checkpoints.py",
+    "src/sttreid/config/params.py",
+    "docs/findings.md",
 )
-def test_code_that_changes_no_weight_leaves_training_up_to_date(finished: Path, path: str) -> None:
-    with (finished / path).open("a") as file:
-        file.write("\nADDED = 1\n")
+
+
+def test_code_that_changes_no_weight_leaves_training_up_to_date(finished: Path) -> None:
+    for path in CHANGES_NO_WEIGHT:
+        with (finished / path).open("a") as file:
+            file.write("\nADDED = 1\n")
     stages = ran(call(finished, "dvc", "repro", "--dry", "--allow-missing"))
     assert not [name for name in stages if name.startswith(("simulate", "pretrain", "finetune", "ablate"))]
-    if "retrieval" in path:
-        assert {"evaluate@cross_domain-0", "evaluate@ablation-0"} <= set(stages)
+    assert {"resolve", "evaluate@cross_domain-0", "evaluate@ablation-0", "claims", "report"} <= set(stages)
     restore(finished)
 
 
