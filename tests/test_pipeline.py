@@ -274,24 +274,32 @@ def test_a_clone_pulls_the_run_and_trains_nothing(finished: Path, tmp_path: Path
     assert not [name for name in ran(output) if name.startswith(("pretrain", "finetune", "ablate"))]
 
 
-def test_the_remote_holds_what_is_referenced_and_stays_whole_if_an_object_is_missing(finished: Path) -> None:
-    objects = finished / "data-store" / "files" / "md5"
-    names = {path.relative_to(objects) for path in objects.rglob("*") if path.is_file()}
-    lost = yaml.safe_load((finished / "dvc.lock").read_text())["stages"]["pretrain@0"]["outs"][0]["md5"]
-    assert Path(lost[:2], lost[2:]) in names
-    cached = finished / ".dvc" / "cache" / "files" / "md5" / lost[:2] / lost[2:]
-    stored = objects / lost[:2] / lost[2:]
-    content = stored.read_bytes()
-    cached.unlink()
-    stored.unlink()
-    call(finished, "tools/data_store.sh", ok=False)
-    assert {path.relative_to(objects) for path in objects.rglob("*") if path.is_file()} == names - {
-        Path(lost[:2], lost[2:])
-    }
-    stored.write_bytes(content)
+def test_the_remote_loses_the_run_alone_and_stays_as_it_is_if_an_object_is_missing(finished: Path) -> None:
+    objects, cache = finished / "data-store/files/md5", finished / ".dvc/cache/files/md5"
+
+    def names() -> set[Path]:
+        return {path.relative_to(objects) for path in objects.rglob("*") if path.is_file()}
+
+    def name(md5: str) -> Path:
+        return Path(md5[:2], md5[2:])
+
+    pinned = name(yaml.safe_load((finished / "data.dvc").read_text())["outs"][0]["md5"])
+    files = {name(entry["md5"]) for entry in json.loads((objects / pinned).read_text())}
+    outs = yaml.safe_load((finished / "dvc.lock").read_text())["stages"]["pretrain@0"]["outs"]
+    before, run = names(), {name(out["md5"]) for out in outs}
+    assert {pinned, *files, *run} <= before
+
+    lost = min(files)
+    content = (objects / lost).read_bytes()
+    (objects / lost).unlink()
+    (cache / lost).unlink()
+    call(finished, "tools/data_store.sh", "pinned", ok=False)
+    assert names() == before - {lost}
+
+    (objects / lost).write_bytes(content)
     call(finished, "tools/data_store.sh", "pinned")
-    fewer = {path.relative_to(objects) for path in objects.rglob("*") if path.is_file()}
-    assert fewer < names
+    assert {pinned, *files} <= names() < before
+    assert not run & names()
     restore(finished)
 
 
