@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # stages and tests set their number of threads; several multi-threaded processes would slow each other down
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: repro study unchanged test lint format install plots data verify sheets clean
+.PHONY: repro playground study unchanged test lint format install plots site data publish-run verify sheets clean
 
 repro: install
 ifeq ($(PROFILE),)
@@ -18,6 +18,11 @@ ifeq ($(PROFILE),)
 else
 	tools/repro_profile.sh $(PROFILE)
 endif
+
+# A small repository for learning `dvc exp` (docs/dvc.md): make playground PLAYGROUND=FOLDER
+PLAYGROUND ?= playground
+playground: install
+	python tools/playground.py $(PLAYGROUND)
 
 # Runs the study experiments/STUDY and publishes it in metrics/STUDY/COMMIT: make study STUDY=claims. This takes hours; an
 # interrupted study resumes.
@@ -49,6 +54,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 # DVC's plots as a page that works offline: dvc_plots/index.html.
 plots: install
 	python tools/plots.py show
+
+# The run's pages with an index, ready for GitHub Pages: site/index.html.
+site: install
+	python tools/site.py site
+
+# For maintainers: puts the committed run into data-store, the remote inside the repository, for `dvc pull`.
+publish-run: install
+	tools/data_store.sh
 
 # For maintainers: renders the target sets (their bytes change only with a new version of the benchmark).
 data: install

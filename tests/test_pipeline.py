@@ -1,4 +1,4 @@
-"""The pipeline through DVC itself, in a temporary clone with the smoke profile."""
+"""The pipeline through DVC itself, in a playground: what `make playground` makes."""
 
 import hashlib
 import json
@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ruamel.yaml import YAML
 
-from tests.tiny import ROOT, override, profile
+from tests.tiny import ROOT
 
 ENVIRONMENT = {
     **os.environ,
@@ -30,7 +29,8 @@ COLUMNS = 120  # of a terminal
 
 
 def call(folder: Path, *words: str, ok: bool = True) -> str:
-    environment = ENVIRONMENT | {"PYTHONPATH": str(folder / "src"), "COLUMNS": str(COLUMNS)}
+    """Run a command with this checkout's code, so that its copies share the simulator's compiled kernels."""
+    environment = ENVIRONMENT | {"PYTHONPATH": str(ROOT / "src"), "COLUMNS": str(COLUMNS)}
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if ok:
         assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
@@ -61,21 +61,21 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(clone: Path) -> Path:
-    """The clone after `make repro`'s script with the smoke profile's parameters, committed."""
-    path = clone / "params.yaml"
-    yaml_as_dvc_writes_it = YAML()
-    content = yaml_as_dvc_writes_it.load(path)
-    override(content, profile("smoke"))
-    yaml_as_dvc_writes_it.dump(content, path)
-    call(clone, "python", "tools/repro.py")
-    call(clone, "git", "add", "-A")
-    call(clone, "git", "commit", "-q", "-m", "smoke")
-    return clone
+    """The playground: smaller than the profile smoke, with a run, committed."""
+    folder = clone.parent / "playground"
+    call(clone, "python", "tools/playground.py", str(folder))
+    assert not call(folder, "git", "status", "--porcelain")
+    return folder
 
 
 def ran(output: str) -> list[str]:
     """The stages that a DVC command ran."""
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def restored(output: str) -> list[str]:
+    """The stages whose outputs a DVC command took from its run cache."""
+    return [line.split("'")[1] for line in output.splitlines() if "is cached - skipping run" in line]
 
 
 def test_stage_instances_are_the_expected_ones() -> None:
@@ -90,14 +90,23 @@ def test_stage_instances_are_the_expected_ones() -> None:
     assert set(names) == expected
 
 
-def test_lock_and_metrics_belong_to_code_params_and_data(tmp_path: Path) -> None:
+def test_lock_and_metrics_belong_to_code_params_and_data(clone: Path) -> None:
     """In a clone without any artifact `dvc repro` has nothing to run."""
     if not (ROOT / "dvc.lock").exists():
         pytest.fail("dvc.lock is missing: run `dvc repro` and commit it")
-    folder = copy_of_the_tree(tmp_path)
-    call(folder, "dvc", "pull", "-q", "data.dvc")
-    output = call(folder, "dvc", "repro", "--allow-missing", "--dry")
+    output = call(clone, "dvc", "repro", "--allow-missing", "--dry")
     assert not ran(output), output
+
+
+def test_a_clone_that_pulled_the_data_alone_trains_everything(clone: Path) -> None:
+    """What `make repro` does on a new machine, even if the remote holds the models."""
+    stages = json.loads(call(clone, "dvc", "status", "--json"))
+    assert {"simulate", "pretrain@0", "finetune@campus-0", "ablate@cnn-0"} <= set(stages)
+    cache = clone / ".dvc" / "cache"
+    assert not (cache / "runs").exists()
+    for stage in yaml.safe_load((clone / "dvc.lock").read_text())["stages"].values():
+        for out in stage["outs"]:
+            assert not (cache / "files" / "md5" / out["md5"][:2] / out["md5"][2:]).exists(), out["path"]
 
 
 def test_the_committed_metrics_are_those_of_the_lock() -> None:
@@ -146,25 +155,24 @@ def test_the_metrics_fit_a_terminal(finished: Path) -> None:
     assert len(shown["metrics/summary.json"]["data"]) <= 8
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "src/sttreid/retrieval/metrics.py",
-        "src/sttreid/report/render.py",
-        "src/sttreid/analysis/uncertainty.py",
-        "src/sttreid/runtime/progress.py",
-        "src/sttreid/runtime/checkpoints.py",
-        "src/sttreid/config/params.py",
-        "docs/findings.md",
-    ],
+CHANGES_NO_WEIGHT = (
+    "src/sttreid/retrieval/metrics.py",
+    "src/sttreid/report/render.py",
+    "src/sttreid/analysis/uncertainty.py",
+    "src/sttreid/runtime/progress.py",
+    "src/sttreid/runtime/checkpoints.py",
+    "src/sttreid/config/params.py",
+    "docs/findings.md",
 )
-def test_code_that_changes_no_weight_leaves_training_up_to_date(finished: Path, path: str) -> None:
-    with (finished / path).open("a") as file:
-        file.write("\nADDED = 1\n")
+
+
+def test_code_that_changes_no_weight_leaves_training_up_to_date(finished: Path) -> None:
+    for path in CHANGES_NO_WEIGHT:
+        with (finished / path).open("a") as file:
+            file.write("\nADDED = 1\n")
     stages = ran(call(finished, "dvc", "repro", "--dry", "--allow-missing"))
     assert not [name for name in stages if name.startswith(("simulate", "pretrain", "finetune", "ablate"))]
-    if "retrieval" in path:
-        assert {"evaluate@cross_domain-0", "evaluate@ablation-0"} <= set(stages)
+    assert {"resolve", "evaluate@cross_domain-0", "evaluate@ablation-0", "claims", "report"} <= set(stages)
     restore(finished)
 
 
@@ -176,36 +184,15 @@ def test_code_that_trains_makes_training_out_of_date(finished: Path) -> None:
     restore(finished)
 
 
-def test_a_full_experiment_trains_again_but_skips_what_it_does_not_touch(finished: Path) -> None:
-    output = call(finished, "dvc", "exp", "run", "-S", "loss.entropy=0.1", "-n", "entropy")
-    stages = ran(output)
-    assert not [name for name in stages if name.startswith(("simulate", "decode"))]
-    assert {"pretrain@0", "finetune@campus-0", "evaluate@cross_domain-0", "cross_domain", "resolve"} <= set(
-        stages
-    )
-    assert "ablate@constrained-0" in stages
-    skipped = {"ablate@vanilla-0", "ablate@cnn-0"}
-    assert not skipped & set(stages)
-    assert call(finished, "git", "diff", "--numstat", "params.yaml").split()[:2] == ["1", "1"]
-    params = json.loads(call(finished, "dvc", "params", "diff", "--json"))
-    assert "loss.entropy" in json.dumps(params)
-    assert "rank1_in" in call(finished, "dvc", "exp", "show", "--csv")
-    table = call(finished, "dvc", "exp", "show", "--only-changed", "--no-pager")
-    assert {"rank1_in", "mAP_in", "loss.entropy"} <= set(table.split())  # DVC cuts what is too wide
-    assert max(map(len, table.splitlines())) <= COLUMNS
-    call(finished, "dvc", "plots", "diff", "-o", "plots_page", "HEAD")
-    assert (finished / "plots_page" / "index.html").stat().st_size > 1000
-    restore(finished)
+# a few steps at the usual rate move no query of so small a run: the rate makes the change visible
+CHANGED = ("-S", "loss.entropy=0.1", "-S", "finetune.lr=0.05", "-S", "finetune.backbone_lr=0.05")
 
 
 def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: Path) -> None:
-    # a few steps at the usual rate move no query of so small a run: the rate makes the change visible
-    rates = ("-S", "finetune.lr=0.05", "-S", "finetune.backbone_lr=0.05")
-    output = call(finished, "dvc", "exp", "run", "-S", "loss.entropy=0.15", *rates, "cross_domain")
-    assert not [
-        name for name in ran(output) if name.startswith(("simulate", "decode", "ablate", "evaluate@ablation"))
-    ]
-    assert "cross_domain" in ran(output)
+    stages = ran(call(finished, "dvc", "exp", "run", *CHANGED, "cross_domain"))
+    assert {"pretrain@0", "finetune@campus-0", "evaluate@cross_domain-0", "cross_domain"} <= set(stages)
+    left_out = ("simulate", "decode", "ablate", "evaluate@ablation")
+    assert not [name for name in stages if name.startswith(left_out)]
     changed = json.loads(call(finished, "dvc", "metrics", "diff", "--json"))
     assert {name.partition("_")[0] for name in changed["metrics/summary.json"]} <= {"rank1", "mAP"}, changed
     assert max(map(len, call(finished, "dvc", "metrics", "diff").splitlines())) <= COLUMNS
@@ -227,7 +214,7 @@ def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: P
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("ablation.source=camus", "ablation.source must be one of campus, winter, station, got 'camus'"),
+        ("ablation.source=camus", "ablation.source must be one of campus, winter, got 'camus'"),
         ("finetune.steps=3.5", "finetune.steps should be a valid integer"),
         ("loss=0", "loss must be a section"),
         ("ablation.variants.cnn.model.stt=2", "ablation.variants.cnn: model.stt should be a valid boolean"),
@@ -244,9 +231,30 @@ def test_a_mistake_that_concerns_a_later_stage_stops_the_first_one(
     restore(finished)
 
 
+def test_a_full_experiment_trains_again_but_skips_what_it_does_not_touch(finished: Path) -> None:
+    """What the targeted experiment has run comes from the run cache."""
+    output = call(finished, "dvc", "exp", "run", *CHANGED, "-n", "entropy")
+    stages = {*ran(output), *restored(output)}
+    assert not [name for name in stages if name.startswith(("simulate", "decode"))]
+    trained = {"pretrain@0", "finetune@campus-0", "ablate@constrained-0"}
+    assert trained | {"evaluate@cross_domain-0", "evaluate@ablation-0", "cross_domain", "resolve"} <= stages
+    assert not {"ablate@vanilla-0", "ablate@cnn-0"} & stages
+    assert call(finished, "git", "diff", "--numstat", "params.yaml").split()[:2] == ["3", "3"]
+    params = json.loads(call(finished, "dvc", "params", "diff", "--json"))
+    assert "loss.entropy" in json.dumps(params)
+    assert "rank1_in" in call(finished, "dvc", "exp", "show", "--csv")
+    table = call(finished, "dvc", "exp", "show", "--only-changed", "--no-pager")
+    assert {"rank1_in", "mAP_in"} <= set(table.split())  # DVC cuts what is too wide
+    assert max(map(len, table.splitlines())) <= COLUMNS
+    call(finished, "dvc", "plots", "diff", "-o", "plots_page", "HEAD")
+    assert (finished / "plots_page" / "index.html").stat().st_size > 1000
+    restore(finished)
+
+
 def test_experiments_can_be_queued(finished: Path) -> None:
     rates = "pretrain.lr=0.001,0.002"
-    call(finished, "dvc", "exp", "run", "--queue", "-n", "sweep", "-S", rates, "pretrain")
+    copied = ("-C", "artifacts/videos", "-C", "artifacts/tracklets")  # are made anew otherwise
+    call(finished, "dvc", "exp", "run", "--queue", *copied, "-n", "sweep", "-S", rates, "pretrain")
     call(finished, "dvc", "exp", "run", "--run-all")
     status = call(finished, "dvc", "queue", "status")
     assert status.count("Success") == 2, status
@@ -266,7 +274,7 @@ def test_an_unknown_key_of_an_experiment_is_refused(finished: Path) -> None:
     restore(finished)
 
 
-def test_bad_data_leave_the_metrics_and_the_last_good_store_can_be_had_back(finished: Path) -> None:
+def test_bad_data_leave_the_metrics_and_the_last_good_store(finished: Path) -> None:
     tracks = finished / "data" / "campus" / "c1.txt"
     lines = tracks.read_text().splitlines()
     lines[4] = "5,one,2"
@@ -278,9 +286,58 @@ def test_bad_data_leave_the_metrics_and_the_last_good_store_can_be_had_back(fini
     output = call(finished, "dvc", "repro", ok=False)
     assert "c1.txt:5: " in output, output
     assert (finished / "metrics" / "report.md").exists()
-    restore(finished)
     assert (finished / "artifacts" / "tracklets" / "campus" / "frames.npy").exists()
+    restore(finished)
     assert not ran(call(finished, "dvc", "repro"))
+
+
+def test_a_clone_pulls_the_run_and_trains_nothing(finished: Path, tmp_path: Path) -> None:
+    """The remote lies inside the repository; videos and tracklets are made anew, with the same bytes."""
+    folder = tmp_path / "fresh"
+    call(finished, "git", "clone", "-q", "--no-local", str(finished), str(folder))
+    call(folder, "dvc", "pull", "-q")
+    assert (folder / "metrics" / "report" / "index.html").stat().st_size > 10_000
+    call(folder, "python", "tools/site.py", "site")
+    assert {path.name for path in (folder / "site").glob("*.html")} == {
+        "index.html",
+        "report.html",
+        "claims.html",
+    }
+    output = call(folder, "dvc", "repro")
+    assert set(ran(output)) == {"simulate", "decode@unreal", "decode@campus", "decode@winter"}
+    assert not call(folder, "git", "status", "--porcelain")
+    output = call(folder, "dvc", "exp", "run", "-S", "evaluate.rerank.enabled=true", "cross_domain")
+    assert {"evaluate@cross_domain-0", "cross_domain"} <= set(ran(output))
+    assert not [name for name in ran(output) if name.startswith(("pretrain", "finetune", "ablate"))]
+
+
+def test_the_remote_loses_the_run_alone_and_stays_as_it_is_if_an_object_is_missing(finished: Path) -> None:
+    objects, cache = finished / "data-store/files/md5", finished / ".dvc/cache/files/md5"
+
+    def names() -> set[Path]:
+        return {path.relative_to(objects) for path in objects.rglob("*") if path.is_file()}
+
+    def name(md5: str) -> Path:
+        return Path(md5[:2], md5[2:])
+
+    pinned = name(yaml.safe_load((finished / "data.dvc").read_text())["outs"][0]["md5"])
+    files = {name(entry["md5"]) for entry in json.loads((objects / pinned).read_text())}
+    outs = yaml.safe_load((finished / "dvc.lock").read_text())["stages"]["pretrain@0"]["outs"]
+    before, run = names(), {name(out["md5"]) for out in outs}
+    assert {pinned, *files, *run} <= before
+
+    lost = min(files)
+    content = (objects / lost).read_bytes()
+    (objects / lost).unlink()
+    (cache / lost).unlink()
+    call(finished, "tools/data_store.sh", "pinned", ok=False)
+    assert names() == before - {lost}
+
+    (objects / lost).write_bytes(content)
+    call(finished, "tools/data_store.sh", "pinned")
+    assert {pinned, *files} <= names() < before
+    assert not run & names()
+    restore(finished)
 
 
 def restore(folder: Path) -> None:

@@ -17,10 +17,6 @@ rm -rf data
 mv "$fresh" data
 chmod 755 data
 dvc add -q data
-shopt -s nullglob
-models=(models/*.dvc)  # the published models stay in the remote
-if ((${#models[@]})); then dvc fetch -q "${models[@]}"; fi
-rm -rf data-store
-dvc push -q data.dvc "${models[@]}"
-git add -f data-store data.dvc
-du -sb data data-store
+tools/data_store.sh pinned
+git add data.dvc
+du -sb data
