@@ -4,7 +4,8 @@ Everything on a page is plain text in typed blocks: templates escape it, and not
 """
 
 import base64
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +17,13 @@ from markupsafe import Markup
 from sttreid.report.charts import Chart, svg
 
 TEMPLATES = Path(__file__).parent / "templates"
-SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_<|"})  # what Markdown would interpret
+NARROW = 42  # letters of a table's row that fit a phone
+INSIDE = re.compile(
+    r"[\\`*_<>|~&]|\](?=[(\[:])"
+)  # what Markdown interprets; a bracket if it could end a link's text
+START = re.compile(
+    r"^(\d+)(?=[.)](?: |$))|^(?=(?:[-+]|#{1,6})(?: |$)|-{3,}$)"
+)  # the same at the start of a line
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,16 @@ class Table:
     caption: str
     left: int = 1
 
+    @property
+    def wide(self) -> bool:
+        """Whether it is wider than a phone, so that the page says that it scrolls."""
+        rows = [[cell if isinstance(cell, str) else cell.text for cell in row] for row in self.rows]
+        letters = 0
+        for index, column in enumerate(zip(self.columns, *rows, strict=True)):
+            longest = max(map(len, column))
+            letters += 3 + (longest if index >= self.left else min(longest, 14))  # words wrap, numbers do not
+        return letters > NARROW
+
 
 @dataclass(frozen=True)
 class Bullets:
@@ -49,21 +66,17 @@ class Bullets:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A chart, of HTML pages only.
+    """A chart, of HTML pages only; its section has the caption.
 
     Attributes:
         title: its heading.
         chart: of :mod:`sttreid.report.charts`.
-        caption: how to read it.
-        scope: protocol, seeds and number of queries behind it.
         data: its numbers, for readers who do not see it; None: a table of the section has them.
     """
 
     kind: ClassVar[str] = "figure"
     title: str
     chart: Chart
-    caption: str
-    scope: str
     data: Table | None = None
 
 
@@ -85,15 +98,14 @@ class Image:
 @dataclass(frozen=True, eq=False)
 class Clips:
     """Attention in one tracklet, of HTML pages only: per clip a chart with its description, or a stack of
-    images; title, caption and scope as of a figure.
+    images; ``open``: it is not folded.
     """
 
     kind: ClassVar[str] = "clips"
     title: str
-    caption: str
-    scope: str
     charts: Sequence[tuple[Chart, str]] = ()
     stacks: Sequence[Sequence[Image]] = ()
+    open: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,34 +121,53 @@ class Match:
 
 @dataclass(frozen=True)
 class RankedList:
-    """A query and its nearest tracklets, of HTML pages only."""
+    """A query and its nearest tracklets, of HTML pages only; ``open``: it is not folded."""
 
     kind: ClassVar[str] = "ranked"
     title: str
-    text: str
     strip: Image
+    text: str
     matches: Sequence[Match]
+    open: bool = False
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading inside a section, with the scope of what follows; of HTML pages only."""
+    """A heading inside a section, of HTML pages only."""
 
     kind: ClassVar[str] = "heading"
     text: str
-    scope: str = ""
 
 
-Block = str | Table | Bullets | Figure | Clips | RankedList | Heading  # a str is a paragraph
+@dataclass(frozen=True)
+class Fold:
+    """Details that the HTML page folds under a title; Markdown shows them without it."""
+
+    kind: ClassVar[str] = "fold"
+    title: str
+    blocks: "Sequence[Block]"
+
+
+Block = str | Table | Bullets | Figure | Clips | RankedList | Heading | Fold  # a str is a paragraph
 
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of a page; ``visual``: it has nothing to show outside of HTML."""
+    """A titled part of a page.
+
+    Attributes:
+        title: its heading.
+        blocks: what it shows, in order.
+        visual: it has nothing to show outside of HTML.
+        caption: how to read its figures, once for all of them.
+        scope: protocol, seeds and number of queries behind them.
+    """
 
     title: str
     blocks: Sequence[Block]
     visual: bool = False
+    caption: str = ""
+    scope: str = ""
 
     @property
     def id(self) -> str:
@@ -151,6 +182,14 @@ class Page:
     title: str
     lead: Sequence[Block]
     sections: Sequence[Section]
+
+
+def walk(blocks: Sequence[Block]) -> Iterator[Block]:
+    """All blocks, those of folds included."""
+    for block in blocks:
+        yield block
+        if isinstance(block, Fold):
+            yield from walk(block.blocks)
 
 
 def markdown(page: Page) -> str:
@@ -175,14 +214,25 @@ def _render(template: str, page: Page) -> str:
     style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
     environment.filters |= {
         "cell": lambda cell: Cell(cell) if isinstance(cell, str) else cell,
-        "md": lambda text: text.translate(SPECIAL),
+        "md": _inline,
+        "line": _line,
         "runs": _runs,
         "svg": lambda chart: Markup(svg(chart)),
     }
     return environment.get_template(template).render(page=page, style=style)
 
 
-def _runs(blocks: Sequence[Block]) -> list[tuple[bool, list[Block]]]:
-    """Consecutive figures, which the page shows side by side, and what is between them."""
-    groups = groupby(blocks, lambda block: isinstance(block, Figure))
-    return [(are_figures, list(group)) for are_figures, group in groups]
+def _inline(text: str) -> str:
+    """A text as one line of Markdown that shows it as it is, for the inside of a line."""
+    return INSIDE.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def _line(text: str) -> str:
+    """The same for a whole line."""
+    return START.sub(r"\g<1>\\", _inline(text))
+
+
+def _runs(blocks: Sequence[Block]) -> list[tuple[str, list[Block]]]:
+    """Consecutive figures and consecutive tables, which the page shows side by side, and what is between."""
+    kinds = groupby(blocks, lambda block: block.kind if isinstance(block, Figure | Table) else "")
+    return [(kind, list(group)) for kind, group in kinds]

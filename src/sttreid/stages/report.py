@@ -1,11 +1,14 @@
 """Stage ``report``: all results -> metrics/ablation.json, plot tables, figures, report.md and the page."""
 
 from dataclasses import fields, replace
+from datetime import datetime
+from pathlib import Path
 
 import pandas as pd
 
-from sttreid.analysis import results
+from sttreid.analysis import results, spread
 from sttreid.analysis.results import Content
+from sttreid.analysis.uncertainty import MIN_SEEDS
 from sttreid.config import paths
 from sttreid.config.conversion import parse
 from sttreid.config.params import Params
@@ -14,7 +17,7 @@ from sttreid.report import charts, filmstrips, page, render
 from sttreid.report.filmstrips import Visuals
 from sttreid.report.page import Results
 from sttreid.runtime.files import read_json, read_table, write_bytes, write_json, write_text
-from sttreid.runtime.provenance import Machine
+from sttreid.runtime.provenance import Machine, Provenance
 from sttreid.stages.command import run
 from sttreid.stages.cross_domain import cross_domain
 
@@ -48,6 +51,8 @@ def main(params: Params) -> None:
         histories=histories,
         domains=read_json(paths.METRICS / "domains.json"),
         claims=read_json(paths.METRICS / "claims.json"),
+        published_claims=_published_claims(),
+        published_seeds=spread.published(Path()),
         visuals=Visuals(**{field.name: read_table(paths.visual(field.name)) for field in fields(Visuals)}),
         machines=_machines(params),
     )
@@ -69,6 +74,18 @@ def _machines(params: Params) -> list[Machine]:
     return [parse(Machine, read_json(path), str(path)) for path in records]
 
 
+def _published_claims() -> Content | None:
+    """The newest published ``claims.json`` of enough seeds for verdicts; None without one."""
+    found: list[tuple[datetime, Content]] = []
+    for path in sorted(paths.METRICS.glob("*/**/claims.json")):
+        record = path.with_name("provenance.json")
+        if record.exists() and (content := read_json(path))["seeds"] >= MIN_SEEDS:
+            origin = parse(Provenance, read_json(record), str(record))
+            study = {"study": origin.study, "folder": path.parent.as_posix(), "commit": origin.commit[:10]}
+            found.append((datetime.fromisoformat(origin.published), {**content, "publication": study}))
+    return max(found, key=lambda each: each[0])[1] if found else None
+
+
 def _reference(params: Params, name: str) -> Content:
     """Composition and steps of the default run's model, which is a variant without overrides."""
     plain = replace(params, ablation=replace(params.ablation, variants={name: {}}))
@@ -83,19 +100,19 @@ def _write(content: Results, seeds: list[int]) -> None:
     text, html = render.markdown(whole), render.html(whole)
     summary = charts.svg(page.summary_chart(content), charts.STATIC)
     metrics = results.ablation_metrics(content.ablation, content.variants)
-    curves = {
-        f"{prefix}{name}-{seed}": history
-        for prefix, histories in (("", content.runs), ("ablation-", content.histories))
+    curves = [
+        results.training_curve(history).assign(model=f"{prefix}{name}", seed=seed)
+        for prefix, histories in (("", content.runs), ("ablation: ", content.histories))
         for name, by_seed in histories.items()
         for seed, history in zip(seeds, by_seed, strict=True)
-    }
+    ]
+    every = pd.concat(curves, ignore_index=True).set_index(["model", "seed", "step"]).reset_index()
     write_json(paths.METRICS / "ablation.json", metrics)
     write_text(paths.METRICS / "plots" / "ablation.tsv", results.tsv(results.variant_means(content.ablation)))
     folder = paths.METRICS / "plots" / "training"
-    for name, history in curves.items():
-        write_text(folder / f"{name}.tsv", results.tsv(results.training_curve(history)))
-    for path in folder.iterdir():  # DVC keeps this folder, so curves of earlier variants would stay
-        if path.stem not in curves:
+    write_text(folder / "curves.tsv", results.tsv(every))
+    for path in folder.iterdir():  # DVC keeps this folder, so files of earlier versions would stay
+        if path.name != "curves.tsv":
             path.unlink()
     write_text(paths.METRICS / "results.svg", summary)
     write_text(paths.METRICS / "report.md", text)
