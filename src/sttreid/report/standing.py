@@ -14,6 +14,11 @@ from sttreid.retrieval.metrics import HEADLINE
 MARKS: Final = {"supported": "good", "not supported": "bad"}
 SETTINGS: Final = ("in_domain", "cross_domain", "cross_minus_in_domain", "direct_transfer")
 NUMBERS: Final = ("in_domain", "cross_domain", "direct_transfer", DROP)
+WORDS: Final = {
+    "cross_minus_in_domain": "cross-domain minus in-domain",
+    "direct_transfer": "direct transfer",
+    DROP: "cross-domain drop",
+}
 FORMER: Final = {"cross_domain_more": "cross_minus_in_domain"}  # a setting's name in early publications
 
 
@@ -41,7 +46,7 @@ def claims_table(content: Content) -> Table:
             cells.append(Cell(text, mark=MARKS.get(verdict, "")))
         paper = f"{question['paper']} ({question['read_in']})"
         rows.append([f"{name}: {QUESTIONS[name].text}", *cells, paper])
-    columns = ["question", *(name.replace("_", "-") for name in asked), "the paper, on its data"]
+    columns = ["question", *(_spelled(name) for name in asked), "the paper, on its data"]
     return Table(columns, rows, "Verdicts, with rank-1 effects in points", left=len(columns))
 
 
@@ -80,7 +85,7 @@ def numbers_table(publication: Publication, scores: Scores) -> Table:
                     here = f"{percent(row.value)}, {TEXT['beside'][row.verdict.value]}"
                     cells += [f"{percent(row.spread.mean)}{ends}", Cell(here, mark=mark)]
             if cells:
-                label = name.replace("_", "-").replace("cross-domain-drop", "cross-domain drop")
+                label = _spelled(name)
                 rows.append([label if len(scores.seeds) == 1 else f"{label}, seed {seed}", *cells])
     columns = ["mean of"]
     for metric in HEADLINE:
@@ -105,7 +110,7 @@ def effects_table(published: Content, ours: Content) -> Table | None:
                 side = "inside" if inside else "above" if value > numbers["high"] else "below"
                 compared = f"{each['question']}: {each['ours']} against {each['theirs']}"
                 verdict = Cell(numbers["verdict"], mark=MARKS.get(numbers["verdict"], ""))
-                rows.append([compared, setting.replace("_", "-"), verdict, effect, here, side])
+                rows.append([compared, _spelled(setting), verdict, effect, here, side])
     columns = ["compared", "setting", "published verdict", "published effect", "this run's effect"]
     columns.append("against the published interval")
     return Table(columns, rows, "Rank-1 effects of this run, in points", left=3) if rows else None
@@ -115,6 +120,11 @@ def _effect(contrast: Mapping[str, Content], setting: str) -> str:
     """Of rank-1; empty if the contrast has none in the setting."""
     numbers = contrast.get(setting, {}).get("rank1", {})
     return signed(*(numbers[key] for key in ("effect", "low", "high"))) if "effect" in numbers else ""
+
+
+def _spelled(name: str) -> str:
+    """A setting in words."""
+    return WORDS.get(name, name.replace("_", "-"))
 
 
 def _renamed(content: Content) -> dict[str, Any]:
