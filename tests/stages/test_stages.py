@@ -313,9 +313,12 @@ def test_a_search_does_not_need_the_test(workplace: Path, study: Path) -> None:
     assert (study / "publication/tuning.json").exists()
 
 
-def test_training_curves_of_former_variants_are_removed(workplace: Path) -> None:
+def test_training_curves_are_one_table_and_former_files_are_removed(workplace: Path) -> None:
     folder = workplace / "metrics" / "plots" / "training"
     before = digests(folder)
+    assert list(before) == ["curves.tsv"]
+    table = pd.read_csv(folder / "curves.tsv", sep="\t")
+    assert not table.groupby(["model", "seed"])["step"].apply(lambda steps: steps.duplicated().any()).any()
     (folder / "ablation-former-0.tsv").write_text("step\n1\n")
     call("report")
     assert digests(folder) == before
