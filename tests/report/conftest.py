@@ -129,6 +129,48 @@ def visuals():
     )
 
 
+def film(dataset, tracklet, clip, kind, frames):
+    """A strip of frames of 32 x 64 pixels."""
+    size = (32, 64 * frames) if kind == "list" else (32 * frames, 64)
+    content = io.BytesIO()
+    Image.new("RGB", size, (90, 20 * tracklet, 60)).save(content, "JPEG")
+    place = {"dataset": dataset, "tracklet": tracklet, "clip": clip, "frames": frames, "width": 32}
+    return place | {"height": 64, "jpeg": content.getvalue(), "kind": kind, "seed": 0}
+
+
+@pytest.fixture
+def many_visuals(visuals):
+    """The tables of the stage visualise, as large as those of the default run."""
+    names, tracklets, places = ("vanilla", "spatial"), range(1, 7), range(12)
+    numbers = {"times": 1, "weight": 0.2, "heads": [0.2] * 4, "token": 0.2, "entropy": 0.9, "seed": 0}
+    frames = [
+        {"variant": v, "tracklet": t, "identity": t, "place": p, "clip": p // 4, "visibility": 0.9, **numbers}
+        for v in names
+        for t in tracklets
+        for p in places
+    ]
+    patches = [
+        {"variant": v, "tracklet": t, "place": p, "row": r, "column": c, "weight": 0.03}
+        for v in names
+        for t in tracklets
+        for p in places
+        for r in range(8)
+        for c in range(4)
+    ]
+    lists = [
+        {**row, "query": query, "kind": kind, "tracklet": rank, "rank": rank}
+        for dataset in TARGETS
+        for kind, queries in (("failure", range(1, 5)), ("success", range(5, 9)))
+        for query in queries
+        for row in ranked_list(dataset)[:1]
+        for rank in range(1, 11)
+    ]
+    strips = [film("campus", t, clip, "clip", 4) for t in tracklets for clip in range(3)]
+    strips += [film(dataset, t, -1, "list", 2) for dataset in TARGETS for t in range(1, 11)]
+    tables = {"frames": frames, "patches": patches, "lists": lists, "strips": strips}
+    return replace(visuals, **{name: pd.DataFrame(rows) for name, rows in tables.items()})
+
+
 CLAIMS = {
     "seeds": 2,
     "min_seeds": 5,
@@ -199,6 +241,7 @@ def results(contents, domains, visuals):
 
 
 BUILT = []
+LARGE = []
 
 
 @pytest.fixture
@@ -207,3 +250,12 @@ def whole(request):
     if not BUILT:
         BUILT.append(html(report(request.getfixturevalue("results"))))
     return BUILT[0]
+
+
+@pytest.fixture
+def large(request):
+    """A page with as much to show as that of the default run, drawn once."""
+    if not LARGE:
+        results = request.getfixturevalue("results")
+        LARGE.append(html(report(replace(results, visuals=request.getfixturevalue("many_visuals")))))
+    return LARGE[0]

@@ -10,7 +10,7 @@ from tests.report.test_page import Document
 
 ODD = "a|b *c* _d_ <e> `f` \\g & h &amp; ~~i~~ [j](k) [l]: m"
 TABLE = Table(["name", "value"], [[ODD, Cell("1.0", bold=True, mark="good")], ["b", "2"]], "Caption <x>")
-CHART = charts.scatter(pd.DataFrame({"name": ["a"], "x": [0.0], "y": [0.0]}))
+CHART = charts.scatter(pd.DataFrame({"name": ["a"], "group": ["1"], "x": [0.0], "y": [0.0]}))
 
 
 def page():

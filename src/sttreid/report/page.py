@@ -93,7 +93,7 @@ def summary_chart(results: Results) -> alt.HConcatChart:
     sides = alt.hconcat(heat, forest.properties(title=title), spacing=40)
     whole: alt.HConcatChart = sides.resolve_scale(
         color="independent", shape="independent", fill="independent"
-    ).properties(title=alt.Title(message, anchor="middle", fontSize=14))
+    ).properties(title=alt.Title(message, anchor="middle", fontSize=14, offset=14))
     return whole
 
 
