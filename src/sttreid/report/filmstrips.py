@@ -176,8 +176,8 @@ def poster(visuals: Visuals) -> bytes:
         row = alt.hconcat(*parts, spacing=8)
         rows.append(row.properties(title=alt.Title(title, anchor="start", fontSize=12)))
     legend = [line.format(**names) for line in TEXT["poster_legend"]]
-    title = alt.Title(message, subtitle=legend, anchor="start", fontSize=15, subtitleFontSize=12, offset=10)
-    figure = alt.vconcat(*rows, spacing=12).properties(title=title)
+    heading = alt.Title(message, subtitle=legend, anchor="start", fontSize=15, subtitleFontSize=12, offset=10)
+    figure = alt.vconcat(*rows, spacing=12).properties(title=heading)
     return _jpeg(Pillow.open(io.BytesIO(charts.png(figure, SCALE))).convert("RGB"), QUALITY)
 
 

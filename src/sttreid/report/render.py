@@ -5,11 +5,11 @@ Everything on a page is plain text in typed blocks: templates escape it, and not
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -212,13 +212,14 @@ def _render(template: str, page: Page) -> str:
         keep_trailing_newline=True,
     )
     style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "cell": lambda cell: Cell(cell) if isinstance(cell, str) else cell,
         "md": _inline,
         "line": _line,
         "runs": _runs,
         "svg": lambda chart: Markup(svg(chart)),
     }
+    environment.filters |= filters
     return environment.get_template(template).render(page=page, style=style)
 
 

@@ -79,7 +79,8 @@ def _published_claims() -> Content | None:
     found: list[tuple[datetime, Content]] = []
     for path in sorted(paths.METRICS.glob("*/**/claims.json")):
         record = path.with_name("provenance.json")
-        if record.exists() and (content := read_json(path))["seeds"] >= MIN_SEEDS:
+        hidden = path.parent.name.startswith(".")  # a publication that is being written
+        if not hidden and record.exists() and (content := read_json(path))["seeds"] >= MIN_SEEDS:
             origin = parse(Provenance, read_json(record), str(record))
             study = {"study": origin.study, "folder": path.parent.as_posix(), "commit": origin.commit[:10]}
             found.append((datetime.fromisoformat(origin.published), {**content, "publication": study}))
