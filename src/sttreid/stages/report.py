@@ -51,7 +51,7 @@ def main(params: Params) -> None:
         histories=histories,
         domains=read_json(paths.METRICS / "domains.json"),
         claims=read_json(paths.METRICS / "claims.json"),
-        published_claims=_published_claims(),
+        published_claims=published_claims(paths.METRICS),
         published_seeds=spread.published(Path()),
         visuals=Visuals(**{field.name: read_table(paths.visual(field.name)) for field in fields(Visuals)}),
         machines=_machines(params),
@@ -74,10 +74,18 @@ def _machines(params: Params) -> list[Machine]:
     return [parse(Machine, read_json(path), str(path)) for path in records]
 
 
-def _published_claims() -> Content | None:
-    """The newest published ``claims.json`` of enough seeds for verdicts; None without one."""
+def published_claims(metrics: Path) -> Content | None:
+    """The newest published ``claims.json`` of enough seeds for verdicts, and under "publication" its study,
+    folder and commit; None without one.
+
+    Args:
+        metrics: folder of the published studies.
+
+    Raises:
+        InputError: a publication cannot be read.
+    """
     found: list[tuple[datetime, Content]] = []
-    for path in sorted(paths.METRICS.glob("*/**/claims.json")):
+    for path in sorted(metrics.glob("*/**/claims.json")):
         record = path.with_name("provenance.json")
         hidden = path.parent.name.startswith(".")  # a publication that is being written
         if not hidden and record.exists() and (content := read_json(path))["seeds"] >= MIN_SEEDS:
