@@ -17,13 +17,11 @@ from markupsafe import Markup
 from sttreid.report.charts import Chart, svg
 
 TEMPLATES = Path(__file__).parent / "templates"
-NARROW = 42  # letters of a table's row that fit a phone
-INSIDE = re.compile(
-    r"[\\`*_<>|~&]|\](?=[(\[:])"
-)  # what Markdown interprets; a bracket if it could end a link's text
-START = re.compile(
-    r"^(\d+)(?=[.)](?: |$))|^(?=(?:[-+]|#{1,6})(?: |$)|-{3,}$)"
-)  # the same at the start of a line
+# letters of a table's row that fit a phone, of its first column, and of the narrowest column of words
+NARROW, FIRST, WORDS = 44, 21, 13
+# what Markdown interprets inside of a line (a bracket: if it could end a link's text) and at its start
+INSIDE = re.compile(r"[\\`*_<>|~&]|\](?=[(\[:])")
+START = re.compile(r"^(\d+)(?=[.)](?: |$))|^(?=(?:[-+]|#{1,6})(?: |$)|-{3,}$)")
 
 
 @dataclass(frozen=True)
@@ -49,10 +47,11 @@ class Table:
     def wide(self) -> bool:
         """Whether it is wider than a phone, so that the page says that it scrolls."""
         rows = [[cell if isinstance(cell, str) else cell.text for cell in row] for row in self.rows]
-        letters = 0
-        for index, column in enumerate(zip(self.columns, *rows, strict=True)):
-            longest = max(map(len, column))
-            letters += 3 + (longest if index >= self.left else min(longest, 14))  # words wrap, numbers do not
+        letters = FIRST
+        for index, (header, *cells) in enumerate(zip(self.columns, *rows, strict=True)):
+            if index:  # words wrap, numbers do not
+                longest = max(map(len, (*header.split(), *cells)), default=0)
+                letters += 3 + (longest if index >= self.left else WORDS)
         return letters > NARROW
 
 
