@@ -127,8 +127,8 @@ def _map(
     network, compute = _network("cross_domain", seed, name, config), config.compute
     rows, features = [], []
     for dataset, store in stores.items():
-        if TEST in set(store.tracklets["split"]):
-            test = store.of_split(TEST)
+        test = store.of_split(TEST)
+        if test["query"].any():
             drawn = visuals.draw(test[test["query"]], visualise.points, visualise.seed)
             embedded = embed_tracklets(network, store, drawn, compute.embed_batch, compute.precision)
             features.append(embedded.numpy())
