@@ -403,7 +403,7 @@ def test_cut_queries_stop_the_average(workplace: Path) -> None:
 def test_the_page_shows_what_the_pictures_hold(finished: Path) -> None:
     page = (finished / "metrics/report/index.html").read_text()
     lists = pd.read_parquet(finished / paths.visual("lists"))
-    assert page.count('<figure class="panel ranked">') == lists.groupby(["dataset", "kind", "query"]).ngroups
+    assert page.count('<details class="panel ranked"') == lists.groupby(["dataset", "kind", "query"]).ngroups
     strips = pd.read_parquet(finished / paths.visual("strips"))
     assert page.count('<div class="clip"') == (strips["kind"] == "clip").sum()
     frames = pd.read_parquet(finished / paths.visual("frames"))

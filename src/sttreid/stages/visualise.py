@@ -127,9 +127,9 @@ def _map(
     network, compute = _network("cross_domain", seed, name, config), config.compute
     rows, features = [], []
     for dataset, store in stores.items():
-        test = store.of_split(TEST)
-        if test["query"].any():
-            drawn = visuals.draw(test[test["query"]], visualise.points, visualise.seed)
+        queries = store.tracklets[(store.tracklets["split"] == TEST) & store.tracklets["query"]]
+        if len(queries):
+            drawn = visuals.draw(queries, visualise.points, visualise.seed)
             embedded = embed_tracklets(network, store, drawn, compute.embed_batch, compute.precision)
             features.append(embedded.numpy())
             rows.append(drawn[["tracklet", "identity", "camera"]].assign(dataset=dataset))
