@@ -114,8 +114,7 @@ def test_all_models_and_seeds_are_in_one_plot():
 
 
 def test_every_plot_has_a_template():
-    plots = [
-        each for plot in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] for each in plot.values()
-    ]
-    assert plots
-    assert all((FOLDER / f"{each['template']}.json").exists() for each in plots)
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+    templates = [each["template"] for plot in plots for each in plot.values()]
+    assert templates
+    assert all((FOLDER / f"{name}.json").exists() for name in templates)
