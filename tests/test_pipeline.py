@@ -202,11 +202,16 @@ def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: P
         "cnn",
     }
     drawn = json.loads(call(finished, "dvc", "plots", "diff", "-o", "plots_page", "--json", "HEAD"))["data"]
-    bars = drawn["Ablation rank-1 in-domain"][0]["content"]["data"]["values"]
+    bars = drawn["Ablation"][0]["content"]["data"]["values"]
     by_revision = {(bar["rev"], bar["variant"]) for bar in bars}
     assert {name for rev, name in by_revision if rev == "workspace"} == {"vanilla", "cnn"}
     assert {name for rev, name in by_revision if rev == "HEAD"} == {"vanilla", "cnn", "constrained", "full"}
-    assert {"workspace", "HEAD"} == set(drawn["Training loss, seed 0"][0]["revisions"])
+    curves = drawn["Training loss"][0]["content"]["data"]["values"]
+    by_revision = {(point["rev"], point["filename"]) for point in curves}
+    trained = {f"training/{name}-0.tsv" for name in ("unreal", "campus", "winter", "station")}
+    kept = {f"ablation_training/{name}-0.tsv" for name in ("vanilla", "cnn")}
+    assert {name for rev, name in by_revision if rev == "workspace"} == trained | kept
+    assert {name for rev, name in by_revision if rev == "HEAD"} > trained | kept
     restore(finished)
     assert not call(finished, "git", "status", "--porcelain", "metrics")
 

@@ -37,9 +37,9 @@ def domains():
     return {"accuracy": accuracy, "standard_error": {k: dict.fromkeys(v, 0.01) for k, v in accuracy.items()}}
 
 
-def jpeg(count, level=120):
-    content = io.BytesIO()
-    Image.new("RGB", (16 * count, 32), (level, 60, 60)).save(content, "JPEG")
+def jpeg(count, level=120, stacked=False):
+    content, size = io.BytesIO(), (16, 32 * count) if stacked else (16 * count, 32)
+    Image.new("RGB", size, (level, 60, 60)).save(content, "JPEG")
     return content.getvalue()
 
 
@@ -70,14 +70,15 @@ def attention():
 
 def strip(dataset, tracklet, clip, kind):
     place = {"dataset": dataset, "tracklet": tracklet, "clip": clip, "frames": 2, "width": 16, "height": 32}
-    return place | {"jpeg": jpeg(2, 10 * tracklet), "kind": kind, "seed": 0}
+    content = jpeg(2, 10 * tracklet, stacked=kind == "list")
+    return place | {"jpeg": content, "kind": kind, "seed": 0}
 
 
 def ranked_list(dataset):
     """Query 1 finds the wrong tracklets 2 and 3, and at rank 9 the correct tracklet 4."""
     facts = {"identity": 5, "camera": 2, "ap": 1 / 9, "first_hit": 9, "length": 6, "visibility": 0.5}
     query = {f"query_{name}": value for name, value in facts.items()}
-    query |= {"query": 1, "kind": "hardest", "dataset": dataset, "seed": 0, "camera": 3}
+    query |= {"query": 1, "kind": "failure", "dataset": dataset, "seed": 0, "camera": 3}
     return [
         {"tracklet": t, "identity": i, "rank": r, "distance": r / 10, "correct": i == 5, **query}
         for t, i, r in ((2, 6, 1), (3, 7, 2), (4, 5, 9))
@@ -112,6 +113,7 @@ def visuals():
             "x": t / 3 - 1,
             "y": 0.5,
             "own": 0.25,
+            "hit": 0.5,
         }
         for m in ("unreal", "campus")
         for d in (*TARGETS, "unreal")
@@ -125,6 +127,48 @@ def visuals():
         maps=pd.DataFrame(maps),
         strips=pd.DataFrame(clips + [strip(d, t, -1, "list") for d in TARGETS for t in (1, 2, 3, 4)]),
     )
+
+
+def film(dataset, tracklet, clip, kind, frames):
+    """A strip of frames of 32 x 64 pixels."""
+    size = (32, 64 * frames) if kind == "list" else (32 * frames, 64)
+    content = io.BytesIO()
+    Image.new("RGB", size, (90, 20 * tracklet, 60)).save(content, "JPEG")
+    place = {"dataset": dataset, "tracklet": tracklet, "clip": clip, "frames": frames, "width": 32}
+    return place | {"height": 64, "jpeg": content.getvalue(), "kind": kind, "seed": 0}
+
+
+@pytest.fixture
+def many_visuals(visuals):
+    """The tables of the stage visualise, as large as those of the default run."""
+    names, tracklets, places = ("vanilla", "spatial"), range(1, 7), range(12)
+    numbers = {"times": 1, "weight": 0.2, "heads": [0.2] * 4, "token": 0.2, "entropy": 0.9, "seed": 0}
+    frames = [
+        {"variant": v, "tracklet": t, "identity": t, "place": p, "clip": p // 4, "visibility": 0.9, **numbers}
+        for v in names
+        for t in tracklets
+        for p in places
+    ]
+    patches = [
+        {"variant": v, "tracklet": t, "place": p, "row": r, "column": c, "weight": 0.03}
+        for v in names
+        for t in tracklets
+        for p in places
+        for r in range(8)
+        for c in range(4)
+    ]
+    lists = [
+        {**row, "query": query, "kind": kind, "tracklet": rank, "rank": rank}
+        for dataset in TARGETS
+        for kind, queries in (("failure", range(1, 5)), ("success", range(5, 9)))
+        for query in queries
+        for row in ranked_list(dataset)[:1]
+        for rank in range(1, 11)
+    ]
+    strips = [film("campus", t, clip, "clip", 4) for t in tracklets for clip in range(3)]
+    strips += [film(dataset, t, -1, "list", 2) for dataset in TARGETS for t in range(1, 11)]
+    tables = {"frames": frames, "patches": patches, "lists": lists, "strips": strips}
+    return replace(visuals, **{name: pd.DataFrame(rows) for name, rows in tables.items()})
 
 
 CLAIMS = {
@@ -145,6 +189,27 @@ CLAIMS = {
     },
 }
 
+
+# As an early publication: without what is compared, and with a former name of a setting.
+PUBLISHED = {
+    "seeds": 5,
+    "source": "campus",
+    "publication": {"study": "claims", "folder": "metrics/claims", "commit": "0123456789"},
+    "questions": {
+        "RQ2": {
+            "paper": "50.6 → 60.5",
+            "read_in": "a summary",
+            "verdict": {"in_domain": "not supported", "cross_domain_more": "inconclusive"},
+        }
+    },
+    "contrasts": {
+        "spatial-vanilla": {
+            "question": "RQ2",
+            "in_domain": {"rank1": {"effect": 0.02, "low": 0.01, "high": 0.03, "verdict": "not supported"}},
+        },
+        "forgotten": {"question": "RQ2", "in_domain": {"rank1": {"effect": 0.5, "low": 0.4, "high": 0.6}}},
+    },
+}
 
 MACHINE = Machine("3", {"torch": "2"}, "Some processor", "AVX2", "native", None, 1, "native")
 
@@ -168,12 +233,15 @@ def results(contents, domains, visuals):
         },
         domains=domains,
         claims=CLAIMS,
+        published_claims=PUBLISHED,
+        published_seeds=None,
         visuals=visuals,
         machines=[MACHINE, replace(MACHINE, processor="Other <2>"), MACHINE],
     )
 
 
 BUILT = []
+LARGE = []
 
 
 @pytest.fixture
@@ -182,3 +250,12 @@ def whole(request):
     if not BUILT:
         BUILT.append(html(report(request.getfixturevalue("results"))))
     return BUILT[0]
+
+
+@pytest.fixture
+def large(request):
+    """A page with as much to show as that of the default run, drawn once."""
+    if not LARGE:
+        results = request.getfixturevalue("results")
+        LARGE.append(html(report(replace(results, visuals=request.getfixturevalue("many_visuals")))))
+    return LARGE[0]

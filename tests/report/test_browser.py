@@ -19,13 +19,49 @@ def path(whole, tmp_path):
     return path
 
 
+@pytest.fixture
+def large_path(large, tmp_path):
+    """A page of the default run's size as a file."""
+    path = tmp_path / "large.html"
+    path.write_text(large, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("width", "tallest", "frame"), [(390, 20_000, 76), (1280, 12_000, 102)])
+def test_a_page_of_the_default_run_is_short_and_its_film_strips_are_large(
+    browser, large_path, width, tallest, frame
+):
+    with opened(browser, large_path, viewport={"width": width, "height": 844}) as page:
+        assert page.evaluate("document.documentElement.scrollHeight") <= tallest
+        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        widths = "(names) => [...document.querySelectorAll(names)].map(e => e.getBoundingClientRect().width)"
+        assert min(page.evaluate(widths, ".clip svg, .clip img")) >= 4 * frame
+        assert min(page.evaluate(widths, ".ranked li img")) >= 76
+        rows = "[...document.querySelectorAll('.ranked ol')].map(o => [...o.children].map(l => l.offsetTop))"
+        tops = page.evaluate(rows)
+        assert {len(row) for row in tops} == {10}
+        assert all(len(set(row)) == 1 for row in tops)  # ten answers in one row
+        if width == 1280:  # all of them are seen at once
+            assert page.evaluate(
+                "[...document.querySelectorAll('.row')].every(r => r.scrollWidth <= r.clientWidth)"
+            )
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_charts_are_drawn_at_every_width(browser, path, width):
     with opened(browser, path, viewport={"width": width, "height": 844}) as page:
-        charts = "[...document.querySelectorAll('.chart svg')].map(c => c.getBoundingClientRect().height)"
-        assert min(page.evaluate(charts)) > 50
+        charts = "[...document.querySelectorAll('figure')].filter(f => f.checkVisibility())"
+        heights = f"{charts}.map(f => f.querySelector('.chart svg').getBoundingClientRect().height)"
+        assert min(page.evaluate(heights)) > 50
         page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_navigation_stays_in_view(browser, path):
+    with opened(browser, path, viewport={"width": 1280, "height": 844}) as page:
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        assert page.evaluate("document.querySelector('nav').getBoundingClientRect().top") == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -82,12 +118,19 @@ def test_links_lead_somewhere_and_the_keyboard_gets_there(browser, path):
         assert page.evaluate(scrolling)
 
 
-def test_wide_tables_scroll_in_themselves_on_a_phone(browser, path):
+def test_wide_tables_scroll_in_themselves_on_a_phone_and_say_so(browser, path):
     with opened(browser, path, viewport={"width": 390, "height": 844}) as page:
-        wide = page.evaluate(
-            "[...document.querySelectorAll('.scroll')].filter(d => d.scrollWidth > d.clientWidth).length"
+        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+        hinted = page.evaluate("""[...document.querySelectorAll('.scroll')]
+            .filter(d => d.scrollWidth > d.clientWidth)
+            .map(d => getComputedStyle(d.querySelector('caption span'), '::after').content)""")
+        assert hinted
+        assert "none" not in hinted
+    with opened(browser, path, viewport={"width": 1280, "height": 844}) as page:
+        hints = (
+            "[...document.querySelectorAll('caption span')].map(s => getComputedStyle(s, '::after').content)"
         )
-        assert wide > 0
+        assert set(page.evaluate(hints)) == {"none"}
 
 
 def test_dvc_s_plots_are_drawn_without_a_network(browser, tmp_path):

@@ -49,7 +49,10 @@ def growth():
 
 
 def scatter():
-    return charts.scatter(pd.DataFrame({"name": ["a", "a", "b"], "x": [-1, 0, 1], "y": [1, 0, -1]}))
+    table = pd.DataFrame(
+        {"name": ["a", "a", "b"], "group": ["1", "1", "2"], "x": [-1, 0, 1], "y": [1, 0, -1]}
+    )
+    return charts.scatter(table)
 
 
 def attention(palette=charts.PAGE, visibility=(1.0, np.nan)):
@@ -132,6 +135,25 @@ def test_a_scatter_has_a_mark_for_each_point():
     assert len(list(marks)) == 3
 
 
+def test_a_scatter_has_a_colour_for_each_group_and_a_shape_for_each_name():
+    svg = charts.svg(scatter())
+    assert {"var(--series-1)", "var(--series-2)"} <= set(re.findall(r'stroke="([^"]+)"', svg))
+    assert {"a", "b"} <= set(words(svg))
+    assert not {"1", "2"} & set(words(svg))
+
+
+def test_cells_of_a_bounded_heat_map_have_their_interval():
+    table = pd.DataFrame({"source": ["a"], "target": ["b"], "rank1": [0.5], "low": [0.4], "high": [0.625]})
+    assert {"50.0%", "[40.0, 62.5]"} <= set(words(charts.svg(charts.heat(table, "rank1"))))
+
+
+def test_points_of_two_groups_differ_by_name_without_colour():
+    groups = ["training"] * 3 + ["validation"] * 3
+    root = ElementTree.fromstring(charts.svg(lines(2, group=groups)))
+    symbols = [g for g in root.iter(f"{NAME}g") if "mark-symbol role-mark" in (g.get("class") or "")]
+    assert len({path.get("d") for g in symbols for path in g}) == 2
+
+
 def test_names_are_escaped():
     assert "<b>&" in words(charts.svg(forest(("<b>&", "second"))))
 
@@ -141,7 +163,8 @@ def test_attention_has_bars_numbers_and_a_cell_for_each_head():
     (layer,) = (part for part in chart.layer if "opacity" in part.data)
     boxes = layer.data
     bars = boxes[boxes["opacity"] == 1.0]
-    assert (bars["y2"] - bars["y"]).tolist() == [15, 5, 10, 10]  # 10 pixels are an even share
+    even = charts.BAR / 2  # pixels of an even share
+    assert (bars["y2"] - bars["y"]).tolist() == [1.5 * even, 0.5 * even, even, even]
     cells = boxes[boxes["opacity"] < 1]
     assert cells["opacity"].tolist() == [0.75, 0.375, 0.25, 0.125, 0.5, 0.25, 0.5, 0.25]
     svg = charts.svg(chart)

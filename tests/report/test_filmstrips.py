@@ -1,6 +1,7 @@
 """Film strips, attention and ranked lists show what the tables hold, and describe it."""
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from sttreid.report.filmstrips import overlay, poster, ranked, spatial, temporal
+from sttreid.report.filmstrips import concentration, overlay, poster, ranked, spatial, spread, temporal
 from tests.report.conftest import jpeg
 
 
@@ -23,26 +24,26 @@ def grey(width):
 
 
 def test_a_list_has_its_query_its_matches_and_a_gap(visuals):
-    (shown,) = ranked(visuals, "winter", "hardest")
-    assert shown.title == "winter, tracklet 1: AP 11.1 %, first correct match at rank 9"
+    (shown,) = ranked(visuals, "winter", "failure")
+    assert {"winter", "tracklet 1", "rank 9", "11.1 %"} <= set(re.split(r"[:,] | at |AP ", shown.title))
     assert "50.0 % visible" in shown.text
     assert [(m.rank, m.correct, m.gap) for m in shown.matches] == [
         (1, False, False),
         (2, False, False),
         (9, True, True),
     ]
-    assert shown.strip.jpeg == jpeg(2, 10)
-    assert (shown.strip.width, shown.strip.height) == (32, 32)
+    assert shown.strip.jpeg == jpeg(2, 10, stacked=True)
+    assert (shown.strip.width, shown.strip.height) == (16, 64)  # frames one below the other
     assert "wrong" in shown.matches[0].strip.alt
-    assert ranked(visuals, "winter", "even") == []
+    assert ranked(visuals, "winter", "success") == []
 
 
 def test_unknown_visibility_is_not_mentioned(visuals):
     visuals.lists["query_visibility"] = np.nan
     visuals.frames["visibility"] = np.nan
-    assert "visible" not in ranked(visuals, "winter", "hardest")[0].text
-    assert "visible" not in temporal(visuals, "")[0].caption
-    assert "visible ?, ? per cent" in temporal(visuals, "")[0].charts[0][1]
+    assert "visible" not in ranked(visuals, "winter", "failure")[0].text
+    assert "visible" not in temporal(visuals)[0].title
+    assert "visible ?, ? per cent" in temporal(visuals)[0].charts[0][1]
 
 
 def test_an_even_share_is_one_whatever_the_token_keeps(visuals):
@@ -59,15 +60,16 @@ def test_repeated_frames_share_what_they_get_together(visuals):
 
 
 def test_clips_follow_the_strips_and_are_described(visuals):
-    shown = temporal(visuals, "scope")
-    assert [clips.title for clips in shown] == ["campus, tracklet 8", "campus, tracklet 7"]
-    assert shown[1].caption == "Identity 37, 2 frames, 40.0 to 100.0 % visible."
+    shown = temporal(visuals)
+    assert [clips.title.split(":")[0] for clips in shown] == ["campus, tracklet 8", "campus, tracklet 7"]
+    assert shown[1].title.endswith("identity 37, 2 frames, 40 to 100 % visible")
+    assert [clips.open for clips in shown] == [True, False]
     ((_, text),) = shown[1].charts
     assert text == "Clip 1: visible 100, 40 per cent; vanilla 60, 20 per cent; spatial 45, 45 per cent."
 
 
 def test_spatial_attention_is_laid_over_the_frames_of_each_variant(visuals):
-    ((plain, *laid_over),) = spatial(visuals, "scope")[0].stacks
+    ((plain, *laid_over),) = spatial(visuals)[0].stacks
     assert plain.jpeg == jpeg(2, 80)
     assert [image.alt for image in laid_over] == [
         f"Clip 1, attention of {name}: 77.8 % top, 22.2 % middle, 0.0 % bottom"
@@ -99,6 +101,12 @@ def test_frames_of_a_strip_have_their_own_maps():
     assert colour[4:28, :28].max() < 10
 
 
+def test_the_spread_of_attention_is_a_number_of_tokens(visuals):
+    assert spread(visuals, "vanilla").value == pytest.approx(np.exp(0.9))
+    assert [row[0] for row in concentration(visuals).rows] == ["vanilla", "spatial"]
+    assert visuals.clip_frames == 2
+
+
 def test_the_poster_is_small_has_both_colours_and_is_the_same_again(visuals):
     content = poster(visuals)
     assert content == poster(visuals)
@@ -110,6 +118,6 @@ def test_the_poster_is_small_has_both_colours_and_is_the_same_again(visuals):
 
 def test_tables_are_not_changed(visuals):
     before = visuals.frames.copy()
-    temporal(visuals, "")
-    spatial(visuals, "")
+    temporal(visuals)
+    spatial(visuals)
     pd.testing.assert_frame_equal(visuals.frames, before)

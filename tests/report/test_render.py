@@ -5,20 +5,19 @@ import pytest
 from markdown_it import MarkdownIt
 
 from sttreid.report import charts
-from sttreid.report.render import Bullets, Cell, Figure, Heading, Page, Section, Table, html, markdown
+from sttreid.report.render import Bullets, Cell, Figure, Fold, Heading, Page, Section, Table, html, markdown
 from tests.report.test_page import Document
 
-ODD = "a|b *c* _d_ <e> `f` \\g & h"
+ODD = "a|b *c* _d_ <e> `f` \\g & h &amp; ~~i~~ [j](k) [l]: m"
 TABLE = Table(["name", "value"], [[ODD, Cell("1.0", bold=True, mark="good")], ["b", "2"]], "Caption <x>")
-CHART = charts.scatter(pd.DataFrame({"name": ["a"], "x": [0.0], "y": [0.0]}))
+CHART = charts.scatter(pd.DataFrame({"name": ["a"], "group": ["1"], "x": [0.0], "y": [0.0]}))
 
 
 def page():
-    figure = Figure("Figure", CHART, "How to read it.", "seed 0", TABLE)
-    blocks = [ODD, Bullets(["first", ODD]), TABLE, figure, figure, Heading("Part", "scope"), "last"]
-    return Page(
-        "Title", ["lead"], [Section("Some results", blocks), Section("Images", ["seen"], visual=True)]
-    )
+    figure = Figure("Figure", CHART, TABLE)
+    blocks = [ODD, Bullets(["first", ODD]), TABLE, figure, figure, Heading("Part"), Fold("More", ["last"])]
+    results = Section("Some results", blocks, caption="How to read it.", scope="seed 0")
+    return Page("Title", ["lead"], [results, Section("Images", ["seen"], visual=True)])
 
 
 def test_markdown_gives_back_every_text_when_it_is_parsed():
@@ -43,6 +42,20 @@ def test_markdown_gives_back_every_text_when_it_is_parsed():
     kinds = [child.type for token in tokens if token.type == "inline" for child in token.children]
     assert set(kinds) == {"text", "text_special", "strong_open", "strong_close"} or "strong_open" in kinds
     assert not {"em_open", "code_inline", "html_inline"} & set(kinds)
+
+
+@pytest.mark.parametrize(
+    "name", ["a|b", "<i>", "`c`", "a\nb", "x\n\n# y", "- z", "1. z", "---", "&lt;", "[a](b)"]
+)
+def test_a_name_of_a_result_file_stays_text_and_breaks_no_table(name):
+    table = Table([name, "value"], [[name, Cell("1", bold=True)], ["b", name]], "Caption")
+    text = markdown(Page(name, [name], [Section(name, [Bullets([name]), table])]))
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
+    shown = ["".join(child.content for child in token.children) for token in tokens if token.type == "inline"]
+    flat = " ".join(name.split())
+    assert shown == [flat, flat, flat, flat, flat, "value", flat, "1", "b", flat]
+    assert [token.type for token in tokens].count("tr_open") == 3
+    assert not {"html_block", "html_inline", "hr", "code_block"} & {token.type for token in tokens}
 
 
 def test_visual_sections_are_of_html_only():
@@ -76,8 +89,9 @@ def test_a_figure_is_one_image_with_a_description_and_its_data():
     document = Document(html(page()))
     (first, _) = (attributes for attributes in document.of("div") if attributes.get("class") == "chart")
     assert first["role"] == "img"
-    assert "How to read it." in first["aria-label"]
-    assert len(document.of("details")) == 2
+    assert first["aria-label"] == "Figure"
+    assert html(page()).count("How to read it.") == 1
+    assert len(document.of("details")) == 2 + 1
     assert (
         len([d for d in document.of("div") if d.get("class", "").startswith("charts")]) == 1
     )  # one row of both

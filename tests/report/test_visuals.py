@@ -15,7 +15,12 @@ from tests.sections import FRAMES, HEIGHT, WIDTH, small_network
 
 LENGTHS = (7, 1, 3)
 QUERIES = pd.DataFrame(
-    {"query": [5, 4, 3, 2, 1], "identity": [1, 1, 2, 3, 3], "ap": [0.1, 0.05, 0.5, 0.3, np.nan]}
+    {
+        "query": [5, 4, 3, 2, 1, 6, 7],
+        "identity": [1, 1, 2, 3, 3, 4, 4],
+        "ap": [0.1, 0.05, 0.5, 0.3, np.nan, 0.9, 0.8],
+        "first_hit": [2, 3, 1, 4, 0, 1, 1],
+    }
 )
 
 
@@ -105,15 +110,15 @@ def test_tracklets_are_chosen_by_the_change_within_a_clip():
     assert visuals.most_occluded(frames, 9) == [20, 11, 30]
 
 
-def test_the_hardest_queries_are_one_per_identity():
-    assert visuals.hardest(QUERIES, 2) == [4, 2]
-    assert visuals.hardest(QUERIES, 9) == [4, 2, 3]
+def test_failures_are_the_worst_wrong_answers_one_per_identity():
+    assert visuals.failures(QUERIES, 1) == [4]
+    assert visuals.failures(QUERIES, 9) == [4, 2]
 
 
-def test_even_steps_are_the_middles_of_equal_parts():
-    assert visuals.evenly(QUERIES, 2) == [5, 3]
-    assert visuals.evenly(QUERIES, 9) == [4, 5, 2, 3]
-    assert visuals.evenly(QUERIES, 0) == []
+def test_successes_are_correct_answers_evenly_spaced_one_per_identity():
+    assert visuals.successes(QUERIES, 1) == [7]
+    assert visuals.successes(QUERIES, 9) == [3, 7]
+    assert visuals.successes(QUERIES.assign(first_hit=2), 9) == []
 
 
 def two_clusters(count=20):
@@ -135,23 +140,28 @@ def test_few_points_lower_the_perplexity(count):
     assert visuals.project(two_clusters()[:count], 30, 0).shape == (count, 2)
 
 
-def test_the_share_of_a_set_is_that_of_the_ten_nearest():
+@pytest.mark.parametrize("neighbours", [1, 10])
+def test_the_share_of_a_label_is_that_of_the_nearest(neighbours):
     points = two_clusters()
-    assert visuals.same_set_share(points, np.array(["a"] * 20 + ["b"] * 20)).tolist() == [1.0] * 40
+    share = visuals.same_label_share(points, np.array(["a"] * 20 + ["b"] * 20), neighbours)
+    assert share.tolist() == [1.0] * 40
     mixed, similar, expected = np.tile(["a", "b"], 20), points @ points.T, []
     for row in range(40):
         others = sorted((column for column in range(40) if column != row), key=lambda c: -similar[row, c])
-        expected.append(np.mean(mixed[others[:10]] == mixed[row]))
-    assert visuals.same_set_share(points, mixed) == pytest.approx(expected)
+        expected.append(np.mean(mixed[others[:neighbours]] == mixed[row]))
+    assert visuals.same_label_share(points, mixed, neighbours) == pytest.approx(expected)
 
 
-def test_a_sample_is_drawn_without_replacement_and_keeps_its_order():
-    table = pd.DataFrame({"tracklet": np.arange(50)})
-    drawn = visuals.draw(table, 10, 0)["tracklet"]
-    assert len(set(drawn)) == 10
-    assert drawn.is_monotonic_increasing
-    assert drawn.tolist() == visuals.draw(table, 10, 0)["tracklet"].tolist()
-    assert drawn.tolist() != visuals.draw(table, 10, 1)["tracklet"].tolist()
+def test_whole_identities_are_drawn_and_keep_their_order():
+    table = pd.DataFrame({"tracklet": np.arange(50), "identity": np.arange(50) % 10})
+    drawn = visuals.draw(table, 12, 0)
+    assert drawn["identity"].value_counts().tolist() == [5, 5]
+    assert drawn["tracklet"].is_monotonic_increasing
+    assert drawn.equals(visuals.draw(table, 12, 0))
+    assert {tuple(visuals.draw(table, 12, seed)["tracklet"]) for seed in range(9)} != {
+        tuple(drawn["tracklet"])
+    }
+    assert len(visuals.draw(table, 1, 0)) == 5  # at least one identity
     assert len(visuals.draw(table, 99, 0)) == 50
 
 
@@ -175,3 +185,7 @@ def test_a_strip_holds_its_frames_side_by_side():
     assert bright.mean() == pytest.approx(250, abs=2)
     assert shown.shape == (32, 48, 3)
     assert [int(shown[16, 8 + 16 * place].argmax()) for place in range(3)] == [0, 1, 2]
+    (stacked,) = visuals.strips(store, "campus", [(7, -1, np.array([0, 2]))], 32, stacked=True)["jpeg"]
+    shown = np.asarray(Image.open(io.BytesIO(stacked)))
+    assert shown.shape == (64, 16, 3)
+    assert [int(shown[16 + 32 * place, 8].argmax()) for place in range(2)] == [0, 2]

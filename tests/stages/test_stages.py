@@ -360,8 +360,8 @@ def test_the_report_leaves_out_what_other_parameters_made(workplace: Path) -> No
     content = json.loads((workplace / "metrics" / "ablation.json").read_text())
     assert {name for name in (*VARIANTS, "full") if name in content} == {"vanilla", "cnn", "full"}
     text = (workplace / "metrics" / "report.md").read_text()
-    assert TEXT["left_out"].format(names="constrained").replace("`", "\\`") in text
-    assert text.count(TEXT["stale"].replace("`", "\\`")) == 2  # claims and domain shift
+    for names in ("constrained", TEXT["effects"], TEXT["separability"]):
+        assert TEXT["left_out"].format(names=names).replace("`", "\\`") in text
 
 
 def test_the_curve_of_a_training_stage_grows_to_the_one_of_the_plots(
@@ -491,7 +491,7 @@ def test_cut_queries_stop_the_average(workplace: Path) -> None:
 def test_the_page_shows_what_the_pictures_hold(finished: Path) -> None:
     page = (finished / "metrics/report/index.html").read_text()
     lists = pd.read_parquet(finished / paths.visual("lists"))
-    assert page.count('<figure class="panel ranked">') == lists.groupby(["dataset", "kind", "query"]).ngroups
+    assert page.count('<details class="panel ranked"') == lists.groupby(["dataset", "kind", "query"]).ngroups
     strips = pd.read_parquet(finished / paths.visual("strips"))
     assert page.count('<div class="clip"') == (strips["kind"] == "clip").sum()
     frames = pd.read_parquet(finished / paths.visual("frames"))

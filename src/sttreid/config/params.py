@@ -247,12 +247,14 @@ class Visualise:
     Attributes:
         variants: the two ablation variants whose attention is compared.
         tracklets: number of tracklets whose attention is shown.
-        failures: ranked lists per target of the queries with the lowest average precision.
-        samples: further ranked lists per target, evenly spaced in average precision.
+        failures: ranked lists per target of queries whose first answer is wrong, the lowest average precision
+            first.
+        samples: ranked lists per target of queries whose first answer is correct, evenly spaced in average
+            precision.
         top_k: gallery tracklets in a ranked list.
         frames: frames of a film strip in a ranked list.
-        height: of a film strip, in pixels.
-        points: tracklets of each data set in the feature map.
+        height: of a frame of a film strip, in pixels.
+        points: tracklets of each data set in the feature map, all those of the drawn identities.
         perplexity: of the feature map's t-SNE.
         seed: of the drawn points and of t-SNE.
     """
@@ -260,7 +262,7 @@ class Visualise:
     variants: Annotated[list[Name], Field(min_length=2, max_length=2)]
     tracklets: Count
     failures: Count
-    samples: Whole
+    samples: Count
     top_k: Count
     frames: Count
     height: Count

@@ -17,7 +17,7 @@ WIDTH = 250  # pixels of the plane, without the axis
 VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3], [10, 2], [3, 3, 1, 3]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left"]
-BAR, NUMBER, HEAD = 20, 11, 5  # pixels of a bar, of a line of numbers and of a head's row of cells
+BAR, NUMBER, HEAD = 26, 14, 6  # pixels of a bar, of a line of numbers and of a head's row of cells
 Chart = alt.Chart | alt.LayerChart
 
 
@@ -55,7 +55,14 @@ def png(chart: alt.TopLevelMixin, scale: float) -> bytes:
 
 
 def heat(table: pd.DataFrame, metric: str, palette: Palette = PAGE) -> Chart:
-    """A matrix: columns source (rows), target (columns) and the metric (a fraction), written in its cells."""
+    """A matrix: source (rows), target (columns) and the metric (a fraction), written in its cells.
+
+    Args:
+        table: source, target and the metric; with low and high, the cells have the interval, too.
+        metric: name of its column.
+        palette: colours.
+    """
+    bounded = "low" in table
     axis = alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False)
     base = alt.Chart(table).encode(
         x=alt.X("target:N", title="tested on", sort=None, axis=axis),
@@ -67,8 +74,14 @@ def heat(table: pd.DataFrame, metric: str, palette: Palette = PAGE) -> Chart:
     cells = base.mark_rect().encode(fill=alt.value(palette.heat), fillOpacity=opacity)
     dark = f"datum.{metric} > {low + 0.5 * (high - low)}"
     ink = alt.condition(dark, alt.value(palette.heat_ink), alt.value(palette.ink))
-    numbers = base.mark_text().encode(text=alt.Text(metric, format=".1%"), color=ink)
-    return _sized(cells + numbers, height=26 * table["source"].nunique())
+    chart = cells + base.mark_text(dy=-6 if bounded else 0).encode(
+        text=alt.Text(metric, format=".1%"), color=ink
+    )
+    if bounded:
+        ends = "'[' + format(100 * datum.low, '.1f') + ', ' + format(100 * datum.high, '.1f') + ']'"
+        interval = base.transform_calculate(interval=ends).mark_text(dy=8, fontSize=9)
+        chart = chart + interval.encode(text="interval:N", color=ink)
+    return _sized(chart, height=(38 if bounded else 26) * table["source"].nunique())
 
 
 def forest(
@@ -121,7 +134,7 @@ def lines(
 
     Args:
         table: name, x and y; with group, of two values, the lines of the second are dashed (the caption must
-            say which that is); with low and high, intervals are drawn.
+            say which that is) and points differ by name; with low and high, intervals are drawn.
         x: a column of numbers.
         y: a column of numbers.
         titles: of the two axes.
@@ -131,7 +144,8 @@ def lines(
     """
     names = _unique(table, "name")
     field = "group" if "group" in table else "name"
-    styles, legend = _unique(table, field), alt.Legend(symbolType="stroke", symbolSize=200)
+    styles = _unique(table, field)
+    legend = alt.Legend() if field == "group" else alt.Legend(symbolType="stroke", symbolSize=200)
     ticks = {"values": sorted(table[x].unique().tolist())} if log else {"tickMinStep": 1}
     fit = alt.Scale(type="log", base=2, nice=False) if log else alt.Scale(zero=False, nice=False)
     base = alt.Chart(table).encode(
@@ -149,23 +163,31 @@ def lines(
         )
     )
     if points:
-        chart = chart + base.mark_point(filled=True, size=22, opacity=1)
+        marks = base.mark_point(filled=True, size=34, opacity=1)
+        chart = chart + (marks.encode(shape=_shape("name", names)) if field == "group" else marks)
     if "low" in table:
         chart = chart + base.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q")
     return _sized(chart)
 
 
-def scatter(table: pd.DataFrame) -> Chart:
-    """Points on a plane without axes, by name; columns name, x and y (-1 to 1)."""
-    names, plane = _unique(table, "name"), alt.Scale(domain=[-1.03, 1.03])
-    chart = alt.Chart(table).mark_point(size=14, strokeWidth=1.1)
-    chart = chart.encode(
+def scatter(table: pd.DataFrame, palette: Palette = PAGE) -> Chart:
+    """Points on a plane without axes; a line joins each point to the centre of its group.
+
+    Args:
+        table: x and y (-1 to 1), name (gives the shape) and group (gives the colour; colours repeat).
+        palette: colours.
+    """
+    names, groups = _unique(table, "name"), _unique(table, "group")
+    plane = alt.Scale(domain=[-1.03, 1.03])
+    centres = table.groupby("group")[["x", "y"]].transform("mean")
+    base = alt.Chart(table.assign(centre_x=centres["x"], centre_y=centres["y"])).encode(
         x=alt.X("x:Q", axis=None, scale=plane),
         y=alt.Y("y:Q", axis=None, scale=plane),
-        color=_colour("name", names, PAGE),
-        shape=_shape("name", names),
+        color=_colour("group", groups, palette).legend(None),
     )
-    return _sized(chart, width=330, height=330)
+    shape = _shape("name", names).legend(symbolStrokeColor=palette.ink)
+    spokes = base.mark_rule(strokeWidth=0.7, opacity=0.6).encode(x2="centre_x:Q", y2="centre_y:Q")
+    return _sized(spokes + base.mark_point(size=20, strokeWidth=1.2, opacity=1).encode(shape=shape), 330, 330)
 
 
 def attention(uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Palette = PAGE) -> Chart:
@@ -176,7 +198,7 @@ def attention(uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Pale
 
     Args:
         uri: of the strip.
-        size: width and height of one frame in it, in pixels.
+        size: width and height of one frame as it is shown, in pixels.
         rows: a row for each variant and frame: variant, visibility (0 to 1 or NaN), weight (0 to 1), even
             (weight over an even share) and heads (list of weights); frames in order.
         palette: colours.
@@ -206,7 +228,7 @@ def attention(uri: str, size: tuple[int, int], rows: pd.DataFrame, palette: Pale
     colour = alt.Color("colour:N", scale=None)
     image = alt.Chart(pd.DataFrame({"uri": [uri], "x": [0], "y": [0]})).encode(x=x, y=down, url="uri:N")
     bars = alt.Chart(pd.DataFrame(boxes)).mark_rect().encode(x=x, y=down, x2="x2:Q", y2="y2:Q", color=colour)
-    text = alt.Chart(pd.DataFrame(numbers)).mark_text(fontSize=9, baseline="alphabetic")
+    text = alt.Chart(pd.DataFrame(numbers)).mark_text(fontSize=11, baseline="alphabetic")
     even = alt.Chart(pd.DataFrame(rules)).mark_rule(color=palette.soft, strokeWidth=0.6).encode(y=down)
     strip = image.mark_image(width=width, height=size[1], align="left", baseline="top")
     bars = bars.encode(opacity=alt.Opacity("opacity:Q", scale=None))

@@ -19,8 +19,8 @@ from sttreid.report.tables import TEXT, mark
 GLOW = np.array([[90, 20, 110], [220, 50, 60], [255, 170, 40], [255, 250, 190]], float)  # even to most
 EDGES = (-1.0, -0.2, -0.05, 0.05, 0.2, 1.0)  # of a frame's visibility minus the mean of its clip
 BINS = ("< -20", "-20 to -5", "-5 to 5", "5 to 20", "> 20")  # the same in points
-SHOWN = 3  # tracklets of the static image
-SCALE, QUALITY = 2.0, 75  # of the static image
+FRAME = 103  # pixels of a frame's width on the page; three clips of four frames fill 1280
+SHOWN, STATIC, SCALE, QUALITY = 3, 64, 1.25, 75  # tracklets and frame width of the static image, and its JPEG
 
 Clip = tuple[pd.Series, pd.DataFrame]  # its strip, and its frames of all variants
 
@@ -34,7 +34,7 @@ class Visuals:
         patches: spatial attention of a few tracklets, by variant.
         lists: ranked lists of every target's own model.
         maps: test tracklets in the space of two models, on a plane.
-        strips: film strips (JPEG), of clips and of the lists.
+        strips: film strips (JPEG): frames of clips side by side, those of the lists one below the other.
     """
 
     frames: pd.DataFrame
@@ -47,6 +47,11 @@ class Visuals:
     def variants(self) -> list[str]:
         """Whose attention is shown, in order."""
         return [str(name) for name in self.frames["variant"].unique()]
+
+    @property
+    def clip_frames(self) -> int:
+        """Frames of a clip, T."""
+        return int(self.frames.groupby(["variant", "tracklet", "clip"])["times"].sum().max())
 
     @property
     def seed(self) -> int:
@@ -67,21 +72,28 @@ def concentration(visuals: Visuals) -> Table:
     """How concentrated temporal attention is: means over clips or frames."""
     frames = visuals.with_shares()
     strongest = [max(heads) for heads in frames["heads"]]
-    frames = frames.assign(tokens=np.exp(frames["entropy"]), strongest=strongest)
-    frames = frames.assign(uneven=(frames["even"] - 1).abs())
-    keys, values = ["variant", "identity", "tracklet", "clip"], ["tokens", "token", "strongest"]
-    clips = frames.groupby(keys)[values].max().reset_index()
+    frames = frames.assign(strongest=strongest, uneven=(frames["even"] - 1).abs())
+    clips = frames.groupby(["variant", "identity", "tracklet", "clip"])
+    clips = clips[["token", "strongest"]].max().reset_index()
     rows = []
     for name in visuals.variants:
-        tokens, *others = (_over_identities(clips[clips["variant"] == name], value) for value in values)
+        ours = clips[clips["variant"] == name]
+        others = [_over_identities(ours, value) for value in ("token", "strongest")]
         others.append(_over_identities(frames[frames["variant"] == name], "uneven"))
-        rows.append([name, bracket(tokens, "{:.2f}".format), *map(bracket, others)])
-    columns = ["effective tokens, exp(entropy)", "weight on the token itself, %"]
-    columns += ["highest weight of a head on a frame, %", "distance of a frame from an even share, %"]
-    return Table(["variant", *columns], rows, "Concentration of temporal attention")
+        rows.append([name, bracket(spread(visuals, name), "{:.2f}".format), *map(bracket, others)])
+    columns = ["tokens that share the attention", "weight of the token on itself, %"]
+    columns += ["highest weight that a head gives a frame, %", "mean distance from equal weights, %"]
+    return Table(["variant", *columns], rows, "How temporal attention is spread")
 
 
-def by_visibility(visuals: Visuals, scope: str) -> list[Figure]:
+def spread(visuals: Visuals, variant: str) -> Interval:
+    """The number of tokens that share a clip's attention: exp(entropy), the mean over clips."""
+    frames = visuals.frames[visuals.frames["variant"] == variant]
+    clips = frames.groupby(["identity", "tracklet", "clip"])["entropy"].first().reset_index()
+    return _over_identities(clips.assign(tokens=np.exp(clips["entropy"])), "tokens")
+
+
+def by_visibility(visuals: Visuals) -> list[Figure]:
     """Whether more visible frames get more attention; nothing where visibility is unknown."""
     frames = visuals.with_shares().dropna(subset=["gap"])
     bins = pd.cut(frames["gap"], EDGES, labels=BINS, include_lowest=True)
@@ -91,25 +103,25 @@ def by_visibility(visuals: Visuals, scope: str) -> list[Figure]:
     if not means:
         return []
     rows = [[label, name, bracket(mean, "{:.2f}".format)] for (label, name), mean in means.items()]
-    columns = ["visibility less the clip's mean, points", "variant", "weight over an even share"]
+    columns = ["visibility minus the clip's mean, points", "variant", "weight / equal weight"]
     data = Table(columns, rows, "Attention by visibility", left=2)
     marks = pd.DataFrame([mark(*cell, mean) for cell, mean in means.items()])
-    chart = charts.forest(marks, "weight / even share", reference=1.0, percent=False)
-    return [Figure("Attention by visibility", chart, TEXT["by_visibility"], scope, data)]
+    chart = charts.forest(marks, "weight / equal weight", reference=1.0, percent=False)
+    return [Figure("Attention by visibility", chart, data)]
 
 
-def temporal(visuals: Visuals, scope: str) -> list[Clips]:
-    """Temporal attention, clip by clip, of each chosen tracklet."""
+def temporal(visuals: Visuals) -> list[Clips]:
+    """Temporal attention, clip by clip, of each chosen tracklet; the first one is open."""
     return [
-        Clips(title, caption, scope, charts=[_clip(strip, frames) for strip, frames in clips])
-        for title, caption, clips in _tracklets(visuals)
+        Clips(title, charts=[_clip(strip, frames) for strip, frames in clips], open=not number)
+        for number, (title, clips) in enumerate(_tracklets(visuals))
     ]
 
 
-def spatial(visuals: Visuals, scope: str) -> list[Clips]:
+def spatial(visuals: Visuals) -> list[Clips]:
     """Spatial attention of the same clips: the frames, then the frames under each variant's weights."""
-    tracklets = []
-    for title, caption, clips in _tracklets(visuals):
+    tracklets: list[Clips] = []
+    for title, clips in _tracklets(visuals):
         stacks = []
         for strip, frames in clips:
             patches = visuals.patches[visuals.patches["tracklet"] == strip["tracklet"]]
@@ -122,12 +134,12 @@ def spatial(visuals: Visuals, scope: str) -> list[Clips]:
                 shown = _image(strip, f"Clip {number}, attention of {name}: {_where(weights)}")
                 stack.append(Image(overlay(shown.jpeg, weights, top), shown.width, shown.height, shown.alt))
             stacks.append(stack)
-        tracklets.append(Clips(title, caption, scope, stacks=stacks))
+        tracklets.append(Clips(title, stacks=stacks, open=not tracklets))
     return tracklets
 
 
 def ranked(visuals: Visuals, dataset: str, kind: str) -> list[RankedList]:
-    """The ranked lists of one data set; ``kind`` is "hardest" or "even"."""
+    """The ranked lists of one data set; ``kind`` is "failure" or "success"."""
     rows = visuals.lists[(visuals.lists["dataset"] == dataset) & (visuals.lists["kind"] == kind)]
     strips = visuals.strips[visuals.strips["kind"] == "list"].set_index(["dataset", "tracklet"])
     lists = []
@@ -137,12 +149,12 @@ def ranked(visuals: Visuals, dataset: str, kind: str) -> list[RankedList]:
         share = first["query_visibility"]
         visible = "" if pd.isna(share) else f", {percent(share)} % visible"
         hit = int(first["query_first_hit"])
-        outcome = f"first correct match at rank {hit}" if hit else "no correct match"
+        outcome = f"first correct answer at rank {hit}" if hit else "no correct answer"
         lists.append(
             RankedList(
-                title=f"{dataset}, tracklet {query}: AP {percent(first['query_ap'])} %, {outcome}",
-                text=f"{identity}, {first['query_length']} frames{visible}",
+                title=f"{dataset}, tracklet {query}: {outcome}, AP {percent(first['query_ap'])} %",
                 strip=_image(strips.loc[(dataset, query)], f"Query: {identity}"),
+                text=f"{identity}, {first['query_length']} frames{visible}",
                 matches=[
                     _match(row, gap, strips.loc[(dataset, row["tracklet"])])
                     for (_, row), gap in zip(matches.iterrows(), gaps, strict=True)
@@ -154,15 +166,18 @@ def ranked(visuals: Visuals, dataset: str, kind: str) -> list[RankedList]:
 
 def poster(visuals: Visuals) -> bytes:
     """Temporal attention in a few tracklets as one JPEG file, for pages without HTML."""
-    series = (f"{mark} {name}" for mark, name in zip(("blue", "orange"), visuals.variants, strict=False))
-    text = f"Weight of each frame in the temporal token's attention, %: {', '.join(series)}; grey: visible, %"
-    rows = [
-        alt.hconcat(*(_chart(strip, frames, charts.STATIC) for strip, frames in clips), spacing=8).properties(
-            title=alt.Title(f"{title}: {caption}", anchor="start", fontSize=11)
-        )
-        for title, caption, clips in list(_tracklets(visuals))[:SHOWN]
-    ]
-    figure = alt.vconcat(*rows, spacing=12).properties(title=alt.Title(text, anchor="start", fontSize=12))
+    first, second = (f"{bracket(spread(visuals, name), '{:.2f}'.format)}" for name in visuals.variants)
+    above, below = visuals.variants
+    names = {"above": above, "below": below}
+    message = TEXT["poster"].format(first=first, second=second, tokens=1 + visuals.clip_frames, **names)
+    rows = []
+    for title, clips in list(_tracklets(visuals))[:SHOWN]:
+        parts = (_chart(strip, frames, charts.STATIC, STATIC) for strip, frames in clips)
+        row = alt.hconcat(*parts, spacing=8)
+        rows.append(row.properties(title=alt.Title(title, anchor="start", fontSize=12)))
+    legend = [line.format(**names) for line in TEXT["poster_legend"]]
+    heading = alt.Title(message, subtitle=legend, anchor="start", fontSize=15, subtitleFontSize=12, offset=10)
+    figure = alt.vconcat(*rows, spacing=12).properties(title=heading)
     return _jpeg(Pillow.open(io.BytesIO(charts.png(figure, SCALE))).convert("RGB"), QUALITY)
 
 
@@ -191,16 +206,17 @@ def overlay(jpeg: bytes, weights: NDArray[np.floating], top: float) -> bytes:
     return _jpeg(Pillow.fromarray(mixed.round().astype(np.uint8)), 85)
 
 
-def _tracklets(visuals: Visuals) -> Iterator[tuple[str, str, Sequence[Clip]]]:
-    """Title and caption of each chosen tracklet, and its clips: the strip and the frames of all variants."""
+def _tracklets(visuals: Visuals) -> Iterator[tuple[str, Sequence[Clip]]]:
+    """Title of each chosen tracklet, and its clips: the strip and the frames of all variants."""
     strips, frames = visuals.strips[visuals.strips["kind"] == "clip"], visuals.with_shares()
     for tracklet, clips in strips.groupby("tracklet", sort=False):
         rows = frames[frames["tracklet"] == tracklet]
-        seen = rows["visibility"]
-        visible = "" if seen.isna().all() else f", {percent(seen.min())} to {percent(seen.max())} % visible"
-        caption = f"Identity {rows['identity'].iloc[0]}, {rows['place'].nunique()} frames{visible}."
+        seen, number = rows["visibility"], rows["place"].nunique()
+        ends = f"{100 * seen.min():.0f} to {100 * seen.max():.0f}"
+        visible = "" if seen.isna().all() else f", {ends} % visible"
         parts = [(strip, rows[rows["clip"] == strip["clip"]]) for _, strip in clips.iterrows()]
-        yield f"{clips['dataset'].iloc[0]}, tracklet {tracklet}", caption, parts
+        name = f"{clips['dataset'].iloc[0]}, tracklet {tracklet}"
+        yield f"{name}: identity {rows['identity'].iloc[0]}, {number} frames{visible}", parts
 
 
 def _clip(strip: pd.Series, frames: pd.DataFrame) -> tuple[charts.Chart, str]:
@@ -210,14 +226,14 @@ def _clip(strip: pd.Series, frames: pd.DataFrame) -> tuple[charts.Chart, str]:
     parts = [f"visible {', '.join(seen)} per cent"]
     for name, rows in frames.groupby("variant", sort=False):
         parts.append(f"{name} {', '.join(f'{100 * weight:.0f}' for weight in rows['weight'])} per cent")
-    chart = _chart(strip, frames, charts.PAGE).properties(padding=0)
+    chart = _chart(strip, frames, charts.PAGE, FRAME).properties(padding=0)
     return chart, f"Clip {int(strip['clip']) + 1}: {'; '.join(parts)}."
 
 
-def _chart(strip: pd.Series, frames: pd.DataFrame, palette: charts.Palette) -> charts.Chart:
-    return charts.attention(
-        _image(strip, "").uri, (int(strip["width"]), int(strip["height"])), frames, palette
-    )
+def _chart(strip: pd.Series, frames: pd.DataFrame, palette: charts.Palette, width: int) -> charts.Chart:
+    """A clip whose frames are shown ``width`` pixels wide."""
+    size = width, round(width * int(strip["height"]) / int(strip["width"]))
+    return charts.attention(_image(strip, "").uri, size, frames, palette)
 
 
 def _match(row: pd.Series, gap: bool, strip: pd.Series) -> Match:
@@ -237,7 +253,9 @@ def _over_identities(table: pd.DataFrame, column: str) -> Interval:
 
 def _image(strip: pd.Series, text: str) -> Image:
     """A row of ``strips``."""
-    return Image(bytes(strip["jpeg"]), int(strip["width"]) * int(strip["frames"]), int(strip["height"]), text)
+    width, height, frames = (int(strip[key]) for key in ("width", "height", "frames"))
+    size = (width * frames, height) if strip["kind"] == "clip" else (width, height * frames)
+    return Image(bytes(strip["jpeg"]), *size, text)
 
 
 def _where(weights: NDArray[np.floating]) -> str:

@@ -2,24 +2,22 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import altair as alt
 import pandas as pd
 
-from sttreid.analysis.claims import QUESTIONS
 from sttreid.analysis.metrics_files import credit
-from sttreid.analysis.phrases import percent, seeds_phrase, signed
+from sttreid.analysis.phrases import bracket, percent, seeds_phrase
 from sttreid.analysis.results import BASELINES, Content, Scores, VariantResult, cmc, matrix, training_curve
+from sttreid.analysis.spread import Publication
 from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS
-from sttreid.report import charts, filmstrips, tables
+from sttreid.report import charts, filmstrips, standing, tables
 from sttreid.report.filmstrips import Visuals
-from sttreid.report.render import Block, Bullets, Cell, Figure, Heading, Page, Section, Table
-from sttreid.report.tables import NONE, TEXT, rates, scope
+from sttreid.report.render import Block, Bullets, Figure, Fold, Heading, Page, Section, Table
+from sttreid.report.tables import NONE, TEXT, scope
 from sttreid.retrieval.metrics import HEADLINE
 from sttreid.runtime.provenance import Machine
-
-MARKS = {"supported": "good", "not supported": "bad"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +36,9 @@ class Results:
         histories: the same of the variants.
         domains: content of ``metrics/domains.json``; None: other parameters made it.
         claims: content of ``metrics/claims.json``; None: other parameters made it.
+        published_claims: content of the newest published ``claims.json`` with enough seeds, and under
+            "publication" its study, folder and commit; None without one.
+        published_seeds: the newest publication of the study ``seeds``; None without one.
         visuals: of the stage ``visualise``.
         machines: of each stage that trained or tested.
         stale: variants that are left out, because other parameters made them.
@@ -55,6 +56,8 @@ class Results:
     histories: Mapping[str, Sequence[pd.DataFrame]]
     domains: Content | None
     claims: Content | None
+    published_claims: Content | None
+    published_seeds: Publication | None
     visuals: Visuals
     machines: Sequence[Machine]
     stale: Sequence[str] = ()
@@ -64,48 +67,50 @@ class Results:
 def report(results: Results) -> Page:
     """The whole page."""
     cross = results.cross
-    shift = TEXT["stale"] if results.domains is None else tables.shift_table(cross, results.domains)
+    shift: Block = _text("left_out", names=TEXT["separability"])
+    if results.domains is not None:
+        shift = tables.shift_table(cross, results.domains)
     hard = _text("difficulty", identities=MIN_IDENTITIES, seeds=MIN_SEEDS)
-    history = _text("history", seeds=seeds_phrase(cross.seeds))
-    training = training_figures(results.runs, "default run", history)
-    training += training_figures(results.histories, "ablation", history)
     sections = [
-        _claims(results),
+        _verdicts(results),
+        _this_run(results),
         _cross_domain(cross),
         Section("Strangers", [TEXT["strangers"], tables.open_set_table(cross)]),
         _ablation(results),
-        Section("Training", training, visual=True),
+        _training(results),
         *_attention(results),
         _ranked_lists(results),
         _maps(results),
-        _protocol(cross),
-        Section("What makes a query hard", [hard, tables.difficulty_table(cross)]),
+        Section("Hard queries", [hard, tables.difficulty_table(cross)]),
         Section("Domain shift", [TEXT["shift"], shift]),
+        _protocol(cross),
         Section("Provenance", [TEXT["machines"], _machines(results.machines)]),
     ]
-    return Page(TEXT["title"], _lead(results), sections)
+    return Page(TEXT["title"], [TEXT["summary"]], sections)
 
 
 def summary_chart(results: Results) -> alt.HConcatChart:
-    """Rank-1 of both results for ``metrics/results.svg``: the matrix, and the ablation with intervals."""
-    title = [f"Ablation on {results.source}, 95 % CI", "hollow: not comparable"]
+    """Rank-1 of both results for ``metrics/results.svg``, with intervals: the matrix and the ablation."""
+    cross = results.cross
+    means = {name: _rank1(cross, name) for name in cross.settings}
+    message = _text("results", **(dict.fromkeys(standing.NUMBERS, NONE) | means))
     forest = charts.forest(_by_variant(results, "rank1"), "rank-1", palette=charts.STATIC)
-    heat = charts.heat(_trained(results.cross), "rank1", charts.STATIC)
-    heat = heat.properties(title="Cross-domain rank-1", height=200)
+    heat = charts.heat(_trained(cross, "rank1"), "rank1", charts.STATIC)
+    heat = heat.properties(title="Every model on every target, 95 % CI")
+    title = _text("results_ablation", source=results.source)
     sides = alt.hconcat(heat, forest.properties(title=title), spacing=40)
     whole: alt.HConcatChart = sides.resolve_scale(
         color="independent", shape="independent", fill="independent"
-    )
+    ).properties(title=alt.Title(message, anchor="middle", fontSize=14, offset=14))
     return whole
 
 
-def training_figures(histories: Mapping[str, Sequence[pd.DataFrame]], what: str, scope: str) -> list[Figure]:
+def training_figures(histories: Mapping[str, Sequence[pd.DataFrame]], what: str) -> list[Figure]:
     """Loss, rank-1 on training and validation identities, and attention entropy where it is measured.
 
     Args:
         histories: name -> training histories, one for each seed; means over seeds are drawn.
         what: is trained, for the titles.
-        scope: of the figures.
     """
     means = {name: pd.concat(each).groupby("step").mean().reset_index() for name, each in histories.items()}
     if not means:
@@ -117,48 +122,49 @@ def training_figures(histories: Mapping[str, Sequence[pd.DataFrame]], what: str,
     curves = {"loss": ("Training loss", pd.concat(loss)), "rank1": ("Rank-1 in training", pd.concat(rank1))}
     if "attention_entropy" in whole:
         curves["attention_entropy"] = ("Attention entropy", whole[["name", "step", "attention_entropy"]])
-    return [
-        _curves(table.dropna(), column, f"{title}, {what}", scope)
-        for column, (title, table) in curves.items()
-    ]
-
-
-def claims_table(content: Content) -> Table:
-    """The verdict on each of the paper's questions, and the rank-1 effects that it rests on.
-
-    Args:
-        content: of ``claims.json``.
-    """
-    settings = ("in_domain", "cross_domain", "cross_minus_in_domain", "direct_transfer")
-    contrasts = [each for each in content["contrasts"].values() if each["confirmatory"]]
-    rows: list[list[str | Cell]] = []
-    for name, question in content["questions"].items():
-        cells = []
-        for setting in settings:
-            verdict, effects = question["verdict"].get(setting, NONE), []
-            for each in contrasts:
-                numbers = each.get(setting, {}).get("rank1", {})
-                if each["question"] == name and "effect" in numbers:
-                    effect = signed(*(numbers[key] for key in ("effect", "low", "high")))
-                    effects.append(f"{each['ours']} against {each['theirs']} {effect}")
-            text = f"{verdict}: {'; '.join(effects)}" if effects else verdict
-            cells.append(Cell(text, mark=MARKS.get(verdict, "")))
-        paper = f"{question['paper']} ({question['read_in']})"
-        rows.append([f"{name}: {QUESTIONS[name].text}", paper, *cells])
-    columns = ["question", "the paper, on its data", *(name.replace("_", "-") for name in settings)]
-    return Table(columns, rows, "Verdicts, with rank-1 effects in points", left=len(columns))
+    return [_curves(table.dropna(), column, f"{title}, {what}") for column, (title, table) in curves.items()]
 
 
 def _text(key: str, **values: object) -> str:
     return str(TEXT[key].format(**values))
 
 
-def _lead(results: Results) -> list[Block]:
+def _verdicts(results: Results) -> Section:
+    """The published verdicts on the paper's claims, and the paper's own numbers."""
+    content, cross = results.published_claims, results.cross
+    if content is None:
+        blocks: list[Block] = [_text("unpublished", least=MIN_SEEDS)]
+    else:
+        origin = {key: content[key] for key in ("seeds", "source")} | dict(content["publication"])
+        content = standing.with_definitions(content, results.claims)
+        blocks = [_text("published", **origin), standing.claims_table(content)]
+    if all(name.startswith("embedded") for name in cross.protocol_names.values()):
+        blocks.append(TEXT["rendered"])
+    comparable = {each.name: each.comparable for each in results.variants}
+    paper = [TEXT["paper"], *standing.paper_tables(cross, results.ablation, comparable)]
+    return Section("Verdicts", [*blocks, Fold("The paper's numbers", paper)])
+
+
+def _this_run(results: Results) -> Section:
+    """This run's numbers beside the published ones."""
     cross, names = results.cross, {"synthetic": results.synthetic, "baselines": ", ".join(BASELINES)}
     run = _text("run", targets=", ".join(cross.targets), seeds=seeds_phrase(cross.seeds), **names)
-    rendered = all(name.startswith("embedded") for name in cross.protocol_names.values())
-    made_by = [credit(results.fingerprint)] if results.fingerprint else []
-    return [run, *([TEXT["rendered"]] if rendered else []), _intervals(cross), *made_by]
+    blocks: list[Block] = [f"{run} {_intervals(cross)}"]
+    if results.fingerprint:
+        blocks.append(credit(results.fingerprint))
+    if (seeds := results.published_seeds) and len(cross.by_protocol()) == 1:
+        blocks.append(_text("beside_seeds", number=len(seeds.params["seeds"]), commit=seeds.commit[:10]))
+        blocks.append(standing.numbers_table(seeds, cross))
+    claims = results.claims
+    if claims is None:
+        return Section("This run", [*blocks, _text("left_out", names=TEXT["effects"])])
+    if results.published_claims is not None:
+        published = standing.with_definitions(results.published_claims, claims)
+        if effects := standing.effects_table(published, claims):
+            blocks += [TEXT["beside_claims"], effects]
+    rules = _text("claims", seeds=claims["seeds"], min_seeds=claims["min_seeds"])
+    verdicts: list[Block] = [rules, standing.claims_table(claims)]
+    return Section("This run", [*blocks, Fold("Verdicts of this run", verdicts)])
 
 
 def _intervals(scores: Scores) -> str:
@@ -175,41 +181,9 @@ def _intervals(scores: Scores) -> str:
     return " ".join(sentences)
 
 
-def _claims(results: Results) -> Section:
-    content, scores, papers = results.claims, results.ablation, TEXT["paper_sets"]
-    verdicts: list[Block] = [TEXT["stale"]]
-    if content is not None:
-        rules = _text("claims", seeds=content["seeds"], min_seeds=content["min_seeds"])
-        verdicts = [rules, claims_table(content)]
-    ours = [[target, *rates(results.cross, [(target, target)])] for target in results.cross.targets]
-    number = max(len(ours), len(papers))
-    ours += [[NONE] * (1 + len(HEADLINE))] * (number - len(ours))
-    papers = [*papers, *[[NONE] * 4] * (number - len(papers))]
-    columns = ["the paper, in-domain on", "mAP", "rank-1", "read in", "here, in-domain on"]
-    columns += [metric.label for metric in HEADLINE]
-    sets = [[*paper, *our] for paper, our in zip(papers, ours, strict=True)]
-    comparable, steps = {each.name: each.comparable for each in results.variants}, []
-    for *paper, before, after in TEXT["paper_steps"]:
-        if {before, after} <= set(comparable):
-            names = (name if comparable[name] else f"{name} (not comparable)" for name in (before, after))
-            gains: list[str | Cell] = []
-            for setting in ("in_domain", "cross_domain"):
-                gains.append(tables.gains(scores, setting, after, before))
-            steps.append([*paper, " → ".join(names), *gains])
-    added = ["added", "the paper, on", "rank-1", "read in", "here", "in-domain rank-1", "cross-domain rank-1"]
-    blocks = [
-        *verdicts,
-        TEXT["paper"],
-        Table(columns, sets, "The paper and this run, in-domain, in per cent", left=5),
-        Table(added, steps, "Steps of the ablation, gains in points", left=5),
-    ]
-    return Section("The paper's claims", blocks)
-
-
 def _cross_domain(scores: Scores) -> Section:
-    table, said = _trained(scores), scope(scores)
     figures: list[Block] = [
-        Figure(f"Trained models: {metric.label}", charts.heat(table, metric.name), TEXT["heat"], said)
+        Figure(f"Trained models: {metric.label}", charts.heat(_trained(scores, metric.name), metric.name))
         for metric in HEADLINE
     ]
     marks = [
@@ -220,9 +194,7 @@ def _cross_domain(scores: Scores) -> Section:
         for name in part.settings
         for metric in HEADLINE
     ]
-    figures.append(
-        Figure("Settings", charts.forest(pd.DataFrame(marks), "mean over cells"), TEXT["settings"], said)
-    )
+    figures.append(Figure("Settings", charts.forest(pd.DataFrame(marks), "mean over cells")))
     curve = cmc(scores).rename(columns=lambda name: name.replace("_", "-")).set_index("rank")
     rows = [
         [str(rank), *map(percent, values)] for rank, values in zip(curve.index, curve.to_numpy(), strict=True)
@@ -230,30 +202,33 @@ def _cross_domain(scores: Scores) -> Section:
     data = Table(["rank", *curve.columns], rows, "CMC, in per cent")
     long = curve.reset_index().melt("rank", var_name="name", value_name="share")
     chart = charts.lines(long, "rank", "share", ("rank", "queries"), percent=True)
-    figures.append(Figure("Cumulative matching characteristic", chart, TEXT["cmc"], said, data))
-    blocks = [
-        TEXT["cross_domain"],
-        tables.cross_domain_table(scores),
-        tables.settings_table(scores),
-        TEXT["baselines"],
-        tables.baselines_table(scores),
-    ]
-    return Section("Cross-domain", [*blocks, *figures])
+    figures.append(Figure("Cumulative matching characteristic", chart, data))
+    gains: list[Block] = [TEXT["baselines"], tables.baselines_table(scores)]
+    blocks: list[Block] = [TEXT["cross_domain"], tables.cross_domain_table(scores), *figures]
+    blocks += [tables.settings_table(scores), Fold("Gain over baselines without training", gains)]
+    return Section("Cross-domain", blocks, caption=TEXT["cross_domain_caption"], scope=scope(scores))
 
 
 def _ablation(results: Results) -> Section:
     scores, source = results.ablation, results.source
-    blocks: list[Block] = [_text("ablation", source=source, least=percent(results.min_train_rank1))]
+    text = [_text("ablation", source=source, least=percent(results.min_train_rank1))]
     if results.reference is not None:
-        blocks.append(_text("reference", name=results.reference, source=source))
+        text.append(_text("reference", name=results.reference, source=source))
+    blocks: list[Block] = [" ".join([*text, _intervals(scores)])]
     if results.stale:
         blocks.append(_text("left_out", names=", ".join(results.stale)))
-    blocks += [_intervals(scores), tables.ablation_table(scores, results.variants)]
+    blocks.append(tables.ablation_table(scores, results.variants))
     for metric in HEADLINE:
         chart = charts.forest(_by_variant(results, metric.name), metric.label)
-        caption = _text("variants", source=source)
-        blocks.append(Figure(f"Ablation: {metric.label}", chart, caption, scope(scores)))
-    return Section("Ablation", blocks)
+        blocks.append(Figure(f"Ablation: {metric.label}", chart))
+    return Section("Ablation", blocks, caption=TEXT["variants"], scope=scope(scores))
+
+
+def _training(results: Results) -> Section:
+    figures = training_figures(results.runs, "default run")
+    figures += training_figures(results.histories, "ablation")
+    history = _text("history", seeds=seeds_phrase(results.cross.seeds))
+    return Section("Training", figures, visual=True, caption=TEXT["training"], scope=history)
 
 
 def _attention(results: Results) -> list[Section]:
@@ -262,38 +237,49 @@ def _attention(results: Results) -> list[Section]:
     names = f"{above} (above) and {below} (below)"
     first = frames[frames["variant"] == visuals.variants[0]]
     numbers = {"queries": first["tracklet"].nunique(), "frames": len(first), "seed": visuals.seed}
-    scope = _text("attention_scope", source=source, protocol=protocols[source], **numbers)
-    legend = _text("temporal", source=source, names=names)
-    blocks: list[Block] = [legend, filmstrips.concentration(visuals)]
-    blocks += [*filmstrips.by_visibility(visuals, scope), *filmstrips.temporal(visuals, scope)]
-    spatial: list[Block] = [_text("spatial", names=names), *filmstrips.spatial(visuals, scope)]
+    said = _text("attention_scope", source=source, protocol=protocols[source], **numbers)
+    text = _text("temporal", source=source, tokens=1 + visuals.clip_frames)
+    blocks: list[Block] = [text, filmstrips.concentration(visuals)]
+    blocks += [*filmstrips.by_visibility(visuals), *filmstrips.temporal(visuals)]
+    legend, places = _text("temporal_caption", names=names), _text("spatial", names=names)
+    spatial = filmstrips.spatial(visuals)
     return [
-        Section("Temporal attention", blocks, visual=True),
-        Section("Spatial attention", spatial, visual=True),
+        Section("Temporal attention", blocks, visual=True, caption=legend, scope=said),
+        Section("Spatial attention", spatial, visual=True, caption=places, scope=said),
     ]
 
 
 def _ranked_lists(results: Results) -> Section:
-    blocks: list[Block] = [TEXT["ranked"]]
+    blocks: list[Block] = []
     for target in results.cross.targets:
-        for kind in ("hardest", "even"):
-            if lists := filmstrips.ranked(results.visuals, target, kind):
-                said = scope(results.cross, [results.visuals.seed])
-                blocks += [Heading(f"{target}: {TEXT[kind]}", said), *lists]
-    return Section("Ranked lists", blocks, visual=True)
+        for kind in ("failure", "success"):
+            lists = filmstrips.ranked(results.visuals, target, kind)
+            if target == results.cross.targets[0]:
+                lists = [replace(each, open=not number) for number, each in enumerate(lists)]
+            if lists:
+                blocks += [Heading(f"{target}: {TEXT[kind]}"), *lists]
+    said = scope(results.cross, [results.visuals.seed])
+    return Section("Ranked lists", blocks, visual=True, caption=TEXT["ranked"], scope=said)
 
 
 def _maps(results: Results) -> Section:
-    blocks: list[Block] = [TEXT["maps"]]
+    blocks: list[Block] = []
     for model, table in results.visuals.maps.groupby("model", sort=False):
-        groups = table.groupby("dataset", sort=False)["own"]
-        rows = [[str(name), str(len(group)), percent(group.mean())] for name, group in groups]
-        data = Table(["data set", "tracklets", "of the same set, %"], rows, "Ten nearest neighbours")
+        groups = table.groupby("dataset", sort=False)
+        rows = [
+            [str(name), str(len(group)), percent(group["hit"].mean()), percent(group["own"].mean())]
+            for name, group in groups
+        ]
+        columns = ["data set", "tracklets", "nearest is the same identity, %"]
+        columns.append("ten nearest are of the same set, %")
+        data = Table(columns, rows, "Neighbours in the embedding space")
         trained = f"{results.synthetic}, then {model}" if model != results.synthetic else f"{model} alone"
-        said = f"Needs no protocol; seed {results.visuals.seed}; {len(table)} tracklets."
-        chart = charts.scatter(table.rename(columns={"dataset": "name"})[["name", "x", "y"]])
-        blocks.append(Figure(f"Trained on {trained}", chart, TEXT["tsne"], said, data))
-    return Section("Map of the embeddings", blocks, visual=True)
+        identity = table["dataset"] + " " + table["identity"].astype(str)
+        points = table.assign(name=table["dataset"], group=identity)[["name", "group", "x", "y"]]
+        blocks.append(Figure(f"Trained on {trained}", charts.scatter(points), data))
+    said = f"Needs no protocol; seed {results.visuals.seed}."
+    caption = f"{TEXT['maps']} {TEXT['tsne']}"
+    return Section("Feature map", blocks, visual=True, caption=caption, scope=said)
 
 
 def _protocol(scores: Scores) -> Section:
@@ -321,9 +307,23 @@ def _machines(machines: Sequence[Machine]) -> Bullets:
     return Bullets([f"{summary} (stages: {number})" for summary, number in counts.items()])
 
 
-def _trained(scores: Scores) -> pd.DataFrame:
+def _trained(scores: Scores, metric: str) -> pd.DataFrame:
+    """The cells of trained models, with intervals."""
     table = matrix(scores)
-    return table[~table["source"].isin(BASELINES)]
+    table = table[~table["source"].isin(BASELINES)]
+    cells = table[["source", "target"]].itertuples(index=False)
+    means = [scores.interval([(source, target)], metric) for source, target in cells]
+    return table.assign(low=[mean.low for mean in means], high=[mean.high for mean in means])
+
+
+def _rank1(scores: Scores, setting: str) -> str:
+    """A setting's mean of each protocol."""
+    means = [
+        f"{bracket(part.interval(part.cells(setting), 'rank1'))}{suffix}"
+        for suffix, part in tables.parts(scores)
+        if setting in part.settings
+    ]
+    return ", ".join(means)
 
 
 def _by_variant(results: Results, metric: str) -> pd.DataFrame:
@@ -336,7 +336,7 @@ def _by_variant(results: Results, metric: str) -> pd.DataFrame:
     return pd.DataFrame(marks)
 
 
-def _curves(table: pd.DataFrame, column: str, title: str, scope: str) -> Figure:
+def _curves(table: pd.DataFrame, column: str, title: str) -> Figure:
     """Training curves; their first and last values are the data."""
     keys, share = ["name", "group"] if "group" in table else ["name"], column == "rank1"
     text = percent if share else "{:.2f}".format
@@ -344,4 +344,4 @@ def _curves(table: pd.DataFrame, column: str, title: str, scope: str) -> Figure:
     data = Table([*keys, "first", "last"], [[*key, *map(text, end)] for key, end in ends], title, len(keys))
     titles = ("step", "rank-1" if share else column.replace("_", " "))
     chart = charts.lines(table, "step", column, titles, percent=share, points=column != "loss")
-    return Figure(title, chart, TEXT[column], scope, data)
+    return Figure(title, chart, data)

@@ -4,11 +4,12 @@ Everything on a page is plain text in typed blocks: templates escape it, and not
 """
 
 import base64
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -16,7 +17,11 @@ from markupsafe import Markup
 from sttreid.report.charts import Chart, svg
 
 TEMPLATES = Path(__file__).parent / "templates"
-SPECIAL = str.maketrans({letter: f"\\{letter}" for letter in "\\`*_<|"})  # what Markdown would interpret
+# letters of a table's row that fit a phone, of its first column, and of the narrowest column of words
+NARROW, FIRST, WORDS = 44, 21, 13
+# what Markdown interprets inside of a line (a bracket: if it could end a link's text) and at its start
+INSIDE = re.compile(r"[\\`*_<>|~&]|\](?=[(\[:])")
+START = re.compile(r"^(\d+)(?=[.)](?: |$))|^(?=(?:[-+]|#{1,6})(?: |$)|-{3,}$)")
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,17 @@ class Table:
     caption: str
     left: int = 1
 
+    @property
+    def wide(self) -> bool:
+        """Whether it is wider than a phone, so that the page says that it scrolls."""
+        rows = [[cell if isinstance(cell, str) else cell.text for cell in row] for row in self.rows]
+        letters = FIRST
+        for index, (header, *cells) in enumerate(zip(self.columns, *rows, strict=True)):
+            if index:  # words wrap, numbers do not
+                longest = max(map(len, (*header.split(), *cells)), default=0)
+                letters += 3 + (longest if index >= self.left else WORDS)
+        return letters > NARROW
+
 
 @dataclass(frozen=True)
 class Bullets:
@@ -49,21 +65,17 @@ class Bullets:
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A chart, of HTML pages only.
+    """A chart, of HTML pages only; its section has the caption.
 
     Attributes:
         title: its heading.
         chart: of :mod:`sttreid.report.charts`.
-        caption: how to read it.
-        scope: protocol, seeds and number of queries behind it.
         data: its numbers, for readers who do not see it; None: a table of the section has them.
     """
 
     kind: ClassVar[str] = "figure"
     title: str
     chart: Chart
-    caption: str
-    scope: str
     data: Table | None = None
 
 
@@ -85,15 +97,14 @@ class Image:
 @dataclass(frozen=True, eq=False)
 class Clips:
     """Attention in one tracklet, of HTML pages only: per clip a chart with its description, or a stack of
-    images; title, caption and scope as of a figure.
+    images; ``open``: it is not folded.
     """
 
     kind: ClassVar[str] = "clips"
     title: str
-    caption: str
-    scope: str
     charts: Sequence[tuple[Chart, str]] = ()
     stacks: Sequence[Sequence[Image]] = ()
+    open: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,34 +120,53 @@ class Match:
 
 @dataclass(frozen=True)
 class RankedList:
-    """A query and its nearest tracklets, of HTML pages only."""
+    """A query and its nearest tracklets, of HTML pages only; ``open``: it is not folded."""
 
     kind: ClassVar[str] = "ranked"
     title: str
-    text: str
     strip: Image
+    text: str
     matches: Sequence[Match]
+    open: bool = False
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading inside a section, with the scope of what follows; of HTML pages only."""
+    """A heading inside a section, of HTML pages only."""
 
     kind: ClassVar[str] = "heading"
     text: str
-    scope: str = ""
 
 
-Block = str | Table | Bullets | Figure | Clips | RankedList | Heading  # a str is a paragraph
+@dataclass(frozen=True)
+class Fold:
+    """Details that the HTML page folds under a title; Markdown shows them without it."""
+
+    kind: ClassVar[str] = "fold"
+    title: str
+    blocks: "Sequence[Block]"
+
+
+Block = str | Table | Bullets | Figure | Clips | RankedList | Heading | Fold  # a str is a paragraph
 
 
 @dataclass(frozen=True)
 class Section:
-    """A titled part of a page; ``visual``: it has nothing to show outside of HTML."""
+    """A titled part of a page.
+
+    Attributes:
+        title: its heading.
+        blocks: what it shows, in order.
+        visual: it has nothing to show outside of HTML.
+        caption: how to read its figures, once for all of them.
+        scope: protocol, seeds and number of queries behind them.
+    """
 
     title: str
     blocks: Sequence[Block]
     visual: bool = False
+    caption: str = ""
+    scope: str = ""
 
     @property
     def id(self) -> str:
@@ -151,6 +181,14 @@ class Page:
     title: str
     lead: Sequence[Block]
     sections: Sequence[Section]
+
+
+def walk(blocks: Sequence[Block]) -> Iterator[Block]:
+    """All blocks, those of folds included."""
+    for block in blocks:
+        yield block
+        if isinstance(block, Fold):
+            yield from walk(block.blocks)
 
 
 def markdown(page: Page) -> str:
@@ -173,16 +211,28 @@ def _render(template: str, page: Page) -> str:
         keep_trailing_newline=True,
     )
     style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
-    environment.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "cell": lambda cell: Cell(cell) if isinstance(cell, str) else cell,
-        "md": lambda text: text.translate(SPECIAL),
+        "md": _inline,
+        "line": _line,
         "runs": _runs,
         "svg": lambda chart: Markup(svg(chart)),
     }
+    environment.filters |= filters
     return environment.get_template(template).render(page=page, style=style)
 
 
-def _runs(blocks: Sequence[Block]) -> list[tuple[bool, list[Block]]]:
-    """Consecutive figures, which the page shows side by side, and what is between them."""
-    groups = groupby(blocks, lambda block: isinstance(block, Figure))
-    return [(are_figures, list(group)) for are_figures, group in groups]
+def _inline(text: str) -> str:
+    """A text as one line of Markdown that shows it as it is, for the inside of a line."""
+    return INSIDE.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def _line(text: str) -> str:
+    """The same for a whole line."""
+    return START.sub(r"\g<1>\\", _inline(text))
+
+
+def _runs(blocks: Sequence[Block]) -> list[tuple[str, list[Block]]]:
+    """Consecutive figures and consecutive tables, which the page shows side by side, and what is between."""
+    kinds = groupby(blocks, lambda block: block.kind if isinstance(block, Figure | Table) else "")
+    return [(kind, list(group)) for kind, group in kinds]

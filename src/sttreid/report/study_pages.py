@@ -16,9 +16,11 @@ from sttreid.analysis.study_runs import StudyRuns, Subgroup, attention_entropy
 from sttreid.analysis.trials import Curve
 from sttreid.config.claims import Claims, Contrast
 from sttreid.report import charts
-from sttreid.report.page import MARKS, claims_table, training_figures
+from sttreid.report.page import training_figures
 from sttreid.report.render import TEMPLATES, Block, Bullets, Cell, Figure, Page, Section, Table
+from sttreid.report.standing import MARKS, claims_table
 from sttreid.report.tables import NONE
+from sttreid.report.tables import TEXT as REPORT
 from sttreid.retrieval.metrics import HEADLINE
 
 TEXT: Final = yaml.safe_load((TEMPLATES / "study.yaml").read_text(encoding="utf-8"))
@@ -50,8 +52,18 @@ def claims_page(study: StudyRuns, results: Sequence[Finding], claims: Claims, fi
     effects = Table([*columns, "p (Holm)"], [_finding(each) for each in results], "Every effect", left=5)
     sections = [
         Section("Verdicts", [sentences["verdicts"], claims_table(content(study, results, claims))]),
-        Section("Effects", [sentences["effects"], effects, *_forests(study, results, sentences["forest"])]),
-        Section("Variants and over-fitting", [sentences["fit"], _variants(study), *_training(study)]),
+        Section(
+            "Effects",
+            [sentences["effects"], *_forests(results), effects],
+            caption=sentences["forest"],
+            scope=_scope(study),
+        ),
+        Section(
+            "Variants and over-fitting",
+            [sentences["fit"], _variants(study), *_training(study)],
+            caption=REPORT["training"],
+            scope=_scope(study, tested=False),
+        ),
         *_attention(study, sentences["entropy"]),
         *_subgroups(study, claims, sentences),
         Section("Rules of the verdicts", [Bullets([sentences[each] for each in RULES]), sentences["test"]]),
@@ -87,8 +99,7 @@ def curves_page(
     for setting, rows in levels.rename(columns={"variant": "name"}).groupby("setting", sort=False):
         axes = "identities", "rank-1"
         chart = charts.lines(rows, "identities", "value", axes, percent=True, points=True, log=True)
-        scope = _scope(study, tested=setting not in (trials.TRAINING, trials.VALIDATION))
-        figures.append(Figure(f"Rank-1: {TEXT['quantities'][setting]}", chart, sentences["growth"], scope))
+        figures.append(Figure(f"Rank-1: {TEXT['quantities'][setting]}", chart))
     slopes, differences = {}, {}
     for (name, key, setting), effect in effects.items():
         text = f"{_signed(effect)}{'' if effect.p is None else f', p {effect.p:.2g}'}"
@@ -98,7 +109,10 @@ def curves_page(
             slopes[name, setting] = text
     sections = [
         Section(
-            "Points", [sentences[schedule], sentences["underfit"], _pivot(points, "identities"), *figures]
+            "Points",
+            [sentences[schedule], sentences["underfit"], *figures, _pivot(points, "identities")],
+            caption=sentences["growth"],
+            scope=_scope(study),
         ),
         Section("Slopes", [sentences["slopes"], _pivot(slopes)]),
     ]
@@ -177,7 +191,7 @@ def _finding(each: Finding) -> list[str | Cell]:
     return [*names, LABELS[each.measure], verdict, *numbers]
 
 
-def _forests(study: StudyRuns, results: Sequence[Finding], caption: str) -> list[Figure]:
+def _forests(results: Sequence[Finding]) -> list[Figure]:
     figures = []
     for metric in HEADLINE:
         marks = [
@@ -188,7 +202,7 @@ def _forests(study: StudyRuns, results: Sequence[Finding], caption: str) -> list
         ]
         if marks:
             chart = charts.forest(pd.DataFrame(marks), "effect", reference=0.0)
-            figures.append(Figure(f"Effects on {metric.label}", chart, caption, _scope(study)))
+            figures.append(Figure(f"Effects on {metric.label}", chart))
     return figures
 
 
@@ -219,7 +233,7 @@ def _training(study: StudyRuns) -> list[Figure]:
         name: [run.history for run in study.variants[name] if run.history is not None]
         for name in study.trained()
     }
-    return training_figures(histories, "means over seeds", _scope(study, tested=False))
+    return training_figures(histories, "means over seeds")
 
 
 def _attention(study: StudyRuns, text: str) -> list[Section]:
@@ -256,8 +270,9 @@ def _subgroups(study: StudyRuns, claims: Claims, sentences: Mapping[str, str]) -
     for column, each in marks.items():
         chart = charts.forest(pd.DataFrame(each), "effect on rank-1", reference=0.0)
         title = f"Effects by {TEXT['properties'][column]}"
-        blocks.append(Figure(title, chart, sentences["subgroup_effects"], _scope(study)))
-    return [Section("Subgroups of queries", blocks)] if rates else []
+        blocks.append(Figure(title, chart))
+    caption = sentences["forest"]
+    return [Section("Subgroups of queries", blocks, caption=caption, scope=_scope(study))] if rates else []
 
 
 def _group(group: Subgroup) -> str:

@@ -20,7 +20,6 @@ from sttreid.model.network import Network
 from sttreid.tracklets.clips import consecutive_clips, normalise
 from sttreid.tracklets.store import Store
 
-NEIGHBOURS = 10  # whose data sets are counted
 QUALITY = 85  # of JPEG, which is computed in integers: the same bytes on every processor
 
 Floats = NDArray[np.floating]
@@ -87,22 +86,37 @@ def most_occluded(frames: pd.DataFrame, count: int) -> list[int]:
     return [int(tracklet) for tracklet in ordered.drop_duplicates("identity")["tracklet"].head(count)]
 
 
-def hardest(queries: pd.DataFrame, count: int) -> list[int]:
-    """The queries with the lowest AP, at most one per identity; ``queries`` is a per-query table."""
-    ordered = queries[queries["ap"].notna()].sort_values(["ap", "query"])
-    return [int(query) for query in ordered.drop_duplicates("identity")["query"].head(count)]
+def failures(queries: pd.DataFrame, count: int) -> list[int]:
+    """Queries whose first answer is wrong, the lowest AP first, at most one per identity.
+
+    Args:
+        queries: a per-query table.
+        count: at most so many.
+    """
+    wrong = queries[queries["ap"].notna() & (queries["first_hit"] != 1)].sort_values(["ap", "query"])
+    return [int(query) for query in wrong.drop_duplicates("identity")["query"].head(count)]
 
 
-def evenly(queries: pd.DataFrame, count: int) -> list[int]:
-    """Queries evenly spaced from the lowest to the highest AP."""
-    ordered = queries[queries["ap"].notna()].sort_values(["ap", "query"])["query"].to_numpy()
-    return [int(query) for query in ordered[spread(len(ordered), count)]]
+def successes(queries: pd.DataFrame, count: int) -> list[int]:
+    """Queries whose first answer is correct, evenly spaced in AP; arguments as :func:`failures`."""
+    right = queries[queries["ap"].notna() & (queries["first_hit"] == 1)].sort_values(["ap", "query"])
+    right = right.drop_duplicates("identity")["query"].to_numpy()
+    return [int(query) for query in right[spread(len(right), count)]]
 
 
 def draw(tracklets: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
-    """At most ``count`` tracklets, drawn without replacement, in their own order."""
-    rows = np.random.default_rng([seed, len(tracklets)]).permutation(len(tracklets))[:count]
-    return tracklets.iloc[np.sort(rows)].reset_index(drop=True)
+    """All tracklets of identities that are drawn without replacement, in their own order.
+
+    Args:
+        tracklets: with the column identity.
+        count: at most so many tracklets, but at least those of one identity.
+        seed: of the order of the identities.
+    """
+    sizes = tracklets["identity"].value_counts().sort_index()
+    order = np.random.default_rng([seed, len(tracklets)]).permutation(sizes.index)
+    total = sizes.loc[order].cumsum()
+    drawn = total.index[: max(1, int((total <= count).sum()))]
+    return tracklets[tracklets["identity"].isin(drawn)].reset_index(drop=True)
 
 
 def project(features: Floats, perplexity: float, seed: int) -> Floats:
@@ -124,12 +138,12 @@ def project(features: Floats, perplexity: float, seed: int) -> Floats:
     return points / max(float(np.abs(points).max()), 1e-12)
 
 
-def same_set_share(features: Floats, datasets: NDArray[np.str_]) -> Floats:
-    """[N] share of the ten nearest rows [N, D] that come from the same data set [N]."""
+def same_label_share(features: Floats, labels: NDArray[np.str_], neighbours: int) -> Floats:
+    """[N] share of the nearest rows [N, D] that have the same label [N], the row itself left out."""
     similar = features @ features.T
     np.fill_diagonal(similar, -np.inf)
-    nearest = np.argsort(-similar, axis=1, kind="stable")[:, : min(NEIGHBOURS, len(features) - 1)]
-    shares: Floats = (datasets[nearest] == datasets[:, None]).mean(axis=1)
+    nearest = np.argsort(-similar, axis=1, kind="stable")[:, : min(neighbours, len(features) - 1)]
+    shares: Floats = (labels[nearest] == labels[:, None]).mean(axis=1)
     return shares
 
 
@@ -140,7 +154,11 @@ def spread(length: int, count: int) -> Integers:
 
 
 def strips(
-    store: Store, dataset: str, cuts: Iterable[tuple[int, int, Integers]], height: int
+    store: Store,
+    dataset: str,
+    cuts: Iterable[tuple[int, int, Integers]],
+    height: int,
+    stacked: bool = False,
 ) -> pd.DataFrame:
     """Film strips of one data set.
 
@@ -148,19 +166,21 @@ def strips(
         store: holds the frames.
         dataset: its name.
         cuts: tracklet, clip (-1 for none) and places in the tracklet (from 0) of each strip.
-        height: of a strip, in pixels; a frame keeps its proportions.
+        height: of a frame, in pixels; it keeps its proportions.
+        stacked: frames are one below the other instead of side by side.
 
     Returns:
-        A row for each strip: dataset, tracklet, clip, frames (number), width (of a frame), height, jpeg.
+        A row for each strip: dataset, tracklet, clip, frames (number), width and height (of a frame), jpeg.
     """
     starts, rows = store.tracklets.set_index("tracklet")["start"], []
     for tracklet, clip, places in cuts:
         frames = store.frames[int(starts[tracklet]) + places]
         width = max(1, round(frames.shape[2] * height / frames.shape[1]))
-        strip, content = Image.new("RGB", (width * len(frames), height)), io.BytesIO()
+        size = (width, height * len(frames)) if stacked else (width * len(frames), height)
+        strip, content = Image.new("RGB", size), io.BytesIO()
         for number, frame in enumerate(frames):
             image = Image.fromarray(frame).resize((width, height), Image.Resampling.LANCZOS)
-            strip.paste(image, (width * number, 0))
+            strip.paste(image, (0, height * number) if stacked else (width * number, 0))
         strip.save(content, "JPEG", quality=QUALITY, optimize=True)
         place = {"dataset": dataset, "tracklet": tracklet, "clip": clip, "frames": len(frames)}
         rows.append(place | {"width": width, "height": height, "jpeg": content.getvalue()})

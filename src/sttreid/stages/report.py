@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
-from sttreid.analysis import results
+from sttreid.analysis import results, spread
 from sttreid.analysis.metrics_files import ablation_metrics
 from sttreid.analysis.results import Content
+from sttreid.analysis.uncertainty import MIN_SEEDS
 from sttreid.config import paths
 from sttreid.config.conversion import parse
 from sttreid.config.fingerprint import FINGERPRINT, fingerprint, of_ablation, of_comparison, of_variants
@@ -19,7 +22,7 @@ from sttreid.report import charts, filmstrips, page, render
 from sttreid.report.filmstrips import Visuals
 from sttreid.report.page import Results
 from sttreid.runtime.files import read_json, read_table, write_bytes, write_json, write_text
-from sttreid.runtime.provenance import Machine
+from sttreid.runtime.provenance import Machine, Provenance
 from sttreid.stages.command import run
 from sttreid.stages.cross_domain import cross_domain, write_curves
 
@@ -58,6 +61,8 @@ def main(params: Params) -> None:
         histories=histories,
         domains=_fresh("domains", of_comparison(*(getattr(params, name) for name in COMPARED))),
         claims=_fresh("claims", of_ablation(params)),
+        published_claims=published_claims(paths.METRICS),
+        published_seeds=spread.published(Path()),
         visuals=Visuals(**{field.name: read_table(paths.visual(field.name)) for field in fields(Visuals)}),
         machines=_machines(params),
         stale=stale,
@@ -92,6 +97,27 @@ def _machines(params: Params) -> list[Machine]:
         stages += [("evaluate", group, seed) for group in ("cross_domain", "ablation")]
     records = [paths.machine(str(stage), *words) for stage, *words in stages]
     return [parse(Machine, read_json(path), str(path)) for path in records]
+
+
+def published_claims(metrics: Path) -> Content | None:
+    """The newest published ``claims.json`` of enough seeds for verdicts, and under "publication" its study,
+    folder and commit; None without one.
+
+    Args:
+        metrics: folder of the published studies.
+
+    Raises:
+        InputError: a publication cannot be read.
+    """
+    found: list[tuple[datetime, Content]] = []
+    for path in sorted(metrics.glob("*/**/claims.json")):
+        record = path.with_name("provenance.json")
+        hidden = path.parent.name.startswith(".")  # a publication that is being written
+        if not hidden and record.exists() and (content := read_json(path))["seeds"] >= MIN_SEEDS:
+            origin = parse(Provenance, read_json(record), str(record))
+            study = {"study": origin.study, "folder": path.parent.as_posix(), "commit": origin.commit[:10]}
+            found.append((datetime.fromisoformat(origin.published), {**content, "publication": study}))
+    return max(found, key=lambda each: each[0])[1] if found else None
 
 
 def _reference(params: Params, name: str) -> Content:

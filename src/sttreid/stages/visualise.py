@@ -22,6 +22,8 @@ from sttreid.stages.command import run
 from sttreid.tracklets.clips import consecutive_clips
 from sttreid.tracklets.store import TEST, Store, open_store
 
+NEIGHBOURS = 10  # in the feature map, whose data sets are counted
+
 
 def main(
     simulate: Simulate, targets: list[str], seeds: list[int], ablation: Ablation, visualise: Visualise
@@ -97,12 +99,12 @@ def _attention(
 def _lists(
     store: Store, target: str, queries: pd.DataFrame, config: Evaluation, visualise: Visualise, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Ranked lists of a target's model, with film strips: hardest queries, and some evenly spaced in AP."""
+    """Ranked lists of a target's model, with film strips: of failures and of successes."""
     network, gallery = _network("cross_domain", seed, target, config), store.gallery()
     features = _embed(network, store, gallery, config)
     chosen = {
-        "hardest": visuals.hardest(queries, visualise.failures),
-        "even": visuals.evenly(queries, visualise.samples),
+        "failure": visuals.failures(queries, visualise.failures),
+        "success": visuals.successes(queries, visualise.samples),
     }
     columns = ["identity", "camera", "ap", "first_hit", "length", "visibility"]
     facts = queries.set_index("query")[columns].add_prefix("query_")
@@ -116,7 +118,7 @@ def _lists(
     lists, length = pd.concat(tables, ignore_index=True), gallery.set_index("tracklet")["length"]
     tracklets = sorted({*lists["query"].tolist(), *lists["tracklet"].tolist()})
     cuts = [(number, -1, visuals.spread(int(length[number]), visualise.frames)) for number in tracklets]
-    return lists, visuals.strips(store, target, cuts, visualise.height).assign(kind="list")
+    return lists, visuals.strips(store, target, cuts, visualise.height, stacked=True).assign(kind="list")
 
 
 def _embed(network: Network, store: Store, tracklets: pd.DataFrame, config: Evaluation) -> Tensor:
@@ -132,14 +134,18 @@ def _map(
     network = _network("cross_domain", seed, name, config)
     rows, features = [], []
     for dataset, store in stores.items():
-        if TEST in set(store.tracklets["split"]):
-            drawn = visuals.draw(store.of_split(TEST), visualise.points, visualise.seed)
+        queries = store.tracklets[(store.tracklets["split"] == TEST) & store.tracklets["query"]]
+        if len(queries):
+            drawn = visuals.draw(queries, visualise.points, visualise.seed)
             features.append(_embed(network, store, drawn, config).numpy())
             rows.append(drawn[["tracklet", "identity", "camera"]].assign(dataset=dataset))
     table, space = pd.concat(rows, ignore_index=True), np.concatenate(features)
     points = visuals.project(space, visualise.perplexity, visualise.seed)
-    share = visuals.same_set_share(space, table["dataset"].to_numpy(str))
-    return table.assign(model=name, x=points[:, 0], y=points[:, 1], own=share)
+    datasets = table["dataset"].to_numpy(str)
+    identities = (table["dataset"] + " " + table["identity"].astype(str)).to_numpy(str)
+    own = visuals.same_label_share(space, datasets, NEIGHBOURS)
+    hit = visuals.same_label_share(space, identities, 1)
+    return table.assign(model=name, x=points[:, 0], y=points[:, 1], own=own, hit=hit)
 
 
 if __name__ == "__main__":

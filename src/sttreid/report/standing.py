@@ -1,0 +1,161 @@
+"""Published verdicts and numbers, the paper's included, and this run beside them: the report's beginning."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sttreid.analysis.claims import QUESTIONS
+from sttreid.analysis.phrases import percent, signed
+from sttreid.analysis.results import Content, Scores
+from sttreid.analysis.spread import DROP, Publication, Verdict, compare
+from sttreid.report.render import Cell, Table
+from sttreid.report.tables import NONE, TEXT, gains, rates
+from sttreid.retrieval.metrics import HEADLINE
+
+MARKS: Final = {"supported": "good", "not supported": "bad"}
+SETTINGS: Final = ("in_domain", "cross_domain", "cross_minus_in_domain", "direct_transfer")
+NUMBERS: Final = ("in_domain", "cross_domain", "direct_transfer", DROP)
+WORDS: Final = {
+    "cross_minus_in_domain": "cross-domain minus in-domain",
+    "direct_transfer": "direct transfer",
+    DROP: "cross-domain drop",
+}
+FORMER: Final = {"cross_domain_more": "cross_minus_in_domain"}  # a setting's name in early publications
+
+
+def claims_table(content: Content) -> Table:
+    """The verdict on each of the paper's questions, and the rank-1 effects that it rests on.
+
+    Args:
+        content: of ``claims.json``.
+    """
+    contrasts = [each for each in content["contrasts"].values() if each["confirmatory"]]
+    asked = [
+        name
+        for name in SETTINGS
+        if any(name in question["verdict"] for question in content["questions"].values())
+    ]
+    rows: list[list[str | Cell]] = []
+    for name, question in content["questions"].items():
+        cells = []
+        for setting in asked:
+            verdict, effects = question["verdict"].get(setting, NONE), []
+            for each in contrasts:
+                if each["question"] == name and (effect := _effect(each, setting)):
+                    effects.append(f"{each['ours']} against {each['theirs']} {effect}")
+            text = f"{verdict}: {'; '.join(effects)}" if effects else verdict
+            cells.append(Cell(text, mark=MARKS.get(verdict, "")))
+        paper = f"{question['paper']} ({question['read_in']})"
+        rows.append([f"{name}: {QUESTIONS[name].text}", *cells, paper])
+    columns = ["question", *(_spelled(name) for name in asked), "the paper, on its data"]
+    return Table(columns, rows, "Verdicts, with rank-1 effects in points", left=len(columns))
+
+
+def with_definitions(published: Content, ours: Content | None) -> Content:
+    """A publication with what early ones leave out: what each contrast compares, and the names of settings.
+
+    Args:
+        published: content of a published ``claims.json``.
+        ours: content of this run's, which defines all contrasts; None: those of a publication that leaves
+            them out are not shown.
+    """
+    contrasts, definitions = {}, {} if ours is None else ours["contrasts"]
+    for name, each in published["contrasts"].items():
+        if defined := definitions.get(name):
+            keys = ("question", "ours", "theirs", "confirmatory")
+            contrasts[name] = {key: defined[key] for key in keys} | _renamed(each)
+        elif "confirmatory" in each:
+            contrasts[name] = each
+    questions = {
+        name: {**each, "verdict": _renamed(each["verdict"])} for name, each in published["questions"].items()
+    }
+    return {**published, "contrasts": contrasts, "questions": questions}
+
+
+def numbers_table(publication: Publication, scores: Scores) -> Table:
+    """Means of the settings: the published seeds, and this run."""
+    rows: list[list[str | Cell]] = []
+    found = {(row.name, row.metric, row.seed): row for row in compare(publication, scores)}
+    for name in NUMBERS:
+        for seed in scores.seeds:
+            cells: list[str | Cell] = []
+            for metric in HEADLINE:
+                if row := found.get((name, metric.name, seed)):
+                    low, high = row.spread.low, row.spread.high
+                    ends = "" if low is None or high is None else f" [{percent(low)}, {percent(high)}]"
+                    mark = "bad" if row.verdict is Verdict.OUTSIDE else ""
+                    here = f"{percent(row.value)}, {TEXT['beside'][row.verdict.value]}"
+                    cells += [f"{percent(row.spread.mean)}{ends}", Cell(here, mark=mark)]
+            if cells:
+                label = _spelled(name)
+                rows.append([label if len(scores.seeds) == 1 else f"{label}, seed {seed}", *cells])
+    columns = ["mean of"]
+    for metric in HEADLINE:
+        columns += [f"{metric.label}, published", f"{metric.label}, this run"]
+    return Table(columns, rows, "Accuracy of the default run, in per cent")
+
+
+def effects_table(published: Content, ours: Content) -> Table | None:
+    """Rank-1 effects of the contrasts that both have; None without one.
+
+    Args:
+        published: with definitions (:func:`with_definitions`).
+        ours: content of this run's ``claims.json``.
+    """
+    rows: list[list[str | Cell]] = []
+    for name, each in ours["contrasts"].items():
+        for setting in SETTINGS:
+            before, here = published["contrasts"].get(name, {}), _effect(each, setting)
+            if each["confirmatory"] and here and (effect := _effect(before, setting)):
+                value, numbers = each[setting]["rank1"]["effect"], before[setting]["rank1"]
+                inside = numbers["low"] <= value <= numbers["high"]
+                side = "inside" if inside else "above" if value > numbers["high"] else "below"
+                compared = f"{each['question']}: {each['ours']} against {each['theirs']}"
+                verdict = Cell(numbers["verdict"], mark=MARKS.get(numbers["verdict"], ""))
+                rows.append([compared, _spelled(setting), verdict, effect, here, side])
+    columns = ["compared", "setting", "published verdict", "published effect", "this run's effect"]
+    columns.append("against the published interval")
+    return Table(columns, rows, "Rank-1 effects of this run, in points", left=3) if rows else None
+
+
+def paper_tables(cross: Scores, ablation: Scores, comparable: Mapping[str, bool]) -> list[Table]:
+    """The paper's numbers beside those of this run: in-domain, and the steps of its ablation that were run.
+
+    Args:
+        cross: cross-domain scores.
+        ablation: scores of the ablation.
+        comparable: name of a variant -> whether it fits its training identities.
+    """
+    papers = TEXT["paper_sets"]
+    ours = [[target, *rates(cross, [(target, target)])] for target in cross.targets]
+    number = max(len(ours), len(papers))
+    ours += [[NONE] * (1 + len(HEADLINE))] * (number - len(ours))
+    papers = [*papers, *[[NONE] * 4] * (number - len(papers))]
+    columns = ["the paper, in-domain on", "mAP", "rank-1", "read in", "here, in-domain on"]
+    columns += [metric.label for metric in HEADLINE]
+    sets = [[*paper, *our] for paper, our in zip(papers, ours, strict=True)]
+    found = [Table(columns, sets, "The paper and this run, in-domain, in per cent", left=5)]
+    steps: list[list[str | Cell]] = []
+    for *paper, before, after in TEXT["paper_steps"]:
+        if {before, after} <= set(comparable):
+            names = (name if comparable[name] else f"{name} (not comparable)" for name in (before, after))
+            both = (gains(ablation, setting, after, before) for setting in ("in_domain", "cross_domain"))
+            steps.append([*paper, " → ".join(names), *both])
+    added = ["added", "the paper, on", "rank-1", "read in", "here", "in-domain rank-1", "cross-domain rank-1"]
+    if steps:
+        found.append(Table(added, steps, "Steps of the ablation, gains in points", left=5))
+    return found
+
+
+def _effect(contrast: Mapping[str, Content], setting: str) -> str:
+    """Of rank-1; empty if the contrast has none in the setting."""
+    numbers = contrast.get(setting, {}).get("rank1", {})
+    return signed(*(numbers[key] for key in ("effect", "low", "high"))) if "effect" in numbers else ""
+
+
+def _spelled(name: str) -> str:
+    """A setting in words."""
+    return WORDS.get(name, name.replace("_", "-"))
+
+
+def _renamed(content: Content) -> dict[str, Any]:
+    return {FORMER.get(name, name): value for name, value in content.items()}

@@ -1,0 +1,52 @@
+"""Published verdicts and numbers come first, and this run stands beside them."""
+
+from sttreid.analysis.spread import Publication, seed_results
+from sttreid.report.render import Cell
+from sttreid.report.standing import claims_table, effects_table, numbers_table, with_definitions
+from sttreid.retrieval.metrics import HEADLINE
+from tests.analysis.contents import cross_domain, cross_domain_content
+from tests.report.conftest import CLAIMS, PUBLISHED
+
+
+def text(cell):
+    return cell.text if isinstance(cell, Cell) else cell
+
+
+def test_a_verdict_comes_with_the_effects_of_its_confirmatory_contrasts():
+    (row,) = claims_table(CLAIMS).rows
+    (cell,) = (cell for cell in row if isinstance(cell, Cell) and cell.mark == "good")
+    assert cell.text == "supported: spatial against vanilla +10.0 [5.0, 15.0]"
+
+
+def test_an_early_publication_gets_what_its_contrasts_compare():
+    content = with_definitions(PUBLISHED, CLAIMS)
+    table = claims_table(content)
+    assert list(content["contrasts"]) == ["spatial-vanilla"]  # what nobody defines is not shown
+    ((_, in_domain, interaction, _),) = table.rows
+    assert (in_domain.mark, in_domain.text) == (
+        "bad",
+        "not supported: spatial against vanilla +2.0 [1.0, 3.0]",
+    )
+    assert interaction.text == "inconclusive"
+    assert "cross_domain_more" in PUBLISHED["questions"]["RQ2"]["verdict"]  # the argument is unchanged
+
+
+def test_effects_of_this_run_are_compared_with_the_published_interval():
+    table = effects_table(with_definitions(PUBLISHED, CLAIMS), CLAIMS)
+    ((_, setting, verdict, before, here, side),) = table.rows
+    assert (setting, verdict.mark, side) == ("in-domain", "bad", "above")
+    assert (before, here) == ("+2.0 [1.0, 3.0]", "+10.0 [5.0, 15.0]")
+    assert effects_table({**PUBLISHED, "contrasts": {}}, CLAIMS) is None
+
+
+def test_numbers_stand_beside_the_published_seeds():
+    published = seed_results(cross_domain([cross_domain_content(0), cross_domain_content(1)]))
+    params = {"seeds": [0, 1]}
+    publication = Publication("a" * 40, "native", params, published.numbers, published.baselines)
+    table = numbers_table(publication, cross_domain([cross_domain_content(1)]))
+    rows = {row[0]: [text(cell) for cell in row[1:]] for row in table.rows}
+    assert len(table.columns) == 1 + 2 * len(HEADLINE)
+    published_rank1, here = rows["in-domain"][:2]
+    assert published_rank1.startswith("55.0 [")
+    assert here.startswith("60.0, identical")
+    assert set(rows) == {"in-domain", "cross-domain", "direct transfer", "cross-domain drop"}
