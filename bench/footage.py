@@ -141,7 +141,7 @@ def measure(
 ) -> dict[str, Any]:
     """All figures of a model on a set: of its videos, if wanted, and of the tracklets of its store."""
     model, store = sttreid.load_model(path), sttreid.open_store(store_path)
-    result: dict[str, Any] = {"model": path.name, "set": store.name}
+    result: dict[str, Any] = {"model": path.name, "set": store_path.name}
     if videos is not None:
         gallery, speed = embed_footage(model, videos)
         result |= speed | compare_rank1(model, store, gallery)
