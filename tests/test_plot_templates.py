@@ -113,6 +113,18 @@ def test_all_models_and_seeds_are_in_one_plot():
     assert {"workspace", "HEAD"} <= set(panels)
 
 
+def test_a_file_of_each_model_and_seed_is_drawn_like_one_table():
+    points = [
+        {"filename": f"{folder}-{seed}.tsv", "step": str(step), "loss": str(9 / step), "rev": "workspace"}
+        for folder in ("training/campus", "ablation_training/cnn")
+        for seed in (0, 1)
+        for step in range(1, 41)
+    ]
+    svg = drawn("training", points, x="step", y="loss", y_label="loss", title="Loss")
+    assert svg.count('aria-roledescription="line mark"') == 4
+    assert {"training/campus", "ablation_training/cnn"} <= set(words(svg))
+
+
 def test_every_plot_has_a_template():
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
     templates = [each["template"] for plot in plots for each in plot.values()]
