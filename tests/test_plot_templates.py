@@ -113,6 +113,18 @@ def test_all_models_and_seeds_are_in_one_plot():
     assert {"workspace", "HEAD"} <= set(panels)
 
 
+def test_a_curve_that_grows_is_drawn_as_far_as_it_is_trained():
+    points = [
+        {"filename": "training/campus-0.tsv", "step": str(step), "loss": str(9 / step), "rev": rev}
+        for rev, steps in (("HEAD", 41), ("workspace", 11))
+        for step in range(1, steps)
+    ]
+    svg = drawn("training", points, x="step", y="loss", y_label="loss", title="Loss")
+    lines = re.findall(r'aria-roledescription="line mark"[^>]*? d="([^"]+)"', svg)
+    ends = [max(float(x) for x in re.findall(r"[ML]([\d.]+),", line)) for line in lines]
+    assert min(ends) / max(ends) == pytest.approx(10 / 40)
+
+
 def test_every_plot_has_a_template():
     plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
     templates = [each["template"] for plot in plots for each in plot.values()]

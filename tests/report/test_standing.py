@@ -31,6 +31,15 @@ def test_an_early_publication_gets_what_its_contrasts_compare():
     assert "cross_domain_more" in PUBLISHED["questions"]["RQ2"]["verdict"]  # the argument is unchanged
 
 
+def test_without_definitions_of_this_run_a_publication_keeps_its_verdicts():
+    content = with_definitions(PUBLISHED, None)
+    assert content["contrasts"] == {}
+    ((_, in_domain, interaction, _),) = claims_table(content).rows
+    assert (in_domain.text, interaction.text) == ("not supported", "inconclusive")
+    complete = {**PUBLISHED, "contrasts": CLAIMS["contrasts"]}  # as a publication of today
+    assert with_definitions(complete, None)["contrasts"] == CLAIMS["contrasts"]
+
+
 def test_effects_of_this_run_are_compared_with_the_published_interval():
     table = effects_table(with_definitions(PUBLISHED, CLAIMS), CLAIMS)
     ((_, setting, verdict, before, here, side),) = table.rows
