@@ -7,7 +7,7 @@ set -euo pipefail
 shopt -s nullglob
 targets=()  # none: all that DVC tracks
 case ${1:-} in
-  "") dvc status -q || { echo "error: dvc.lock is not that of this checkout: run the pipeline first (dvc status)" >&2; exit 1; } ;;
+  "") dvc status -q dvc.yaml data.dvc || { echo "error: dvc.lock is not that of this checkout: run the pipeline first (dvc status)" >&2; exit 1; } ;;
   pinned) targets=(data.dvc models/*.dvc) ;;
   *) echo "error: the argument must be none or 'pinned', got '$1'" >&2; exit 1 ;;
 esac
