@@ -41,6 +41,8 @@ def main(folder: Path) -> None:
     if subprocess.run(["git", "config", "user.email"], cwd=folder, stdout=subprocess.DEVNULL).returncode:
         _call(folder, "git", "config", "user.name", "sttreid")
         _call(folder, "git", "config", "user.email", "sttreid@localhost")
+    if published := [path.relative_to(folder) for path in (folder / "models").glob("*.dvc")]:
+        _call(folder, "dvc", "pull", "-q", *map(str, published))
     render_targets(folder / "data", shrink(folder))
     _call(folder, "dvc", "add", "-q", "data")
     _call(folder, "dvc", "repro")
