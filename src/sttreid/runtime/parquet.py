@@ -36,12 +36,17 @@ def check_memory(path: Path, file: pq.ParquetFile) -> None:
         InputError: they take more.
         OSError, pyarrow.ArrowException: a text cannot be read.
     """
-    most = most_memory(path)
+    most, groups = most_memory(path), range(file.metadata.num_row_groups)
+    if sum(file.metadata.row_group(number).total_byte_size for number in groups) > most:
+        raise _too_large(path, most)
+    for number in groups:
+        # opens all columns, where damage of their metadata raises: it would end the process below
+        next(file.iter_batches(1, row_groups=[number], use_threads=False), None)
     certain, possible, texts = 0, 0, []
     for place in range(file.metadata.num_columns):
         column = file.metadata.schema.column(place)
         width = WIDTHS.get(column.physical_type, column.length or 0)
-        for group in range(file.metadata.num_row_groups):
+        for group in groups:
             chunk = file.metadata.row_group(group).column(place)
             certain += chunk.num_values * (width or OF_TEXT)
             certain += 0 if width else chunk.total_uncompressed_size
@@ -51,7 +56,11 @@ def check_memory(path: Path, file: pq.ParquetFile) -> None:
     if certain <= most < certain + possible:
         certain += _measure(file, texts, most - certain)
     if certain > most:
-        raise InputError(f"{path}: must take at most {most:,} bytes of memory, but its columns take more")
+        raise _too_large(path, most)
+
+
+def _too_large(path: Path, most: int) -> InputError:
+    return InputError(f"{path}: must take at most {most:,} bytes of memory, but its columns take more")
 
 
 def _measure(file: pq.ParquetFile, columns: list[str], most: int) -> int:
