@@ -107,7 +107,7 @@ def test_every_query_has_its_answers_in_order() -> None:
             row = gallery.tracklets.loc[answer.row]
             assert gallery.names[answer.row] in item.text
             assert row["camera"] in item.text
-            assert f"{answer.distance:.3f}" in item.text
+            assert f"{round(answer.distance, 4):.3f}" in item.text
             assert ("✓ right" in item.text, "✗ wrong" in item.text) == (answer.correct, not answer.correct)
             assert re.search(r"\d %", item.text)
             assert ("beyond the threshold" in item.text) == (answer.distance > CALIBRATION.threshold)
