@@ -24,17 +24,24 @@ import sttreid
 
 ROOT = Path(__file__).parents[1]
 BUILD = ("pyproject.toml", "README.md", "LICENSE", "NOTICE")  # what setuptools reads besides src
-OPTIONAL = ("altair", "av", "cv2", "decord", "dvc", "h5py", "norfair", "numba", "sklearn", "vl_convert")
+OPTIONAL = (
+    *("altair", "av", "cv2", "dask", "decord", "distributed", "dvc", "faiss", "h5py", "norfair"),
+    *("numba", "sklearn", "submitit", "vl_convert"),
+)
 ROOMS = {  # package of an extra -> the only folders and modules that import it, and the stages that use them
     "altair": ("report", "cli"),  # the command compare writes numbers as the report does
     "av": ("simulate", "data"),
+    "dask": ("runner",),
     "decord": ("data",),
-    "dvc": ("cli",),
+    "distributed": ("runner",),
+    "dvc": ("cli", "runner"),
     "h5py": ("data",),
     "jinja2": ("report", "cli"),
     "numba": ("simulate",),
-    "ruamel": ("config",),
+    "ruamel": ("config", "runner"),
+    "psutil": ("runner",),
     "sklearn": ("analysis", "report"),
+    "submitit": ("runner",),
     "vl_convert": ("report",),
 }
 EVERY_MODULE = """
