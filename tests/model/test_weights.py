@@ -1,5 +1,6 @@
 """Weights: random ones, files of our own with equal bytes, foreign checkpoints, and invalid files."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -140,7 +141,8 @@ def test_equal_weights_give_equal_bytes_under_any_name_in_any_process(tmp_path):
     save(small_network(7), MODEL, tmp_path / "here.pt")
     other = tmp_path / "deep" / "a longer name.weights"
     command = [sys.executable, "-c", WRITE, str(other), "5"]
-    environment = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PYTHONHASHSEED": "12", "OMP_NUM_THREADS": "1"}
+    own = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PYTHONHASHSEED": "12", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | own  # with its instruction set, which decides the random numbers' last bits
     subprocess.run(command, check=True, env=environment, cwd=ROOT)
     assert (tmp_path / "here.pt").read_bytes() == other.read_bytes()
 
