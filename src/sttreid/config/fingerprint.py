@@ -68,7 +68,10 @@ def of_comparison(
     compare: Compare,
     domains: Path = DOMAINS,
 ) -> str:
-    """Of what decides how well data sets are told apart; the arguments are sections of params.yaml."""
+    """Of the parameters that decide the domain shift of each pair of data sets (stage ``compare``).
+
+    The arguments are sections of params.yaml.
+    """
     compared = {name: dump(datasets[name]) for name in (*targets, simulate.domain)}
     values = {"datasets": compared, "decode": dump(decode), "compare": dump(compare)}
     return fingerprint({**values, "simulate": dump(simulate), "domain": _domain(simulate, domains)})

@@ -96,7 +96,7 @@ def detect_tracks(
             tell(f"{video}: {found}: {file}")
     if not any(found.tracks for found in counts):
         raise InputError(
-            f"{videos[0]}: the detector must find somebody for {SHORTEST:g} second in some video,"
+            f"{videos[0]}: the detector must find a person for at least {SHORTEST:g} s in one of the videos,"
             f" got {counts[0]}"
         )
     return files
