@@ -73,7 +73,7 @@ class StudyRuns:
 
     Attributes:
         variants: name -> its runs, all variants in the same order of seeds.
-        source: data set that all variants are trained on.
+        source: target of the domain that all variants are trained on.
         targets: data sets that are tested on.
         min_train_rank1: rank-1 on training identities (0 to 1) below which a variant is underfit.
         protocols: target -> name of its evaluation protocol.

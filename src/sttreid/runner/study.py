@@ -5,6 +5,7 @@ refuses stages in a folder that git ignores. It has a copy of the code of one co
 run change no result. An interrupted study resumes.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from typing import Any
 import yaml
 
 from sttreid.config.conversion import parse, read_yaml
-from sttreid.config.experiments import CLAIMS, EXPERIMENTS, check_study, merged, overrides_path
+from sttreid.config.domain import DOMAINS
+from sttreid.config.experiments import CLAIMS, EXPERIMENTS, RUN, check_study, merged, overrides_path
 from sttreid.config.params import PARAMS
 from sttreid.runner.graph import read_graph
 from sttreid.runner.remotes import copy_remote
@@ -29,7 +31,10 @@ from sttreid.runtime.files import read_json, write_json, write_text
 from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
+SETS_PIPELINE = EXPERIMENTS / "sets_pipeline.yaml"  # of the analysis sets
+START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # stage and dependency of studies with a section start
 CODE = Path("src") / "sttreid"
+DATA = "data"
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
 MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 
@@ -59,15 +64,34 @@ def run_study(root: Path, name: str, runner: Runner) -> Path:
             f"{target.relative_to(root)}: is published already; a publication is never overwritten"
         )
     params = merged(root, read_yaml(path), path.relative_to(root))
-    run, analysis = path.parent / "run", params["study"]["analysis"]
+    run, analysis = path.parent / RUN, params["study"]["analysis"]
     _build(root, run, params)
     if runner.remote is not None:
         copy_remote(root, run, runner.remote)
-    runner.reproduce(root, ["decode"])
-    environment = {"STTREID_HOME": str(root.resolve()), "PYTHONPATH": str(run.resolve() / "src")}
-    runner.reproduce(run, [analysis], environment)
-    _publish(root, run, target, commit, params, read_graph(run).needed([analysis]))
+    home = _make_sets(root, run, params, runner)
+    _reproduce(run, home, analysis, runner)
+    _publish(home, run, target, commit, params, read_graph(run).needed([analysis]))
     return target
+
+
+def _make_sets(root: Path, run: Path, params: dict[str, Any], runner: Runner) -> Path:
+    """Make the tracklet stores that a study needs; returns the folder that holds them."""
+    sets = params["study"].get("sets")
+    if params["study"]["analysis"] == "sets":
+        return run
+    if sets is None:
+        runner.reproduce(root, ["decode"])
+        return root
+    path = overrides_path(root, sets)
+    home = path.parent / RUN
+    _build(root, home, merged(root, read_yaml(path), path.relative_to(root)))
+    _reproduce(home, home, "sets", runner)
+    return home
+
+
+def _reproduce(run: Path, home: Path, target: str, runner: Runner) -> None:
+    environment = {"STTREID_HOME": str(home.resolve()), "PYTHONPATH": str(run.resolve() / "src")}
+    runner.reproduce(run, [target], environment)
 
 
 def _clean_commit(root: Path, path: Path) -> str:
@@ -76,7 +100,7 @@ def _clean_commit(root: Path, path: Path) -> str:
     Raises:
         InputError: some of them have uncommitted changes.
     """
-    sources = [CODE.parent, PARAMS, PIPELINE, path, EXPERIMENTS / CLAIMS / PARAMS]
+    sources = [CODE.parent, DOMAINS, PARAMS, PIPELINE, SETS_PIPELINE, path, EXPERIMENTS / CLAIMS / PARAMS]
     changes = _git(root, "status", "--porcelain", "--", *map(str, sources)).decode().splitlines()
     if changes:
         raise InputError(
@@ -93,25 +117,44 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
         subprocess.run([*dvc, "init", "-q", "--no-scm"], cwd=run, check=True)
         subprocess.run([*dvc, "config", "core.analytics", "false"], cwd=run, check=True)
     shutil.copy(root / ".dvcignore", run / ".dvcignore")
-    shutil.rmtree(run / "src", ignore_errors=True)
-    with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", CODE.as_posix()))) as archive:
+    for folder in ("src", DOMAINS):
+        shutil.rmtree(run / folder, ignore_errors=True)
+    names = [CODE.as_posix(), DOMAINS.as_posix()]
+    with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", *names))) as archive:
         archive.extractall(run, filter="data")
-    shutil.copy(root / PIPELINE, run / "dvc.yaml")
+    if not (run / DATA).is_symlink():
+        (run / DATA).symlink_to(Path(os.path.relpath(root / DATA, run)))  # the pinned sets, which a study of sets decodes
+    write_text(run / "dvc.yaml", _pipeline(root, params))
     write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
 
+def _pipeline(root: Path, params: dict[str, Any]) -> str:
+    """The study's dvc.yaml: without a section ``start``, no backbone is trained and no variant waits for one."""
+    if params["study"]["analysis"] == "sets":
+        return (root / SETS_PIPELINE).read_text(encoding="utf-8")
+    content = read_yaml(root / PIPELINE)
+    if params.get("start") is None:
+        del content["stages"][START]
+        deps = content["stages"]["ablate"]["deps"]
+        content["stages"]["ablate"]["deps"] = [dep for dep in deps if not dep.startswith(BACKBONES)]
+    return str(yaml.safe_dump(content, sort_keys=False))
+
+
 def _publish(
-    root: Path, run: Path, target: Path, commit: str, params: dict[str, Any], cells: Iterable[str]
+    home: Path, run: Path, target: Path, commit: str, params: dict[str, Any], cells: Iterable[str]
 ) -> None:
-    """Publish the results and provenance.json atomically; ``cells`` led to them."""
-    lock = read_yaml(root / "dvc.lock")["stages"]
+    """Publish the results and provenance.json atomically; ``cells`` led to them.
+
+    The stores lie in ``home``.
+    """
+    lock = read_yaml(home / "dvc.lock")["stages"]
     stores = {
         Path(out["path"]).name: out["md5"]
         for name, stage in lock.items()
         for out in stage["outs"]
         if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
     }
-    used = [params["simulate"]["domain"], *params["targets"]]
+    used = list(dict.fromkeys([params["simulate"]["domain"], *params["targets"], params["ablation"]["source"]]))
     ran = read_yaml(run / "dvc.lock")["stages"]
     stages = {name: ran[name] for name in cells}
     records = [run / MACHINES / name for name in locked_outputs(stages, MACHINES)]
