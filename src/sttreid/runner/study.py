@@ -154,7 +154,8 @@ def _publish(
         for out in stage["outs"]
         if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
     }
-    used = list(dict.fromkeys([params["simulate"]["domain"], *params["targets"], params["ablation"]["source"]]))
+    used = [params["simulate"]["domain"], *params["targets"], params["ablation"]["source"]]
+    used = list(params["datasets"] if params["study"]["analysis"] == "sets" else dict.fromkeys(used))
     ran = read_yaml(run / "dvc.lock")["stages"]
     stages = {name: ran[name] for name in cells}
     records = [run / MACHINES / name for name in locked_outputs(stages, MACHINES)]
