@@ -17,6 +17,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from sttreid.config.conversion import parse, read_yaml
@@ -35,6 +36,7 @@ SETS_PIPELINE = EXPERIMENTS / "sets_pipeline.yaml"  # of the analysis sets
 START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # stage and dependency of studies with a section start
 CODE = Path("src") / "sttreid"
 DATA = "data"
+UNFINISHED = "unfinished.json"  # beside the publications of a study
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
 MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 
@@ -69,9 +71,45 @@ def run_study(root: Path, name: str, runner: Runner) -> Path:
     if runner.remote is not None:
         copy_remote(root, run, runner.remote)
     home = _make_sets(root, run, params, runner)
-    _reproduce(run, home, analysis, runner)
+    record = target.with_name(UNFINISHED)
+    try:
+        _reproduce(run, home, analysis, runner)
+    finally:
+        write_json(record, {"commit": commit, "cells": finished_cells(run)})
     _publish(home, run, target, commit, params, read_graph(run).needed([analysis]))
+    record.unlink()
     return target
+
+
+def finished_cells(run: Path) -> dict[str, dict[str, Any]]:
+    """What the finished cells of a run found; a study of many hours keeps it in git until it is published.
+
+    Returns:
+        Cell -> of a training: MD5 of its weights, and the last row of its history with rank-1 on training and
+        validation identities; of an evaluation: variant -> moment -> target -> rank1 and mAP.
+    """
+    path = run / "dvc.lock"
+    stages = read_yaml(path)["stages"] if path.exists() else {}
+    found: dict[str, dict[str, Any]] = {}
+    for cell, stage in sorted(stages.items()):
+        outs = [run / out["path"] for out in stage["outs"]]
+        if not all(out.exists() for out in outs):
+            continue
+        if cell.startswith("ablate@"):
+            table = next(out for out in outs if "history" in out.parts) / "trained.tsv"
+            last = pd.read_csv(table, sep="\t").dropna(subset=["train_rank1", "validation_rank1"]).iloc[-1]
+            numbers = {name: round(float(last[name]), 4) for name in ("step", "train_rank1", "validation_rank1")}
+            found[cell] = {"models": locked_outputs({cell: stage}, MODELS), **numbers}
+        elif cell.startswith("evaluate@ablation-"):
+            content = read_json(next(out for out in outs if out.suffix == ".json" and "results" in out.parts))
+            found[cell] = {
+                variant: {
+                    moment: {t: {m: round(by[t][m], 4) for m in ("rank1", "mAP")} for t in by}
+                    for moment, by in each["moments"].items()
+                }
+                for variant, each in content["variants"].items()
+            }
+    return found
 
 
 def _make_sets(root: Path, run: Path, params: dict[str, Any], runner: Runner) -> Path:
