@@ -151,6 +151,7 @@ def index(
     epilog=examples(
         "sttreid simulate render campus out --benchmark",
         "sttreid simulate render unreal out --identities 3000 --cameras 34 --seed 7",
+        "sttreid simulate render campus out --identities 672 --first-identity 221 --cameras 6",
         "sttreid simulate render my_domain.yaml out --identities 20",
     )
 )
@@ -163,6 +164,9 @@ def render(
     ] = False,
     identities: Annotated[
         int | None, typer.Option(help="Identities with tracklets in several cameras.")
+    ] = None,
+    first_identity: Annotated[
+        int | None, typer.Option(help="Number of the first identity, odd; earlier ones are left out.")
     ] = None,
     distractors: Annotated[int | None, typer.Option(help="Further identities, never a query.")] = None,
     cameras: Annotated[int | None, typer.Option(help="Number of cameras.")] = None,
@@ -183,6 +187,7 @@ def render(
 
     scale = {
         "identities": identities,
+        "first_identity": first_identity,
         "distractors": distractors,
         "cameras": cameras,
         "min_frames": min_frames,
