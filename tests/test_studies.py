@@ -41,7 +41,9 @@ SHARED = (
     "claims",
 )  # stages of the default run as well
 ANALYSES = ("claims", "curves", "tuning", "seeds")
-RENDERING: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / "sets_pipeline.yaml").read_text())["stages"]
+RENDERING: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / "sets_pipeline.yaml").read_text())[
+    "stages"
+]
 UNFINISHED = {"sets", "large", "large-tuning"}  # they take many hours, and are published when they end
 HOME = "${study.home}/"
 PUBLICATIONS = sorted(ROOT.glob("metrics/**/provenance.json"))

@@ -25,9 +25,7 @@ def start() -> dict[str, Any]:
     """Sections of a study that renders its sets and trains a backbone on one of them."""
     content = parameters({})
     names = ("unreal", "campus", "street", "campus-large")
-    content["datasets"] = {
-        name: {"reader": "cameras", "root": f"artifacts/videos/{name}"} for name in names
-    }
+    content["datasets"] = {name: {"reader": "cameras", "root": f"artifacts/videos/{name}"} for name in names}
     content["rendered"] = {
         "unreal": {"domain": "unreal"},
         "campus": {"domain": "campus"},
@@ -122,7 +120,12 @@ def test_a_variant_starts_from_the_backbone_of_its_seed(
         ("start", "dataset", "unreal", r"start\.dataset must be one of street"),
         ("ablation", "in_domain", "street", r"ablation\.in_domain must be one of campus"),
         ("ablation", "in_domain", None, r"ablation\.source must be one of campus"),
-        ("rendered", "street", {"domain": "street", "identity": 3}, r"rendered\.street: unknown key identity"),
+        (
+            "rendered",
+            "street",
+            {"domain": "street", "identity": 3},
+            r"rendered\.street: unknown key identity",
+        ),
         ("rendered", "street", {"domain": "street", "identities": 2}, r"rendered\.street: identities"),
     ],
 )

@@ -47,11 +47,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-simulate = typer.Typer(rich_markup_mode=None)
+simulate = typer.Typer(rich_markup_mode=None, help="Render or verify synthetic camera videos.")
 app.add_typer(
     simulate,
     name="simulate",
-    help="Render or verify synthetic camera videos.",
     epilog=examples("sttreid simulate render campus out --benchmark", "sttreid simulate verify out"),
 )
 

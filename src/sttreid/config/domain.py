@@ -226,15 +226,11 @@ class Scale:
 
     def __post_init__(self) -> None:
         if self.first_identity % 2 == 0:
-            raise ValueError(
-                "first_identity must be odd, because an even identity may look like the one before, "
-                f"got {self.first_identity}"
-            )
+            rule = "first_identity must be odd, because an even identity may look like the one before"
+            raise ValueError(f"{rule}, got {self.first_identity}")
         if self.last_identity >= FIRST_DISTRACTOR:
-            raise ValueError(
-                f"the last identity must be below {FIRST_DISTRACTOR}, where distractors start, "
-                f"got {self.last_identity}"
-            )
+            rule = f"the last identity must be below {FIRST_DISTRACTOR}, where distractors start"
+            raise ValueError(f"{rule}, got {self.last_identity}")
         if self.min_frames > self.max_frames:
             raise ValueError(
                 f"min_frames must not be above max_frames, got {self.min_frames} and {self.max_frames}"

@@ -154,7 +154,7 @@ class Start:
     The variants load it by ``model.backbone.weights``, artifacts/backbones/{seed}/backbone.pt.
 
     Attributes:
-        dataset: that it is trained on; neither the synthetic set nor one that a variant trains or is tested on.
+        dataset: that it is trained on; no variant is trained or tested on it.
         batch: identities and images of each in a batch.
         schedule: of its training.
     """
@@ -322,7 +322,9 @@ def _check_names(params: Params, path: Path) -> None:
     """Check that every name that refers to another one exists."""
     datasets, ablation = list(params.datasets), params.ablation
     references = [(f"targets.{i}", target, datasets) for i, target in enumerate(params.targets)]
-    references.append(("ablation.source", ablation.source, datasets if ablation.in_domain else params.targets))
+    references.append(
+        ("ablation.source", ablation.source, datasets if ablation.in_domain else params.targets)
+    )
     if ablation.in_domain:
         references.append(("ablation.in_domain", ablation.in_domain, params.targets))
     if params.start:

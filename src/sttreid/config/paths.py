@@ -72,7 +72,7 @@ def pretrained(variant: str, seed: int) -> Path:
 
 
 def backbone(seed: int) -> Path:
-    """Weights of the backbone that every variant of a seed starts from, where a study has one; its history is beside."""
+    """The backbone that every variant of a seed starts from, where a study has one; its history is beside."""
     return ARTIFACTS / "backbones" / str(seed) / "backbone.pt"
 
 

@@ -28,7 +28,7 @@ class Study:
         trials: name -> overrides that are applied to every variant in turn; empty: the variants as they are.
         variants: names of the variants before the trials are applied, in order. With trials,
             ``ablation.variants`` holds each variant with each trial, named by :func:`trial_name`.
-        sets: study whose sets it trains and tests on, with the analysis ``sets``; None: those of the default run.
+        sets: study with the analysis ``sets`` whose sets it uses; None: those of the default run.
         home: folder with the tracklet stores, from the study's run; it follows from ``sets``.
     """
 

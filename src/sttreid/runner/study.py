@@ -33,7 +33,10 @@ from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_ou
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
 SETS_PIPELINE = EXPERIMENTS / "sets_pipeline.yaml"  # of the analysis sets
-START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # stage and dependency of studies with a section start
+START, BACKBONES = (
+    "pretrain_backbone",
+    "artifacts/backbones",
+)  # stage and dependency of studies with a section start
 CODE = Path("src") / "sttreid"
 DATA = "data"
 UNFINISHED = "unfinished.json"  # beside the publications of a study
@@ -98,7 +101,9 @@ def finished_cells(run: Path) -> dict[str, dict[str, Any]]:
         if cell.startswith("ablate@"):
             table = next(out for out in outs if "history" in out.parts) / "trained.tsv"
             last = pd.read_csv(table, sep="\t").dropna(subset=["train_rank1", "validation_rank1"]).iloc[-1]
-            numbers = {name: round(float(last[name]), 4) for name in ("step", "train_rank1", "validation_rank1")}
+            numbers = {
+                name: round(float(last[name]), 4) for name in ("step", "train_rank1", "validation_rank1")
+            }
             found[cell] = {"models": locked_outputs({cell: stage}, MODELS), **numbers}
         elif cell.startswith("evaluate@ablation-"):
             content = read_json(next(out for out in outs if out.suffix == ".json" and "results" in out.parts))
@@ -161,13 +166,15 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", *names))) as archive:
         archive.extractall(run, filter="data")
     if not (run / DATA).is_symlink():
-        (run / DATA).symlink_to(Path(os.path.relpath(root / DATA, run)))  # the pinned sets, which a study of sets decodes
+        (run / DATA).symlink_to(
+            Path(os.path.relpath(root / DATA, run))
+        )  # the pinned sets, which a study of sets decodes
     write_text(run / "dvc.yaml", _pipeline(root, params))
     write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
 
 def _pipeline(root: Path, params: dict[str, Any]) -> str:
-    """The study's dvc.yaml: without a section ``start``, no backbone is trained and no variant waits for one."""
+    """The study's dvc.yaml; without a section ``start``, no variant waits for a backbone."""
     if params["study"]["analysis"] == "sets":
         return (root / SETS_PIPELINE).read_text(encoding="utf-8")
     content = read_yaml(root / PIPELINE)

@@ -1,7 +1,7 @@
-"""Stage ``pretrain_backbone``: single images of a rendered set -> the backbone that every variant starts from.
+"""Stage ``pretrain_backbone``: images of a rendered set -> the backbone that all variants of a seed start from.
 
-The paper's networks start from ImageNet. This is our counterpart (C): no variant has an advantage from it, because
-it has seen no clip, no transformer and no data set of the comparison.
+The paper's networks start from ImageNet. This is our counterpart (C). It favours no variant: it has seen no
+clip and no data set of the comparison.
 """
 
 from dataclasses import replace

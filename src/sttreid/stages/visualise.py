@@ -8,8 +8,9 @@ from torch import Tensor
 
 from sttreid.config import paths
 from sttreid.config.conversion import parse
-from sttreid.config.params import Ablation, Simulate, Visualise
+from sttreid.config.params import Ablation, Simulate
 from sttreid.config.variants import Evaluation
+from sttreid.config.visualise import Visualise
 from sttreid.model.network import Network
 from sttreid.model.weights import restore
 from sttreid.report import visuals
