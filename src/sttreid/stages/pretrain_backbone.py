@@ -1,4 +1,4 @@
-"""Stage ``pretrain_backbone``: images of a rendered set -> the backbone that all variants of a seed start from.
+"""Stage ``pretrain_backbone``: images of a rendered set -> the backbone that all variants of a seed load.
 
 The paper's networks start from ImageNet. This is our counterpart (C). It favours no variant: it has seen no
 clip and no data set of the comparison.
