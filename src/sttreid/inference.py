@@ -14,11 +14,10 @@ from PIL import Image
 
 from sttreid.catalogue.shelf import locate
 from sttreid.data.crops import crop
-from sttreid.embedding import Precision
+from sttreid.embedding import Precision, embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import restore
 from sttreid.retrieval import Protocol, Result, evaluate
-from sttreid.retrieval.encoding import embed_for_test
 from sttreid.retrieval.scoring import labels_of
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
@@ -140,7 +139,7 @@ def embed_store(
         expected, got = ("x".join(map(str, pair)) for pair in (model.image_size, size))
         raise InputError(f"the store's images must be {expected} pixels, as the model's, got {got}")
     table = store.tracklets if tracklets is None else tracklets
-    return embed_for_test(model, store, table, batch, precision, flip=flip).numpy()
+    return embed_tracklets(model, store, table, batch, precision, flip=flip).numpy()
 
 
 def evaluate_store(

@@ -87,7 +87,10 @@ class Backbone:
 
 @dataclass(frozen=True, config=CONFIG)
 class Model:
-    """The network. Fields with a default belong to branches, which can be switched off."""
+    """The network. Fields with a default belong to branches, which can be switched off.
+
+    Without ``positions`` the transformers have no position embeddings.
+    """
 
     standardise: bool
     stt: bool
@@ -101,11 +104,16 @@ class Model:
     mlp_ratio: Positive = 2.0
     dropout: Share = 0.0
     parts: Count = 4
+    positions: bool = Field(default=True, exclude_if=lambda learned: learned)
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Loss:
-    """Weights of the loss terms (a term that is left out is off), and their constants."""
+    """Weights of the loss terms (a term that is left out is off), and their constants.
+
+    ``entropy_rows``: the rows of TT's attention in L_tem_attn, the class token's or those of all tokens.
+    Files leave out a key of this section or of ``Model`` where it has the default of earlier versions.
+    """
 
     label_smoothing: Share
     margin: Positive | None
@@ -118,6 +126,7 @@ class Loss:
     global_identity: Weight = 0.0
     global_triplet: Weight = 0.0
     entropy_threshold: Share = 0.0
+    entropy_rows: Literal["first", "all"] = Field(default="first", exclude_if=lambda rows: rows == "first")
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -128,9 +128,9 @@ def content(variant: Variant) -> dict[str, Any]:
     """The variant as plain JSON content, without what has no effect; :func:`parse` is the inverse."""
     values: dict[str, Any] = dump(variant)
     for field in unread_fields(variant.model):
-        del values["model"][field]
+        values["model"].pop(field, None)
     for field in unread_loss_fields(variant.loss, variant.model):
-        del values["loss"][field]
+        values["loss"].pop(field, None)  # a field with its default may be left out already
     return values
 
 

@@ -51,7 +51,7 @@ class Step(nn.Module):
         """
         mixed = self.precision != torch.float32
         with torch.autocast(clips.device.type, self.precision, enabled=mixed):
-            output = self.network(clips, "first" if self.loss.entropy else "none")
+            output = self.network(clips, self.loss.entropy_rows if self.loss.entropy else "none")
         return losses.terms(_widened(output), classes, tracklets, self.loss, self.gather)
 
 
