@@ -112,7 +112,7 @@ def test_one_frame_changes_its_own_frame_token_only_and_both_embeddings():
 
 @pytest.mark.parametrize("positions", [True, False])
 def test_without_position_embeddings_the_order_of_frames_has_no_effect(positions):
-    network, clips = small_network(positions=positions).eval(), small_clips()
+    network, clips = small_network(no_positions=not positions).eval(), small_clips()
     same = torch.allclose(network.encode(clips), network.encode(clips.flip(1)), atol=1e-5)
     assert same != positions
     trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}

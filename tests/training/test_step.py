@@ -91,12 +91,14 @@ def test_the_entropy_sums_over_the_rows_that_the_parameter_names():
         parameter.data *= 4  # attention that differs from row to row
     clips = small_clips()
     found = {}
-    for rows in ("first", "all"):
-        step = Step(network, replace(LOSS, entropy_rows=rows, entropy_threshold=0.25), COMPUTE, SINGLE.gather)
+    for rows in (False, True):
+        step = Step(
+            network, replace(LOSS, entropy_all_rows=rows, entropy_threshold=0.25), COMPUTE, SINGLE.gather
+        )
         found[rows] = step.train()(clips, CLASSES, TRACKLETS)["entropy"].item()
     attention = network.train()(clips, "all").branches["stt"].attention
     assert attention.shape[-2:] == (1 + FRAMES, 1 + FRAMES)
     collapse = (torch.exp(torch.special.xlogy(attention, attention).sum(-1)) - 0.25).clamp_min(0).detach()
-    assert found["all"] == pytest.approx(float(collapse.mean()), rel=1e-4)
-    assert found["first"] == pytest.approx(float(collapse[..., 0].mean()), rel=1e-4)
-    assert found["all"] != pytest.approx(found["first"], rel=1e-2)
+    assert found[True] == pytest.approx(float(collapse.mean()), rel=1e-4)
+    assert found[False] == pytest.approx(float(collapse[..., 0].mean()), rel=1e-4)
+    assert found[True] != pytest.approx(found[False], rel=1e-2)

@@ -11,7 +11,7 @@ from sttreid.config.params import Loss, Model
 
 Kind = Literal["cross_entropy", "part_cross_entropy", "frame_triplet", "attention_entropy"]
 
-TRANSFORMER = ("width", "heads", "mlp_ratio", "dropout", "positions")  # of ``model``
+TRANSFORMER = ("width", "heads", "mlp_ratio", "dropout", "no_positions")  # of ``model``
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Branch:
         return self.identity, self.triplet, *(term.name for term in self.terms)
 
 
-ENTROPY = ("entropy_threshold", "entropy_rows")  # constants of L_tem_attn
+ENTROPY = ("entropy_threshold", "entropy_all_rows")  # constants of L_tem_attn
 
 STT = Branch(
     name="stt",

@@ -89,7 +89,7 @@ class Backbone:
 class Model:
     """The network. Fields with a default belong to branches, which can be switched off.
 
-    Without ``positions`` the transformers have no position embeddings.
+    With ``no_positions`` the transformers have no position embeddings.
     """
 
     standardise: bool
@@ -104,15 +104,15 @@ class Model:
     mlp_ratio: Positive = 2.0
     dropout: Share = 0.0
     parts: Count = 4
-    positions: bool = Field(default=True, exclude_if=lambda learned: learned)
+    no_positions: bool = Field(default=False, exclude_if=lambda on: not on)
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Loss:
     """Weights of the loss terms (a term that is left out is off), and their constants.
 
-    ``entropy_rows``: the rows of TT's attention in L_tem_attn, the class token's or those of all tokens.
-    Files leave out a key of this section or of ``Model`` where it has the default of earlier versions.
+    ``entropy_all_rows``: L_tem_attn reads the rows of all tokens of TT, not the class token's alone.
+    Files leave out a key of this section or of ``Model`` where it is off, as in earlier versions.
     """
 
     label_smoothing: Share
@@ -126,7 +126,7 @@ class Loss:
     global_identity: Weight = 0.0
     global_triplet: Weight = 0.0
     entropy_threshold: Share = 0.0
-    entropy_rows: Literal["first", "all"] = Field(default="first", exclude_if=lambda rows: rows == "first")
+    entropy_all_rows: bool = Field(default=False, exclude_if=lambda on: not on)
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -77,7 +77,7 @@ class Network(nn.Module):
         for branch in enabled(model):  # the order decides which random numbers become which weights
             self.branches[branch.name] = MODULES[branch.name](model, sizes)
             self.identity_heads[branch.name] = IdentityHead(embedding_width, classes)
-        if not model.positions:
+        if model.no_positions:
             _remove_positions(self)
 
     def forward(self, clips: Tensor, rows: Rows = "none") -> Output:
