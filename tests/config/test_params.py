@@ -35,9 +35,7 @@ def test_a_default_of_the_dataclass_decides_no_weight():
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     for section, names in ((Model, content["model"]), (Loss, content["loss"])):
         left_out = [field for field in fields(section) if field.name not in names]
-        defaults = [
-            getattr(field.default, "default", field.default) for field in left_out
-        ]
+        defaults = [getattr(field.default, "default", field.default) for field in left_out]
         assert all(default in (0, None, False) for default in defaults)
 
 
