@@ -1,6 +1,6 @@
 """How far apart are the domains? `python -m bench.domain_gap campus-v2 winter-v2 station-v2 [--steps 3000]`.
 
-Each domain is rendered twice at the scale of its benchmark (domains/benchmark*.yaml): the pinned test set, and
+Each domain is rendered twice at the scale of its benchmark (domains/benchmark*.yaml): the pinned test set and
 a source of further people before the same cameras (``first_identity`` after the last pinned one), so that
 nobody of the test is ever learnt. A model that was pre-trained on the synthetic set is fine-tuned on the
 source of each domain, with the losses and augmentation of params.yaml and without a share of the starting
@@ -207,7 +207,7 @@ def report(hits: pd.DataFrame) -> str:
 
 
 def _gap(hits: pd.DataFrame) -> str:
-    """In-domain minus direct transfer of rank-1, with its interval over test identities; empty without one."""
+    """In-domain minus direct transfer, with its interval over test identities; empty without in-domain."""
     own = hits[hits["model"] == hits["target"]].assign(model="with")
     start = hits[(hits["model"] == DIRECT) & hits["target"].isin(own["target"])].assign(model="without")
     if own.empty:
