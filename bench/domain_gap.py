@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     params = load()
     start = given.model or paths.model("cross_domain", given.seed, params.simulate.domain)
-    numerics.prepare(params.compute.threads, params.compute.numerics)
+    numerics.prepare(params.compute.threads, numerics.current())
     models, tests = {DIRECT: restore(start)}, {}
     for name in given.domains:
         _, tests[name] = test_set(name, params, given.workers)
