@@ -214,7 +214,7 @@ def _child(name: str, folder: Path, numbers: range, seed: int, aloud: bool = Fal
             outcome, reason = "refused", str(error)
             if "\n" in reason or not reason.strip():
                 outcome, reason = "exception", f"no sentence: {reason[:200]!r}"
-        except (MemoryError, Exception) as error:  # noqa: BLE001
+        except (MemoryError, Exception) as error:
             if aloud:
                 traceback.print_exc()
             outcome, reason = "exception", f"{_place(error)}: {type(error).__name__}: {str(error)[:200]}"

@@ -40,7 +40,7 @@ from sttreid.data.folder_manifest import changed_parts, local_folder, read_manif
 from sttreid.data.reading import read_dataset
 from sttreid.data.registry import ReadSettings, check_datasets
 from sttreid.data.views import tracklet_views
-from sttreid.inference import embed
+from sttreid.inference import embed, load_model, open_store
 from sttreid.model import weights
 from sttreid.report import render, standing
 from sttreid.report import tables as pages
@@ -57,9 +57,9 @@ from sttreid.simulate.identity_sheet import draw_identities
 from sttreid.simulate.manifest import checksums, differences
 from sttreid.simulate.truth import SCHEMA, by_track, read_truth, write_truth
 from sttreid.stages import cross_domain
-from sttreid.stages.report import published_claims
 from sttreid.stages.inputs import history
-from sttreid.tracklets.store import PLACES, WITH_ROLES, check_packed, open_store, write_store
+from sttreid.stages.report import published_claims
+from sttreid.tracklets.store import PLACES, WITH_ROLES, write_store
 from tests import sections, sets
 from tests.analysis import contents, outcomes
 from tests.search.galleries import gallery_of
@@ -87,7 +87,11 @@ class Parser:
 
 def _params(folder: Path) -> None:
     (folder / "domains").mkdir()
-    write_text(folder / "params.yaml", yaml.safe_dump(outcomes.tiny(), sort_keys=False))
+    write_text(folder / "params.yaml", yaml.safe_dump(_tiny(), sort_keys=False))
+
+
+def _tiny() -> dict[str, Any]:
+    return outcomes.tiny(visualise__variants=["vanilla", "spatial"])
 
 
 def _read_params(folder: Path) -> object:
@@ -135,7 +139,7 @@ def _run(folder: Path) -> None:
         f"stage{n}": {
             "cmd": "true",
             "deps": [{"path": "src/sttreid/a.py", "md5": "a" * 32, "size": 1}],
-            "params": {"params.yaml": {"decode": outcomes.tiny()["decode"]}},
+            "params": {"params.yaml": {"decode": _tiny()["decode"]}},
             "outs": [{"path": path, "md5": md5, "size": 1}],
         }
         for n, (path, md5) in enumerate(files.items())
@@ -209,7 +213,7 @@ def _metrics(folder: Path) -> None:
 
 def _read_metrics(folder: Path) -> None:
     with chdir(folder):
-        cross_domain._leave_out_what_is_stale(build(outcomes.tiny(), Path("params.yaml")))
+        cross_domain._leave_out_what_is_stale(build(_tiny(), Path("params.yaml")))
 
 
 @cache
@@ -223,8 +227,7 @@ def _weights(suffix: str, folder: Path) -> None:
 
 
 def _read_weights(suffix: str, folder: Path) -> object:
-    weights.read_architecture(folder / f"model{suffix}")
-    return weights.restore(folder / f"model{suffix}")
+    return load_model(folder / f"model{suffix}"), models.describe_model(folder / f"model{suffix}")
 
 
 def _checkpoint(folder: Path) -> None:
@@ -235,7 +238,7 @@ def _checkpoint(folder: Path) -> None:
 
 
 def _read_checkpoint(folder: Path) -> object:
-    weights.restore(folder / "other.pt", folder / "like.pt")
+    load_model(folder / "other.pt", like=folder / "like.pt")
     weights.load_backbone(_network().backbone, folder / "other.safetensors")
     return weights.start_from(_network(), folder / "like.pt")
 
@@ -309,7 +312,6 @@ def _packed(folder: Path) -> None:
 
 
 def _read_packed(folder: Path) -> object:
-    check_packed(folder / "store")
     return _read_store(folder)
 
 
@@ -606,7 +608,7 @@ PARSERS: Final = (
     ),
     Parser("manifest of the simulator", _cameras, ("campus/manifest.json",), _read_manifest),
     Parser("cameras with a manifest", _no_checksums, ("campus/manifest.json", "campus/c*.*"), _read_cameras),
-    Parser("identity sheet", _no_checksums, ("campus/*.json", "campus/c*.*"), _read_sheet),
+    Parser("identity sheet", _cameras, ("campus/*.json", "campus/c*.*"), _read_sheet),
     Parser("truth.parquet", _cameras, ("campus/truth.parquet",), _read_truth),
     Parser("manifest of a folder, local.yaml", _index_manifest, ("sets/*",), _read_index_manifest),
     *(Parser(f"tracks, {name}", _of(_footage, name), ("mine/*.txt",), _read_footage) for name in FLAVOURS),

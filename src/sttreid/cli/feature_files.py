@@ -20,7 +20,7 @@ from sttreid.retrieval import Labels, Result, evaluate, evaluate_distances, prot
 from sttreid.retrieval.metrics import METRICS
 from sttreid.retrieval.result import COUNTS
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import read_table
+from sttreid.runtime.files import read_csv, read_table
 from sttreid.runtime.parquet import most_memory
 
 NUMBERS = ("identity", "camera")
@@ -217,13 +217,7 @@ def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
 
 
 def _csv(path: Path) -> Mapping[str, NDArray[Any]]:
-    try:
-        table = pd.read_csv(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:  # pandas' own errors and those of the encoding
-        raise InputError(f"{path}: must be CSV with a header ({' '.join(str(error).split())})") from error
-    return _columns(table)
+    return _columns(read_csv(path))
 
 
 def _parquet(path: Path) -> Mapping[str, NDArray[Any]]:
