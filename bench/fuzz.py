@@ -10,7 +10,7 @@ is accepted, refused (InputError), or a failure:
 - another exception;
 - a crash: the child ends by a signal;
 - a hang: more than 20 s of processor time, or two minutes;
-- memory: more than 1.5 GiB above what the valid folder took;
+- memory: more than 1 GiB above what the valid folder took;
 - a read outside: a file is opened outside of the folder of the input (an audit hook sees what Python opens;
   the time of access of a file beside the folder shows what compiled code reads). Links in a folder are its
   owner's: they may lead outside;
@@ -47,7 +47,8 @@ from sttreid.runtime import markdown
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_text
 
-MEMORY: Final = 3 * 2**29  # bytes above what the valid folder takes
+MEMORY: Final = 2**30  # bytes above what the valid folder takes
+ADDRESSES: Final = 2**33  # bytes above; libraries reserve more than they use
 SECONDS: Final = 20  # of processor time, for an input
 WALL: Final = 120  # seconds for an input, at most
 SECRET: Final = "the canary sings"  # content of the file outside
@@ -189,7 +190,7 @@ def _child(name: str, folder: Path, numbers: range, seed: int, aloud: bool = Fal
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a library prints is no outcome
     before = _peak()
-    soft = _address_space() + MEMORY
+    soft = _address_space() + ADDRESSES
     resource.setrlimit(resource.RLIMIT_AS, (soft, soft))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**30, 2**30))
@@ -221,7 +222,7 @@ def _child(name: str, folder: Path, numbers: range, seed: int, aloud: bool = Fal
         found = None
         signal.setitimer(signal.ITIMER_PROF, 0)
         grown = _peak() - before
-        if grown > MEMORY * 2 // 3 and outcome != "exception":
+        if grown > MEMORY and outcome != "exception":
             outcome, reason = (
                 "memory",
                 f"{grown / 2**20:.0f} MiB more than the valid folder ({outcome} {reason[:80]})",
@@ -240,7 +241,7 @@ def _child(name: str, folder: Path, numbers: range, seed: int, aloud: bool = Fal
                         path.name, path.read_bytes()[:2000] if path.is_file() else "no file", file=sys.stderr
                     )
         _restore(data, valid)
-        if grown > MEMORY * 2 // 3:
+        if grown > MEMORY:
             os._exit(75)  # the peak of a process never falls: another one goes on
     os._exit(0)
 

@@ -1,7 +1,7 @@
 """Models and tracklet stores from elsewhere: what they promise is checked before they take memory.
 
-A file of a few bytes may describe a network of 10^15 weights, or an index of 10^12 rows. A network may have as
-many values as its file has bytes, and a store as many frames as it has pixels.
+A file of a few bytes may describe a network of 10^15 weights, or an index of 10^12 rows. A network may have
+as many values as its file has bytes, and an index as many rows as there are crops.
 """
 
 import zipfile
@@ -33,8 +33,8 @@ def restore(path: Path, like: Path | None = None) -> Network:
     """As :func:`sttreid.model.weights.restore`, for any file.
 
     Raises:
-        InputError: as that function; the architecture is larger than its file; a tensor is sparse, quantised or
-            without values.
+        InputError: as that function; the architecture is larger than its file; a tensor is sparse, quantised
+            or without values.
     """
     _check_archive(path)
     content = weight_files.read(path)
@@ -51,8 +51,8 @@ def open_checked_store(folder: Path) -> Store:
     """As :func:`sttreid.tracklets.store.open_store`, for any folder.
 
     Raises:
-        InputError: as that function; the index has another number of rows than there are frames, leaves a value
-            open, or names bytes that its shards do not have.
+        InputError: as that function; the index has another number of rows than there are frames, leaves a
+            value open, or names bytes that its shards do not have.
     """
     if (folder / PACKED).exists():
         _check_packed(folder)

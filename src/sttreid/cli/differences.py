@@ -11,7 +11,7 @@ from sttreid.analysis.comparison import Comparison, Outcome
 from sttreid.analysis.phrases import percent, seeds_phrase, signed
 from sttreid.analysis.verdicts import Row, Verdict
 from sttreid.config.claims import Claims
-from sttreid.config.conversion import parse, read_yaml
+from sttreid.config.conversion import parse, read_mapping
 from sttreid.config.params import CLAIMS
 from sttreid.retrieval.metrics import metric
 from sttreid.runtime import markdown
@@ -31,7 +31,7 @@ def min_effect(root: Path) -> float:
         InputError: the study's parameters are missing or break a rule.
     """
     path = root / CLAIMS
-    return parse(Claims, read_yaml(path).get("claims"), str(path)).min_effect
+    return parse(Claims, read_mapping(path).get("claims"), str(path)).min_effect
 
 
 def as_text(found: Comparison) -> str:

@@ -24,6 +24,18 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(read_bytes(path, YAML_BYTES), path)
 
 
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """The same of a file that holds a mapping.
+
+    Raises:
+        InputError: as :func:`read_yaml`; the file holds something else.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be a mapping, got {content!r:.100}")
+    return content
+
+
 def parse(section: type[T], content: object, where: str, renamed: Mapping[str, str] | None = None) -> T:
     """Convert plain YAML or JSON content to a section.
 

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from sttreid.config import consistency
-from sttreid.config.conversion import hint, parse, read_yaml
+from sttreid.config.conversion import hint, parse, read_mapping, read_yaml
 from sttreid.config.params import PARAMS, Params, build
 from sttreid.config.study import Study, counted_schedule, trial_name
 from sttreid.config.variants import Variant, merge, resolve
@@ -164,8 +164,11 @@ def _layered(root: Path, overrides: object, path: Path) -> dict[str, Any]:
     """The merged parameters, before the trials are applied."""
     if not isinstance(overrides, Mapping):
         raise InputError(f"{path}: must be a mapping with a section study, got {overrides!r}")
-    default = read_yaml(root / PARAMS)
-    claims = read_yaml(root / EXPERIMENTS / CLAIMS / PARAMS)[CLAIMS]
+    default = read_mapping(root / PARAMS)
+    source = root / EXPERIMENTS / CLAIMS / PARAMS
+    claims = read_mapping(source).get(CLAIMS)
+    if not isinstance(claims, Mapping):
+        raise InputError(f"{source}: the section {CLAIMS} must be a mapping, got {claims!r:.100}")
     return merge({**default, CLAIMS: {**claims, "contrasts": {}}}, overrides)
 
 

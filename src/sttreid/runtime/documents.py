@@ -7,7 +7,7 @@ aliases that stand for 9^9 values. Each of them is an error before it takes time
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import yaml
 
@@ -16,6 +16,7 @@ from sttreid.runtime.errors import InputError
 JSON_BYTES: Final = 64 * 2**20
 YAML_BYTES: Final = 2**20  # PyYAML reads about 100 kB a second
 WHOLE_BYTES: Final = 2**30  # of any other file that is read at once
+PIECE: Final = 2**22  # bytes that are read at once
 PIPE_BYTES: Final = 2**26  # of what has no length of its own: a pipe, or a device, which may have no end
 DEPTH: Final = 64  # lists and mappings in each other
 VALUES: Final = 1_000_000  # of a YAML document whose aliases are written out
@@ -76,9 +77,16 @@ def read_bytes(path: Path, most: int) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            return file.read(most + 1)
+            return b"".join(_pieces(file, most + 1))
     except (OSError, ValueError) as error:  # ValueError: the path holds a zero byte
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from error
+
+
+def _pieces(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """At most so many bytes; memory holds no more than the file has."""
+    while most and (piece := file.read(min(most, PIECE))):
+        yield piece
+        most -= len(piece)
 
 
 def read_whole(path: Path, most: int = WHOLE_BYTES) -> bytes:

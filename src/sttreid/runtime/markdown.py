@@ -1,7 +1,7 @@
 """Any text as Markdown that shows it as it is: names of data sets, parameters and results are not trusted.
 
-A name may hold what Markdown interprets (pipes of tables, backticks, links, HTML) and line breaks, which would
-begin a heading, a list or another row.
+A name may hold what Markdown interprets (pipes of tables, backticks, links, HTML) and line breaks, which
+would begin a heading, a list or another row.
 """
 
 import re
