@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import ConfigDict
+from pydantic import ConfigDict, StrictBool, StrictFloat, StrictInt, StrictStr
 from pydantic.dataclasses import dataclass
 
 from sttreid.analysis.results import COUNTS, Content
@@ -18,78 +18,81 @@ from sttreid.retrieval.metrics import METRICS
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_csv, read_json, read_table
 
-STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False)
+CONFIG: Final = ConfigDict(allow_inf_nan=False)
 NUMBERS: Final = ("query", "identity", "first_hit", "ap", "inp", "seed")  # of a per-query table
 FURTHER: Final = ("length", "visibility", "stranger_distance", "there_distance")  # may be missing
 LABELS: Final = {"sources": ("source", "target"), "variants": ("variant", "moment", "target")}
 HISTORY: Final = ("step", "loss", "train_rank1", "validation_rank1")
 LARGEST: Final = 2**53  # whole number that a float holds
 
-Numbers = dict[str, float]
+Text = StrictStr
+Whole = StrictInt
+Number = StrictFloat | StrictInt
+Numbers = dict[Text, Number]
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=CONFIG)
 class _Protocol:
-    name: str
-    source: str
-    gallery: str
-    excluded: str
-    average_precision: str
+    name: Text
+    source: Text
+    gallery: Text
+    excluded: Text
+    average_precision: Text
     unmatched: Literal["drop", "zero"]
-    ties: str
+    ties: Text
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=CONFIG)
 class _Variant:
-    composition: list[str]
-    pretrain_steps: int
-    steps: int
-    moments: dict[str, dict[str, Numbers]]
+    composition: list[Text]
+    pretrain_steps: Whole
+    steps: Whole
+    moments: dict[Text, dict[Text, Numbers]]
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=CONFIG)
 class _Result:
-    protocol: dict[str, _Protocol]
-    seed: int
-    sources: dict[str, dict[str, Numbers]] | None = None
-    variants: dict[str, _Variant] | None = None
+    protocol: dict[Text, _Protocol]
+    seed: Whole
+    sources: dict[Text, dict[Text, Numbers]] | None = None
+    variants: dict[Text, _Variant] | None = None
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=CONFIG)
 class _Question:
-    verdict: dict[str, str]
-    paper: str
-    read_in: str
+    verdict: dict[Text, Text]
+    paper: Text
+    read_in: Text
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=CONFIG)
 class _Effect:
-    effect: float
-    low: float
-    high: float
-    verdict: str
+    effect: Number
+    low: Number
+    high: Number
+    verdict: Text
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=CONFIG)
 class _Contrast:
-    question: str
-    ours: str
-    theirs: str
-    confirmatory: bool
+    question: Text
+    ours: Text
+    theirs: Text
+    confirmatory: StrictBool
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=CONFIG)
 class _Claims:
-    seeds: int
-    source: str
-    questions: dict[str, _Question]
-    contrasts: dict[str, dict[str, Any]]
+    seeds: Whole
+    source: Text
+    questions: dict[Text, _Question]
+    contrasts: dict[Text, dict[Text, Any]]
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True, config=CONFIG)
 class _Domains:
-    accuracy: dict[str, Numbers]
-    standard_error: dict[str, Numbers]
+    accuracy: dict[Text, Numbers]
+    standard_error: dict[Text, Numbers]
 
 
 def read_result(path: Path) -> Content:
