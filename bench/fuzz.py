@@ -27,7 +27,6 @@ import resource
 import select
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -43,12 +42,15 @@ from typing import Any, Final
 import numpy as np
 
 import sttreid.stages  # noqa: F401  (chooses the numeric path, before torch is loaded)
+from bench.fuzz_mutations import Traps, mutate
+from bench.fuzz_parsers import PARSERS
 from sttreid.runtime import markdown
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_text
 
 MEMORY: Final = 2**30  # bytes above what the valid folder takes
 ADDRESSES: Final = 2**33  # bytes above; libraries reserve more than they use
+RESTART: Final = 75  # status of a child whose peak of memory is spent
 SECONDS: Final = 20  # of processor time, for an input
 WALL: Final = 120  # seconds for an input, at most
 SECRET: Final = "the canary sings"  # content of the file outside
@@ -89,13 +91,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="parts of the names of parsers")
     parser.add_argument("--number", type=int, help="one input, in this process")
     parser.add_argument("--write", type=Path, help="the document whose table is replaced")
-    parser.add_argument("--child", nargs=3, metavar=("NAME", "FOLDER", "FIRST"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.child:
-        _child(given.child[0], Path(given.child[1]), range(int(given.child[2]), given.inputs), given.seed)
-        return
-    from bench.fuzz_parsers import PARSERS
-
     names = [one.name for one in PARSERS if not given.only or any(word in one.name for word in given.only)]
     if given.number is not None:
         with tempfile.TemporaryDirectory() as folder:
@@ -132,46 +128,58 @@ def _run_child(
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    command = [sys.executable, "-m", "bench.fuzz", "--child", name, str(folder), str(first)]
-    command += ["--inputs", str(inputs), "--seed", str(seed)]
-    environment = {**os.environ, "TMPDIR": str(folder), "HOME": str(folder), "OMP_NUM_THREADS": "1"}
-    number, mutation = first, "?"
-    with (
-        (folder / "errors").open("wb") as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment, bufsize=0) as child,
-    ):
-        assert child.stdout is not None
-        ready, hangs, text = False, False, b""
-        while number < inputs or not ready:
-            if not select.select([child.stdout], [], [], WALL)[0]:
-                hangs = True
-                child.kill()
-                break
-            if not (new := os.read(child.stdout.fileno(), 1 << 16)):
-                break
-            *rows, text = (text + new).split(b"\n")
-            for row in map(json.loads, rows):
-                ready = True
-                if "mutation" in row and "outcome" not in row:
-                    mutation = row["mutation"]
-                elif "outcome" in row:
-                    yield row["number"], row["outcome"], row["mutation"], row["reason"]
-                    number = row["number"] + 1
-                    hangs = False
-        status = child.wait()
+    reader, writer = os.pipe()
+    if not (child := os.fork()):  # of a process that has imported everything and has no thread yet
+        os.close(reader)
+        _become_child(folder, writer)
+        _child(name, folder, range(first, inputs), seed)
+    os.close(writer)
+    number, mutation, ready, hangs, text = first, "?", False, False, b""
+    while True:
+        if not select.select([reader], [], [], WALL)[0]:
+            hangs = True
+            os.kill(child, signal.SIGKILL)
+            break
+        if not (new := os.read(reader, 1 << 16)):
+            break
+        *rows, text = (text + new).split(b"\n")
+        for row in map(json.loads, rows):
+            ready = True
+            mutation = row.get("mutation", mutation)
+            if "outcome" in row:
+                yield row["number"], row["outcome"], row["mutation"], row["reason"]
+                number = row["number"] + 1
+    os.close(reader)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     said = (folder / "errors").read_text(errors="replace").strip().splitlines()
     if not ready:
         raise RuntimeError(f"{name}: the valid folder must be accepted: {' '.join(said[-3:])}")
-    if number < inputs and status != 75:
+    if number < inputs and status != RESTART:
         late = hangs or status == -signal.SIGPROF
         yield number, "hang" if late else "crash", mutation, f"status {status} {' '.join(said[-1:])}"[:300]
 
 
-def _child(name: str, folder: Path, numbers: range, seed: int, aloud: bool = False) -> None:
-    """Read the inputs of a range and print the outcome of each as a line of JSON."""
-    from bench.fuzz_mutations import Traps, mutate
-    from bench.fuzz_parsers import PARSERS
+def _become_child(folder: Path, writer: int) -> None:
+    """Outcomes go to the pipe, all other output and temporary files to the folder."""
+    errors = os.open(folder / "errors", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(writer, 1)
+    os.dup2(errors, 2)
+    os.environ |= {"TMPDIR": str(folder), "HOME": str(folder)}
+    tempfile.tempdir = str(folder)
 
+
+def _child(name: str, folder: Path, numbers: range, seed: int, aloud: bool = False) -> None:
+    """Read the inputs of a range and print the outcome of each as a line of JSON; the process ends."""
+    try:
+        _read_inputs(name, folder, numbers, seed, aloud)
+    except BaseException:  # the valid folder is not accepted
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+def _read_inputs(name: str, folder: Path, numbers: range, seed: int, aloud: bool) -> None:
     parser = next(one for one in PARSERS if one.name == name)
     data, outside = folder / "data", folder / "outside"
     outside.mkdir()
@@ -242,8 +250,7 @@ def _child(name: str, folder: Path, numbers: range, seed: int, aloud: bool = Fal
                     )
         _restore(data, valid)
         if grown > MEMORY:
-            os._exit(75)  # the peak of a process never falls: another one goes on
-    os._exit(0)
+            os._exit(RESTART)  # the peak of a process never falls: another one goes on
 
 
 def _change(
