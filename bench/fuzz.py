@@ -35,7 +35,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ from bench.fuzz_mutations import Traps, mutate
 from bench.fuzz_parsers import PARSERS
 from sttreid.runtime import markdown
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import write_text
+from sttreid.runtime.files import read_json, write_json, write_text
 
 MEMORY: Final = 2**30  # bytes above what the valid folder takes
 ADDRESSES: Final = 2**33  # bytes above; libraries reserve more than they use
@@ -72,15 +72,16 @@ class Tally:
     """
 
     name: str
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: dict[str, int] = field(default_factory=dict)
     failures: list[tuple[int, str, str, str]] = field(default_factory=list)
     seconds: float = 0.0
 
     def add(self, number: int, outcome: str, mutation: str = "", reason: str = "") -> None:
         """Count an input."""
-        self.counts[outcome] += 1
+        self.counts[outcome] = self.counts.get(outcome, 0) + 1
         if outcome in KINDS:
             self.failures.append((number, outcome, mutation, reason))
+            print(f"  {self.name} {number}: {outcome} [{mutation}] {reason}", file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=[], help="parts of the names of parsers")
     parser.add_argument("--number", type=int, help="one input, in this process")
+    parser.add_argument("--tallies", type=Path, help="a JSON file: parsers in it are not run again; grows")
     parser.add_argument("--write", type=Path, help="the document whose table is replaced")
     given = parser.parse_args()
     names = [one.name for one in PARSERS if not given.only or any(word in one.name for word in given.only)]
@@ -97,10 +99,14 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             _child(names[0], Path(folder), range(given.number, given.number + 1), given.seed, aloud=True)
         return
-    tallies = []
+    done = read_json(given.tallies) if given.tallies and given.tallies.exists() else {}
     for name in names:
-        tallies.append(fuzz(name, given.inputs, given.seed))
-        _tell(tallies[-1])
+        if name not in done:
+            done[name] = asdict(fuzz(name, given.inputs, given.seed))
+            if given.tallies:
+                write_json(given.tallies, done)
+            _tell(Tally(**done[name]))
+    tallies = [Tally(**done[name]) for name in names]
     if given.write is not None:
         write_text(given.write, replaced(given.write.read_text(encoding="utf-8"), table(tallies, given)))
     sys.exit(any(tally.failures for tally in tallies))
@@ -359,26 +365,19 @@ def _address_space() -> int:
 
 
 def _tell(tally: Tally) -> None:
-    counts = tally.counts
-    bad = sum(counts[kind] for kind in KINDS)
-    print(f"{tally.name}: {counts['accepted']} accepted, {counts['refused']} refused, {bad} failures,"
-          f" {tally.seconds:.0f} s", flush=True)  # fmt: skip
-    shown: Counter[str] = Counter()
-    for number, kind, mutation, reason in tally.failures:
-        where = reason.partition(": ")[0]
-        shown[f"{kind} {where}"] += 1
-        if shown[f"{kind} {where}"] <= 2:
-            print(f"  {number}: {kind} [{mutation}] {reason}", flush=True)
+    accepted, refused = (tally.counts.get(name, 0) for name in ("accepted", "refused"))
+    numbers = f"{accepted} accepted, {refused} refused, {len(tally.failures)} failures"
+    print(f"{tally.name}: {numbers}, {tally.seconds:.0f} s", flush=True)
 
 
 def table(tallies: Sequence[Tally], given: argparse.Namespace) -> str:
     """The part of the document."""
     command = f"python -m bench.fuzz --inputs {given.inputs} --seed {given.seed}"
-    rows = [[tally.name, sum(tally.counts.values()), tally.counts["accepted"], tally.counts["refused"],
+    rows = [[tally.name, sum(tally.counts.values()), tally.counts.get("accepted", 0), tally.counts.get("refused", 0),
              len(tally.failures), f"{tally.seconds:.0f}"] for tally in tallies]  # fmt: skip
     whole = (
         sum(sum(tally.counts.values()) for tally in tallies),
-        *(sum(tally.counts[name] for tally in tallies) for name in ("accepted", "refused")),
+        *(sum(tally.counts.get(name, 0) for tally in tallies) for name in ("accepted", "refused")),
     )
     seconds = f"{sum(tally.seconds for tally in tallies):.0f}"
     rows.append(["all", *whole, sum(len(tally.failures) for tally in tallies), seconds])
