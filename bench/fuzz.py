@@ -160,6 +160,8 @@ def _run_child(
     said = (folder / "errors").read_text(errors="replace").strip().splitlines()
     if not ready:
         raise RuntimeError(f"{name}: the valid folder must be accepted: {' '.join(said[-3:])}")
+    if status == 1:
+        raise RuntimeError(f"{name} {number}: the fuzzer itself failed: {' '.join(said[-3:])}")
     if number < inputs and status != RESTART:
         late = hangs or status == -signal.SIGPROF
         yield number, "hang" if late else "crash", mutation, f"status {status} {' '.join(said[-1:])}"[:300]

@@ -134,13 +134,15 @@ def _check_index(path: Path, frames: int | None) -> int:
     """The rows of an index, which has one for each frame and leaves nothing but the visibility open."""
     try:
         with pq.ParquetFile(path) as file:
-            rows = int(file.metadata.num_rows)
+            rows, names = int(file.metadata.num_rows), file.schema_arrow.names
+            if len(set(names)) < len(names):
+                raise InputError(f"{path}: a column must be there once, got {', '.join(names)}")
             if frames is not None and rows != frames:
                 raise InputError(f"{path}: must have a row for each of {frames} frames, got {rows}")
             check_memory(path, file)
             start = 0
             for batch in file.iter_batches(ROWS_AT_ONCE, use_threads=False):
-                for name in batch.schema.names:
+                for name in names:
                     if name != "visibility" and batch[name].null_count:
                         raise InputError(f"{path}: {name} must be given in every row, got null")
                 start += len(batch)
@@ -163,7 +165,8 @@ def _check_packed(folder: Path) -> None:
     if not path.exists():
         return
     _check_index(path, None)
-    sizes = np.array([shard.stat().st_size for shard in sorted(folder.glob("pictures-*.bin"))], np.int64)
+    shards = sorted(folder.glob("pictures-*.bin"))
+    sizes = np.array([shard.stat().st_size if shard.is_file() else 0 for shard in shards], np.int64)
     with pq.ParquetFile(path) as file:
         if not set(PLACES.names) <= set(file.schema_arrow.names):
             return  # open_store says what is missing
