@@ -51,12 +51,21 @@ def load_model(
         The network. It has T (``frames``) and the size of its images as attributes.
 
     Raises:
-        InputError: the file is missing, damaged or not a model of this project; or there is no checkout with
-            such a published model.
+        InputError: the file is missing, damaged or not a model of this project; there is no checkout with
+            such a published model; or torch has no such device.
     """
     numerics.warn_if_too_late()
     network = foreign.restore(locate(model), None if like is None else locate(like))
-    network.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
+    try:
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        network.to(place)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"device must be one that torch has here, such as cpu, got {device!r} ({reason})"
+        ) from error
+    if place.type == "meta":
+        raise InputError(f"device must be one that computes, such as cpu, got {device!r}")
     return network.eval()
 
 

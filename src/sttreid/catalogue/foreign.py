@@ -20,7 +20,7 @@ from sttreid.model.network import Network
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json
 from sttreid.runtime.parquet import check_memory, most_memory
-from sttreid.tracklets.store import FRAMES, INDEX, PACKED, PLACES, ROWS_AT_ONCE, Store, open_store
+from sttreid.tracklets.store import FRAMES, INDEX, NAMES, PACKED, PLACES, ROWS_AT_ONCE, Store, open_store
 
 CLASSIFIERS: Final = 2**26  # values that a file may lack: those of its classifiers
 SIDE: Final = 8192  # pixels of an image
@@ -154,6 +154,25 @@ def _check_index(path: Path, frames: int | None) -> int:
     return rows
 
 
+def _check_names(path: Path, rows: int) -> None:
+    """Check the names of the original images, which errors show."""
+    try:
+        with pq.ParquetFile(path) as file:
+            kind = file.schema_arrow.field("name").type if "name" in file.schema_arrow.names else "no column"
+            if file.schema_arrow.names.count("name") != 1 or kind != pa.string():
+                raise InputError(f"{path}: must have a column name of texts, got {kind}")
+            check_memory(path, file)
+            found = sum(
+                len(batch) - batch["name"].null_count
+                for batch in file.iter_batches(ROWS_AT_ONCE, columns=["name"], use_threads=False)
+            )
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: the names cannot be read as Parquet ({reason})") from error
+    if found != rows:
+        raise InputError(f"{path}: must hold a name for each of {rows} images, got {found}")
+
+
 def _check_packed(folder: Path) -> None:
     """Check sizes and places of encoded images."""
     content = read_json(folder / PACKED)
@@ -164,7 +183,7 @@ def _check_packed(folder: Path) -> None:
     path = folder / INDEX
     if not path.exists():
         return
-    _check_index(path, None)
+    _check_names(folder / NAMES, _check_index(path, None))
     shards = sorted(folder.glob("pictures-*.bin"))
     sizes = np.array([shard.stat().st_size if shard.is_file() else 0 for shard in shards], np.int64)
     with pq.ParquetFile(path) as file:
