@@ -5,7 +5,6 @@ A number is the mean over the cells of a setting, the cross-domain drop, or one 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +19,7 @@ from sttreid.config.conversion import dump, parse
 from sttreid.retrieval.metrics import HEADLINE
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json
-from sttreid.runtime.provenance import NATIVE, Machine, Provenance
+from sttreid.runtime.provenance import Machine, Provenance, numerics_of, publication_date
 
 DROP: Final = "cross_domain_drop"
 EQUAL: Final = 1e-9  # two values with a smaller difference are identical
@@ -209,12 +208,12 @@ def published(root: Path) -> Publication | None:
     publications = {path: parse(Provenance, read_json(path), str(path)) for path in paths}
     if not publications:
         return None
-    path = max(publications, key=lambda path: datetime.fromisoformat(publications[path].published))
+    path = max(publications, key=lambda path: publication_date(publications[path], path))
     origin, results = publications[path], path.with_name("seeds.json")
     found = parse(SeedResults, read_json(results), str(results))
     return Publication(
         commit=origin.commit,
-        numerics=str(origin.params["compute"].get("numerics", NATIVE)),
+        numerics=numerics_of(origin, path),
         params=origin.params,
         numbers=found.numbers,
         baselines=found.baselines,

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from sttreid.config import consistency
-from sttreid.config.conversion import hint, parse, read_yaml
+from sttreid.config.conversion import hint, parse, read_mapping, read_yaml
 from sttreid.config.params import PARAMS, Params, build
 from sttreid.config.study import Study, counted_schedule, trial_name
 from sttreid.config.variants import Variant, merge, resolve
@@ -170,18 +170,22 @@ def _layered(root: Path, overrides: object, path: Path) -> dict[str, Any]:
     """The merged parameters, before the trials are applied."""
     if not isinstance(overrides, Mapping):
         raise InputError(f"{path}: must be a mapping with a section study, got {overrides!r}")
-    default = read_yaml(root / PARAMS)
-    claims = read_yaml(root / EXPERIMENTS / CLAIMS / PARAMS)[CLAIMS]
+    default = read_mapping(root / PARAMS)
+    source = root / EXPERIMENTS / CLAIMS / PARAMS
+    claims = read_mapping(source).get(CLAIMS)
+    if not isinstance(claims, Mapping):
+        raise InputError(f"{source}: the section {CLAIMS} must be a mapping, got {claims!r:.100}")
+    study = overrides.get("study")
+    sets = study.get("sets") if isinstance(study, Mapping) else None
     base = {**default, CLAIMS: {**claims, "contrasts": {}}}
-    sets = (overrides.get("study") or {}).get("sets") if isinstance(overrides.get("study"), Mapping) else None
     return merge(merge(base, _shared(root, sets, path) if sets else {}), overrides)
 
 
 def _shared(root: Path, sets: str, path: Path) -> dict[str, Any]:
     """The sections of the study ``sets`` that describe its sets."""
-    content = read_yaml(overrides_path(root, sets))
-    analysis = content.get("study", {}).get("analysis") if isinstance(content, Mapping) else None
-    if analysis != "sets":
+    content = read_mapping(overrides_path(root, sets))
+    study = content.get("study")
+    if not isinstance(study, Mapping) or study.get("analysis") != "sets":
         raise InputError(f"{path}: study.sets must name a study with the analysis sets, got {sets!r}")
     return {name: content[name] for name in SHARED if name in content}
 

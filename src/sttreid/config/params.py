@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from sttreid.config.claims import Claims
-from sttreid.config.conversion import dump, hint, parse, read_yaml
+from sttreid.config.conversion import dump, hint, parse, read_mapping, read_yaml
 from sttreid.config.datasets import Compare, Dataset, Decode, check_root_variables
 from sttreid.config.domain import Scale
 from sttreid.config.former_names import RENAMED
@@ -309,7 +309,7 @@ def load(path: Path = PARAMS) -> Params:
     """
     content, claims = read_yaml(path), path.parent / CLAIMS
     if isinstance(content, dict) and "claims" not in content and claims.exists():
-        content = {**content, "claims": read_yaml(claims)["claims"]}
+        content = {**content, "claims": read_mapping(claims).get("claims")}
     return build(content, path)
 
 

@@ -110,6 +110,7 @@ def _differing_keys(path: Path, other: Path) -> list[str]:
     """
     if not path.exists():
         return [f"{path}: is missing"]
+    checksums(path)  # checks its form
     content, expected = read_json(path), read_json(other)
     keys = sorted({*content, *expected} - {"cameras", "tables"})
     return [
@@ -130,11 +131,17 @@ def checksums(manifest: Path) -> dict[str, str]:
         files: dict[str, str] = dict(content["tables"])
         for camera, entry in content["cameras"].items():
             files |= {f"{camera}.mp4": entry["sha256_video"], f"{camera}.txt": entry["sha256_tracks"]}
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{manifest}: must be a manifest of the simulator, with all checksums") from error
     return files
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """The checksum of a file; empty for a folder, and for what cannot be read."""
+    if not path.is_file():  # a device has no end
+        return ""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""
