@@ -1,7 +1,7 @@
 """Feature rows of an array, a memory map or a tensor on any device, read in two precisions."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,25 +59,19 @@ class FeatureRows:
         Raises:
             InputError: a row is not finite, or all zero.
         """
-        out = np.empty((len(index), self.width), np.float32)
-        self._write_unit(index, out)
-        return out
+        return self._unit(index, np.float32)
 
     def unit64(self, index: Integers) -> Doubles:
-        """L2-normalised rows [n, D] in double precision.
+        """The same in double precision."""
+        return self._unit(index, np.float64)
 
-        Raises:
-            InputError: as :meth:`unit32`.
-        """
-        out = np.empty((len(index), self.width))
-        self._write_unit(index, out)
-        return out
-
-    def _write_unit(self, index: Integers, out: NDArray[np.floating]) -> None:
+    def _unit(self, index: Integers, kind: type[np.floating]) -> NDArray[Any]:
+        out = np.empty((len(index), self.width), kind)
         for start in range(0, len(index), CHUNK):
             part = slice(start, start + CHUNK)
             rows, lengths = self.read(index[part])
             np.divide(rows, lengths[:, None], out=out[part], casting="same_kind")
+        return out
 
     def read(self, index: Integers) -> tuple[NDArray[np.floating], Doubles]:
         """A few rows [n, D], each up to a factor, in single or double precision; and their norms [n].
