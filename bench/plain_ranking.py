@@ -24,6 +24,7 @@ def ranks(
     labels: Labels,
     tie: float,
     *,
+    ranked: NDArray[np.bool_] | None = None,
     other_camera: bool = False,
 ) -> Iterator[tuple[NDArray[np.int64], int]]:
     """The ranks of each query's matches, ascending from 1, and the row of its nearest negative (-1: none).
@@ -32,24 +33,28 @@ def ranks(
 
     Args:
         queries: [Q, D].
-        gallery: [G, D] rows that are ranked.
+        gallery: [G, D].
         query: identities and cameras [Q].
         labels: the same [G].
         tie: cosines that differ by no more than this are tied, and the negative ranks first.
+        ranked: [G] the gallery rows that are ranked; None: all.
         other_camera: the query's camera is excluded altogether.
     """
+    rows = np.arange(len(gallery)) if ranked is None else np.flatnonzero(ranked)
+    identities, cameras = (column[rows] for column in labels)
     for start in range(0, len(queries), QUERIES):
-        units, lines = unit(queries[start : start + QUERIES]), np.empty((QUERIES, len(gallery)))
-        for first in range(0, len(gallery), ROWS):
-            lines[: len(units), first : first + ROWS] = units @ unit(gallery[first : first + ROWS]).T
-        sides = zip(lines, *(column[start : start + QUERIES] for column in query), strict=False)
-        for line, identity, camera in sides:
-            same, elsewhere = labels[0] == identity, labels[1] != camera
+        units = unit(queries[start : start + QUERIES])
+        lines = np.empty((len(units), len(rows)))
+        for first in range(0, len(rows), ROWS):
+            part = slice(first, first + ROWS)
+            lines[:, part] = units @ unit(gallery[rows[part]]).T
+        for line, identity, camera in zip(lines, *(column[start:] for column in query), strict=False):
+            same, elsewhere = identities == identity, cameras != camera
             matches = np.sort(line[same & elsewhere])[::-1]
             negative = np.flatnonzero(~same & elsewhere if other_camera else ~same)
             values = line[negative]
             above = len(values) - np.sort(values).searchsorted(matches - max(tie, NOISE))
-            nearest = negative[(values >= values.max() - NOISE).argmax()] if len(values) else -1
+            nearest = rows[negative[(values >= values.max() - NOISE).argmax()]] if len(values) else -1
             yield above + np.arange(1, len(matches) + 1), int(nearest)
 
 
