@@ -33,7 +33,7 @@ class Counter:
 
     Attributes:
         above: [M] negatives above each match.
-        best: [Q] the highest similarity of a negative, -inf before there is one.
+        best: [Q] the similarity of the nearest negative, -inf before there is one.
         best_column: [Q] its column, the first among equals; -1 before there is one.
     """
 
@@ -65,14 +65,13 @@ class Counter:
         if (doubts.sum() + len(line)) * CROWDED > tile.size:
             exact = self.queries.unit64(chunk) @ self.gallery.unit64(columns).T
             self._mask(exact, chunk, columns)
-            lines, doubts[:] = np.arange(len(chunk)), 0
-            below[1] = _count_below(np.sort(exact, axis=1), limit, ends)
-        else:
-            exact = np.full((len(lines), len(columns)), -np.inf)
-            exact[line, offset] = cosines(self.queries, self.gallery, chunk[lines[line]], columns[offset])
+            doubts[:], below[1] = 0, _count_below(np.sort(exact, axis=1), limit, ends)
+            exact = exact[lines]
+            first = (exact >= exact.max(axis=1, keepdims=True) - NOISE).argmax(axis=1)
+            line, offset = np.arange(len(lines)), first
+        self._keep_nearest(chunk[lines[line]], columns[offset])
         self.above[ends[0] : ends[-1]] += len(columns) - below[1]
         self._count_doubts(chunk, columns, tile, window, np.flatnonzero(doubts))
-        self._keep_nearest(chunk[lines], columns, exact)
 
     def _mask(self, tile: Singles | Doubles, chunk: Integers, columns: Integers) -> None:
         """Overwrite with -inf what is not a negative: the same identity, and the camera if it is excluded."""
@@ -98,12 +97,15 @@ class Counter:
             similarity = cosines(self.queries, self.gallery, chunk[rows[index]], columns[offset])
             np.add.at(self.above, match, similarity >= self.limit[match])
 
-    def _keep_nearest(self, queries: Integers, columns: Integers, similarity: Doubles) -> None:
-        """Keep a nearer negative of k queries, given by [k, n]; among equally near ones, the first."""
-        top = similarity.max(axis=1)
-        column = columns[(similarity >= top[:, None] - NOISE).argmax(axis=1)]
-        nearer = top > self.best[queries] + NOISE
-        self.best[queries[nearer]], self.best_column[queries[nearer]] = top[nearer], column[nearer]
+    def _keep_nearest(self, query: Integers, column: Integers) -> None:
+        """Keep the nearest of these negatives, ordered by query; among equally near ones, the first."""
+        similarity = cosines(self.queries, self.gallery, query, column)
+        start = np.flatnonzero(np.diff(query, prepend=-1))
+        top = np.maximum.reduceat(similarity, start)
+        near = np.flatnonzero(similarity >= np.repeat(top, np.diff(start, append=len(query))) - NOISE)
+        first = near[np.flatnonzero(np.diff(query[near], prepend=-1))]
+        kept = first[top > self.best[query[start]] + NOISE]
+        self.best[query[kept]], self.best_column[query[kept]] = similarity[kept], column[kept]
 
 
 def _count_below(ordered: Singles | Doubles, values: Singles | Doubles, ends: Integers) -> Integers:

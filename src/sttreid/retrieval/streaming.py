@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from tqdm import tqdm
 
 from sttreid.retrieval.counting import NOISE, Counter
-from sttreid.retrieval.features import Doubles, FeatureRows, Features, Singles, as_array, cosines
+from sttreid.retrieval.features import Doubles, FeatureRows, Features, Singles, as_array
 from sttreid.retrieval.labels import Candidates, Integers
 from sttreid.retrieval.ranking import Ranking
 from sttreid.runtime.errors import InputError
@@ -29,7 +29,7 @@ from sttreid.runtime.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-QUERIES: Final = 256  # queries, and ...
+QUERIES: Final = 1024  # queries, and ...
 TILE: Final = 1024  # ... gallery entries whose similarities are computed at once
 HELD: Final = 8192  # queries that are held while the gallery streams past; for more it streams again
 PAIRS: Final = 256  # queries and entries of an identity whose similarities are computed at once
@@ -69,11 +69,8 @@ def rank_features(
         counter = Counter(queries, gallery, candidates, similarity - min(max(tie, NOISE), WIDEST))
         for held in _parts(queries.rows, HELD):
             _stream(counter, held, threads or blas_threads)
-        wrong = counter.best_column
-        paired = np.flatnonzero(wrong >= 0)  # queries with a negative
-        distance = np.full(len(wrong), np.nan)
-        distance[paired] = 1 - cosines(queries, gallery, paired, wrong[paired])
-    wrong[paired] = candidates.rows[wrong[paired]]
+    wrong = np.where(counter.best_column < 0, -1, candidates.rows[counter.best_column])
+    distance = np.where(wrong < 0, np.nan, 1 - counter.best)
     return Ranking(candidates.rows[column], owner, 1 - similarity, counter.above, wrong, distance)
 
 
@@ -111,7 +108,8 @@ def _same_identity_similarities(
 def _stream(counter: Counter, held: Integers, threads: int) -> None:
     """Count all gallery tiles for the held queries, while the next tiles are read."""
     queries, gallery = counter.queries, counter.gallery
-    chunks = _parts(held, min(QUERIES, -(-len(held) // threads)))  # one for each thread, if possible
+    most = threads * -(-len(held) // (threads * QUERIES))  # chunks: equally many for each thread
+    chunks = np.array_split(held, min(most, len(held)))
     left = [_placed(queries.unit32(chunk), queries.device) for chunk in chunks]
     tiles = _parts(np.arange(len(gallery.rows)), TILE)
 
