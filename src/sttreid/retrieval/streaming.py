@@ -1,11 +1,12 @@
 """Features -> ranking by cosine similarity: exact, while the gallery streams past in tiles.
 
 Similarities are computed in single precision, and double precision decides what rounding could. The result is
-that of a full matrix in double precision at about the cost of one in single precision, and does not depend on
-the number of threads.
+that of a full matrix in double precision, for less than the cost of one, and does not depend on the number of
+threads.
 
-Memory: HELD queries (x D), the pairs of the same identity, and for each thread two gallery tiles (TILE x D)
-and the similarities of a chunk (QUERIES x TILE). Of the gallery only the labels are held.
+Memory: HELD queries (x D), the pairs of the same identity, and for each thread a gallery tile (TILE x D) that
+is read ahead and a few times the similarities of a chunk (QUERIES x TILE). Of the gallery only the labels are
+held.
 """
 
 from collections import deque
@@ -108,8 +109,8 @@ def _same_identity_similarities(
 def _stream(counter: Counter, held: Integers, threads: int) -> None:
     """Count all gallery tiles for the held queries, while the next tiles are read."""
     queries, gallery = counter.queries, counter.gallery
-    most = threads * -(-len(held) // (threads * QUERIES))  # chunks: equally many for each thread
-    chunks = np.array_split(held, min(most, len(held)))
+    count = threads * -(-len(held) // (threads * QUERIES))  # equally many for each thread
+    chunks = np.array_split(held, min(count, len(held)))
     left = [_placed(queries.unit32(chunk), queries.device) for chunk in chunks]
     tiles = _parts(np.arange(len(gallery.rows)), TILE)
 
@@ -121,10 +122,11 @@ def _stream(counter: Counter, held: Integers, threads: int) -> None:
         for number, columns in enumerate(tqdm(tiles, "rank", unit="tile", disable=None, leave=False)):
             right = ahead.popleft().result().T
             ahead.extend(pool.submit(read, later) for later in tiles[number + threads :][:1])
-            list(pool.map(partial(_count, counter, columns, right), chunks, left))
+            list(pool.map(partial(_count, counter, columns, right), chunks, left))  # raises their errors
 
 
 def _parts(rows: Integers, most: int) -> list[Integers]:
+    """At most so many rows in each."""
     return [rows[start : start + most] for start in range(0, len(rows), most)]
 
 
