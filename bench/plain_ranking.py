@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 QUERIES: Final = 256  # at once
 ROWS: Final = 4096  # of the gallery that are read at once
+LARGEST: Final = 10**8  # numbers of a gallery that is kept in double precision; a larger one is read again
 NOISE: Final = 1e-12  # more than the rounding of a cosine in double precision
 
 Labels = tuple[NDArray[np.integer], NDArray[np.integer]]  # identities and cameras
@@ -29,7 +30,7 @@ def ranks(
 ) -> Iterator[tuple[NDArray[np.int64], int]]:
     """The ranks of each query's matches, ascending from 1, and the row of its nearest negative (-1: none).
 
-    Memory: QUERIES x G similarities, 8 bytes each.
+    Memory: QUERIES x G similarities twice, and the gallery (x D) unless it is too large, 8 bytes each.
 
     Args:
         queries: [Q, D].
@@ -42,12 +43,12 @@ def ranks(
     """
     rows = np.arange(len(gallery)) if ranked is None else np.flatnonzero(ranked)
     identities, cameras = (column[rows] for column in labels)
+    parts = [rows[first : first + ROWS] for first in range(0, len(rows), ROWS)]
+    kept = [unit(gallery[part]) for part in parts] if len(rows) * gallery.shape[1] <= LARGEST else None
     for start in range(0, len(queries), QUERIES):
         units = unit(queries[start : start + QUERIES])
-        lines = np.empty((len(units), len(rows)))
-        for first in range(0, len(rows), ROWS):
-            part = slice(first, first + ROWS)
-            lines[:, part] = units @ unit(gallery[rows[part]]).T
+        sides = kept or (unit(gallery[part]) for part in parts)
+        lines = np.concatenate([units @ side.T for side in sides], axis=1)
         for line, identity, camera in zip(lines, *(column[start:] for column in query), strict=False):
             same, elsewhere = identities == identity, cameras != camera
             matches = np.sort(line[same & elsewhere])[::-1]
