@@ -28,6 +28,7 @@ OPTIONAL = (
     *("altair", "av", "cv2", "dask", "decord", "distributed", "dvc", "faiss", "h5py", "norfair"),
     *("numba", "sklearn", "submitit", "vl_convert"),
 )
+TOOLS = ("docs", "audit")  # extras that only their make targets install
 ROOMS = {  # package of an extra -> the only folders and modules that import it, and the stages that use them
     "altair": ("report", "cli"),  # the command compare writes numbers as the report does
     "av": ("simulate", "data"),
@@ -216,7 +217,7 @@ def test_import_of_the_package_loads_nothing_heavy() -> None:
 def test_the_developer_s_extra_holds_all_others() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     (inner,) = (Requirement(line) for line in extras["dev"] if line.startswith("sttreid["))
-    assert inner.extras == set(extras) - {"dev"}
+    assert inner.extras == set(extras) - {"dev", *TOOLS}
 
 
 def test_the_citation_agrees_with_the_package() -> None:
