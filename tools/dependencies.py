@@ -200,7 +200,7 @@ def main() -> None:
     rowless = pins() - {canonicalize_name(line.split()[1]) for line in after.splitlines() if line[:2] == "| "}
     if rowless:
         sys.exit(
-            f"error: constraints.txt: what it pins must be installed, got no {', '.join(sorted(rowless))}"
+            f"error: constraints.txt: must pin what an installed package needs, got {', '.join(sorted(rowless))}"
         )
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(after, encoding="utf-8")
