@@ -59,9 +59,9 @@ plots: install
 site: install
 	python tools/site.py site
 
-# The documentation as a site: site-docs/index.html. A warning, so a broken link, is an error.
+# The documentation as a site: site-docs/index.html. A warning, so a broken link, is an error (with -q none would count).
 docs: $(VENV)/.installed-docs
-	mkdocs build -q --strict
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 # Licences of all dependencies against the reviewed list, then known vulnerabilities of every pinned version (needs a
 # network; a package that cannot be looked up is an error).

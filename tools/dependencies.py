@@ -199,9 +199,8 @@ def main() -> None:
     after = BLOCK.sub(lambda match: match[1] + table(match[2], match[3]) + match[4], before)
     rowless = pins() - {canonicalize_name(line.split()[1]) for line in after.splitlines() if line[:2] == "| "}
     if rowless:
-        sys.exit(
-            f"error: constraints.txt: must pin what an installed package needs, got {', '.join(sorted(rowless))}"
-        )
+        rule = "constraints.txt: must pin what an installed package needs"
+        sys.exit(f"error: {rule}, got {', '.join(sorted(rowless))}")
     if "--check" not in sys.argv[1:]:
         PAGE.write_text(after, encoding="utf-8")
     elif after != before:

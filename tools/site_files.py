@@ -1,0 +1,73 @@
+"""The files of the documentation's site, a hook of mkdocs.yml: `make docs`.
+
+The site has the paths of the repository, so that its pages link to each other and to other files as they do
+in the repository: docs/search.md, README.md, params.yaml. Which files belong to it is declared here; a link to
+any other is a broken link, and an error. The reference is made from the public names of the package.
+"""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PATHS = (  # of git: pages, their pictures, and files that pages link to
+    *("*.md", "docs", "metrics/*.md", "metrics/*.svg"),
+    *("CITATION.cff", "LICENSE", "NOTICE", "constraints.txt", "domains/*.yaml", "dvc.yaml", "params.yaml"),
+    *("tools/licences.toml", "tools/vulnerabilities.txt"),
+)
+REFERENCE = "docs/api.md"
+DOCUMENTED = ("sttreid.analysis.uncertainty", "sttreid.retrieval.metrics", "sttreid.search.detectors")
+LOADED = re.compile(r"""<(?:link|script|img|iframe)\b[^>]*(?:src|href)=["']?((?:https?:)?//[^\s"'>]+)""")
+ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):(?=<code>)")  # Sphinx's, in docstrings
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """The declared files of the repository, beside those of the theme."""
+    from mkdocs.structure.files import File, Files
+
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *PATHS],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = [name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]
+    kept = [file for file in files if file.src_dir != config.docs_dir]
+    kept += [File.generated(config, name, abs_src_path=str(ROOT / name)) for name in names]
+    return Files([*kept, File.generated(config, REFERENCE, content=reference())])
+
+
+def reference() -> str:
+    """The page of the Python interface: each public name, then the documented modules."""
+    text = (ROOT / "src" / "sttreid" / "__init__.py").read_text(encoding="utf-8")
+    (names,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    )
+    lines = ["# Python", "## sttreid", "`import sttreid` is enough; each name is imported on first use."]
+    lines += [f"::: sttreid.{name}" for name in names if not name.startswith("_")]
+    for module in DOCUMENTED:
+        lines += [f"## {module}", f"::: {module}\n    options: {{show_root_heading: false}}"]
+    return "\n\n".join(lines) + "\n"
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """The page as it is.
+
+    Raises:
+        PluginError: it would load something from another machine.
+    """
+    from mkdocs.exceptions import PluginError
+
+    if found := LOADED.search(output):
+        raise PluginError(f"{page.file.src_uri}: must load nothing from elsewhere, got {found[1]}")
+    return output
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Docstrings without the roles of Sphinx."""
+    return ROLE.sub("", html)
