@@ -208,6 +208,16 @@ def test_every_public_name_can_be_imported_and_unknown_ones_are_refused() -> Non
         sttreid.nothing  # noqa: B018
 
 
+def test_the_search_can_be_called_whatever_was_imported_before() -> None:
+    code = (
+        "import sttreid, sttreid.search.gallery\n"
+        "try: sttreid.search('hall.mp4:17', None, 0)\n"
+        "except sttreid.InputError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "at least 1, got 0" in done.stdout
+
+
 def test_import_of_the_package_loads_nothing_heavy() -> None:
     code = "import sys, sttreid; print({'torch', 'numpy', 'pandas', 'pydantic'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,8 +1,8 @@
 """The files of the documentation's site, a hook of mkdocs.yml: `make docs`.
 
-The site has the paths of the repository, so that its pages link to each other and to other files as they do
-in the repository: docs/search.md, README.md, params.yaml. Which files belong to it is declared here; a link to
-any other is a broken link, and an error. The reference is made from the public names of the package.
+The site has the paths of the repository, so its pages link to each other and to other files as they do in the
+repository: docs/search.md, README.md, params.yaml. Which files belong to it is declared here; a link to any
+other is a broken link, and an error. The reference is made from the public names of the package.
 """
 
 import ast
