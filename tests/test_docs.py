@@ -1,5 +1,6 @@
 """README and docs: links lead to files, tables of published numbers agree with the publication."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+import sttreid
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -23,6 +26,19 @@ def test_the_site_has_every_page() -> None:
     text = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     listed = set(re.findall(r"[\w./-]+\.md", str(yaml.load(text, yaml.BaseLoader)["nav"])))
     assert listed - {"docs/api.md", "metrics/report.md"} == {str(page.relative_to(ROOT)) for page in PAGES}
+
+
+def test_the_site_holds_what_its_pages_link_to_and_describes_every_public_name() -> None:
+    spec = importlib.util.spec_from_file_location("site_files", ROOT / "tools" / "site_files.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert {"params.yaml", "metrics/results.svg", "docs/search.md"} <= tool.linked()
+    described = re.findall(r"^::: sttreid\.(\w+)$", tool.reference(), re.MULTILINE)
+    assert described == [name for name in sttreid.__all__ if not name.startswith("_")]
+    for module in tool.DOCUMENTED:
+        importlib.import_module(module)
 
 
 def test_tables_of_the_readme_are_those_of_the_publications() -> None:

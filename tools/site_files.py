@@ -1,22 +1,20 @@
 """The files of the documentation's site, a hook of mkdocs.yml: `make docs`.
 
 The site has the paths of the repository, so its pages link to each other and to other files as they do in the
-repository: docs/search.md, README.md, params.yaml. Which files belong to it is declared here; a link to any
-other is a broken link, and an error. The reference is made from the public names of the package.
+repository: docs/search.md, README.md, params.yaml. It holds the pages and the files of the repository that they
+link to; a link to anything else is broken, and an error. The reference is made from the public names.
 """
 
 import ast
+import os
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PATHS = (  # of git: pages, their pictures, and files that pages link to
-    *("*.md", "docs", "metrics/*.md", "metrics/*.svg"),
-    *("CITATION.cff", "LICENSE", "NOTICE", "constraints.txt", "domains/*.yaml", "dvc.yaml", "params.yaml"),
-    *("tools/licences.toml", "tools/vulnerabilities.txt"),
-)
+PAGES = ("*.md", "docs", "metrics/*.md")  # patterns of git
+LINK = re.compile(r"\]\(([^)#:\s]+)")
 REFERENCE = "docs/api.md"
 DOCUMENTED = ("sttreid.analysis.uncertainty", "sttreid.retrieval.metrics", "sttreid.search.detectors")
 LOADED = re.compile(r"""<(?:link|script|img|iframe)\b[^>]*(?:src|href)=["']?((?:https?:)?//[^\s"'>]+)""")
@@ -24,20 +22,30 @@ ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):(?=<code>)")  # Sphinx's,
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """The declared files of the repository, beside those of the theme."""
+    """The files of the repository, beside those of the theme."""
     from mkdocs.structure.files import File, Files
 
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *PATHS],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names = [name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]
     kept = [file for file in files if file.src_dir != config.docs_dir]
+    names = sorted({*listed(*PAGES), *linked()})
     kept += [File.generated(config, name, abs_src_path=str(ROOT / name)) for name in names]
     return Files([*kept, File.generated(config, REFERENCE, content=reference())])
+
+
+def listed(*patterns: str) -> set[str]:
+    """The files that git has or would add."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *patterns]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name for name in done.stdout.split("\0") if (ROOT / name).is_file()}
+
+
+def linked() -> set[str]:
+    """The files that a page links to."""
+    found: set[str] = set()
+    for page in (name for name in listed(*PAGES) if name.endswith(".md")):
+        folder = (ROOT / page).parent
+        for target in LINK.findall((ROOT / page).read_text(encoding="utf-8")):
+            found.add(os.path.relpath((folder / target).resolve(), ROOT))
+    return found & listed()
 
 
 def reference() -> str:
