@@ -1,8 +1,8 @@
 """The files of the documentation's site, a hook of mkdocs.yml: `make docs`.
 
 The site has the paths of the repository, so its pages link to each other and to other files as they do in the
-repository: docs/search.md, README.md, params.yaml. It holds the pages and the files of the repository that they
-link to; a link to anything else is broken, and an error. The reference is made from the public names.
+repository: docs/search.md, README.md, params.yaml. It holds the pages and the files of the repository that
+they link to; a link to anything else is broken, and an error. The reference is made from the public names.
 """
 
 import ast
