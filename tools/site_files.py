@@ -16,7 +16,15 @@ ROOT = Path(__file__).parents[1]
 PAGES = ("*.md", "docs", "metrics/*.md")  # patterns of git
 LINK = re.compile(r"\]\(([^)#:\s]+)")
 REFERENCE = "docs/api.md"
-DOCUMENTED = ("sttreid.analysis.uncertainty", "sttreid.retrieval.metrics", "sttreid.search.detectors")
+FURTHER = (  # what the pages mention beside the public names
+    *(f"search.{name}" for name in ("answers.Answers", "answers.Answer", "ranking.Outsider")),
+    *(f"search.{name}" for name in ("approximate.build_index", "detectors.Detector")),
+    *(
+        f"analysis.uncertainty.{name}"
+        for name in ("sample", "interval", "difference", "Interval", "Difference")
+    ),
+    *("retrieval.metrics.Metric", "retrieval.rerank.rerank"),
+)
 LOADED = re.compile(r"""<(?:link|script|img|iframe)\b[^>]*(?:src|href)=["']?((?:https?:)?//[^\s"'>]+)""")
 ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):(?=<code>)")  # Sphinx's, in docstrings
 
@@ -49,18 +57,37 @@ def linked() -> set[str]:
 
 
 def reference() -> str:
-    """The page of the Python interface: each public name, then the documented modules."""
-    text = (ROOT / "src" / "sttreid" / "__init__.py").read_text(encoding="utf-8")
+    """The page of the Python interface: each public name, then the further ones."""
+    lines = ["# Python", "## sttreid", "`import sttreid` is enough; each name is imported on first use."]
+    lines += [f"::: {origin('sttreid', name)}" for name in public_names()]
+    lines += ["## Further names", "Import these from their modules."]
+    lines += [f"::: sttreid.{name}\n    options: {{show_root_full_path: true}}" for name in FURTHER]
+    return "\n\n".join(lines) + "\n"
+
+
+def public_names() -> list[str]:
+    """Those of ``sttreid.__all__``, without the version."""
     (names,) = (
         ast.literal_eval(node.value)
-        for node in ast.parse(text).body
+        for node in syntax("sttreid").body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
     )
-    lines = ["# Python", "## sttreid", "`import sttreid` is enough; each name is imported on first use."]
-    lines += [f"::: sttreid.{name}" for name in names if not name.startswith("_")]
-    for module in DOCUMENTED:
-        lines += [f"## {module}", f"::: {module}\n    options: {{show_root_heading: false}}"]
-    return "\n\n".join(lines) + "\n"
+    return [name for name in names if not name.startswith("_")]
+
+
+def origin(module: str, name: str) -> str:
+    """The full name of what a module defines, or imports from another: modules may have the same name."""
+    for node in ast.walk(syntax(module)):
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+            return origin(str(node.module), name)
+    return f"{module}.{name}"
+
+
+def syntax(module: str) -> ast.Module:
+    """The syntax tree of a module."""
+    path = ROOT.joinpath("src", *module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:
