@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # stages and tests set their number of threads; several multi-threaded processes would slow each other down
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: repro playground study unchanged test lint format install plots site data publish-run verify sheets clean
+.PHONY: repro playground study unchanged test lint format install plots site docs audit sbom data publish-run verify sheets clean
 
 repro: install
 ifeq ($(PROFILE),)
@@ -58,6 +58,26 @@ plots: install
 # The run's pages with an index, ready for GitHub Pages: site/index.html.
 site: install
 	python tools/site.py site
+
+# The documentation as a site: site-docs/index.html. A warning, so a broken link, is an error (with -q none would count).
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+# Licences of all dependencies against the reviewed list, then known vulnerabilities of every pinned version (needs a
+# network; a package that cannot be looked up is an error).
+audit: $(VENV)/.installed-audit
+	python tools/dependencies.py --check
+	pip-audit --strict --disable-pip --no-deps -r constraints.txt \
+	  $$(sed -n 's/^\([A-Z][A-Za-z0-9-]*\): ..*/--ignore-vuln \1/p' tools/vulnerabilities.txt)
+
+# What the environment holds, as CycloneDX: sbom.json.
+sbom: $(VENV)/.installed-audit
+	cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o sbom.json $(VENV)/bin/python
+
+# The extras of a maintainer's commands, which the tests do not need.
+$(VENV)/.installed-%: $(VENV)/.installed
+	pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	touch $@
 
 # For maintainers: puts the committed run into data-store, the remote inside the repository, for `dvc pull`.
 publish-run: install

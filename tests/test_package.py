@@ -28,6 +28,7 @@ OPTIONAL = (
     *("altair", "av", "cv2", "dask", "decord", "distributed", "dvc", "faiss", "h5py", "norfair"),
     *("numba", "sklearn", "submitit", "vl_convert"),
 )
+TOOLS = ("docs", "audit")  # extras that only their make targets install
 ROOMS = {  # package of an extra -> the only folders and modules that import it, and the stages that use them
     "altair": ("report", "cli"),  # the command compare writes numbers as the report does
     "av": ("simulate", "data"),
@@ -207,6 +208,16 @@ def test_every_public_name_can_be_imported_and_unknown_ones_are_refused() -> Non
         sttreid.nothing  # noqa: B018
 
 
+def test_the_search_can_be_called_whatever_was_imported_before() -> None:
+    code = (
+        "import sttreid, sttreid.search.gallery\n"
+        "try: sttreid.search('hall.mp4:17', None, 0)\n"
+        "except sttreid.InputError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "at least 1, got 0" in done.stdout
+
+
 def test_import_of_the_package_loads_nothing_heavy() -> None:
     code = "import sys, sttreid; print({'torch', 'numpy', 'pandas', 'pydantic'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -216,7 +227,7 @@ def test_import_of_the_package_loads_nothing_heavy() -> None:
 def test_the_developer_s_extra_holds_all_others() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     (inner,) = (Requirement(line) for line in extras["dev"] if line.startswith("sttreid["))
-    assert inner.extras == set(extras) - {"dev"}
+    assert inner.extras == set(extras) - {"dev", *TOOLS}
 
 
 def test_the_citation_agrees_with_the_package() -> None:
