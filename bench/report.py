@@ -1,8 +1,8 @@
 """Measure what docs/performance.md says, and write it: `python -m bench.report [PART ...]`.
 
 Every part is a benchmark that prints its figures for ``--json``; it runs in a process of its own with one
-thread for each library, one part after another. Its last result stays in docs/performance/PART.json, so a part
-can be measured anew; the document is written from these files and from bench/performance.md.jinja.
+thread for each library, one part after another. Its last result stays in docs/performance/PART.json, so a
+part can be measured anew; the document is written from these files and from bench/performance.md.jinja.
 
 A part that fails keeps its former file; the status is then 1.
 """
@@ -74,9 +74,7 @@ def measure(part: str) -> Record:
     env = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES}
     command = [sys.executable, "-m", f"bench.{part}", "--json"]
     start, load = cpu(), os.getloadavg()[0]
-    output = subprocess.run(
-        command, env=os.environ | env, check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
+    done = subprocess.run(command, env=os.environ | env, check=True, stdout=subprocess.PIPE, text=True)
     seconds = cpu() - start
     return Record(
         part=part,
@@ -86,7 +84,7 @@ def measure(part: str) -> Record:
         machine=this_machine(),
         load=(round(load, 1), round(os.getloadavg()[0], 1)),
         versions=versions(),
-        figures=from_json(json.loads(output.splitlines()[-1])),
+        figures=from_json(json.loads(done.stdout.splitlines()[-1])),
     )
 
 
