@@ -80,7 +80,7 @@ def measure(part: str) -> Record:
         part=part,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         commit=commit(),
-        seconds=round(seconds, 1),
+        seconds=round(seconds, 2),
         machine=this_machine(),
         load=(round(load, 1), round(os.getloadavg()[0], 1)),
         versions=versions(),

@@ -14,14 +14,14 @@ def test_slopes_are_those_of_logarithmic_axes() -> None:
 
 
 def test_a_part_has_the_slopes_of_time_and_memory() -> None:
-    found = list(grow(Growth("open a store", tracklets, 40), rounds=1))
+    found = list(grow(Growth("open a store", tracklets, 80), rounds=1))
     assert [figure.unit for figure in found] == ["slope", "slope"]
-    assert "40 -> 400" in found[0].what
+    assert "80 -> 800" in found[0].what
     assert all(" -> " in figure.note for figure in found)
 
 
 def test_a_store_of_the_given_number_is_opened(tmp_path: Path) -> None:
     from sttreid.tracklets.store import open_store
 
-    tracklets(40, tmp_path)()
-    assert len(open_store(tmp_path / "store").tracklets) == 40
+    tracklets(80, tmp_path)()
+    assert len(open_store(tmp_path / "store").tracklets) == 80

@@ -25,6 +25,8 @@ def test_memory_is_that_of_a_stage_and_of_what_it_starts(
 ) -> None:
     folder = tmp_path / "sttreid" / "stages"
     folder.mkdir(parents=True)
+    for package in (folder, folder.parent):
+        (package / "__init__.py").touch()
     for name in ("first", "second"):
         (folder / f"{name}.py").write_text(STAGE if name == "first" else STAGE.replace("60_", "5_"))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
