@@ -32,6 +32,7 @@ PARTS: Final = (
 DOCUMENT: Final = Path("docs/performance.md")
 RESULTS: Final = Path("docs/performance")
 TEMPLATE: Final = "performance.md.jinja"
+BUSY: Final = 1.5  # load above which a figure may be biased
 LIBRARIES: Final = ("OMP", "OPENBLAS", "MKL", "NUMBA")
 PACKAGES: Final = (
     "numpy", "torch", "pillow", "opencv-python-headless", "decord", "av", "scikit-learn", "torchmetrics",
@@ -138,7 +139,7 @@ def document(records: Mapping[str, Record], template: Path) -> str:
         table=lambda part: table(records[part]) if part in records else "Not measured yet.",
         targets=targets(records.values()),
         missed=[figure for record in records.values() for figure in record.figures if figure.held is False],
-        provenance=provenance(records.values()),
+        provenance=provenance(list(records.values())),
     )
 
 
@@ -183,7 +184,7 @@ def targets(records: Iterable[Record]) -> str:
     return "\n".join([HEADER, *rows])
 
 
-def provenance(records: Iterable[Record]) -> str:
+def provenance(records: Sequence[Record]) -> str:
     """Where and when each part was measured."""
     lines = ["| part | date | commit | CPU seconds | load | machine |", "|:--|:--|:--|--:|--:|:--|"]
     packages: dict[str, list[str]] = {}
@@ -198,6 +199,12 @@ def provenance(records: Iterable[Record]) -> str:
         f"Versions{f' ({chr(44).join(parts)})' if several else ''}: {named}."
         for named, parts in packages.items()
     ]
+    busiest = max((max(record.load) for record in records), default=0.0)
+    if busiest > BUSY:
+        sentences.append(
+            f"The machine was busy (load up to {busiest:g}): other work takes a part of the caches, which slows"
+            " what is bound by memory, ours and others, by different factors. Measure again on a quiet one."
+        )
     return "\n\n".join(["\n".join(lines), *sentences])
 
 

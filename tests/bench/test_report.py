@@ -1,6 +1,7 @@
 """The figures of all parts become one page; a part is measured anew without the others."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,13 @@ def test_a_missed_target_is_shown_as_missed_wherever_it_is() -> None:
         assert "1.5 (1 to 2)" in line
     assert row(FIGURES[3]).count("no CUDA device") == 1
     assert "open" in row(FIGURES[3])
+
+
+def test_a_busy_machine_is_named() -> None:
+    busy = replace(record("clips"), load=(0.5, 7.25))
+    assert "7.25" in report.provenance([busy]).splitlines()[-1]
+    assert "7.25" not in report.provenance([replace(busy, load=(0.5, 1.0))])
+    assert report.provenance([busy]).count("python 3") == 1
 
 
 def test_shares_are_a_sentence_and_notes_a_list() -> None:
