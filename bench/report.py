@@ -202,8 +202,8 @@ def provenance(records: Sequence[Record]) -> str:
     busiest = max((max(record.load) for record in records), default=0.0)
     if busiest > BUSY:
         sentences.append(
-            f"The machine was busy (load up to {busiest:g}): other work takes a part of the caches, which slows"
-            " what is bound by memory, ours and others, by different factors. Measure again on a quiet one."
+            f"The machine was busy (load up to {busiest:g}). Other work takes a part of the caches and slows"
+            " what is bound by memory more than what is not: measure again on a quiet machine."
         )
     return "\n\n".join(["\n".join(lines), *sentences])
 
