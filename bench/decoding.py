@@ -161,7 +161,7 @@ def compare_speed(film: Path, length: int, decoder: Decoder, rounds: int) -> Non
         print(f"{name}: {used:.2f} times the CPU time of bare decord ({clock:.2f} by the clock)", flush=True)
 
 
-def figures(length: int = 400, rounds: int = 5) -> Iterator[Figure]:
+def figures(length: int = 400, rounds: int = 3) -> Iterator[Figure]:
     """What docs/performance.md quotes."""
     with tempfile.TemporaryDirectory() as folder:
         film = write_film(Path(folder) / "film.mp4", length)

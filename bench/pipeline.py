@@ -87,7 +87,8 @@ def figures(rounds: int = 3) -> Iterator[Figure]:
         start = cpu()
         memory = stage_memory([sys.executable, "tools/playground.py", str(folder)])
         yield alone("make a playground", "CPU-s", [cpu() - start])
-        commands = (["dvc", "repro"], ["dvc", "--version"])
+        dvc = [sys.executable, "-m", "dvc"]
+        commands = ([*dvc, "repro"], [*dvc, "--version"])
         seconds = [[timed(command, folder) for command in commands] for _ in range(rounds)]
     repro, version = zip(*seconds, strict=True)
     yield compared("dvc repro that has nothing to do", "CPU-s", repro, "the start of DVC alone", version)
