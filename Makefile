@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # stages and tests set their number of threads; several multi-threaded processes would slow each other down
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: repro playground study unchanged test lint format install plots site docs audit sbom data publish-run verify sheets clean
+.PHONY: repro playground study bench unchanged test lint format install plots site docs audit sbom data publish-run verify sheets clean
 
 repro: install
 ifeq ($(PROFILE),)
@@ -29,6 +29,13 @@ playground: install
 study: install
 	dvc pull -q data.dvc
 	sttreid run-study $(STUDY) $(RUN)
+
+# Measures what docs/performance.md says, and writes it: make bench PARTS="clips reranking" measures these anew. The
+# variable TORCHREID names a folder with torchreid's compiled rank_cy.pyx (bench/rivals.py).
+PARTS ?=
+bench: install
+	dvc pull -q data.dvc models/stt-v1.safetensors.dvc
+	sttreid bench report $(PARTS)
 
 # After edits that change no behaviour (comments, docstrings): updates dvc.lock without running a stage.
 unchanged: install

@@ -329,22 +329,25 @@ def check_study(name: Annotated[str, typer.Argument(help="A folder of experiment
 
 
 @app.command(
-    epilog=examples("sttreid bench", "sttreid bench protocols", "sttreid bench training --help"),
+    epilog=examples("sttreid bench", "sttreid bench --list", "sttreid bench training --help"),
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 def bench(
-    name: Annotated[str | None, typer.Argument(help="A benchmark; none: list them.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A benchmark; none: report, which writes docs/performance.md.")
+    ] = None,
     arguments: Annotated[
         list[str] | None, typer.Argument(help="Its arguments; --help explains them.")
     ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the benchmarks and run none.")] = False,
 ) -> None:
-    """List or run the benchmarks of a checkout.
+    """Run the benchmarks of a checkout: those of docs/performance.md, or one.
 
     They are the modules of the folder bench/.
     """
     folder = checkout.root()
-    if name is not None:
-        raise typer.Exit(checkout.run_benchmark(folder, name, arguments or []))
+    if not listed:
+        raise typer.Exit(checkout.run_benchmark(folder, name or "report", arguments or []))
     benchmarks = checkout.benchmarks(folder)
     width = max(map(len, benchmarks))
     print("\n".join(f"{key:<{width}}  {text}" for key, text in benchmarks.items()))
