@@ -30,6 +30,7 @@ from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_ou
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
 CODE = Path("src") / "sttreid"
+CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
 MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 
@@ -89,9 +90,8 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     """Write parameters, pipeline and code into the run's folder; results of earlier runs stay."""
     run.mkdir(exist_ok=True)
     if not (run / ".dvc").exists():
-        dvc = [sys.executable, "-m", "dvc"]
-        subprocess.run([*dvc, "init", "-q", "--no-scm"], cwd=run, check=True)
-        subprocess.run([*dvc, "config", "core.analytics", "false"], cwd=run, check=True)
+        subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
+        write_text(run / ".dvc" / "config", CONFIG)
     shutil.copy(root / ".dvcignore", run / ".dvcignore")
     shutil.rmtree(run / "src", ignore_errors=True)
     with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", CODE.as_posix()))) as archive:
