@@ -33,13 +33,11 @@ from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_ou
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
 SETS_PIPELINE = EXPERIMENTS / "sets_pipeline.yaml"  # of the analysis sets
-START, BACKBONES = (
-    "pretrain_backbone",
-    "artifacts/backbones",
-)  # stage and dependency of studies with a section start
+START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # only of a study with a section start
 CODE = Path("src") / "sttreid"
 DATA = "data"
 UNFINISHED = "unfinished.json"  # beside the publications of a study
+CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
 MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 
@@ -156,9 +154,8 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     """Write parameters, pipeline and code into the run's folder; results of earlier runs stay."""
     run.mkdir(exist_ok=True)
     if not (run / ".dvc").exists():
-        dvc = [sys.executable, "-m", "dvc"]
-        subprocess.run([*dvc, "init", "-q", "--no-scm"], cwd=run, check=True)
-        subprocess.run([*dvc, "config", "core.analytics", "false"], cwd=run, check=True)
+        subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
+        write_text(run / ".dvc" / "config", CONFIG)
     shutil.copy(root / ".dvcignore", run / ".dvcignore")
     for folder in ("src", DOMAINS):
         shutil.rmtree(run / folder, ignore_errors=True)
@@ -166,9 +163,7 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", *names))) as archive:
         archive.extractall(run, filter="data")
     if not (run / DATA).is_symlink():
-        (run / DATA).symlink_to(
-            Path(os.path.relpath(root / DATA, run))
-        )  # the pinned sets, which a study of sets decodes
+        (run / DATA).symlink_to(os.path.relpath(root / DATA, run))  # a study of sets decodes the pinned ones
     write_text(run / "dvc.yaml", _pipeline(root, params))
     write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
