@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 
 repro: install
 ifeq ($(PROFILE),)
-	dvc pull -q data.dvc
+	python tools/pull_data.py
 	python tools/repro.py $(RUN)
 else
 	tools/repro_profile.sh $(PROFILE)
@@ -27,7 +27,7 @@ playground: install
 # Runs the study experiments/STUDY and publishes it in metrics/STUDY/COMMIT: make study STUDY=claims. This takes hours; an
 # interrupted study resumes.
 study: install
-	dvc pull -q data.dvc
+	python tools/pull_data.py
 	sttreid run-study $(STUDY) $(RUN)
 
 # After edits that change no behaviour (comments, docstrings): updates dvc.lock without running a stage.
@@ -69,7 +69,7 @@ data: install
 
 # Compares the pinned sets with the checksums of their manifests.
 verify: install
-	dvc pull -q data.dvc
+	python tools/pull_data.py
 	sttreid simulate verify data/campus data/winter data/station
 
 # For maintainers: draws the contact sheets of all domains in docs/images.

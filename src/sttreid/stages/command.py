@@ -20,6 +20,7 @@ from sttreid.runtime import live
 from sttreid.runtime.errors import DivergedError, InputError
 from sttreid.runtime.files import write_json
 from sttreid.runtime.live import Curve
+from sttreid.runtime.pins import advice, pin_of, take_back
 from sttreid.runtime.provenance import machine
 
 
@@ -32,16 +33,19 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
     """
     words, stage = list(sys.argv[1:] if arguments is None else arguments), Path(inspect.getfile(main)).stem
     start = time.monotonic()
+    given: dict[str, object] = {}
+    kept = paths.scratch(live.KEPT)
+    live.give_back(kept)
     try:
         params = load()
         check_datasets(params.datasets)
         _check_protocols(params)
         consistency.check(params)
         given = bind(main, params, list(words))
-        with live.curves(_curves(stage, given, params)):
+        with live.curves(_curves(stage, given, params), kept):
             main(**given)
     except (InputError, DivergedError) as error:
-        sys.exit(f"error: {error}")
+        sys.exit("\n".join([f"error: {error}", *_refused(given)]))
     name = " ".join((stage, *words))
     seconds = sum(os.times()[:4])  # of this process, its imports and its workers
     print(f"{name}: {seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds", file=sys.stderr)
@@ -71,6 +75,16 @@ def _curve(path: Path, made_by: str) -> Curve:
         return tsv(training_curve(pd.DataFrame(rows)).assign(**{FINGERPRINT: made_by}))
 
     return Curve(path, text)
+
+
+def _refused(arguments: Mapping[str, object]) -> list[str]:
+    """Take back the pin of changed files that a stage did not accept, and say so."""
+    match arguments:
+        case {"name": str(name), "datasets": {**datasets}} if name in datasets:
+            pin = pin_of(Path(datasets[name].root))
+            if pin is not None and take_back(pin):
+                return [f"{pin}: is again as in git; DVC had pinned the changed files", advice(pin)]
+    return []
 
 
 def _check_protocols(params: Params) -> None:

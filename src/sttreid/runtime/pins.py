@@ -1,0 +1,45 @@
+"""The pin of a data set: the checksums in its .dvc file, as git has them.
+
+DVC (3.67) writes the checksums of changed files into the .dvc file before any stage has looked at the files,
+in ``dvc repro`` as in ``dvc exp run``; ``frozen: true`` does not keep it from that. A stage that refuses the
+files takes it back, so that damage never becomes the pin.
+"""
+
+import os
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from sttreid.runtime.files import write_bytes
+
+BASELINE: Final = "DVC_EXP_BASELINE_REV"  # set by `dvc exp run`, whose index already has the changed pin
+
+
+def pin_of(path: Path) -> Path | None:
+    """The .dvc file that tracks a file, a folder, or a folder above it; None: nothing tracks it."""
+    named = (each for each in (path, *path.parents) if each.name)
+    pins = (each.with_name(f"{each.name}.dvc") for each in named)
+    return next((pin for pin in pins if pin.is_file()), None)
+
+
+def take_back(pin: Path) -> bool:
+    """Give a .dvc file the content that git would commit.
+
+    Returns:
+        Whether it had another one. What git does not know stays as it is.
+    """
+    with suppress(OSError):  # without git there is no pin
+        command = ["git", "show", f"{os.environ.get(BASELINE, '')}:./{pin.name}"]
+        done = subprocess.run(command, cwd=pin.parent, capture_output=True, check=False)
+        if done.returncode == 0 and done.stdout != pin.read_bytes():
+            write_bytes(pin, done.stdout)
+            return True
+    return False
+
+
+def advice(pin: Path) -> str:
+    """How to get the pinned files back, and how to keep others."""
+    files = pin.with_suffix("")
+    back, keep = f"`dvc pull --force {pin}` brings the pinned files back", f"`dvc add {files}` pins yours"
+    return f"{files}: is not as {pin} says; {back}, {keep}"
