@@ -72,7 +72,15 @@ def test_a_lock_file_of_another_form_is_removed(folder: Path, text: str) -> None
     assert not path.exists()
 
 
-LOCK = "schema: '2.0'\nstages:\n  a:\n    cmd: 'true'\n    outs:\n    - path: a.txt\n      hash: md5\n      md5: '1'\n"
+LOCK = """schema: '2.0'
+stages:
+  a:
+    cmd: 'true'
+    outs:
+    - path: a.txt
+      hash: md5
+      md5: 0123abcd
+"""
 
 
 def git(folder: Path, *words: str) -> None:
@@ -81,7 +89,7 @@ def git(folder: Path, *words: str) -> None:
 
 
 @pytest.mark.parametrize("committed", [True, False])
-@pytest.mark.parametrize("left", ["", LOCK[:28], LOCK[:45], LOCK[:-26]])
+@pytest.mark.parametrize("left", ["", LOCK[:23], LOCK[:30], LOCK[:-27]])
 def test_a_pipeline_lock_that_a_kill_left_cut_off_is_that_of_git_or_none(
     folder: Path, capsys: pytest.CaptureFixture[str], left: str, committed: bool
 ) -> None:
