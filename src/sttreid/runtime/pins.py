@@ -23,19 +23,32 @@ def pin_of(path: Path) -> Path | None:
     return next((pin for pin in pins if pin.is_file()), None)
 
 
+def is_rewritten(pin: Path) -> bool:
+    """Whether a .dvc file has another content than git would commit; False: git does not know it."""
+    expected = _in_git(pin)
+    return expected is not None and expected != pin.read_bytes()
+
+
 def take_back(pin: Path) -> bool:
     """Give a .dvc file the content that git would commit.
 
     Returns:
         Whether it had another one. What git does not know stays as it is.
     """
-    with suppress(OSError):  # without git there is no pin
-        command = ["git", "show", f"{os.environ.get(BASELINE, '')}:./{pin.name}"]
+    expected = _in_git(pin)
+    if expected is None or expected == pin.read_bytes():
+        return False
+    write_bytes(pin, expected)
+    return True
+
+
+def _in_git(pin: Path) -> bytes | None:
+    """What git would commit; None: nothing, or there is no git."""
+    command = ["git", "show", f"{os.environ.get(BASELINE, '')}:./{pin.name}"]
+    with suppress(OSError):
         done = subprocess.run(command, cwd=pin.parent, capture_output=True, check=False)
-        if done.returncode == 0 and done.stdout != pin.read_bytes():
-            write_bytes(pin, done.stdout)
-            return True
-    return False
+        return done.stdout if done.returncode == 0 else None
+    return None
 
 
 def advice(pin: Path) -> str:
