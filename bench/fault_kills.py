@@ -18,7 +18,7 @@ from bench.fault_workspace import DVC, STTREID, Ran, Workspace, children, kill_a
 
 HOW: Final = {"DVC and the stage": 6, "the stage": 2, "DVC": 2}  # what is killed -> weight
 EARLIEST: Final = 0.2  # seconds after the start
-SOME: Final = 3  # kills between two comparisons, at most
+SOME: Final = 4  # kills between two comparisons, at most
 PATIENCE: Final = 120.0  # seconds for a stage whose DVC was killed
 
 
@@ -34,6 +34,7 @@ class Chain:
         again: whether it succeeded once the stage that went on had ended.
         repaired: whether `sttreid run-pipeline` was needed.
         left: damaged lock files after a kill.
+        seconds: of the first command afterwards.
         differences: files with other bytes at the end.
     """
 
@@ -44,6 +45,7 @@ class Chain:
     again: bool = False
     repaired: bool = False
     left: list[str] = field(default_factory=list)
+    seconds: float = 0.0
     differences: list[str] = field(default_factory=list)
 
     @property
@@ -52,23 +54,24 @@ class Chain:
         return not self.differences
 
 
-def kill_cell(workspace: Workspace, cell: str, count: int, draw: Random) -> Iterator[Chain]:
-    """Kill a cell several times; half of the time the next kill hits the command that resumes.
+def kill_cell(workspace: Workspace, cell: str, count: int, draw: Random, seconds: float) -> Iterator[Chain]:
+    """Kill a cell several times; more often than not the next kill hits the command that resumes.
 
-    Raises:
-        RuntimeError: the undisturbed cell fails, or has other bytes than the playground.
+    Args:
+        workspace: as the playground.
+        cell: its name.
+        count: kills.
+        draw: of moments and of what is killed.
+        seconds: that the command takes, at first; then as long as the last one took.
     """
     forced = (*DVC, "repro", "-s", "-f", "--no-run-cache", cell)
     resumed = (*DVC, "repro", "-s", "--no-run-cache", cell)
-    whole = workspace.run(*forced)
-    if whole.status or workspace.differences():
-        raise RuntimeError(f"{cell}: undisturbed, {whole.output[-2000:]} {workspace.differences()}")
     done = 0
     while done < count:
         chain = Chain(cell)
         words = forced
         while done < count:
-            moment, how = draw.uniform(EARLIEST, whole.seconds), draw.choices([*HOW], [*HOW.values()])[0]
+            moment, how = draw.uniform(EARLIEST, seconds), draw.choices([*HOW], [*HOW.values()])[0]
             process = workspace.start(*words, output=subprocess.DEVNULL)  # a pipe would wait for a stage
             try:
                 process.wait(timeout=moment)
@@ -79,27 +82,34 @@ def kill_cell(workspace: Workspace, cell: str, count: int, draw: Random) -> Iter
             chain.kills.append((how, round(moment, 2)))
             chain.left += _damaged(workspace.folder)
             done += 1
-            if len(chain.kills) >= SOME or draw.random() < 0.5:
+            if len(chain.kills) >= SOME or draw.random() < 0.4:
                 break
             words = resumed
-        recover(workspace, chain, resumed)
+        chain.seconds = recover(workspace, chain, resumed)
+        seconds = max(chain.seconds, moment / 2)
         yield chain
 
 
-def recover(workspace: Workspace, chain: Chain, resumed: tuple[str, ...]) -> None:
-    """What a user does: the command again, then all of the pipeline; `sttreid run-pipeline` if DVC cannot."""
+def recover(workspace: Workspace, chain: Chain, resumed: tuple[str, ...]) -> float:
+    """What a user does: the command again, and all of the pipeline; `sttreid run-pipeline` if DVC cannot.
+
+    Returns:
+        The seconds of the first command.
+    """
     ran = workspace.run(*resumed)
+    seconds = ran.seconds
     chain.first, chain.said = ran.status, _reason(ran)
     if ran.status and _wait_for_stages(workspace.folder):
         ran = workspace.run(*resumed)
         chain.again = ran.status == 0
-    if ran.status == 0:
+    if ran.status == 0 and workspace.differences():  # such as a dvc.lock that lost other stages
         ran = workspace.run(*DVC, "repro")
     if ran.status:
         chain.said = chain.said or _reason(ran)
         chain.repaired = True
         ran = workspace.run(*STTREID, "run-pipeline", "--jobs", "1")
     chain.differences = workspace.differences() if ran.status == 0 else [f"status {ran.status}: {ran.said}"]
+    return seconds
 
 
 def _kill(process: "subprocess.Popen[bytes]", how: str) -> str:

@@ -430,8 +430,8 @@ ROOT_ONLY: Final = ("may mount a disk (root)", may_mount)
 ROWS: Final[dict[str, Row]] = {
     "kills": Row(
         "SIGKILL",
-        "every stage killed at random moments: DVC and the stage, the stage alone, or DVC alone; half of the "
-        "time the next kill hits the command that resumes",
+        "every stage killed at random moments: DVC and the stage, the stage alone, or DVC alone; the next "
+        "kill often hits the command that resumes",
         "the same command resumes; all files have the bytes of an undisturbed run",
         "`dvc repro`; if DVC says that a lock file is corrupted, `sttreid run-pipeline` or `make repro`",
         None,
@@ -439,16 +439,16 @@ ROWS: Final[dict[str, Row]] = {
     "locks": Row(
         "lock files that a kill left",
         "`.dvc/tmp/rwlock` and `dvc.lock` empty or cut off",
-        "`dvc repro` may stop at them; `sttreid run-pipeline`, `run-study` and `make repro` repair them, if no "
-        "DVC command runs",
+        "`dvc repro` may stop at them; `sttreid run-pipeline`, `run-study` and `make repro` repair them "
+        "where no DVC command runs",
         "`rm .dvc/tmp/rwlock`, `git checkout dvc.lock`, then `dvc repro`; or one of these commands",
         locks,
     ),
     "data": Row(
         "damaged pinned data",
         "a flipped bit in videos, tracks and tables of `data/`",
-        "`dvc repro` stops with the name of the file, `sttreid run-pipeline` before any stage; `data.dvc` keeps "
-        "the pinned checksums",
+        "`dvc repro` stops with the name of the file, `sttreid run-pipeline` before any stage; `data.dvc` "
+        "keeps the pinned checksums",
         "`dvc pull --force data.dvc`",
         damaged_data,
     ),
@@ -464,8 +464,8 @@ ROWS: Final[dict[str, Row]] = {
         "a flipped bit in DVC's cache, and in the remote `data-store/`",
         "the remote's checksums are verified, so a pull fails; a damaged object of the cache comes into the "
         "workspace",
-        "delete `.dvc/cache/files/md5/XX/YYY` (its name is the md5 in dvc.lock) and the file, `dvc pull`; for "
-        "the remote `git checkout data-store`",
+        "delete `.dvc/cache/files/md5/XX/YYY` (its name is the md5 in dvc.lock) and the file, `dvc pull`; "
+        "for the remote `git checkout data-store`",
         damaged_cache,
     ),
     "disk": Row(
@@ -500,7 +500,7 @@ ROWS: Final[dict[str, Row]] = {
     ),
     "locale": Row(
         "odd locale and time zone",
-        "six stages again under C, POSIX and a Turkish locale that is not installed; Kathmandu, Chatham, none",
+        "six stages again under C, POSIX and a Turkish locale that is not installed, in three time zones",
         "the same bytes",
         "nothing",
         odd_locale,

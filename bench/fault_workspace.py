@@ -79,7 +79,7 @@ class Workspace:
             **os.environ,
             **identity,
             "PATH": path,
-            "PYTHONPATH": str(self.folder / "src"),
+            "PYTHONPATH": str(self.pristine / "src"),  # equal, and with the simulator's compiled kernels
             "OMP_NUM_THREADS": "1",
             "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(self.folder.parent / "site-cache"),
