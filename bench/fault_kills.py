@@ -80,7 +80,7 @@ def kill_cell(workspace: Workspace, cell: str, count: int, draw: Random, seconds
                 how = _kill(process, how)
             process.wait()
             chain.kills.append((how, round(moment, 2)))
-            chain.left += _damaged(workspace.folder)
+            chain.left += [each for each in _damaged(workspace.folder) if each not in chain.left]
             done += 1
             if len(chain.kills) >= SOME or draw.random() < 0.4:
                 break
