@@ -95,7 +95,7 @@ def playground(folder: Path) -> Path:
     if not (folder / "dvc.lock").exists() or not (folder / "artifacts").is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "tools/playground.py", str(folder.absolute())], cwd=ROOT, check=True)
-    return folder.absolute()
+    return folder.resolve()
 
 
 def _run(row: str, workspace: Workspace, journal: Journal, options: argparse.Namespace) -> None:
