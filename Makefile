@@ -13,7 +13,7 @@ export OMP_NUM_THREADS ?= 1
 
 repro: install
 ifeq ($(PROFILE),)
-	dvc pull -q data.dvc
+	python tools/pull_data.py
 	python tools/repro.py $(RUN)
 else
 	tools/repro_profile.sh $(PROFILE)
@@ -27,7 +27,7 @@ playground: install
 # Runs the study experiments/STUDY and publishes it in metrics/STUDY/COMMIT: make study STUDY=claims. This takes hours; an
 # interrupted study resumes.
 study: install
-	dvc pull -q data.dvc
+	python tools/pull_data.py
 	sttreid run-study $(STUDY) $(RUN)
 
 # Measures what docs/performance.md says, and writes it: make bench PARTS="clips reranking" measures these anew. The
@@ -96,7 +96,7 @@ data: install
 
 # Compares the pinned sets with the checksums of their manifests.
 verify: install
-	dvc pull -q data.dvc
+	python tools/pull_data.py
 	sttreid simulate verify data/campus data/winter data/station
 
 # For maintainers: draws the contact sheets of all domains in docs/images.
