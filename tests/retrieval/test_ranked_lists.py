@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sttreid.config.params import Rerank, ResolvedEvaluate
+from sttreid.config.evaluation import Rerank, ResolvedEvaluate
 from sttreid.retrieval.evaluation import evaluate
 from sttreid.retrieval.ranked_lists import ranked_lists
 from sttreid.retrieval.scoring import labels_of, rules

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from sttreid.config.params import Rerank, ResolvedEvaluate
+from sttreid.config.evaluation import Rerank, ResolvedEvaluate
 from sttreid.retrieval import scoring
 from sttreid.retrieval.evaluation import evaluate_distances
 from sttreid.retrieval.histogram import histograms

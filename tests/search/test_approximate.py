@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from sttreid.config.params import Rerank
+from sttreid.config.evaluation import Rerank
 from sttreid.runtime.errors import InputError
 from sttreid.search import approximate
 from sttreid.search.approximate import Index, build_index

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sttreid.config.params import Rerank
+from sttreid.config.evaluation import Rerank
 from sttreid.retrieval.rerank import rerank as rerank_features
 from sttreid.runtime.errors import InputError
 from sttreid.search import neighbours

@@ -286,7 +286,7 @@ def evaluate(
     """
     from sttreid.cli.feature_files import Files, as_json, as_table, evaluate_files
     from sttreid.config.conversion import parse
-    from sttreid.config.params import Rerank
+    from sttreid.config.evaluation import Rerank
     from sttreid.runtime.files import write_table
 
     files = Files(query, gallery, distances, query_labels, gallery_labels, model, tracklets)

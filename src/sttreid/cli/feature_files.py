@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sttreid.config.params import Rerank, ResolvedEvaluate
+from sttreid.config.evaluation import Rerank, ResolvedEvaluate
 from sttreid.retrieval import Labels, Result, evaluate, evaluate_distances, protocol
 from sttreid.retrieval.metrics import METRICS
 from sttreid.retrieval.result import COUNTS

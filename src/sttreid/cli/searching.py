@@ -12,7 +12,7 @@ import pandas as pd
 
 from sttreid.catalogue.shelf import locate
 from sttreid.cli.labels import label, read_labels, with_identities
-from sttreid.config.params import Rerank
+from sttreid.config.evaluation import Rerank
 from sttreid.data.shared_numbers import warn_of_shared_numbers
 from sttreid.inference import embed, embed_store, load_model, open_store
 from sttreid.runtime.documents import read_text

@@ -16,6 +16,7 @@ from sttreid.config.claims import Claims
 from sttreid.config.conversion import dump, hint, parse, read_mapping, read_yaml
 from sttreid.config.datasets import Compare, Dataset, Decode, check_root_variables
 from sttreid.config.domain import Scale
+from sttreid.config.evaluation import Evaluate
 from sttreid.config.former_names import RENAMED
 from sttreid.config.study import Study
 from sttreid.config.visualise import Visualise
@@ -171,43 +172,6 @@ class Start:
     dataset: Name
     batch: Batch
     schedule: Schedule
-
-
-@dataclass(frozen=True, config=CONFIG)
-class Rerank:
-    """Re-ranking by k-reciprocal encoding; it changes the protocol's name."""
-
-    enabled: bool
-    k1: Count
-    k2: Count
-    weight: Share
-
-
-@dataclass(frozen=True, config=CONFIG)
-class Evaluate:
-    """How features are compared.
-
-    Attributes:
-        protocol: of all targets; None: each target's own.
-        flip: whether a feature is the mean of those of the clips and of their mirror images.
-        rerank: whether and how distances are re-ranked.
-    """
-
-    protocol: Name | None
-    flip: bool
-    rerank: Rerank
-
-    def of(self, protocol: str) -> "ResolvedEvaluate":
-        """The same for one target, which uses ``protocol`` by default."""
-        return ResolvedEvaluate(self.protocol or protocol, self.rerank)
-
-
-@dataclass(frozen=True, config=CONFIG)
-class ResolvedEvaluate:
-    """How features are compared on one target, with the name of its protocol."""
-
-    protocol: Name
-    rerank: Rerank
 
 
 @dataclass(frozen=True, config=CONFIG)

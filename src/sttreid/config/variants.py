@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from sttreid.config.branches import parts, unread_fields, unread_loss_fields
 from sttreid.config.conversion import dump, parse
+from sttreid.config.evaluation import ResolvedEvaluate
 from sttreid.config.former_names import RENAMED
 from sttreid.config.params import (
     CONFIG,
@@ -25,7 +26,6 @@ from sttreid.config.params import (
     Loss,
     Model,
     Params,
-    ResolvedEvaluate,
     Schedule,
 )
 

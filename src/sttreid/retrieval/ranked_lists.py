@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from sttreid.config.params import ResolvedEvaluate
+from sttreid.config.evaluation import ResolvedEvaluate
 from sttreid.retrieval.labels import candidates
 from sttreid.retrieval.scoring import labels_of, reranked, rules
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sttreid.config.params import Rerank, ResolvedEvaluate
+from sttreid.config.evaluation import Rerank, ResolvedEvaluate
 from sttreid.embedding import Precision, embed_tracklets
 from sttreid.model.network import Network
 from sttreid.retrieval.evaluation import evaluate, evaluate_distances

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sttreid.config.params import Rerank
+from sttreid.config.evaluation import Rerank
 from sttreid.retrieval.features import FeatureRows, Singles, cosines
 from sttreid.retrieval.rerank import rerank as rerank_features
 from sttreid.runtime.errors import InputError
