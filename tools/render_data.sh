@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Renders the target sets at the scale of domains/benchmark.yaml, pins them with DVC and adds their objects to git.
+# Renders the target sets at the scale of domains/benchmark.yaml and benchmark-v2.yaml, pins them with DVC and adds their objects to git.
 set -euo pipefail
 
-domains=(campus winter station)  # those of domains/benchmark.yaml
+domains=(campus winter station campus-v2 winter-v2 station-v2)  # those of both files
 for folder in data/*/; do
   name=$(basename "$folder")
   [[ $name == "*" || " ${domains[*]} " == *" $name "* ]] ||
