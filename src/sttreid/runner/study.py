@@ -37,7 +37,13 @@ START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # only of a study
 CODE = Path("src") / "sttreid"
 DATA = "data"
 UNFINISHED = "unfinished.json"  # beside the publications of a study
-CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
+CONFIG = """[core]
+    no_scm = True
+    analytics = false
+    check_update = false
+[cache]
+    dir = ../../../../.dvc/cache
+"""  # the cache is the checkout's: studies with equal cells train them once
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
 MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 
