@@ -220,17 +220,17 @@ class Scale:
     seed: Annotated[int, Field(ge=0)]
     train: Share  # of the identities
     validation: Share  # of the identities; the rest is the test split
-    # A set that begins with identity 221 shares cameras and distractors, but no identity, with one of 220.
-    # Files leave the key out where it is 1.
+    # A set from identity 221 shares cameras and distractors, but no identity, with one of 220 identities.
     first_identity: int = Field(default=1, ge=1, kw_only=True, exclude_if=lambda number: number == 1)
 
     def __post_init__(self) -> None:
         if self.first_identity % 2 == 0:
-            rule = "first_identity must be odd, because an even identity may look like the one before"
-            raise ValueError(f"{rule}, got {self.first_identity}")
+            raise ValueError(
+                "first_identity must be odd, because an even identity may look like the one before, "
+                f"got {self.first_identity}"
+            )
         if self.last_identity >= FIRST_DISTRACTOR:
-            rule = f"the last identity must be below {FIRST_DISTRACTOR}, where distractors start"
-            raise ValueError(f"{rule}, got {self.last_identity}")
+            raise ValueError(f"the last identity must be below {FIRST_DISTRACTOR}, got {self.last_identity}")
         if self.min_frames > self.max_frames:
             raise ValueError(
                 f"min_frames must not be above max_frames, got {self.min_frames} and {self.max_frames}"
@@ -281,12 +281,11 @@ def load_domain(name: str, folder: Path = DOMAINS) -> Domain:
         raise InputError(f"{folder}: the domain must be {choice}, got {name!r}{hint(name, names)}")
     path = folder / f"{name}.yaml"
     domain = read_domain(path)
-    model = domain.same_people_as
-    if model is None:
+    if (model := domain.same_people_as) is None:
         return domain
     if model not in names:
-        choice = f"one of {', '.join(names)}"
-        raise InputError(f"{path}: same_people_as must be {choice}, got {model!r}{hint(model, names)}")
+        choice = ", ".join(names)
+        raise InputError(f"{path}: same_people_as must be one of {choice}, got {model!r}{hint(model, names)}")
     if read_domain(folder / f"{model}.yaml").same_people_as is not None:
         raise InputError(f"{path}: same_people_as must be a domain with people of its own, got {model!r}")
     return domain
@@ -323,8 +322,9 @@ def benchmark_of(domain: str, folder: Path = DOMAINS) -> Benchmark:
         names = [name for each in pinned for name in each.domains]
         raise InputError(f"{folder}: a pinned domain must be one of {', '.join(names)}, got {domain!r}")
     if len(found) > 1:
-        versions = ", ".join(each.version for each in found)
-        raise InputError(f"{folder}: one benchmark alone must pin {domain!r}, got {versions}")
+        raise InputError(
+            f"{folder}: one benchmark alone must pin {domain!r}, got {', '.join(e.version for e in found)}"
+        )
     return found[0]
 
 
