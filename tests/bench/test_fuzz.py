@@ -1,0 +1,59 @@
+"""The fuzzer's inputs are the same in every run, and a few of them break no parser."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.fuzz import MARKS, Tally, replaced
+from bench.fuzz_mutations import FORMATS, Traps, mutate
+from bench.fuzz_parsers import PARSERS
+from sttreid.runtime.errors import InputError
+
+CHEAP = ("domains/*.yaml", "published claims", "calibration", "distances, .npy", "manifest of the simulator",
+         "manifest of a folder, local.yaml", "PRID2011", "labels and queries of search")  # fmt: skip
+INPUTS = 12
+
+
+@pytest.mark.parametrize("parser", [one for one in PARSERS if one.name in CHEAP], ids=lambda one: one.name)
+def test_mutations_are_accepted_or_refused_in_a_sentence(tmp_path: Path, parser) -> None:
+    data, traps = tmp_path / "data", Traps(tmp_path / "outside" / "canary.txt", tmp_path / "made")
+    data.mkdir()
+    parser.write(data)
+    parser.read(data)
+    files = sorted({path for pattern in parser.files for path in data.glob(pattern) if path.is_file()})
+    refused = 0
+    for number in range(INPUTS):
+        rng = np.random.default_rng([1, number])
+        path = files[number % len(files)]
+        valid = path.read_bytes()
+        path.write_bytes(mutate(valid, path.suffix, rng, traps)[1])
+        try:
+            parser.read(data)
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error)
+        path.write_bytes(valid)
+    assert refused
+    assert not traps.made.exists()
+
+
+def test_equal_seeds_give_equal_inputs_of_every_format() -> None:
+    traps = Traps(Path("/away"), Path("/made"))
+    content = b'{"a": [1, 2.5, "b"]}\n' * 3
+    for suffix in FORMATS:
+        both = [[mutate(content, suffix, np.random.default_rng([0, n]), traps) for n in range(30)] for _ in "ab"]
+        assert both[0] == both[1]
+        assert len({made for _, made in both[0]}) > 10
+
+
+def test_a_failure_is_counted_and_the_document_keeps_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    tally = Tally("a")
+    for number, outcome in enumerate(("accepted", "refused", "crash", "refused")):
+        tally.add(number, outcome, "flip", "b")
+    assert (tally.counts, tally.failures) == ({"accepted": 1, "refused": 2, "crash": 1}, [(2, "crash", "flip", "b")])
+    assert "a 2: crash" in capsys.readouterr().err
+    text = f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n"
+    assert replaced(text, "new") == f"before\n{MARKS[0]}\n\nnew\n\n{MARKS[1]}\nafter\n"
+    with pytest.raises(InputError):
+        replaced("no marks", "new")

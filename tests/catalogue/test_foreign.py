@@ -1,0 +1,100 @@
+"""Models and stores from elsewhere are refused before what they promise takes memory."""
+
+import resource
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from sttreid.inference import load_model, open_store
+from sttreid.model.weights import save
+from sttreid.runtime.errors import InputError
+from tests.sections import MODEL, small_network
+
+Change = Callable[[dict[str, Any]], object]
+MODELS: dict[str, Change] = {
+    "many classes": lambda content: content.update(classes=10**10),
+    "fewer than no class": lambda content: content.update(classes=-1),
+    "many frames": lambda content: content.update(frames=10**12),
+    "a large image": lambda content: content.update(image_size=[2**20, 2**20]),
+    "no state": lambda content: content.update(state=None),
+    "a wide network": lambda content: content["model"].update(width=10**7, heads=1),
+    "too wide to be counted": lambda content: content["model"].update(width=10**15, heads=1),
+    "a wide backbone": lambda content: content["model"]["backbone"].update(width=10**7),
+    "a deep backbone": lambda content: content["model"]["backbone"].update(layer1=10**9),
+    "many parts": lambda content: content["model"].update(parts=10**9),
+    "a sparse tensor": lambda content: content["state"].update(a=torch.zeros(2, 2).to_sparse()),
+    "no values": lambda content: content["state"].update(a=torch.empty(2, device="meta")),
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    save(small_network(), MODEL, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_an_odd_model_is_refused_before_it_takes_memory(model: Path, tmp_path: Path, kind: str) -> None:
+    content = torch.load(model, weights_only=True)
+    MODELS[kind](content)
+    path = tmp_path / "odd.pt"
+    torch.save(content, path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError) as error:
+        load_model(path, "cpu")
+    assert str(error.value).startswith(f"{path}: ")
+    assert "\n" not in str(error.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", 7 if not torch.cuda.is_available() else "x", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(model: Path, device: Any) -> None:
+    with pytest.raises(InputError, match="device must be one"):
+        load_model(model, device)
+
+
+def test_a_sound_model_loads(model: Path) -> None:
+    assert load_model(model, "cpu").classes == small_network().classes
+    assert load_model(model, "cpu", like=model).classes == small_network().classes
+
+
+def _rows(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        table = pq.read_table(folder / "index.parquet")
+        changed = change(table.to_pandas())
+        pq.write_table(table.from_pandas(changed, table.schema, preserve_index=False), folder / "index.parquet")
+
+    return write
+
+
+def _header(folder: Path) -> None:
+    content = (folder / "frames.npy").read_bytes()
+    (folder / "frames.npy").write_bytes(content.replace(b"'shape': (", b"'shape': (-", 1)[: len(content)])
+
+
+STORES: dict[str, Callable[[Path], None]] = {
+    "a long index": _rows(lambda rows: rows.take(np.zeros(3_000_000, np.int64))),
+    "a row without a frame": _rows(lambda rows: rows.assign(frame=rows["frame"].where(rows.index > 3))),
+    "a negative shape": _header,
+    "no array": lambda folder: (folder / "frames.npy").write_bytes(b"\x93NUMPY\x01\0\x09\0{'descr':"),
+}
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_an_odd_store_is_refused(store_folder: Path, tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "store"
+    shutil.copytree(store_folder, folder)
+    open_store(folder)
+    STORES[kind](folder)
+    with pytest.raises(InputError) as error:
+        open_store(folder)
+    assert str(error.value).startswith(str(folder))
+    assert "\n" not in str(error.value)
