@@ -9,11 +9,11 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # stages and tests set their number of threads; several multi-threaded processes would slow each other down
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: repro playground study unchanged test lint format install plots site docs audit sbom data publish-run verify sheets clean
+.PHONY: repro playground study bench unchanged test lint format install plots site docs audit sbom data publish-run verify sheets clean
 
 repro: install
 ifeq ($(PROFILE),)
-	dvc pull -q data.dvc
+	python tools/pull_data.py
 	python tools/repro.py $(RUN)
 else
 	tools/repro_profile.sh $(PROFILE)
@@ -27,8 +27,15 @@ playground: install
 # Runs the study experiments/STUDY and publishes it in metrics/STUDY/COMMIT: make study STUDY=claims. This takes hours; an
 # interrupted study resumes.
 study: install
-	dvc pull -q data.dvc
+	python tools/pull_data.py
 	sttreid run-study $(STUDY) $(RUN)
+
+# Measures what docs/performance.md says, and writes it: make bench PARTS="clips reranking" measures these anew. The
+# variable TORCHREID names a folder with torchreid's compiled rank_cy.pyx (bench/rivals.py).
+PARTS ?=
+bench: install
+	dvc pull -q data.dvc models/stt-v1.safetensors.dvc
+	sttreid bench report $(PARTS)
 
 # After edits that change no behaviour (comments, docstrings): updates dvc.lock without running a stage.
 unchanged: install
@@ -89,7 +96,7 @@ data: install
 
 # Compares the pinned sets with the checksums of their manifests.
 verify: install
-	dvc pull -q data.dvc
+	python tools/pull_data.py
 	sttreid simulate verify data/campus data/winter data/station
 
 # For maintainers: draws the contact sheets of all domains in docs/images.

@@ -10,7 +10,6 @@ new processes; the median of the ratios is printed.
 """
 
 import argparse
-import multiprocessing
 import os
 import re
 import resource
@@ -20,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
@@ -29,6 +28,8 @@ import av
 import numpy as np
 import pandas as pd
 
+from bench.costs import cpu, in_process
+from bench.figures import Figure, add_json, alone, at_most, compared
 from sttreid.config.datasets import Decoder
 from sttreid.data import videos
 from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
@@ -107,25 +108,29 @@ def decoded(video: Path, frames: int, decoder: Decoder) -> tuple[float, float, f
     return time.monotonic() - start, own, watch.peak, watch.both
 
 
-def cpu() -> float:
-    """CPU seconds of this process and of those that it has ended."""
-    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in both)
-
-
-BARE = """
+BARE: dict[Decoder, str] = {
+    "decord": """
 import sys
 import decord
 reader = decord.VideoReader(sys.argv[1], num_threads=1, fault_tol=1e-4)
 for _ in range(int(sys.argv[2])):
     reader.next().asnumpy()
-"""
+""",
+    "pyav": """
+import sys
+import av
+with av.open(sys.argv[1]) as film:
+    film.streams.video[0].codec_context.thread_count = 1
+    for frame in film.decode(video=0):
+        frame.to_ndarray(format="rgb24")
+""",
+}
 
 
-def bare(video: Path, frames: int) -> tuple[float, float]:
-    """Seconds and CPU seconds of decord alone, in a process of its own, as the product's."""
+def bare(video: Path, frames: int, decoder: Decoder = "decord") -> tuple[float, float]:
+    """Seconds and CPU seconds of a decoder alone, in a process of its own, as the product's."""
     start, used = time.monotonic(), cpu()
-    subprocess.run([sys.executable, "-c", BARE, str(video), str(frames)], check=True)
+    subprocess.run([sys.executable, "-c", BARE[decoder], str(video), str(frames)], check=True)
     return time.monotonic() - start, cpu() - used
 
 
@@ -144,12 +149,6 @@ def stored(video: Path, frames: int, decoder: Decoder) -> tuple[float, float]:
     return time.monotonic() - start, cpu() - used
 
 
-def in_process(work: Callable[..., Any], *arguments: Any) -> Any:
-    """The same in a new process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, arguments)
-
-
 def compare_speed(film: Path, length: int, decoder: Decoder, rounds: int) -> None:
     """Print the times of the product as multiples of those of bare decord."""
     ratios: dict[str, list[Any]] = {"frames": [], "store": []}
@@ -162,6 +161,36 @@ def compare_speed(film: Path, length: int, decoder: Decoder, rounds: int) -> Non
         print(f"{name}: {used:.2f} times the CPU time of bare decord ({clock:.2f} by the clock)", flush=True)
 
 
+def figures(length: int = 400, rounds: int = 3) -> Iterator[Figure]:
+    """What docs/performance.md quotes."""
+    with tempfile.TemporaryDirectory() as folder:
+        film = write_film(Path(folder) / "film.mp4", length)
+        works: dict[str, tuple[Callable[..., Any], Decoder]] = {
+            "bare decord": (bare, "decord"),
+            "bare PyAV": (bare, "pyav"),
+            "frames, decord": (product, "decord"),
+            "frames, pyav": (product, "pyav"),
+            "store": (stored, "decord"),
+        }
+        used: dict[str, list[float]] = {name: [] for name in works}
+        for _ in range(rounds):
+            for name, (work, decoder) in works.items():
+                used[name].append(in_process(work, film, length, decoder)[1])
+        _, own, child, both = in_process(decoded, film, length, "decord")
+    decord, pyav = ("bare decord", used["bare decord"]), ("bare PyAV", used["bare PyAV"])
+    what = f"decode {length} frames of {WIDTH} x {HEIGHT}"
+    yield compared(what, "CPU-s", used["frames, decord"], *decord, target=at_most(1.15))
+    yield compared(what, "CPU-s", used["frames, decord"], *pyav)
+    yield compared(f"{what}, decoder: pyav", "CPU-s", used["frames, pyav"], *pyav)
+    yield compared(f"{what}, {BOXES} crops of each, and the store", "CPU-s", used["store"], *decord)
+    for process, megabytes in (
+        ("the process that crops", own),
+        ("the process that decodes", child),
+        ("both", both),
+    ):
+        yield alone(f"{what}: memory of {process}", "MB", [megabytes])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Writes, decodes and prints."""
     parser = argparse.ArgumentParser(prog="python -m bench.decoding", description=__doc__)
@@ -170,6 +199,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--rounds", type=int, default=5, help="of --speed (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="for the films (default: the system's)")
+    add_json(parser, figures)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         for length in given.lengths[:1] if given.speed else given.lengths:

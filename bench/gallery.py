@@ -13,7 +13,8 @@ import argparse
 import json
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.figures import Figure, add_json, alone, compared, missing
 from sttreid.search.approximate import build_index
 from sttreid.search.neighbours import Limits, nearest
 
@@ -100,6 +102,47 @@ def measure_index(
     return result | {"peak memory, MB": peak()}
 
 
+def faiss_seconds(rows: NDArray[np.float32], queries: int, k: int, rounds: int) -> list[float]:
+    """CPU seconds of an exact search by faiss."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    features, _ = chosen_limits(rows, queries)
+    index = faiss.IndexFlatIP(rows.shape[1])
+    index.add(np.ascontiguousarray(rows))
+    seconds = []
+    for _ in range(rounds):
+        cpu = time.process_time()
+        index.search(features, k)
+        seconds.append(time.process_time() - cpu)
+    return seconds
+
+
+def figures(tracklets: int = 1_000_000, queries: int = 100, rounds: int = 3) -> Iterator[Figure]:
+    """What docs/performance.md quotes."""
+    with TemporaryDirectory() as folder:
+        rows = write_gallery(Path(folder, "rows.npy"), tracklets, 192, 0, 10)
+        found = [measure(rows, queries, 10) for _ in range(rounds)]
+        mine = [result["processor seconds"] for result, _ in found]
+        what = f"search {queries} x {tracklets:,} x 192, 10 answers"
+        if find_spec("faiss") is None:
+            yield missing(what, "faiss is not installed")
+            return
+        memory = found[-1][0]["peak memory, MB"]
+        yield compared(
+            f"{what}, exact", "CPU-s", mine, "faiss, exact", faiss_seconds(rows, queries, 10, rounds)
+        )
+        held = f"{rows.nbytes / 2**20:.0f} MB of it the gallery in a file"
+        yield alone(f"{what}, exact: memory", "MB", [memory], note=held)
+        index = measure_index(rows, found[-1][1], [128])
+        probed = index["128 probes"]
+    recall = f"finds {100 * probed['recall@10']:.0f} % of the exact answers"
+    yield compared(
+        f"{what}, index, 128 cells", "CPU-s", [probed["processor seconds"]], "exact", mine, note=recall
+    )
+    yield alone(f"build the index of {tracklets:,} x 192", "CPU-s", [index["build, processor seconds"]])
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -110,6 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-k", type=int, default=10)
     parser.add_argument("--per-person", type=int, default=0, help="tracklets of a person; 0: no people")
     parser.add_argument("--probes", type=int, nargs="*", default=(), help="cells; needs faiss")
+    add_json(parser, figures)
     options = parser.parse_args(arguments)
     with TemporaryDirectory() as folder:
         path = Path(folder, "rows.npy")

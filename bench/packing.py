@@ -8,18 +8,18 @@ reading 8 frames of a tracklet. The first round warms the caches and is not coun
 """
 
 import argparse
-import multiprocessing
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bench.readers import READERS, peak_memory, write
+from bench.costs import in_process
+from bench.figures import Figure, add_json, alone, compared
+from bench.readers import READERS, peak_memory, read, write
 from sttreid.config.datasets import Decode
 from sttreid.config.params import load
 from sttreid.data.folder_manifest import scan
@@ -86,12 +86,6 @@ def opened(out: Path) -> Figures:
     return {"open": seconds, "clips": len(clips) / (time.monotonic() - start), "memory": peak_memory()}
 
 
-def in_process(work: Callable[..., Figures], *arguments: Any) -> Figures:
-    """The same in a new process."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, arguments)
-
-
 def compare(name: str, root: Path, folder: Path, rounds: int) -> Path:
     """Prints every round and the medians; the folder of the last one."""
     ratios = []
@@ -114,12 +108,39 @@ def compare(name: str, root: Path, folder: Path, rounds: int) -> Path:
     return folder
 
 
+def figures(rounds: int = 2) -> Iterator[Figure]:
+    """What docs/performance.md quotes, at the size of MARS."""
+    with tempfile.TemporaryDirectory() as name:
+        root, out = Path(name) / "set", Path(name) / "out"
+        root.mkdir()
+        write("mars", root)
+        costs = [read("mars", root) for _ in range(rounds)]
+        what = f"MARS, {costs[0].images:,} images of 2 kB"
+        done: dict[str, list[Figures]] = {"plain": [], "packed": []}
+        for round_ in range(rounds):
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir()
+            for work in (plain, packed) if round_ % 2 else (packed, plain):
+                done[work.__name__].append(in_process(work, "mars", root, out))
+        clips = in_process(opened, out)
+    yield alone(f"{what}: read lists and names", "CPU-s", [cost.cpu for cost in costs])
+    yield alone(f"{what}: read lists and names, memory", "MB", [cost.peak for cost in costs])
+    seconds = {name: [each["cpu"] for each in runs] for name, runs in done.items()}
+    yield compared(
+        f"{what}: pack", "CPU-s", seconds["packed"], "a loop that reads and writes", seconds["plain"]
+    )
+    yield alone(f"{what}: pack, memory", "MB", [each["memory"] for each in done["packed"]])
+    yield alone(f"{what}: open the store", "s", [clips["open"]])
+    yield alone(f"{what}: read clips of 8 frames", "clips per s", [clips["clips"]])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Writes, packs and prints."""
     parser = argparse.ArgumentParser(prog="python -m bench.packing", description=__doc__)
     parser.add_argument("name", choices=READERS)
     parser.add_argument("--folder", type=Path, help="for the temporary tree (default: the system's)")
     parser.add_argument("--rounds", type=int, default=3, help="that count (default: %(default)s)")
+    add_json(parser, figures)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         root = Path(folder) / "set"

@@ -11,9 +11,10 @@ need. Identities are clusters in 64 dimensions, projected to all dimensions, plu
 import argparse
 import importlib.util
 import multiprocessing
+import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,8 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from bench.figures import Figure, add_json, at_most, compared, missing
+from bench.rivals import installed
 from sttreid.model.distances import euclidean
 from sttreid.retrieval.rerank import rerank
 
@@ -33,6 +36,7 @@ DIRECTIONS: Final = 64
 TRACKLETS: Final = 18  # of an identity in the gallery, on average, as in MARS
 SIDES: Final = ("queries", "gallery")
 OURS, REFERENCE = "sttreid", "reference"
+QUIET: Final = 0.7  # share of the threads' time by the clock that is CPU time on a quiet machine
 TOLERANCE: Final = 1e-5  # well above rounding in single precision
 
 
@@ -144,9 +148,31 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
+def figures(queries: int = 1980, gallery: int = 11310, rounds: int = 3) -> Iterator[Figure]:
+    """What docs/performance.md quotes; torchreid's program once, because it takes minutes."""
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as name:
+        setting = Setting(Path(name), cores, 20, 6, 0.3)
+        make(setting.folder, queries, gallery, 2048, copies=False, seed=0)
+        ours = [measure(setting, OURS) for _ in range(rounds)]
+        other = measure(setting, REFERENCE, installed("utils/rerank.py"))
+        pair = [np.load(setting.folder / f"{label}.npy") for label in (OURS, REFERENCE)]
+    what, against = f"re-rank {queries:,} x {gallery:,} x 2,048", "torchreid's re_ranking"
+    yield compared(what, "CPU-s", [c.cpu for c in ours], against, [other.cpu], at_most(5, "ours"), gap(*pair))
+    clock, limit = f"{what}, by the clock, threads: {cores}", at_most(5, "ours")
+    if all(c.cpu > QUIET * cores * c.wall for c in (*ours, other)):
+        yield compared(clock, "s", [c.wall for c in ours], against, [other.wall], limit)
+    else:
+        yield missing(clock, "other work took a part of the processors", limit)
+    memory = [c.memory for c in ours], against, [other.memory]
+    yield compared(f"{what}: memory beside the features", "MB", *memory, target=at_most(300, "ours"))
+
+
 def main(words: list[str] | None = None) -> None:
     """Measure and print."""
-    given = arguments().parse_args(words)
+    parser = arguments()
+    add_json(parser, figures)
+    given = parser.parse_args(words)
     candidates = {OURS: None} | ({REFERENCE: given.reference} if given.reference else {})
     with tempfile.TemporaryDirectory() as name:
         setting = Setting(Path(name), given.threads, given.k1, given.k2, given.weight)

@@ -16,10 +16,12 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from bench.figures import Figure, add_json, alone, at_least
 from sttreid.config.domain import Domain, Scale, load_benchmark, load_domain
 from sttreid.config.params import Simulate, load
 from sttreid.simulate.plan import sightings
@@ -100,9 +102,30 @@ def parts(domain: Domain, simulate: Simulate) -> dict[str, float]:
     return {part: seconds[part] / total for part in sorted(seconds, key=lambda key: -seconds[key])}
 
 
-def main() -> None:
+def figures(fraction: float = 0.4, rounds: int = 3) -> Iterator[Figure]:
+    """What docs/performance.md quotes: the synthetic set with a fraction of its identities."""
+    simulate = load().simulate
+    domain = load_domain(simulate.domain)
+    scale = {field.name: getattr(simulate, field.name) for field in fields(Scale)}
+    scale["identities"] = max(6, round(fraction * simulate.identities))
+    costs = [measure(simulate.domain, scale=scale, workers=1) for _ in range(rounds)]
+    what = f"render {costs[0].crops:,} crops of {simulate.domain} ({scale['identities']} identities)"
+    speed = [cost.crops / cost.cpu for cost in costs]
+    yield alone(what, "crops per CPU-s", speed, at_least(300, "ours"))
+    with tempfile.TemporaryDirectory() as cache:
+        cold, warm = (measure(simulate.domain, cache, scale=TINY, workers=1) for _ in range(2))
+    yield alone("compile the simulator, once after an installation", "CPU-s", [cold.cpu - warm.cpu])
+    few = min(40, scale["identities"])
+    yield alone(f"memory of a camera with {few} identities", "MB", [peak(domain, simulate, few)])
+    for part, share in parts(domain, replace(simulate, **scale)).items():
+        yield alone(f"share of rendering: {part}", "%", [100 * share])
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Measures and prints."""
-    argparse.ArgumentParser(prog="python -m bench.simulator", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="python -m bench.simulator", description=__doc__)
+    add_json(parser, figures)
+    parser.parse_args(words)
     simulate, benchmark = load().simulate, load_benchmark()
     domain = load_domain(simulate.domain)
     scale = {field.name: getattr(simulate, field.name) for field in fields(Scale)}

@@ -29,20 +29,31 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.clips import IDENTITIES, random_images
 from sttreid.config.params import Params, load
 from sttreid.model.network import Network
 from sttreid.runtime import numerics
 from sttreid.runtime.distributed import SINGLE
 from sttreid.tracklets.batches import BatchReader, plan
 from sttreid.tracklets.clips import MEAN, STD, restricted_random
-from sttreid.tracklets.store import Store, write_store
+from sttreid.tracklets.store import Store
 from sttreid.training import losses
 from sttreid.training.loop import WORKERS
 from sttreid.training.optimisation import build_optimiser
 from sttreid.training.step import Step
 
-IDENTITIES, LENGTH = 16, 20  # identities of two tracklets each, frames of a tracklet
-WARM_UP = 3  # steps that are not timed: allocators, choice of kernels, compilation
+
+@dataclass(frozen=True)
+class Timing:
+    """How many steps are timed, after some that choose kernels and fill allocators, and by which clock."""
+
+    steps: int
+    warm_up: int = 3
+    clock: Callable[[], float] = time.perf_counter
+
+    @property
+    def total(self) -> int:
+        return self.warm_up + self.steps
 
 
 @dataclass(frozen=True)
@@ -60,22 +71,6 @@ class Cost:
     wait: float
     memory: float
     busy: float
-
-
-def random_images(folder: Path, height: int, width: int) -> Store:
-    """A store of random, smooth images, and the same frames as JPEG files in the same folder."""
-    rng = np.random.default_rng(0)
-    rows, crops = [], []
-    for tracklet in range(2 * IDENTITIES):
-        for frame in range(1, LENGTH + 1):
-            rows.append((tracklet, tracklet // 2, tracklet % 2, frame, "train", 1.0))
-            coarse = Image.fromarray(rng.integers(0, 256, (8, 4, 3), dtype=np.uint8))
-            crop = coarse.resize((width, height), Image.Resampling.BICUBIC)
-            crop.save(folder / f"{len(crops)}.jpg", quality=95)
-            crops.append(np.asarray(crop))
-    columns = ["tracklet", "identity", "camera", "frame", "split", "visibility"]
-    index = pd.DataFrame(rows, columns=columns)
-    return write_store(folder / "store", index, enumerate(crops), height, width)
 
 
 class Files(Dataset[tuple[Tensor, int, int]]):
@@ -118,7 +113,7 @@ def network_of(params: Params, device: torch.device) -> Network:
 
 
 def ours(
-    params: Params, store: Store, device: torch.device, steps: int, precision: str, compiled: bool
+    params: Params, store: Store, device: torch.device, timing: Timing, precision: str, compiled: bool
 ) -> Cost:
     """Our step, as in `sttreid.training.loop`."""
     network = network_of(params, device)
@@ -130,7 +125,7 @@ def ours(
     cuda = device.type == "cuda"
     split = store.of_split("train")
     reader = BatchReader(store, split, params.batch, slice(None), params.clip.frames, params.augment, 0)
-    batches = reader.steps(0, WARM_UP + steps, WORKERS if cuda else 0, cuda)
+    batches = reader.steps(0, timing.total, WORKERS if cuda else 0, cuda)
     network.train()
 
     def train(batch: Any) -> None:
@@ -144,10 +139,12 @@ def ours(
         optimiser.step()
 
     with numerics.deterministic(), numerics.full_precision():
-        return timed(train, batches, steps, params, network, device, precision)
+        return timed(train, batches, timing, params, network, device, precision)
 
 
-def usual(params: Params, folder: Path, store: Store, device: torch.device, steps: int, workers: int) -> Cost:
+def usual(
+    params: Params, folder: Path, store: Store, device: torch.device, timing: Timing, workers: int
+) -> Cost:
     """The same network and losses in the usual loop of this field."""
     network = network_of(params, device)
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -155,7 +152,7 @@ def usual(params: Params, folder: Path, store: Store, device: torch.device, step
     model = nn.DataParallel(network) if device.type == "cuda" else network
     optimiser = torch.optim.Adam(network.parameters(), lr=3e-4, weight_decay=5e-4, foreach=False)
     split, size = store.of_split("train"), params.batch
-    rows = [plan(split, size.identities, size.clips, 0, step) for step in range(WARM_UP + steps)]
+    rows = [plan(split, size.identities, size.clips, 0, step) for step in range(timing.total)]
     files = Files(folder, split, params, np.concatenate(rows).tolist())
     batches = DataLoader(files, batch_size=len(rows[0]), num_workers=workers)
     network.train()
@@ -171,35 +168,35 @@ def usual(params: Params, folder: Path, store: Store, device: torch.device, step
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
 
-    return timed(train, iter(batches), steps, params, network, device, "fp32")
+    return timed(train, iter(batches), timing, params, network, device, "fp32")
 
 
 def timed(
     train: Callable[[Any], None],
     batches: Iterator[Any],
-    steps: int,
+    timing: Timing,
     params: Params,
     network: Network,
     device: torch.device,
     precision: str,
 ) -> Cost:
-    """Warm up, then time ``steps`` steps."""
+    """Warm up, then time."""
     cuda = device.type == "cuda"
-    for _ in range(WARM_UP):
+    for _ in range(timing.warm_up):
         train(next(batches))
     if cuda:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
-    waited, start = 0.0, time.perf_counter()
-    for _ in range(steps):
-        before = time.perf_counter()
+    waited, start = 0.0, timing.clock()
+    for _ in range(timing.steps):
+        before = timing.clock()
         batch = next(batches)
-        waited += time.perf_counter() - before
+        waited += timing.clock() - before
         train(batch)
     if cuda:
         torch.cuda.synchronize()
-    seconds = time.perf_counter() - start
-    clips = steps * params.batch.identities * params.batch.clips
+    seconds = timing.clock() - start
+    clips = timing.steps * params.batch.identities * params.batch.clips
     if not cuda:
         return Cost(clips / seconds, waited / seconds, float("nan"), float("nan"))
     needed = 3 * sum(operations(params, network, device).values()) * clips / product_speed(device, precision)
@@ -234,7 +231,9 @@ def product_speed(device: torch.device, precision: str, side: int = 8192, repeat
     return 2 * side**3 * repeats / (time.perf_counter() - start)
 
 
-def parts(params: Params, store: Store, device: torch.device, steps: int, precision: str) -> dict[str, float]:
+def parts(
+    params: Params, store: Store, device: torch.device, timing: Timing, precision: str
+) -> dict[str, float]:
     """Share of a step's time in each part, with the device synchronised between them."""
     network = network_of(params, device).train()
     step = Step(network, params.loss, replace(params.compute, precision=precision), SINGLE.gather)
@@ -246,11 +245,11 @@ def parts(params: Params, store: Store, device: torch.device, steps: int, precis
     @contextmanager
     def part(name: str, counts: bool) -> Iterator[None]:
         stop(device)
-        start = time.perf_counter()
+        start = timing.clock()
         yield
         stop(device)
         if counts:
-            seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - start
+            seconds[name] = seconds.get(name, 0.0) + timing.clock() - start
 
     counts, forward = False, network.backbone.forward
 
@@ -259,9 +258,9 @@ def parts(params: Params, store: Store, device: torch.device, steps: int, precis
             return forward(x)
 
     network.backbone.forward = backbone  # type: ignore[method-assign]
-    batches = reader.steps(0, WARM_UP + steps, 0)
-    for number in range(WARM_UP + steps):
-        counts = number >= WARM_UP
+    batches = reader.steps(0, timing.total, 0)
+    for number in range(timing.total):
+        counts = number >= timing.warm_up
         with part("data", counts):
             batch = next(batches)
         with part("forward", counts):
@@ -322,11 +321,11 @@ def report(params: Params, device: torch.device, steps: int, workers: int, compi
     cases += [("bf16, compiled", "bf16", True)] if compiled else []
     with tempfile.TemporaryDirectory() as folder:
         store = random_images(Path(folder), decode.height, decode.width)
-        base = usual(params, Path(folder), store, device, steps, workers)
+        base = usual(params, Path(folder), store, device, Timing(steps), workers)
         costs = {"usual": base}
         for title, precision, compile_it in cases:
-            costs[title] = ours(params, store, device, steps, precision, compile_it)
-        shares = {kind: parts(params, store, device, steps, kind) for kind in ("fp32", "bf16")}
+            costs[title] = ours(params, store, device, Timing(steps), precision, compile_it)
+        shares = {kind: parts(params, store, device, Timing(steps), kind) for kind in ("fp32", "bf16")}
     for title, cost in costs.items():
         numbers = f"{cost.clips:.3g} | {cost.clips / base.clips:.2f} | {cost.wait:.1%}"
         lines.append(f"| {title} | {numbers} | {cost.memory:.2f} | {cost.busy:.0%} |".replace("nan%", "-"))

@@ -12,10 +12,13 @@ import yaml
 
 from sttreid.config.domain import load_benchmark, load_domain
 from sttreid.simulate.manifest import checksums, domain_on_disk, scale_on_disk
+from sttreid.simulate.plan import sightings, splits
+from sttreid.simulate.wardrobe import draw_appearance
 from tests.tiny import ROOT
 
 OBJECTS = ROOT / "data-store" / "files" / "md5"
 BENCHMARK = load_benchmark(ROOT / "domains")
+HARDER = load_benchmark(ROOT / "domains", "benchmark-v2")
 PINNED = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
 SETS = pytest.mark.parametrize("name", BENCHMARK.domains)
 
@@ -111,3 +114,24 @@ def test_a_set_has_the_promised_size(name: str) -> None:
     assert (cameras.drop(list(splits["distractors"])) >= 2).all()
     assert tracks["identity"].isin(splits["test"]).sum() >= 250
     assert (tracks["mistaken"] == 0).all()
+
+
+@pytest.mark.parametrize("name", HARDER.domains)
+def test_the_harder_benchmark_has_the_people_and_cameras_of_the_first(name: str) -> None:
+    assert scale_on_disk(HARDER) == scale_on_disk(BENCHMARK)
+    assert splits(HARDER) == splits(BENCHMARK)
+    harder = load_domain(name, ROOT / "domains")
+    model = harder.same_people_as
+    assert model in BENCHMARK.domains
+    plain = load_domain(model, ROOT / "domains")
+    assert sightings(name, harder, HARDER) == sightings(model, plain, BENCHMARK)
+    for identity in (1, 2, 101, 220):
+        heights = [
+            draw_appearance(identity, of, domain, BENCHMARK.seed).physique.height
+            for of, domain in ((name, harder), (model, plain))
+        ]
+        assert heights[0] == heights[1]
+
+
+def test_the_harder_benchmark_shares_no_people_between_its_domains() -> None:
+    assert len({load_domain(name, ROOT / "domains").same_people_as for name in HARDER.domains}) == 3

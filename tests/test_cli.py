@@ -310,15 +310,20 @@ def test_bench_lists_what_can_be_run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT / "docs")  # anywhere in the checkout
-    assert run("bench") == 0
+    assert run("bench", "--list") == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed == list(checkout.benchmarks(ROOT))
     assert {"training", "evaluation"} <= set(listed)
     assert "trees" not in listed  # a module that benchmarks import
 
 
+@pytest.mark.parametrize(
+    ("words", "name", "given"),
+    [(["own", "--help", "--size", "3"], "own", "--help --size 3"), ([], "report", "")],
+    ids=["one", "those of the document"],
+)
 def test_bench_runs_a_module_in_the_root_with_its_own_options(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], name: str, given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in checkout.MARKS:
         (tmp_path / folder).mkdir(parents=True)
@@ -330,7 +335,7 @@ if __name__ == "__main__":
     Path("words").write_text(" ".join(sys.argv[1:]))
     sys.exit(7)
 """
-    (tmp_path / "bench" / "own.py").write_text(code)
+    (tmp_path / "bench" / f"{name}.py").write_text(code)
     monkeypatch.chdir(tmp_path)
-    assert run("bench", "own", "--help", "--size", "3") == 7
-    assert (tmp_path / "words").read_text() == "--help --size 3"
+    assert run("bench", *words) == 7
+    assert (tmp_path / "words").read_text() == given

@@ -1,17 +1,18 @@
 """A tracklet's feature covers all its frames, whatever else is in its batches."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from sttreid.embedding import embed, embed_tracklets
+from sttreid.embedding import embed, embed_tracklets, encoder
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.clips import consecutive_clips, normalise
 from sttreid.tracklets.store import Store
-from tests.sections import HEIGHT, WIDTH, small_network
+from tests.sections import HEIGHT, WIDTH, small_clips, small_network
 
 LENGTHS = (5, 1, 12, 4, 8)
 
@@ -227,3 +228,29 @@ def test_memory_does_not_grow_with_the_length_of_a_tracklet():
     finally:
         tracemalloc.stop()
     assert peak < 2e6  # a number per frame would take 16 MB
+
+
+def test_a_feature_is_the_mean_of_a_clip_and_its_mirror_image():
+    network, clips = small_network(), small_clips()
+    with torch.inference_mode():
+        features = encoder(network, flip=True)(clips)
+        plain = encoder(network, flip=False)
+        ways = [network.eval().encode(clips), network.encode(torch.flip(clips, (4,)))]
+        assert torch.equal(plain(clips), ways[0])
+    assert not torch.allclose(*ways, atol=1e-3)
+    torch.testing.assert_close(features / 2, (ways[0] + ways[1]) / 2)
+
+
+def test_a_tracklet_and_its_mirror_image_have_one_feature():
+    network = small_network().train()
+    frames = np.random.default_rng(1).integers(0, 256, (sum(LENGTHS), HEIGHT, WIDTH, 3), dtype=np.uint8)
+    store = Store(frames=frames, index=pd.DataFrame(), tracklets=tracklets())
+    mirrored = replace(store, frames=np.ascontiguousarray(frames[:, :, ::-1]))
+    here, there = (
+        embed_tracklets(network, each, store.tracklets, 3, flip=True) for each in (store, mirrored)
+    )
+    assert not network.training
+    torch.testing.assert_close(here, there, rtol=0, atol=1e-5)
+    plain = embed_tracklets(network, mirrored, store.tracklets, 3)
+    assert not torch.allclose(here, plain, atol=1e-3)
+    torch.testing.assert_close(here, torch.nn.functional.normalize(here, dim=1))

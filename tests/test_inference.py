@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import sttreid
+from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import save
-from sttreid.retrieval.encoding import embed_for_test
 from sttreid.tracklets.store import Store
 from tests.sections import HEIGHT, MODEL, WIDTH, small_network
 
@@ -69,7 +69,7 @@ FORMS: dict[str, Callable[[NDArray[np.uint8], Path], Any]] = {
 def test_a_tracklet_gets_the_feature_that_the_pipeline_gives_it(
     form: str, model: Network, store: Store, tmp_path: Path
 ) -> None:
-    features = embed_for_test(model, store, store.tracklets, 5, flip=True).numpy()
+    features = embed_tracklets(model, store, store.tracklets, 5, flip=True).numpy()
     for number in (0, 7):
         feature = sttreid.embed(model, FORMS[form](tracklet(store, number), tmp_path))
         assert feature.dtype == np.float32

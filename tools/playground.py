@@ -25,7 +25,8 @@ SMALLER: dict[str, Any] = {  # than the profile, which keeps the pinned target s
     "visualise.perplexity": 5,
     "visualise.points": 8,
 }
-SCALE: dict[str, Any] = {"distractors": 2, "train": 0.34, "validation": 0.17}  # of 12 identities: 4, 2 and 6
+# of a target: 4, 2 and 6 of the 12 identities, walks of three clips
+SCALE: dict[str, Any] = {"max_frames": 6, "distractors": 2, "train": 0.34, "validation": 0.17}
 
 
 def main(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sttreid.analysis import spread
 from sttreid.analysis.spread import Comparison, Publication, Verdict
 from sttreid.config.conversion import read_yaml
-from sttreid.config.params import PARAMS, load
+from sttreid.config.params import PARAMS, Params, load
 from sttreid.retrieval.metrics import HEADLINE
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.provenance import locked_outputs
@@ -47,7 +47,7 @@ def main() -> list[str]:
         "",
         f"{len(rows)} numbers: {', '.join(f'{counts[verdict]} {verdict}' for verdict in Verdict)}.",
         *RULES,
-        *_weights(publication, params.seeds, locked_outputs(stages, "artifacts/models")),
+        *_weights(publication, params.seeds, _present(locked_outputs(stages, "artifacts/models"), params)),
         *_differences(publication, locked_outputs(stages, "artifacts/tracklets")),
     ]
 
@@ -74,6 +74,13 @@ def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for line in lines
     ]
+
+
+def _present(models: Mapping[str, str], params: Params) -> dict[str, str]:
+    """The models of the parameters; dvc.lock keeps those of dropped targets, too (tools/prune_lock.py)."""
+    trained = [params.simulate.domain, *params.targets]
+    names = [f"cross_domain/{seed}/{name}.pt" for seed in params.seeds for name in trained]
+    return {name: models[name] for name in names if name in models}
 
 
 def _weights(publication: Publication, seeds: Sequence[int], models: Mapping[str, str]) -> Iterator[str]:

@@ -22,13 +22,43 @@ Encoder = Callable[[Tensor], Tensor]
 Precision = Literal["fp32", "bf16"]
 
 
-def embed_tracklets(
-    network: Network, store: Store, tracklets: pd.DataFrame, batch: int, precision: Precision = "fp32"
-) -> Tensor:
-    """Embed tracklets with a network, on its device; see :func:`embed`.
+def encoder(network: Network, precision: Precision = "fp32", *, flip: bool = False) -> Encoder:
+    """The function that maps clips to features, on the network's device.
 
-    With ``"bf16"``, CUDA computes in bfloat16 and a CPU in float32, because bfloat16 is slow there. With
-    ``"fp32"``, CUDA computes in float32 too, without TensorFloat-32 in convolutions.
+    Args:
+        network: is set to evaluation mode.
+        precision: of the network's matrix products. With ``"bf16"``, CUDA computes in bfloat16 and a CPU in
+            float32, because bfloat16 is slow there. With ``"fp32"``, CUDA computes in float32 too, without
+            TensorFloat-32 in convolutions.
+        flip: a feature is the sum of those of the clip and of its mirror image, which :func:`embed`
+            normalises. It costs twice the time.
+
+    Returns:
+        [B, T, 3, H, W] normalised float32 clips -> [B, D] features of any norm.
+    """
+    network.eval()
+    device = next(network.parameters()).device
+    half = precision == "bf16" and device.type == "cuda"
+
+    def encode(clips: Tensor) -> Tensor:
+        with numerics.full_precision(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+            here = clips.to(device)
+            features = network.encode(here)
+            return features + network.encode(here.flip(-1)) if flip else features
+
+    return encode
+
+
+def embed_tracklets(
+    network: Network,
+    store: Store,
+    tracklets: pd.DataFrame,
+    batch: int,
+    precision: Precision = "fp32",
+    *,
+    flip: bool = False,
+) -> Tensor:
+    """Embed tracklets with a network, on its device; see :func:`encoder` and :func:`embed`.
 
     Args:
         network: is set to evaluation mode.
@@ -36,6 +66,7 @@ def embed_tracklets(
         tracklets: G >= 1 rows of ``store.tracklets``.
         batch: B, number of clips embedded at once.
         precision: of the network's matrix products.
+        flip: whether the mirror image of each clip is embedded too.
 
     Returns:
         [G, D] float32 L2-normalised rows, on the CPU.
@@ -43,16 +74,7 @@ def embed_tracklets(
     Raises:
         InputError: as :func:`embed`.
     """
-    network.eval()
-    device = next(network.parameters()).device
-    half = precision == "bf16" and device.type == "cuda"
-
-    def encode(clips: Tensor) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            return network.encode(clips.to(device))
-
-    with numerics.full_precision():
-        return embed(encode, store, tracklets, network.frames, batch)
+    return embed(encoder(network, precision, flip=flip), store, tracklets, network.frames, batch)
 
 
 @torch.inference_mode()

@@ -12,17 +12,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from sttreid.catalogue import foreign
 from sttreid.catalogue.shelf import locate
 from sttreid.data.crops import crop
-from sttreid.embedding import Precision
+from sttreid.embedding import Precision, embed_tracklets
 from sttreid.model.network import Network
-from sttreid.model.weights import restore
 from sttreid.retrieval import Protocol, Result, evaluate
-from sttreid.retrieval.encoding import embed_for_test
 from sttreid.retrieval.scoring import labels_of
 from sttreid.runtime import numerics
+from sttreid.runtime.documents import read_whole
 from sttreid.runtime.errors import InputError
-from sttreid.tracklets import store as stores
 from sttreid.tracklets.images import decode_image
 from sttreid.tracklets.store import TEST, Store
 
@@ -51,18 +50,31 @@ def load_model(
         The network. It has T (``frames``) and the size of its images as attributes.
 
     Raises:
-        InputError: the file is missing, damaged or not a model of this project; or there is no checkout with
-            such a published model.
+        InputError: the file is missing, damaged or not a model of this project; there is no checkout with
+            such a published model; or torch has no such device.
     """
     numerics.warn_if_too_late()
-    network = restore(locate(model), None if like is None else locate(like))
-    network.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
+    network = foreign.restore(locate(model), None if like is None else locate(like))
+    try:
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        network.to(place)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"device must be one that torch has here, such as cpu, got {device!r} ({reason})"
+        ) from error
+    if place.type == "meta":
+        raise InputError(f"device must be one that computes, such as cpu, got {device!r}")
     return network.eval()
 
 
 def open_store(folder: Path | str) -> Store:
-    """Open a tracklet store; see :func:`sttreid.tracklets.store.open_store`."""
-    return stores.open_store(Path(folder))
+    """Open a tracklet store; see :func:`sttreid.tracklets.store.open_store`.
+
+    Raises:
+        InputError: as that function; or the index promises more than the store holds.
+    """
+    return foreign.open_checked_store(Path(folder))
 
 
 def embed(
@@ -140,7 +152,7 @@ def embed_store(
         expected, got = ("x".join(map(str, pair)) for pair in (model.image_size, size))
         raise InputError(f"the store's images must be {expected} pixels, as the model's, got {got}")
     table = store.tracklets if tracklets is None else tracklets
-    return embed_for_test(model, store, table, batch, precision, flip=flip).numpy()
+    return embed_tracklets(model, store, table, batch, precision, flip=flip).numpy()
 
 
 def evaluate_store(
@@ -182,10 +194,9 @@ def _folder(path: Path) -> list[Path]:
 def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[np.uint8]:
     """One image, uint8 [height, width, 3]."""
     if isinstance(image, str | Path):
+        content = read_whole(Path(image))
         try:
-            return decode_image(Path(image).read_bytes(), height, width)
-        except OSError as error:
-            raise InputError(f"{image}: cannot be read ({error.strerror})") from error
+            return decode_image(content, height, width)
         except InputError as error:
             raise InputError(f"{image}: {error}") from error
     pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)

@@ -10,6 +10,7 @@ from sttreid.config.claims import Claims, Contrast
 
 TARGETS = ["home", "away"]
 PROTOCOLS = dict.fromkeys(TARGETS, "embedded")
+TWO_PROTOCOLS = {"home": "embedded", "away": "market"}
 IDENTITIES, QUERIES = 30, 3  # of a target; queries of an identity
 
 CLAIMS = Claims(
@@ -71,6 +72,6 @@ def trained(run, rank1, **columns):
     return replace(run, train_rank1=rank1, history=history(**columns))
 
 
-def of_runs(all_runs, source="home", min_train_rank1=0.9):
+def of_runs(all_runs, source="home", min_train_rank1=0.9, protocols=PROTOCOLS):
     """The study of these runs."""
-    return study(all_runs, source, TARGETS, min_train_rank1, PROTOCOLS)
+    return study(all_runs, source, TARGETS, min_train_rank1, protocols)

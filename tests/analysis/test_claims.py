@@ -47,11 +47,11 @@ def runs(variant, rate, seeds=3, fit=0.95, steps=100, reached_at=50, pretrain=0)
     ]
 
 
-def analysed(variants, *contrasts, **rules):
+def analysed(variants, *contrasts, protocols=None, **rules):
     named = {f"{c[1]}-{c[2]}": Contrast(c[0], c[1], c[2], confirmatory=len(c) < 4) for c in contrasts}
     claims = Claims(**(RULES | rules), contrasts=named)
     runs = [run for variant in variants for run in variant]
-    one = study(runs, "home", TARGETS, 0.9, dict.fromkeys(TARGETS, "embedded"))
+    one = study(runs, "home", TARGETS, 0.9, protocols or dict.fromkeys(TARGETS, "embedded"))
     return one, claims, findings(one, claims)
 
 
@@ -252,3 +252,33 @@ def test_subgroup_effects_are_of_confirmatory_contrasts_that_were_run():
     restricted = study.restricted(group)
     sides = [restricted.accuracy(name, restricted.targets, "rank1") for name in ("new", "old")]
     assert effect == difference(*sides).effect()
+
+
+def test_a_mean_never_mixes_protocols():
+    """Each protocol has its effect; the effects across domains and in-domain are compared in the source's."""
+    protocols = {"home": "embedded", "away": "market", "abroad": "embedded"}
+    variants = [runs("new", 0.7), runs("old", 0.5), runs("new-pretrained", 0.3, steps=0)]
+    contrasts = [("RQ1", "new", "old"), ("RQ4", "new", "new-pretrained")]
+    one, claims, results = analysed(variants, *contrasts, protocols=protocols)
+    found = {(each.name, each.setting) for each in results}
+    assert found == {
+        ("new-old", "in_domain"),
+        ("new-old", "cross_domain market"),
+        ("new-old", "cross_domain embedded"),
+        ("new-old", "cross_minus_in_domain"),
+        ("new-new-pretrained", "direct_transfer embedded"),
+        ("new-new-pretrained", "direct_transfer market"),
+    }
+    for setting, target in (("cross_domain market", "away"), ("cross_domain embedded", "abroad")):
+        assert by(results, setting).ours == pytest.approx(one.accuracy("new", [target], "rank1").mean)
+    more = by(results, "cross_minus_in_domain")
+    assert more.ours == pytest.approx(by(results, "cross_domain embedded").effect.value)
+    numbers = content(one, results, claims)
+    assert numbers["questions"]["RQ1"]["verdict"].keys() == {name for key, name in found if key == "new-old"}
+    groups = subgroup_effects(one, claims)
+    assert all(len({protocols[target] for target in group.ranges}) == 1 for group, *_ in groups)
+
+    variants = [runs("new", 0.7), runs("old", 0.5)]
+    protocols = {"home": "embedded", "away": "market", "abroad": "market"}
+    _, _, results = analysed(variants, ("RQ1", "new", "old"), protocols=protocols)
+    assert {each.setting for each in results} == {"in_domain", "cross_domain"}

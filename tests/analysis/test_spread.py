@@ -11,7 +11,14 @@ from sttreid.analysis.spread import Publication, Spread, Verdict
 from sttreid.retrieval.metrics import HEADLINE
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.provenance import Provenance
-from tests.analysis.contents import PER_IDENTITY, QUERIES, TARGETS, cross_domain, cross_domain_content
+from tests.analysis.contents import (
+    PER_IDENTITY,
+    PROTOCOL,
+    QUERIES,
+    TARGETS,
+    cross_domain,
+    cross_domain_content,
+)
 from tests.tiny import parameters
 
 SEEDS = (0, 1, 2)
@@ -175,3 +182,47 @@ def test_parameters_that_decide_the_numbers_are_compared():
         "loss.entropy 0.1 (published: 0.2)",
         "compute.numerics portable (published: not set)",
     ]
+
+
+def of_two_protocols(seed):
+    """Winter has another protocol, and a rank-1 that is higher by a tenth."""
+    content = cross_domain_content(seed)
+    content["protocol"]["winter"] = PROTOCOL | {"name": "market"}
+    for source in content["sources"].values():
+        source["winter"]["rank1"] += 0.1
+    return content
+
+
+def test_every_protocol_has_means_and_drops_of_its_own(results, tmp_path):
+    scores = cross_domain([of_two_protocols(seed) for seed in SEEDS])
+    mixed = spread.seed_results(scores)
+    settings = {"in_domain", "cross_domain", "direct_transfer", "cross_domain_drop"}
+    names = {f"{name} {protocol}" for name in settings for protocol in ("embedded", "market")}
+    cells = {name for name in results.numbers["rank1"] if "->" in name}
+    assert set(mixed.numbers["rank1"]) == names | cells
+    assert mixed.numbers["rank1"]["in_domain embedded"].mean == pytest.approx(0.6)
+    assert mixed.numbers["rank1"]["in_domain market"].mean == pytest.approx(0.7)
+    assert mixed.numbers["rank1"]["cross_domain_drop market"].mean == pytest.approx(0.2)
+    assert set(mixed.baselines["rank1"]) == {
+        f"{name} {protocol}"
+        for name in ("untrained", "histogram", "equalised")
+        for protocol in ("embedded", "market")
+    }
+    publish(tmp_path, mixed, "a" * 40, "2026-01-01T00:00:00+00:00")
+    found = spread.published(tmp_path)
+    rows = spread.compare(found, cross_domain([of_two_protocols(1)]))
+    assert {row.name for row in rows} == names | cells
+    assert {row.verdict for row in rows} == {Verdict.IDENTICAL}
+    assert {row.name for row in spread.compare(found, cross_domain([cross_domain_content(1)]))} == cells
+
+
+def test_a_published_mean_is_found_by_its_targets(results, tmp_path):
+    publish(tmp_path, results, "a" * 40, "2026-01-01T00:00:00+00:00")
+    one = spread.published(tmp_path)
+    assert one.of_targets("in_domain", TARGETS)["rank1"] == results.numbers["rank1"]["in_domain"]
+    assert not one.of_targets("in_domain", ["winter"])
+    mixed = spread.seed_results(cross_domain([of_two_protocols(seed) for seed in SEEDS]))
+    publish(tmp_path, mixed, "b" * 40, "2026-01-02T00:00:00+00:00")
+    two = spread.published(tmp_path)
+    assert two.of_targets("in_domain", ["winter"])["mAP"] == mixed.numbers["mAP"]["in_domain market"]
+    assert not two.of_targets("in_domain", TARGETS)

@@ -10,7 +10,7 @@ from sttreid.analysis.effects import difference, mean_over_datasets
 from sttreid.analysis.study_runs import attention_entropy, protocol_names, runs_of
 from sttreid.analysis.uncertainty import sample
 from sttreid.runtime.errors import InputError
-from tests.analysis.studies import TARGETS, history, of_runs, queries, runs, trained
+from tests.analysis.studies import TARGETS, TWO_PROTOCOLS, history, of_runs, queries, runs, trained
 
 
 @pytest.fixture
@@ -212,3 +212,14 @@ def test_results_of_one_protocol_and_the_same_queries_belong_together():
         protocol_names([result(), result(1, name="mars")], TARGETS)
     with pytest.raises(InputError, match=r"results of seed 1: queries of home must be the same .*, got 85"):
         protocol_names([result(), result(1, queries=85)], TARGETS)
+
+
+def test_subgroups_never_mix_protocols(study):
+    every = [run for group in study.variants.values() for run in group]
+    mixed = of_runs(every, protocols=TWO_PROTOCOLS)
+    groups = mixed.subgroups()
+    assert len(groups) == 3 * (1 + 2 * 2)  # "away" has no viewpoints
+    for group in groups:
+        assert {TWO_PROTOCOLS[target] for target in group.ranges} == {group.protocol}
+        assert list(mixed.restricted(group).query_counts) == list(group.ranges)
+    assert {group.protocol for group in study.subgroups()} == {None}

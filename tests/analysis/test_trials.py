@@ -14,10 +14,11 @@ from sttreid.analysis.trials import (
     levels,
     quantity,
     search,
+    settings,
     tuning_content,
 )
 from sttreid.config.claims import Contrast
-from tests.analysis.studies import TARGETS, history, of_runs, runs, trained
+from tests.analysis.studies import TARGETS, TWO_PROTOCOLS, history, of_runs, runs, trained
 
 NUMBERS = (15, 30, 60)
 RATES = {"new": (0.3, 0.5, 0.6), "old": (0.2, 0.3, 0.6)}
@@ -130,6 +131,20 @@ def test_no_interval_leaves_the_range_of_a_rate_and_no_spread_has_none(study):
     table = levels(effects, CURVES).set_index(["variant", "identities", "setting"])
     assert table.loc[("new", 30, "training")][["low", "high"]].isna().all()
     assert "low" not in curves_content(of_runs(same), effects, CURVES)["curves"]["new"]["training"]["30"]
+
+
+def test_curves_have_a_mean_for_each_protocol(study):
+    every = [run for group in study.variants.values() for run in group]
+    mixed = of_runs(every, protocols=TWO_PROTOCOLS)
+    assert list(settings(mixed)) == [*SETTINGS, "direct_transfer embedded", "direct_transfer market"]
+    numbers = curves_content(mixed, curve_effects(mixed, CURVES, CONTRASTS), CURVES)["curves"]["new"]
+    for protocol, target in (("embedded", "home"), ("market", "away")):
+        expected = rank1(mixed, "new-30-pretrained", [target]).mean()
+        assert numbers[f"direct_transfer {protocol}"]["30"]["value"] == pytest.approx(expected, abs=1e-4)
+    assert "direct_transfer" not in numbers
+    assert numbers["cross_domain"]["30"]["value"] == pytest.approx(
+        rank1(mixed, "new-30", ["away"]).mean(), abs=1e-4
+    )
 
 
 def histories(**variants):

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.gallery import measure, measure_index, write_gallery
+from bench.gallery import figures, measure, measure_index, write_gallery
 
 
 def test_the_answers_of_a_mapped_gallery_are_those_of_a_full_matrix(tmp_path: Path) -> None:
@@ -31,3 +31,12 @@ def test_tracklets_of_a_person_are_near(tmp_path: Path) -> None:
     distance = 1 - (rows[:, 0] * rows[:, 1]).sum(axis=1)
     assert 0.3 < distance.mean() < 0.5
     assert 0.9 < (1 - (rows[1:, 0] * rows[:-1, 1]).sum(axis=1)).mean() < 1.1
+
+
+@pytest.mark.skipif(find_spec("faiss") is None, reason="faiss is not installed: pip install 'sttreid[faiss]'")
+def test_figures_stand_beside_faiss() -> None:
+    exact, memory, index, build = figures(tracklets=20_000, queries=10, rounds=2)
+    assert exact.against.startswith("faiss")
+    assert "%" in index.note
+    assert memory.unit == "MB"
+    assert (build.ours or 0) > 0

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.reranking import Setting, dense, gap, main, make, measure
+from bench.reranking import Setting, dense, figures, gap, main, make, measure
 from sttreid.retrieval.rerank import rerank
 
 OTHER = """
@@ -56,3 +56,12 @@ def test_a_reference_must_be_a_python_file(tmp_path: Path) -> None:
         dense(tmp_path / "text.txt")
     with pytest.raises(SystemExit):
         main(["--queries", "many"])
+
+
+def test_figures_stand_beside_torchreids_program_and_agree_with_it() -> None:
+    cpu, clock, memory = figures(queries=40, gallery=300, rounds=1)
+    assert "in 0 of 40 queries" in cpu.note
+    assert cpu.target is not None
+    assert (cpu.ours or 9) < 5
+    assert clock.target == cpu.target
+    assert memory.unit == "MB"

@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.training import Files, network_of, operations, parameters, random_images, report
+from bench.clips import random_images
+from bench.training import Files, network_of, operations, parameters, report
 
 CPU = torch.device("cpu")
 

@@ -69,6 +69,9 @@ def test_terms_of_disabled_branches_are_not_read(switches, off):
     assert (THRESHOLD in unread) == ("entropy" in off)
 
 
+OTHER_VALUES = {"dropout": 0.5, "no_positions": True}  # of the other fields: 2
+
+
 def test_the_constants_of_a_term_with_weight_0_are_not_read():
     assert {"entropy", THRESHOLD} <= unread_loss_fields(replace(LOSS, entropy=0.0), MODEL)
     unread = unread_loss_fields(replace(LOSS, triplet=0.0), MODEL)
@@ -84,7 +87,7 @@ def test_the_constants_of_a_term_with_weight_0_are_not_read():
         (
             {"stt": False, "gt": False},
             {"global_layers", "spatial_layers", "temporal_layers", "parts"}
-            | {"width", "heads", "mlp_ratio", "dropout"},
+            | {"width", "heads", "mlp_ratio", "dropout", "no_positions"},
         ),
     ],
 )
@@ -94,9 +97,7 @@ def test_fields_of_disabled_branches_are_not_read(switches, unread):
 
 def test_unread_fields_change_no_network():
     for switches in ({"gt": False}, {"stt": False}, {"stt": False, "gt": False}):
-        changes = {
-            name: 0.5 if name == "dropout" else 2 for name in unread_fields(replace(MODEL, **switches))
-        }
+        changes = {name: OTHER_VALUES.get(name, 2) for name in unread_fields(replace(MODEL, **switches))}
         first, second = small_network(**switches), small_network(**switches, **changes)
         states = first.state_dict(), second.state_dict()
         assert states[0].keys() == states[1].keys()

@@ -19,6 +19,7 @@ from sttreid.config.domain import (
     Sensor,
     Skin,
     View,
+    benchmark_of,
     load_benchmark,
     load_domain,
     scaled,
@@ -26,7 +27,8 @@ from sttreid.config.domain import (
 from sttreid.runtime.errors import InputError
 from tests.tiny import ROOT
 
-NAMES = sorted(path.stem for path in (ROOT / "domains").glob("*.yaml") if path.stem != "benchmark")
+FILES = sorted(path.stem for path in (ROOT / "domains").glob("*.yaml"))
+NAMES = [name for name in FILES if not name.startswith("benchmark")]
 SCALE = {
     "identities": 100, "distractors": 0, "cameras": 5, "min_frames": 10, "max_frames": 16, "width": 640,
     "height": 360, "fps": 12, "seed": 0, "train": 0.5, "validation": 0.14,
@@ -38,11 +40,23 @@ def sections(kind: Any) -> list[Any]:
     return [kind, *(deep for section in inner for deep in sections(section))]
 
 
+LATER = {"first_identity", "same_people_as"}  # files of earlier versions lack them
+
+
 def test_no_field_of_a_domain_has_a_default_or_is_a_list() -> None:
     for section in sections(Domain) + sections(Scale):
         for field in fields(section):
-            assert field.default is MISSING, field.name
+            assert (field.default is MISSING) == (field.name not in LATER), field.name
             assert "list" not in str(field.type)
+
+
+def test_what_came_later_is_left_out_of_files_at_its_default() -> None:
+    assert "first_identity" not in dump(DEFAULT_SCALE)
+    assert dump(replace(DEFAULT_SCALE, first_identity=3))["first_identity"] == 3
+    domain = load_domain(NAMES[0], ROOT / "domains")
+    plain = replace(domain, same_people_as=None)
+    assert "same_people_as" not in dump(plain)
+    assert dump(replace(plain, same_people_as="b")) == dump(plain) | {"same_people_as": "b"}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +67,9 @@ def test_no_field_of_a_domain_has_a_default_or_is_a_list() -> None:
         ("width", 641, "multiple of 2"),
         ("cameras", 1, "greater than or equal to 2"),
         ("identities", 10_001, "less than 10001"),
+        ("first_identity", 0, "greater than or equal to 1"),
+        ("first_identity", 20, "first_identity must be odd.*got 20"),
+        ("first_identity", 9_903, "last identity must be below 10001.*got 10002"),
         ("distractors", -1, "greater than or equal to 0"),
         ("seed", -1, "greater than or equal to 0"),
         ("surplus", 1, "Unexpected keyword"),
@@ -149,7 +166,11 @@ def test_the_repositorys_domains_are_valid(name: str) -> None:
 
 
 def test_the_repositorys_benchmark_pins_domains_that_exist() -> None:
-    assert set(load_benchmark(ROOT / "domains").domains) <= set(NAMES)
+    benchmarks = [load_benchmark(ROOT / "domains", name) for name in FILES if name not in NAMES]
+    assert len({each.version for each in benchmarks}) == len(benchmarks) >= 1
+    for benchmark in benchmarks:
+        assert set(benchmark.domains) <= set(NAMES)
+        assert all(benchmark_of(name, ROOT / "domains") == benchmark for name in benchmark.domains)
 
 
 def test_numbers_that_dvc_writes_as_text_are_numbers(folder: Path) -> None:
@@ -222,6 +243,36 @@ def test_a_benchmark_is_a_scale_with_a_version(folder: Path) -> None:
         InputError, match=r"benchmark\.yaml: .*min_frames must not be above max_frames, got 90"
     ):
         load_benchmark(folder)
+
+
+def test_each_domain_belongs_to_the_benchmark_that_lists_it(folder: Path) -> None:
+    content = yaml.safe_load((folder / "benchmark.yaml").read_text())
+    second = folder / "benchmark-v2.yaml"
+    second.write_text(yaml.safe_dump(content | {"version": "v2", "domains": ["pier"], "identities": 30}))
+    assert benchmark_of("harbour", folder) == load_benchmark(folder)
+    assert (benchmark_of("pier", folder).version, benchmark_of("pier", folder).identities) == ("v2", 30)
+    with pytest.raises(InputError, match=r"must be one of harbour, pier, got 'airport'"):
+        benchmark_of("airport", folder)
+    with pytest.raises(InputError, match=r"must be one of harbour, got 'benchmark-v2'"):
+        load_domain("benchmark-v2", folder)
+    edit(second, "domains", ["pier", "harbour"])
+    with pytest.raises(InputError, match=r"one benchmark alone must pin 'harbour', got v1, v2"):
+        benchmark_of("harbour", folder)
+
+
+def test_a_domain_may_have_the_people_of_another(folder: Path) -> None:
+    content = yaml.safe_load((folder / "harbour.yaml").read_text())
+    pier = folder / "pier.yaml"
+    pier.write_text(yaml.safe_dump(content | {"same_people_as": "harbour"}))
+    assert load_domain("pier", folder) == replace(load_domain("harbour", folder), same_people_as="harbour")
+    assert load_domain("pier", folder).drawn_as("pier") == "harbour"
+    assert load_domain("harbour", folder).drawn_as("harbour") == "harbour"
+    (folder / "quay.yaml").write_text(yaml.safe_dump(content | {"same_people_as": "pier"}))
+    with pytest.raises(InputError, match=r"quay\.yaml: .*people of its own, got 'pier'"):
+        load_domain("quay", folder)
+    edit(pier, "same_people_as", "harbuor")
+    with pytest.raises(InputError, match=r"pier\.yaml: .*got 'harbuor' \(did you mean 'harbour'\?\)"):
+        load_domain("pier", folder)
 
 
 def test_a_scale_is_the_default_with_changes() -> None:

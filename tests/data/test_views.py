@@ -66,7 +66,7 @@ def test_a_table_without_a_column_is_refused_by_name(store, tmp_path):
 
 def test_an_empty_table_is_refused_by_name(store, tmp_path):
     (tmp_path / TRACK_TABLE).write_text("")
-    with pytest.raises(InputError, match=r"tracks\.csv: the table of tracks cannot be read"):
+    with pytest.raises(InputError, match=r"tracks\.csv: "):
         read_orientations(store, tmp_path / TRACK_TABLE)
 
 

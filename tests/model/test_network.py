@@ -110,6 +110,15 @@ def test_one_frame_changes_its_own_frame_token_only_and_both_embeddings():
         assert difference[1] < 1e-5
 
 
+@pytest.mark.parametrize("positions", [True, False])
+def test_without_position_embeddings_the_order_of_frames_has_no_effect(positions):
+    network, clips = small_network(no_positions=not positions).eval(), small_clips()
+    same = torch.allclose(network.encode(clips), network.encode(clips.flip(1)), atol=1e-5)
+    assert same != positions
+    trained = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+    assert any(name.endswith("pos_embed") for name in trained) == positions
+
+
 def test_parts_are_horizontal_stripes_of_the_spatial_patches():
     network = small_network(parts=4)
     stt = network.branches["stt"]

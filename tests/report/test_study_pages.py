@@ -12,7 +12,7 @@ from sttreid.report.render import Cell, Figure, Table, html, markdown
 from sttreid.report.study_pages import claims_page, curves_page, seeds_page, tuning_page
 from sttreid.retrieval.metrics import HEADLINE
 from tests.analysis.contents import TARGETS, cross_domain, cross_domain_content
-from tests.analysis.studies import CLAIMS, history, of_runs, runs, trained
+from tests.analysis.studies import CLAIMS, TWO_PROTOCOLS, history, of_runs, runs, trained
 
 NUMBERS = (15, 30)
 CURVES = [Curve(name, [f"{name}-{n}" for n in NUMBERS], NUMBERS) for name in ("new", "old")]
@@ -164,4 +164,29 @@ def test_the_page_of_seeds_has_a_row_for_every_number_and_baseline():
     assert low < 35 < high
     assert {len(row) for row in rows.values()} == {2 * len(HEADLINE)}
     assert "35.0 ± 7.1" in markdown(page)
+    rendered(page)
+
+
+def test_pages_have_numbers_for_each_protocol(study, points):
+    mixed = of_runs(
+        [run for group in study.variants.values() for run in group], "another", protocols=TWO_PROTOCOLS
+    )
+    page = claims_page(mixed, findings(mixed, CLAIMS), CLAIMS)
+    (effects,) = blocks(page, Table, "Effects")
+    assert len({row[2] for row in effects.rows}) == 2
+    (variants,) = blocks(page, Table, "Variants and over-fitting")
+    for row in variants.rows:
+        for column, target in ((7, "home"), (8, "away")):
+            rates = 100 * mixed.accuracy(row[0], [target], "rank1").seeds
+            assert [float(cell) for cell in row[column].split(", ")] == pytest.approx(rates, abs=0.051)
+    rates, _ = blocks(page, Table, "Subgroups of queries")
+    labels = [row[0] for row in rates.rows]
+    assert len(set(labels)) == len(labels) == len(mixed.subgroups())
+    rendered(page)
+    mixed = of_runs(
+        [run for group in points.variants.values() for run in group], "another", protocols=TWO_PROTOCOLS
+    )
+    page = curves_page(mixed, CURVES, curve_effects(mixed, CURVES, {}), {}, "finetune")
+    (table,) = blocks(page, Table, "Points")
+    assert [sum("cross" in column for column in table.columns)] == [2]
     rendered(page)

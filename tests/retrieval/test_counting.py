@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sttreid.retrieval.counting import Chunk, Counter, rounding_bound
+from sttreid.retrieval.counting import Counter, rounding_bound
 from sttreid.retrieval.features import FeatureRows
 from sttreid.retrieval.labels import Labels, candidates
 from sttreid.retrieval.protocol import MARKET
@@ -48,7 +48,7 @@ def test_a_negative_at_the_edge_of_the_bound_is_counted_once(offset):
     ranked = candidates(Labels([1], [1]), Labels([1, *range(2, 101)], np.full(100, 2)), MARKET)
     tile = np.full((1, 100), -0.5, np.float32)
     tile[0, 50] = edge
-    chunk = Chunk(np.array([0]), np.array([[0]]), np.array([[limit]]))
-    Counter(*sides, ranked).count(chunk, tile, np.arange(100))
-    assert chunk.above.tolist() == [[1]]
-    assert chunk.best_column.tolist() == [50]
+    counter = Counter(*sides, ranked, np.array([limit]))
+    counter.count(np.arange(1), np.arange(100), tile)
+    assert counter.above.tolist() == [1]
+    assert counter.best_column.tolist() == [50]

@@ -108,7 +108,7 @@ def test_a_network_scores_as_a_double_loop_says(store):
 def test_features_are_scored_on_the_device_of_their_network(store, monkeypatch, name):
     seen, device = [], torch.device(name)
     network = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device=device)]))
-    monkeypatch.setattr(scoring, "embed_for_test", lambda *_, **__: torch.eye(12))
+    monkeypatch.setattr(scoring, "embed_tracklets", lambda *_, **__: torch.eye(12))
     real = scoring.evaluate
 
     def record(features, *rest, **settings):

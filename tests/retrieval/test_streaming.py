@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sttreid.retrieval import counting, evaluate, evaluate_distances, protocol, streaming
+from sttreid.retrieval.features import FeatureRows
 from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.protocol import EMBEDDED, MARKET
 from sttreid.runtime.errors import InputError
@@ -24,7 +25,6 @@ def small(monkeypatch):
     monkeypatch.setattr(streaming, "QUERIES", 7)
     monkeypatch.setattr(streaming, "TILE", 8)
     monkeypatch.setattr(streaming, "HELD", 14)
-    monkeypatch.setattr(streaming, "SLOTS", 20)
     monkeypatch.setattr(streaming, "PAIRS", 3)
     monkeypatch.setattr(counting, "LINES", 3)
 
@@ -195,19 +195,6 @@ def test_many_small_tiles_equal_the_slow_evaluator(small, seed, name, queries, g
     assert result.cmc == pytest.approx(cmc, abs=1e-12)
 
 
-def test_chunks_of_queries_with_many_matches_contain_few_queries(monkeypatch):
-    counts = np.array([3, 0, 40, 41, 2, 1, 300, 299, 5])
-    monkeypatch.setattr(streaming, "SLOTS", 100)
-    order = np.argsort(counts, kind="stable")
-    chunks = list(streaming._chunks(order, np.arange(counts.sum()) / 1000, counts, threads=1))
-    assert sorted(np.concatenate([chunk.queries for chunk in chunks])) == list(range(9))
-    for chunk in chunks:
-        assert chunk.match.size <= 100 or len(chunk.queries) == 1
-        assert np.array_equal((chunk.match >= 0).sum(axis=1), counts[chunk.queries])
-    match = np.concatenate([chunk.match[chunk.match >= 0] for chunk in chunks])
-    assert sorted(match) == list(range(counts.sum()))
-
-
 def test_identities_with_more_tracklets_than_are_compared_at_once(small):
     sides = problem(2, queries=60, gallery=150, identities=4)
     (mean_ap, *_), _ = naive(sides.distances, sides.query, sides.gallery, MARKET)
@@ -240,26 +227,42 @@ def test_differences_far_below_single_precision_decide_a_rank(small):
     assert tied.per_query["first_hit"].tolist() == [2]
 
 
-def test_crowded_rows_are_computed_again_as_a_whole(small, monkeypatch):
-    # a cluster so tight that single precision sees one point: some rows are crowded, others are not
+def watched(monkeypatch, calls):
+    """Note what double precision computes: the pairs of each query, or the shape of a whole tile."""
+    cosines_of, unit64 = counting.cosines, FeatureRows.unit64
+
+    def pairs(queries, gallery, query, column):
+        calls.append(("pairs", len(query)))
+        return cosines_of(queries, gallery, query, column)
+
+    def rows(side, index):
+        calls.append(("rows", len(index)))
+        return unit64(side, index)
+
+    monkeypatch.setattr(counting, "cosines", pairs)
+    monkeypatch.setattr(FeatureRows, "unit64", rows)
+
+
+def test_crowded_tiles_are_computed_again_as_a_whole(small, monkeypatch):
+    # a cluster so tight that single precision sees one point: some tiles are crowded, others are not
     rng = np.random.default_rng(1)
     features = rng.standard_normal((160, 16))
     features[::2] = features[0] * (1 + 1e-5 * rng.standard_normal((80, 16)))
     labels = Labels(rng.integers(0, 20, 160), rng.integers(0, 4, 160))
     sides = (features, features, labels, labels)
-    count_rows, calls = counting.Counter._count_rows, []
-    monkeypatch.setattr(counting.Counter, "_count_rows", lambda *a: calls.append(1) or count_rows(*a))
-    by_rows = evaluate(*sides, EMBEDDED, tie=0)
-    assert calls
-    monkeypatch.setattr(counting, "CROWDED", 0)  # never: all doubts pair by pair
+    calls = []
+    watched(monkeypatch, calls)
+    by_tiles = evaluate(*sides, EMBEDDED, tie=0)
+    whole = calls.count(("rows", streaming.TILE))
     calls.clear()
+    monkeypatch.setattr(counting, "CROWDED", 0)  # never: all doubts pair by pair
     by_pairs = evaluate(*sides, EMBEDDED, tie=0)
-    assert not calls
+    assert whole > calls.count(("rows", streaming.TILE))
     other = labels.identity != labels.identity[:, None]
     distances = 1 - cosines(features, features) - counting.NOISE * other  # ties within the rounding
     (mean_ap, *_), _ = naive(distances, labels, labels, EMBEDDED)
-    assert by_rows.mAP == pytest.approx(mean_ap, abs=1e-12)
-    assert by_rows.per_query["ap"].equals(by_pairs.per_query["ap"])
+    assert by_tiles.mAP == pytest.approx(mean_ap, abs=1e-12)
+    assert by_tiles.per_query["ap"].equals(by_pairs.per_query["ap"])
 
 
 def test_doubts_are_few_where_they_are_decided_pair_by_pair(small, monkeypatch):
@@ -267,18 +270,13 @@ def test_doubts_are_few_where_they_are_decided_pair_by_pair(small, monkeypatch):
     rng = np.random.default_rng(0)
     labels = Labels(rng.integers(0, 40, 400), rng.integers(0, 4, 400))
     features = rng.standard_normal((400, 2048)).astype(np.float32)
-    compared, cosines_of = [], counting.cosines
-
-    def watched(queries, gallery, query, column):
-        compared.append(np.bincount(query).max(initial=0))
-        return cosines_of(queries, gallery, query, column)
-
-    monkeypatch.setattr(counting, "cosines", watched)
+    calls = []
     monkeypatch.setattr(counting, "LINES", 10**6)
+    monkeypatch.setattr(streaming, "QUERIES", 40)
     monkeypatch.setattr(streaming, "TILE", 64)
-    monkeypatch.setattr(streaming, "SLOTS", 2**17)
+    watched(monkeypatch, calls)
     evaluate(features[:40], features, labels.take(np.arange(40)), labels, EMBEDDED)
-    assert 0 < max(compared) <= 64 / counting.CROWDED
+    assert 0 < max(count for kind, count in calls if kind == "pairs") <= 40 * 64 / counting.CROWDED
 
 
 def test_the_order_of_the_gallery_changes_no_rank(small):
@@ -360,8 +358,8 @@ def blas_threads():
 
 
 def test_products_run_on_one_blas_thread_each(small, monkeypatch):
-    seen, product = set(), streaming._product
-    monkeypatch.setattr(streaming, "_product", lambda *rows: seen.update(blas_threads()) or product(*rows))
+    seen, count = set(), streaming._count
+    monkeypatch.setattr(streaming, "_count", lambda *task: seen.update(blas_threads()) or count(*task))
     with threadpool_limits(3, user_api="blas"):
         score(problem(3))
         assert seen == {1}
@@ -371,20 +369,20 @@ def test_products_run_on_one_blas_thread_each(small, monkeypatch):
 def test_concurrent_calls_take_turns_and_restore_the_settings(small, monkeypatch):
     problems = [problem(seed) for seed in range(6)]
     expected = [score(sides) for sides in problems]
-    inside, together, product, process_settings = [], [], streaming._product, streaming._process_settings
+    inside, together, count, process_settings = [], [], streaming._count, streaming._process_settings
 
-    def watched(*rows):
+    def seen(*task):
         together.append(len(inside))
-        return product(*rows)
+        count(*task)
 
     @contextmanager
     def counted(device):
-        with process_settings(device):
+        with process_settings(device) as threads:
             inside.append(device)
-            yield
+            yield threads
             inside.pop()
 
-    monkeypatch.setattr(streaming, "_product", watched)
+    monkeypatch.setattr(streaming, "_count", seen)
     monkeypatch.setattr(streaming, "_process_settings", counted)
     before = blas_threads()
     with ThreadPoolExecutor(6) as pool:

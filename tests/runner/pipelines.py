@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from dvc.repo import Repo
 
+from sttreid.runner.study import CONFIG
 from tests.tiny import ROOT
 
 TIMES = "times.txt"  # every stage of a pipeline adds its name to it
@@ -24,7 +25,7 @@ def pipeline(folder: Path, stages: dict[str, Any]) -> Path:
     """A DVC repository without git."""
     folder.mkdir(parents=True)
     Repo.init(str(folder), no_scm=True).close()
-    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = True\n    analytics = false\n")
+    (folder / ".dvc" / "config").write_text(CONFIG)
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     return folder
 

@@ -154,3 +154,32 @@ def test_an_unknown_remote_is_refused(tmp_path: Path) -> None:
     folder = pipeline(tmp_path / "p", {})
     with pytest.raises(InputError, match="no DVC remote 'shared'"):
         remote_settings(folder, "shared")
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_tracked_files_that_differ_from_their_pin_stop_the_run_before_it_starts(
+    tmp_path: Path, executor: Executor, damage: str
+) -> None:
+    stages = {"a": stage("true", ["data"], "a.txt"), "other": stage("true", [], "other.txt")}
+    folder = pipeline(tmp_path / "p", stages)
+    file = folder / "data" / "x"
+    file.parent.mkdir()
+    file.write_text("right")
+    dvc(folder, "add", "data")
+    pin = (folder / "data.dvc").read_bytes()
+    runner = Runner(executor, 1)
+    assert runner.reproduce(folder, [])
+    file.unlink()
+    if damage == "changed":
+        file.write_text("wrong")
+    with pytest.raises(InputError, match=r"data\.dvc"):
+        runner.reproduce(folder, [])
+    assert not runner.reproduce(folder, ["other"])
+    assert (folder / "data.dvc").read_bytes() == pin
+    assert sorted(ran(folder)) == ["a", "other"]
+    dvc(folder, "checkout", "--force", "data.dvc")
+    assert not runner.reproduce(folder, [])
+    file.write_text("mine")
+    dvc(folder, "add", "data")
+    assert runner.reproduce(folder, [])
+    assert ran(folder)[2:] == ["a"]

@@ -49,6 +49,75 @@ def test_a_lock_file_that_a_kill_left_empty_or_cut_off_is_removed_and_named(
         assert path.read_text() == text
 
 
+@pytest.mark.parametrize(("alive", "removed"), [(True, True), (False, False)])
+@pytest.mark.parametrize("side", ["read", "write"])
+def test_a_lock_of_a_number_that_another_program_has_now_is_removed(
+    folder: Path, capsys: pytest.CaptureFixture[str], side: str, alive: bool, removed: bool
+) -> None:
+    """DVC itself removes those of processes that have gone."""
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as process:
+        holder = {"pid": process.pid if alive else 2**22 + 1, "cmd": "dvc repro"}
+        path = folder / ".dvc" / "tmp" / "rwlock"
+        path.write_text(json.dumps({side: {"/a": [holder] if side == "read" else holder}}))
+        workplace.repair_lock_file(folder)
+        assert path.exists() != removed
+        assert bool(capsys.readouterr().out) == removed
+
+
+@pytest.mark.parametrize("text", ["[]", '{"read": [1]}', '{"write": {"/a": 1}}'])
+def test_a_lock_file_of_another_form_is_removed(folder: Path, text: str) -> None:
+    path = folder / ".dvc" / "tmp" / "rwlock"
+    path.write_text(text)
+    workplace.repair_lock_file(folder)
+    assert not path.exists()
+
+
+LOCK = """schema: '2.0'
+stages:
+  a:
+    cmd: 'true'
+    outs:
+    - path: a.txt
+      hash: md5
+      md5: 0123abcd
+"""
+
+
+def git(folder: Path, *words: str) -> None:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    subprocess.run(["git", *identity, *words], cwd=folder, capture_output=True, check=True)
+
+
+@pytest.mark.parametrize("committed", [True, False])
+@pytest.mark.parametrize("left", ["", LOCK[:23], LOCK[:30], LOCK[:-27]])
+def test_a_pipeline_lock_that_a_kill_left_cut_off_is_that_of_git_or_none(
+    folder: Path, capsys: pytest.CaptureFixture[str], left: str, committed: bool
+) -> None:
+    path = folder / "dvc.lock"
+    path.write_text(LOCK)
+    git(folder, "init", "-q")
+    if committed:
+        git(folder, "add", "-f", "dvc.lock")
+        git(folder, "commit", "-q", "-m", "run")
+    with workplace.hold(folder):
+        assert path.read_text() == LOCK
+    assert not capsys.readouterr().out
+    path.write_text(left)
+    with workplace.hold(folder):
+        assert (path.read_text() if path.exists() else None) == (LOCK if committed else None)
+    assert str(path) in capsys.readouterr().out
+
+
+def test_a_damaged_pipeline_lock_stays_while_a_dvc_command_runs(
+    folder: Path, dvc_process: subprocess.Popen[bytes]
+) -> None:
+    path = folder / "dvc.lock"
+    path.write_text("")
+    with pytest.raises(InputError, match=str(dvc_process.pid)):
+        workplace.repair_pipeline_lock(folder)
+    assert path.read_text() == ""
+
+
 def test_a_folder_without_lock_file_is_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     workplace.repair_lock_file(folder)
     assert not capsys.readouterr().out

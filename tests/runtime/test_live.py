@@ -3,12 +3,17 @@
 import json
 import math
 import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from sttreid.config.conversion import parse
 from sttreid.runtime import live
-from sttreid.runtime.live import STATUS, Curve, Live, Status, curves
+from sttreid.runtime.live import STATUS, Curve, Live, Status, curves, give_back
+from tests.tiny import ROOT
 
 ROWS = [
     {"step": 1.0, "lr": 0.1, "loss": 4.0},
@@ -127,3 +132,77 @@ def test_a_full_disk_does_not_stop_the_run(tmp_path, monkeypatch):
     run = Live("test", 3, 8, [], tmp_path)
     run.step(ROWS[0], True)
     assert run.summary().step == 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sttreid.runtime.live import Curve, Live, curves
+path, kept = map(Path, sys.argv[1:])
+with curves([Curve(path, str)], kept):
+    run = Live("test", 3, 8, [], None)
+    run.step({"step": 1.0, "loss": 1.0}, True)
+    run.step({"step": 2.0, "loss": 1.0}, True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed(path, kept):
+    """A process that is killed while a curve grows."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-c", KILLED, str(path), str(kept)]
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    return path
+
+
+@pytest.mark.parametrize("earlier", [b"earl\xffier", None])
+def test_a_killed_run_gives_the_earlier_curve_back_at_the_next_stage(tmp_path, earlier):
+    path, kept = tmp_path / "model.tsv", tmp_path / "kept"
+    if earlier:
+        path.write_bytes(earlier)
+    killed(path, kept)
+    assert path.exists()
+    assert path.read_bytes() != earlier
+    assert give_back(kept) == [path]
+    assert (path.read_bytes() if path.exists() else None) == earlier
+    assert not give_back(kept)
+    assert not list(kept.glob("*.json"))
+
+
+def test_a_file_that_has_replaced_the_curve_of_a_killed_run_stays(tmp_path):
+    path, kept = tmp_path / "model.tsv", tmp_path / "kept"
+    path.write_text("earlier")
+    killed(path, kept).write_text("of another commit")
+    assert not give_back(kept)
+    assert path.read_text() == "of another commit"
+    assert not list(kept.glob("*.json"))
+
+
+def test_a_run_that_lives_keeps_its_curve_and_leaves_no_record(tmp_path):
+    path, kept = tmp_path / "model.tsv", tmp_path / "kept"
+    with curves([Curve(path, steps)], kept):
+        Live("test", 3, 8, [], None).step(ROWS[0], True)
+        assert not give_back(kept)
+        assert path.read_text() == "1"
+    assert not list(kept.iterdir())
+
+
+def test_a_damaged_record_is_removed(tmp_path):
+    record = tmp_path / "kept" / "x.json"
+    record.parent.mkdir()
+    for text in ("", "[1]", '{"path": 1}'):
+        record.write_text(text)
+        assert not give_back(record.parent)
+        assert not record.exists()
+
+
+def test_a_second_process_of_the_same_run_takes_no_record(tmp_path):
+    path, kept = tmp_path / "model.tsv", tmp_path / "kept"
+    path.write_text("earlier")
+    with curves([Curve(path, steps)], kept):
+        Live("test", 3, 8, [], None).step(ROWS[0], True)
+        held = {record: record.read_text() for record in kept.glob("*.json")}
+        with curves([Curve(Path(path), steps)], kept):
+            pass
+        assert {record: record.read_text() for record in kept.glob("*.json")} == held
+        assert held

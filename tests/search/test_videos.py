@@ -11,8 +11,8 @@ from PIL import Image
 from sttreid.data.decoding import decode_videos
 from sttreid.data.readers.cameras import read_cameras
 from sttreid.data.videos import frames
+from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
-from sttreid.retrieval.encoding import embed_for_test
 from sttreid.runtime.errors import InputError
 from sttreid.search import videos
 from sttreid.search.videos import EmbedSettings, embed_videos, refer_to
@@ -33,7 +33,7 @@ def test_tracklets_have_the_embeddings_that_the_pipeline_gives_them(
     gallery = embed_videos(network, [painted / name for name in NAMES], settings=EmbedSettings(batch=3))
     decode_videos(read_cameras(painted), HEIGHT, WIDTH, tmp_path / "store")
     store = open_store(tmp_path / "store")
-    expected = embed_for_test(network, store, store.tracklets, 5, flip=True).numpy()
+    expected = embed_tracklets(network, store, store.tracklets, 5, flip=True).numpy()
     keys = {
         (f"c{camera}", str(identity)): row
         for row, (camera, identity) in enumerate(

@@ -53,6 +53,19 @@ def test_a_pinned_set_has_the_scale_and_the_version_of_the_benchmark(
     assert calls == [("harbour", domain, scale, Path("out"), None, "v7")]
 
 
+def test_a_second_benchmark_has_its_own_domains_scale_and_version(
+    checkout: Path, domain: Domain, calls: list[tuple[object, ...]]
+) -> None:
+    second = BENCHMARK | {"identities": 30, "version": "v8", "domains": ["airport"]}
+    (checkout / "domains" / "benchmark-v8.yaml").write_text(yaml.safe_dump(second))
+    commands.render("airport", Path("out"), benchmark=True)
+    scale = Benchmark(**(second | {"domains": ("airport",)}))
+    assert calls == [("airport", domain, scale, Path("out"), None, "v8")]
+    calls.clear()
+    commands.render("harbour", Path("out"), benchmark=True)
+    assert calls[0][-1] == "v7"
+
+
 def test_a_file_gives_the_domain_and_its_name(
     domain: Domain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: list[tuple[object, ...]]
 ) -> None:
@@ -69,7 +82,7 @@ def test_a_file_gives_the_domain_and_its_name(
         ("none.yaml", {}, False, r"^none\.yaml: cannot be read"),
         ("harbour", {"persons": 3}, False, r"^scale options: .*persons"),
         ("harbour", {"min_frames": 20}, False, r"^scale options: .*min_frames.*20 and 16"),
-        ("airport", {}, True, r"^--benchmark: .*harbour, got 'airport'"),
+        ("airport", {}, True, r"^domains: .*pinned .*harbour, got 'airport'"),
         ("harbour", {"identities": 9}, True, r"^--benchmark: .*v7"),
     ],
 )

@@ -8,10 +8,13 @@ from itertools import count
 from pathlib import Path
 
 import av
+import numpy as np
+import pandas as pd
 import pytest
 from tqdm import tqdm
 
 from sttreid.config.domain import Domain, Scale
+from sttreid.data.readers.cameras import read_cameras
 from sttreid.data.videos import frames
 from sttreid.runtime.errors import InputError
 from sttreid.simulate import dataset
@@ -200,3 +203,37 @@ def test_distractors_are_in_a_single_camera(domain: Domain, scale: Scale, tmp_pa
         10_002: 1,
         10_003: 1,
     }
+
+
+def test_a_later_start_has_the_same_scenes_and_none_of_the_people(
+    domain: Domain, scale: Scale, rendered: Path, tmp_path: Path
+) -> None:
+    render("tiny", domain, replace(scale, first_identity=7), tmp_path / "later", workers=1)
+    people = [
+        set(pd.read_csv(folder / "tracks.csv")["identity"]) for folder in (rendered, tmp_path / "later")
+    ]
+    assert people == [set(range(1, 7)), set(range(7, 13))]
+    manifest = json.loads((tmp_path / "later" / "manifest.json").read_text())
+    assert manifest["scale"]["first_identity"] == 7
+    assert manifest["splits"] == {"train": [7, 8], "validation": [9, 10], "test": [11, 12], "distractors": []}
+    for name in ("c1.mp4", "c2.mp4"):  # most pixels show no pedestrian
+        scenes = [
+            np.median(np.stack(list(frames(folder / name, count))), 0)
+            for folder in (rendered, tmp_path / "later")
+            for count in [json.loads((folder / "manifest.json").read_text())["cameras"][name[:2]]["frames"]]
+        ]
+        assert np.abs(scenes[0] - scenes[1]).mean() < 6
+    read = read_cameras(tmp_path / "later")
+    assert {split: set(rows["identity"]) for split, rows in read.boxes.groupby("split")} == {
+        "train": {7, 8}, "validation": {9, 10}, "test": {11, 12}
+    }  # fmt: skip
+
+
+def test_another_name_with_the_same_people_gives_the_same_videos(
+    domain: Domain, scale: Scale, rendered: Path, tmp_path: Path
+) -> None:
+    render("pier", replace(domain, same_people_as="tiny"), scale, tmp_path / "pier", workers=1)
+    mine, theirs = contents(tmp_path / "pier"), contents(rendered)
+    assert [name for name in FILES if mine[name] != theirs[name]] == ["manifest.json"]
+    render("pier", domain, scale, tmp_path / "other", workers=1)
+    assert contents(tmp_path / "other")["c1.mp4"] != theirs["c1.mp4"]

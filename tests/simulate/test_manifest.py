@@ -70,7 +70,18 @@ def test_a_recipe_holds_everything_that_decides_the_bytes(domain: Domain, scale:
     others = [
         recipe("b", domain, scale, None),
         recipe("a", replace(domain, crowd=replace(domain.crowd, jitter=0.06)), scale, None),
+        recipe("a", replace(domain, same_people_as="b"), scale, None),
         recipe("a", domain, replace(scale, seed=4), None),
+        recipe("a", domain, replace(scale, first_identity=7), None),
         recipe("a", domain, scale, "v1"),
     ]
     assert all(other != first for other in others)
+
+
+def test_a_recipe_leaves_out_what_later_versions_added_at_its_default(domain: Domain, scale: Scale) -> None:
+    first = recipe("a", domain, scale, None)
+    assert "first_identity" not in first["scale"]
+    assert "same_people_as" not in first["domain"]
+    later = recipe("a", replace(domain, same_people_as="b"), replace(scale, first_identity=7), None)
+    assert later["scale"] == first["scale"] | {"first_identity": 7}
+    assert later["domain"] == first["domain"] | {"same_people_as": "b"}

@@ -42,6 +42,35 @@ def test_another_identity_changes_nothing_for_those_before(domain: Domain, scale
         assert [identity for identity in many[camera] if identity <= 20] == who
 
 
+def test_a_later_start_leaves_out_the_identities_before_it_and_changes_nothing_else(
+    domain: Domain, scale: Scale
+) -> None:
+    whole = replace(scale, identities=40, cameras=4, distractors=3)
+    later = replace(whole, identities=19, first_identity=21)  # without the last one
+    rest = sightings("a", domain, later)
+    for camera, who in sightings("a", domain, whole).items():
+        assert rest[camera] == [number for number in who if number > 20 and number != 40]
+    walks = schedule("a", domain, whole, 1, sightings("a", domain, whole)[1])
+    lengths = {visit.identity: visit.length for visit in walks}
+    visits = schedule("a", domain, later, 1, rest[1])
+    assert {visit.identity: visit.length for visit in visits} == {n: lengths[n] for n in rest[1]}
+
+
+def test_the_splits_of_a_later_start_hold_its_identities_alone(scale: Scale) -> None:
+    parts = splits(replace(scale, identities=100, train=0.5, validation=0.14))
+    later = splits(replace(scale, identities=100, train=0.5, validation=0.14, first_identity=221))
+    for name in ("train", "validation", "test"):
+        assert later[name] == [number + 220 for number in parts[name]]
+
+
+def test_the_plan_of_another_domains_people_is_that_domains(domain: Domain, scale: Scale) -> None:
+    seen = sightings("a", domain, replace(scale, identities=40, cameras=4, distractors=3))
+    same = replace(domain, same_people_as="a")
+    assert sightings("b", same, replace(scale, identities=40, cameras=4, distractors=3)) == seen
+    assert sightings("b", domain, replace(scale, identities=40, cameras=4, distractors=3)) != seen
+    assert schedule("b", same, scale, 1, seen[1]) == schedule("a", domain, scale, 1, seen[1])
+
+
 def test_identities_do_not_share_fixed_groups_of_cameras(domain: Domain, scale: Scale) -> None:
     seen = sightings("a", domain, replace(scale, identities=120, cameras=5))
     together = Counter(

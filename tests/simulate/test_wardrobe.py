@@ -86,3 +86,16 @@ def test_what_is_certain_happens_and_what_is_impossible_does_not(domain: Domain)
         assert dressed.bottom.skirt != dressed.physique.male
         assert ArmPose.CARRIES in (dressed.gait.left, dressed.gait.right)
         assert not any((plain.carried.backpack, plain.head.hat, plain.top.coat < 1, plain.bottom.skirt))
+
+
+def test_another_domain_may_dress_the_same_people(domain: Domain) -> None:
+    same = replace(domain, same_people_as="a")
+    winter = replace(same, clothing=replace(domain.clothing, coat=1.0))
+    for identity in range(1, 30):
+        person = draw_appearance(identity, "a", domain, 0)
+        np.testing.assert_equal(vars(draw_appearance(identity, "b", same, 0).top), vars(person.top))
+        np.testing.assert_equal(
+            vars(draw_appearance(identity, "b", winter, 0).physique), vars(person.physique)
+        )
+    other = [draw_appearance(identity, "b", domain, 0).physique.height for identity in range(1, 30)]
+    assert other != [draw_appearance(identity, "a", domain, 0).physique.height for identity in range(1, 30)]

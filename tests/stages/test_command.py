@@ -113,6 +113,30 @@ def test_every_reader_is_checked_before_a_stage_runs(tmp_path, monkeypatch, data
 
 
 @pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"ablation.source": "camus"}, "ablation.source must be one of campus, winter, station, got 'camus'"),
+        ({"finetune.steps": 3.5}, "finetune.steps should be a valid integer"),
+        ({"loss.entropy": "abc"}, "loss.entropy should be a valid number, .*got 'abc'"),
+        ({"loss": 0}, "loss must be a section"),
+        (
+            {"ablation.variants.cnn.model.stt": 2},
+            "ablation.variants.cnn: model.stt should be a valid boolean",
+        ),
+    ],
+)
+def test_a_mistake_that_concerns_a_later_stage_stops_every_stage(tmp_path, monkeypatch, values, told):
+    written(tmp_path, values)
+    monkeypatch.chdir(tmp_path)
+
+    def main(clip: Clip) -> None:
+        raise AssertionError
+
+    with pytest.raises(SystemExit, match=f"params.yaml: {told}"):
+        run(main, [])
+
+
+@pytest.mark.parametrize(
     ("values", "key"),
     [
         ({"evaluate.protocol": "own"}, "evaluate.protocol"),

@@ -82,3 +82,23 @@ def test_a_head_without_its_term_is_idle(switches, weights, idle):
     terms = step(small_clips(), CLASSES, TRACKLETS)
     losses.total(terms, step.loss).backward()
     assert any(p.grad is None for p in step.parameters() if p.requires_grad) == idle
+
+
+def test_the_entropy_sums_over_the_rows_that_the_parameter_names():
+    """Of the class token, or of all 1 + T tokens of TT, in all layers and heads."""
+    network = small_network(seed=3)
+    for parameter in network.branches["stt"].temporal.parameters():
+        parameter.data *= 4  # attention that differs from row to row
+    clips = small_clips()
+    found = {}
+    for rows in (False, True):
+        step = Step(
+            network, replace(LOSS, entropy_all_rows=rows, entropy_threshold=0.25), COMPUTE, SINGLE.gather
+        )
+        found[rows] = step.train()(clips, CLASSES, TRACKLETS)["entropy"].item()
+    attention = network.train()(clips, "all").branches["stt"].attention
+    assert attention.shape[-2:] == (1 + FRAMES, 1 + FRAMES)
+    collapse = (torch.exp(torch.special.xlogy(attention, attention).sum(-1)) - 0.25).clamp_min(0).detach()
+    assert found[True] == pytest.approx(float(collapse.mean()), rel=1e-4)
+    assert found[False] == pytest.approx(float(collapse[..., 0].mean()), rel=1e-4)
+    assert found[True] != pytest.approx(found[False], rel=1e-2)

@@ -98,7 +98,8 @@ class Finding:
     Attributes:
         name: of the contrast.
         contrast: what is compared.
-        setting: in_domain, cross_domain, direct_transfer, or cross_minus_in_domain: effect against effect.
+        setting: in_domain, cross_domain, direct_transfer, or cross_minus_in_domain: effect against effect; of
+            each protocol (:mod:`sttreid.analysis.settings`).
         measure: a metric, gap (rank-1 on training minus test identities), steps or total_steps.
         ours: mean of our variant; of cross_minus_in_domain the cross-domain effect.
         theirs: mean of their variant; of cross_minus_in_domain the in-domain effect.
@@ -255,14 +256,19 @@ def steps_to(measured: "pd.Series[float]", last: int, level: float) -> tuple[int
 
 
 def _settings(study: StudyRuns, contrast: Contrast) -> dict[str, list[str]]:
-    """Setting -> the targets that it is tested on."""
+    """Setting -> the targets that it is tested on, or whose effect is compared with the source's.
+
+    Only effects of one protocol are compared.
+    """
     runs = [run for name in (contrast.ours, contrast.theirs) for run in study.variants.get(name, ())]
     if any(run.steps == 0 for run in runs):
-        return {DIRECT_TRANSFER: list(study.targets)}
-    settings = {IN_DOMAIN: study.in_domain, CROSS_DOMAIN: study.cross_domain}
-    if INTERACTION in QUESTIONS[contrast.question].extra and all(settings.values()):
-        settings[INTERACTION] = list(study.targets)
-    return {name: targets for name, targets in settings.items() if targets}
+        return study.means(DIRECT_TRANSFER, study.targets)
+    settings = study.means(IN_DOMAIN, study.in_domain) | study.means(CROSS_DOMAIN, study.cross_domain)
+    if INTERACTION in QUESTIONS[contrast.question].extra and study.in_domain:
+        protocol = study.protocols[study.source]
+        alike = [target for target in study.cross_domain if study.protocols[target] == protocol]
+        settings |= study.means(INTERACTION, alike)
+    return settings
 
 
 def _measures(contrast: Contrast, setting: str) -> list[str]:
@@ -277,15 +283,15 @@ def _measured(study: StudyRuns, claims: Claims, finding: Finding) -> Finding:
         return replace(finding, reasons=Reasons(missing=missing))
     if finding.measure in (STEPS, TOTAL_STEPS):
         return _with_steps(study, claims.target_rank1, finding)
+    targets = _settings(study, finding.contrast)[finding.setting]
     if finding.measure == GAP:
         ours, theirs = (study.train_test_gap(name) for name in names)
     elif finding.setting == INTERACTION:
         ours, theirs = (
-            difference(*(study.accuracy(name, targets, finding.measure) for name in names))
-            for targets in (study.cross_domain, study.in_domain)
+            difference(*(study.accuracy(name, each, finding.measure) for name in names))
+            for each in (targets, study.in_domain)
         )
     else:
-        targets = _settings(study, finding.contrast)[finding.setting]
         samples, others = (study.samples(name, targets, finding.measure) for name in names)
         ours, theirs = mean_over_datasets(samples), mean_over_datasets(others)
         finding = replace(finding, bootstrap=uncertainty.difference(samples, others))

@@ -15,6 +15,7 @@ from sttreid.analysis.results import BASELINES, COUNTS, DIGITS, Content, Scores,
 from sttreid.analysis.uncertainty import Interval
 from sttreid.config.fingerprint import FINGERPRINT
 from sttreid.retrieval.metrics import HEADLINE
+from sttreid.runtime.errors import InputError
 
 NOTICE: Final = "> **Other parameters.**"
 
@@ -84,12 +85,21 @@ def fresh_entries(content: Content, fingerprints: Mapping[str, str]) -> Content:
     return {name: entry for name, entry in content.items() if not is_stale(name, entry)}
 
 
-def fresh_rows(text: str, fingerprints: Mapping[str, str]) -> str:
+def fresh_rows(text: str, fingerprints: Mapping[str, str], where: object = "the plot table") -> str:
     """A plot table, one row for each variant, without the variants that other parameters made.
 
     The header stays, so that DVC draws no bar instead of reporting a damaged file.
+
+    Raises:
+        InputError: it is no table with the column ``variant``; the error names ``where``.
     """
-    table = pd.read_csv(io.StringIO(text), sep="\t", dtype={"variant": str, FINGERPRINT: str})
+    try:
+        table = pd.read_csv(io.StringIO(text), sep="\t", dtype={"variant": str, FINGERPRINT: str})
+    except Exception as error:  # pandas raises many types
+        reason = " ".join(str(error).split())
+        raise InputError(f"{where}: must be a table with a header ({reason})") from error
+    if "variant" not in table:
+        raise InputError(f"{where}: must have the column 'variant', got {', '.join(map(str, table))[:200]}")
     if FINGERPRINT not in table:
         return tsv(table.head(0))
     fresh = table["variant"].map(fingerprints) == table[FINGERPRINT]

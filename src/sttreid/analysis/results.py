@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sttreid.analysis.settings import targets_by_protocol
 from sttreid.analysis.uncertainty import Difference, Interval, Sample, difference, interval, sample
 from sttreid.retrieval.metrics import HEADLINE, METRICS, counted
 from sttreid.runtime.errors import InputError
@@ -65,10 +66,8 @@ class Scores:
 
     def by_protocol(self) -> dict[str, "Scores"]:
         """Protocol -> the scores on its targets, in their order: a mean never mixes protocols."""
-        groups: dict[str, list[str]] = {}
-        for target, name in self.protocol_names.items():
-            groups.setdefault(name, []).append(target)
-        return {name: self.on(targets) for name, targets in groups.items()}
+        found = targets_by_protocol(self.targets, self.protocol_names)
+        return {name: self.on(targets) for name, targets in found.items()}
 
     def on(self, targets: Sequence[str]) -> "Scores":
         """The scores on some of the targets."""

@@ -1,11 +1,11 @@
 """The default run's numbers over seeds: the study ``seeds``, its publications, and a run beside one.
 
-A number is the mean over the cells of a setting, the cross-domain drop, or one cell, "source->target".
+A number is the mean over the cells of a setting, the cross-domain drop, or one cell, "source->target". If the
+targets have several protocols, each has a mean and a drop of its own (:mod:`sttreid.analysis.settings`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +15,13 @@ import pandas as pd
 from scipy import stats
 
 from sttreid.analysis.results import BASELINES, Cell, Scores, drop
+from sttreid.analysis.settings import means_of, setting_of
 from sttreid.analysis.uncertainty import LEVEL, Doubles, Interval
 from sttreid.config.conversion import dump, parse
 from sttreid.retrieval.metrics import HEADLINE
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json
-from sttreid.runtime.provenance import NATIVE, Machine, Provenance
+from sttreid.runtime.provenance import Machine, Provenance, numerics_of, publication_date
 
 DROP: Final = "cross_domain_drop"
 EQUAL: Final = 1e-9  # two values with a smaller difference are identical
@@ -94,6 +95,7 @@ class Publication:
         models: path below artifacts/models -> MD5 of the weights.
         tracklets: data set -> MD5 of its tracklet store.
         machines: those on which the models were trained and tested.
+        protocol: target -> name of its protocol.
     """
 
     commit: str
@@ -104,6 +106,16 @@ class Publication:
     models: dict[str, str] = field(default_factory=dict)
     tracklets: dict[str, str] = field(default_factory=dict)
     machines: list[Machine] = field(default_factory=list)
+    protocol: dict[str, str] = field(default_factory=dict)
+
+    def of_targets(self, setting: str, targets: Iterable[str]) -> Mapping[str, Spread]:
+        """Metric -> published spread of a setting's mean over exactly these targets; empty without one."""
+        protocols = {target: self.protocol.get(target, "") for target in self.params["targets"]}
+        wanted = set(targets)
+        for name, group in means_of(setting, protocols, protocols).items():
+            if set(group) == wanted:
+                return {metric: spreads[name] for metric, spreads in self.numbers.items() if name in spreads}
+        return {}
 
 
 class Verdict(StrEnum):
@@ -147,9 +159,9 @@ def values(scores: Scores) -> Values:
         numbers[metric] = {
             name: np.mean([by_cell[cell] for cell in cells], axis=0) for name, cells in _cells(scores).items()
         }
-        if cells := scores.cells("cross_domain"):
+        for name, cells in _drops(scores).items():
             drops = [by_cell[target, target] - by_cell[model, target] for model, target in cells]
-            numbers[metric][DROP] = np.mean(drops, axis=0)
+            numbers[metric][name] = np.mean(drops, axis=0)
     return numbers
 
 
@@ -161,13 +173,16 @@ def seed_results(scores: Scores) -> SeedResults:
     """
     if len(scores.seeds) < 2:
         raise InputError(f"seeds: a spread needs at least 2 seeds, got {list(scores.seeds)}")
-    cells = _cells(scores)
+    cells, drops = _cells(scores), _drops(scores)
     numbers: Numbers = {}
     baselines: Numbers = {}
     for metric, by_name in values(scores).items():
         for name, by_seed in by_name.items():
-            mean = drop(scores, metric) if name == DROP else scores.interval(cells[name], metric)
-            group = baselines if name in BASELINES else numbers
+            if name in drops:
+                mean: Interval = drop(scores, metric, drops[name])
+            else:
+                mean = scores.interval(cells[name], metric)
+            group = baselines if setting_of(name) in BASELINES else numbers
             group.setdefault(metric, {})[name] = _spread(scores, by_seed, mean)
     return SeedResults(
         seeds=[int(seed) for seed in scores.seeds],
@@ -209,18 +224,19 @@ def published(root: Path) -> Publication | None:
     publications = {path: parse(Provenance, read_json(path), str(path)) for path in paths}
     if not publications:
         return None
-    path = max(publications, key=lambda path: datetime.fromisoformat(publications[path].published))
+    path = max(publications, key=lambda path: publication_date(publications[path], path))
     origin, results = publications[path], path.with_name("seeds.json")
     found = parse(SeedResults, read_json(results), str(results))
     return Publication(
         commit=origin.commit,
-        numerics=str(origin.params["compute"].get("numerics", NATIVE)),
+        numerics=numerics_of(origin, path),
         params=origin.params,
         numbers=found.numbers,
         baselines=found.baselines,
         models=origin.models,
         tracklets=origin.tracklets,
         machines=origin.machines,
+        protocol=found.protocol,
     )
 
 
@@ -260,11 +276,24 @@ def differing_params(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list
 
 def _cells(scores: Scores) -> dict[str, list[Cell]]:
     """Name of a setting, or of one cell of a trained model -> its cells."""
-    settings = {setting: scores.cells(setting) for setting in scores.settings}
+    settings: dict[str, list[Cell]] = {}
+    for setting in scores.settings:
+        settings |= _of_protocols(scores, setting, scores.cells(setting))
     trained = [model for model in scores.models if model not in BASELINES]
     return settings | {
         f"{model}->{target}": [(model, target)] for model in trained for target in scores.targets
     }
+
+
+def _drops(scores: Scores) -> dict[str, list[Cell]]:
+    """Name of each cross-domain drop -> its cells."""
+    return _of_protocols(scores, DROP, scores.cells("cross_domain"))
+
+
+def _of_protocols(scores: Scores, setting: str, cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    """Name of each mean over some cells -> those of one protocol."""
+    found = means_of(setting, dict.fromkeys(target for _, target in cells), scores.protocol_names)
+    return {name: [cell for cell in cells if cell[1] in targets] for name, targets in found.items()}
 
 
 def _spread(scores: Scores, by_seed: Doubles, mean: Interval) -> Spread:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sttreid.analysis.effects import Quantity, difference, mean_over_datasets
+from sttreid.analysis.settings import means_of, targets_by_protocol
 from sttreid.analysis.uncertainty import Sample, sample
 from sttreid.retrieval.metrics import METRICS, counted
 from sttreid.runtime.errors import InputError
@@ -55,11 +56,13 @@ class Subgroup:
         column: one of ``PROPERTIES``.
         third: one of ``THIRDS``.
         ranges: target -> smallest and largest value of its queries; only targets with such queries.
+        protocol: of these targets; None: all targets of the study have the same.
     """
 
     column: str
     third: str
     ranges: Mapping[str, tuple[float, float]]
+    protocol: str | None = None
 
     @property
     def span(self) -> tuple[float, float]:
@@ -73,7 +76,7 @@ class StudyRuns:
 
     Attributes:
         variants: name -> its runs, all variants in the same order of seeds.
-        source: data set that all variants are trained on.
+        source: target of the domain that all variants are trained on.
         targets: data sets that are tested on.
         min_train_rank1: rank-1 on training identities (0 to 1) below which a variant is underfit.
         protocols: target -> name of its evaluation protocol.
@@ -99,6 +102,10 @@ class StudyRuns:
     def cross_domain(self) -> list[str]:
         """Targets that no variant is trained on."""
         return [target for target in self.targets if target != self.source]
+
+    def means(self, setting: str, targets: Sequence[str]) -> dict[str, list[str]]:
+        """Name of each mean over some targets -> those of one protocol (:func:`settings.means_of`)."""
+        return means_of(setting, targets, self.protocols)
 
     @property
     def query_counts(self) -> dict[str, int]:
@@ -154,19 +161,26 @@ class StudyRuns:
         ]
 
     def subgroups(self) -> list[Subgroup]:
-        """Thirds of every target's queries by each property that they have."""
-        groups = []
-        for name in PROPERTIES:
-            ranges: dict[str, dict[str, tuple[float, float]]] = {}
-            for target in self.targets:
-                queries = counted(self._first[0].queries[target])
-                values = queries[name].dropna() if name in queries else pd.Series(dtype=float)
-                for third, group in values.groupby(_thirds(values)):
-                    if queries.loc[group.index, "identity"].nunique() >= MIN_IDENTITIES:
-                        ends = float(group.min()), float(group.max())
-                        ranges.setdefault(str(third), {})[target] = ends
-            groups += [Subgroup(name, third, ranges[third]) for third in THIRDS if third in ranges]
-        return groups
+        """Thirds of every target's queries by each property that they have, for each protocol."""
+        parts = targets_by_protocol(self.targets, self.protocols)
+        several = len(parts) > 1
+        return [
+            Subgroup(name, third, ranges, protocol if several else None)
+            for name in PROPERTIES
+            for protocol, targets in parts.items()
+            for third, ranges in self._ranges(name, targets).items()
+        ]
+
+    def _ranges(self, column: str, targets: Sequence[str]) -> dict[str, dict[str, tuple[float, float]]]:
+        """Third -> target -> smallest and largest value of a property."""
+        ranges: dict[str, dict[str, tuple[float, float]]] = {}
+        for target in targets:
+            queries = counted(self._first[0].queries[target])
+            values = queries[column].dropna() if column in queries else pd.Series(dtype=float)
+            for third, group in values.groupby(_thirds(values)):
+                if queries.loc[group.index, "identity"].nunique() >= MIN_IDENTITIES:
+                    ranges.setdefault(str(third), {})[target] = float(group.min()), float(group.max())
+        return {third: ranges[third] for third in THIRDS if third in ranges}
 
     def restricted(self, group: Subgroup) -> "StudyRuns":
         """The same runs, tested on the queries of a subgroup and the targets that have some."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sttreid.analysis.effects import Effect, Quantity, rounded, weighted_sum
+from sttreid.analysis.settings import setting_of
 from sttreid.analysis.study_runs import CROSS_DOMAIN, DIRECT_TRANSFER, IN_DOMAIN, PRETRAINED, StudyRuns
 from sttreid.analysis.uncertainty import Doubles
 from sttreid.config.claims import Contrast
@@ -40,16 +41,25 @@ class Curve:
         return weights
 
 
+def settings(study: StudyRuns) -> dict[str, list[str]]:
+    """``SETTINGS``, one for each protocol of its targets -> these targets; empty where none is tested."""
+    tested = {IN_DOMAIN: study.in_domain, CROSS_DOMAIN: study.cross_domain, DIRECT_TRANSFER: study.targets}
+    found: dict[str, list[str]] = {}
+    for setting in SETTINGS:
+        found |= study.means(setting, tested.get(setting, [])) or {setting: []}
+    return found
+
+
 def quantity(study: StudyRuns, variant: str, setting: str) -> Quantity | None:
-    """Rank-1 (0 to 1), or the gap, of a variant in one of ``SETTINGS``; None if it was not measured."""
+    """Rank-1 (0 to 1), or the gap, of a variant in one of :func:`settings`; None if it was not measured."""
     if setting == TRAINING:
         return study.train_rank1(variant)
     if setting == VALIDATION:
         return study.validation_rank1(variant)
     if setting == GAP:
         return study.train_test_gap(variant) if study.in_domain else None
-    targets = {IN_DOMAIN: study.in_domain, CROSS_DOMAIN: study.cross_domain}.get(setting, study.targets)
-    tested = f"{variant}-{PRETRAINED}" if setting == DIRECT_TRANSFER else variant
+    targets = settings(study)[setting]
+    tested = f"{variant}-{PRETRAINED}" if setting_of(setting) == DIRECT_TRANSFER else variant
     return study.accuracy(tested, targets, "rank1") if targets and tested in study.variants else None
 
 
@@ -60,7 +70,7 @@ def curve_effects(
 
     Returns:
         (variant, or name of a contrast of two of them; number of identities, or ``DOUBLING`` for the gain per
-        doubling; one of ``SETTINGS``) -> value, or ours minus theirs on the same queries.
+        doubling; one of :func:`settings`) -> value, or ours minus theirs on the same queries.
     """
     terms: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for curve in curves:
@@ -76,7 +86,7 @@ def curve_effects(
                 terms[name, key] = terms[contrast.ours, key] + theirs
     effects = {}
     for (name, key), weighted_points in terms.items():
-        for setting in SETTINGS:
+        for setting in settings(study):
             measured = [(weight, quantity(study, point, setting)) for weight, point in weighted_points]
             summands = [(weight, each) for weight, each in measured if each is not None]
             if len(summands) == len(measured):

@@ -155,10 +155,9 @@ class Judge:
 
     def _of_setting(self, row: Row, targets: Sequence[str]) -> tuple[float, int]:
         """Published sd of a setting and the number of its seeds; NaN and 0 if it is not published."""
-        publication = self.publication
-        if publication is None or set(targets) != set(publication.params["targets"]):
+        if self.publication is None:
             return np.nan, 0
-        spread = publication.numbers.get(row.metric, {}).get(row.setting)
+        spread = self.publication.of_targets(row.setting, targets).get(row.metric)
         return _sd([]) if spread is None else _sd(list(spread.values.values()))
 
     def _of_cells(self, row: Row, cells: Sequence[str]) -> tuple[float, int]:

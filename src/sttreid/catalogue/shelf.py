@@ -5,10 +5,14 @@ the MD5 of the weights. The remote's objects lie inside the repository: neither 
 """
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
 
-from sttreid.config.conversion import read_yaml
+from pydantic import Field
+
+from sttreid.config.conversion import parse, read_yaml
+from sttreid.runtime.documents import read_whole
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_bytes
 
@@ -16,6 +20,35 @@ FOLDER: Final = "models"
 OBJECTS: Final = Path("data-store", "files", "md5")  # of the remote in .dvc/config
 PIPELINE: Final = "dvc.yaml"
 TYPE: Final = "model"  # of an artifact
+
+
+@dataclass(frozen=True)
+class _Artifact:
+    """An artifact in dvc.yaml; DVC knows further keys."""
+
+    path: str
+    type: str | None = None
+
+
+@dataclass(frozen=True)
+class _Pipeline:
+    """What is read of dvc.yaml."""
+
+    artifacts: dict[str, _Artifact] | None = None
+
+
+@dataclass(frozen=True)
+class _Output:
+    """A file in DVC's pointer."""
+
+    md5: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+@dataclass(frozen=True)
+class _Pointer:
+    """What is read of a pointer."""
+
+    outs: Annotated[list[_Output], Field(min_length=1)]
 
 
 def locate(model: Path | str | None, root: Path | None = None) -> Path:
@@ -50,10 +83,20 @@ def published(root: Path) -> dict[str, Path]:
     """Name -> path from the root of each published model of a checkout, the newest last.
 
     Raises:
-        InputError: dvc.yaml cannot be read.
+        InputError: dvc.yaml cannot be read, or a model's path leads out of the checkout.
     """
-    artifacts: dict[str, Any] = (read_yaml(root / PIPELINE) or {}).get("artifacts") or {}
-    return {name: Path(each["path"]) for name, each in artifacts.items() if each.get("type") == TYPE}
+    path = root / PIPELINE
+    content = parse(_Pipeline, read_yaml(path) or {}, str(path))
+    found = {name: each for name, each in (content.artifacts or {}).items() if each.type == TYPE}
+    for name, each in found.items():
+        check_inside(f"{path}: artifacts.{name}.path", each.path)
+    return {name: Path(each.path) for name, each in found.items()}
+
+
+def check_inside(where: str, path: str) -> None:
+    """Raise InputError unless a path, which ``where`` names, stays in the folder that it is relative to."""
+    if not path or "\0" in path or Path(path).is_absolute() or ".." in Path(path).parts:
+        raise InputError(f"{where}: must stay inside of its folder, got {path!r:.100}")
 
 
 def _checkout() -> Path | None:
@@ -70,13 +113,12 @@ def _fetched(root: Path, relative: Path) -> Path:
     if path.is_file():
         return path
     pointer = path.with_name(f"{path.name}.dvc")
-    md5 = str(read_yaml(pointer)["outs"][0]["md5"])
-    try:
-        content = (root / OBJECTS / md5[:2] / md5[2:]).read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path}: is not there; `dvc pull {pointer.relative_to(root)}` fetches it"
-        ) from error
+    outs = parse(_Pointer, read_yaml(pointer), str(pointer)).outs
+    md5 = outs[0].md5
+    source = root / OBJECTS / md5[:2] / md5[2:]
+    if not source.is_file():
+        raise InputError(f"{path}: is not there; `dvc pull {pointer.relative_to(root)}` fetches it")
+    content = read_whole(source)
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
         raise InputError(
             f"{root / OBJECTS}: the object {md5} is damaged; `git checkout data-store` restores it"

@@ -47,11 +47,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-simulate = typer.Typer(rich_markup_mode=None)
+simulate = typer.Typer(rich_markup_mode=None, help="Render or verify synthetic camera videos.")
 app.add_typer(
     simulate,
     name="simulate",
-    help="Render or verify synthetic camera videos.",
     epilog=examples("sttreid simulate render campus out --benchmark", "sttreid simulate verify out"),
 )
 
@@ -75,6 +74,12 @@ def main(arguments: list[str] | None = None) -> None:
         if package not in EXTRAS:
             raise
         _fail(f"this command needs the package {package}: pip install 'sttreid[{EXTRAS[package]}]'")
+    except OSError as error:
+        from sttreid.runtime.files import FULL  # loads pandas
+
+        if error.errno not in FULL:
+            raise
+        _fail(f"{error.filename or Path.cwd()}: cannot be written ({error.strerror})")
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
@@ -151,6 +156,7 @@ def index(
     epilog=examples(
         "sttreid simulate render campus out --benchmark",
         "sttreid simulate render unreal out --identities 3000 --cameras 34 --seed 7",
+        "sttreid simulate render campus out --identities 672 --first-identity 221 --cameras 6",
         "sttreid simulate render my_domain.yaml out --identities 20",
     )
 )
@@ -163,6 +169,9 @@ def render(
     ] = False,
     identities: Annotated[
         int | None, typer.Option(help="Identities with tracklets in several cameras.")
+    ] = None,
+    first_identity: Annotated[
+        int | None, typer.Option(help="Number of the first identity, odd; earlier ones are left out.")
     ] = None,
     distractors: Annotated[int | None, typer.Option(help="Further identities, never a query.")] = None,
     cameras: Annotated[int | None, typer.Option(help="Number of cameras.")] = None,
@@ -183,6 +192,7 @@ def render(
 
     scale = {
         "identities": identities,
+        "first_identity": first_identity,
         "distractors": distractors,
         "cameras": cameras,
         "min_frames": min_frames,
@@ -325,22 +335,25 @@ def check_study(name: Annotated[str, typer.Argument(help="A folder of experiment
 
 
 @app.command(
-    epilog=examples("sttreid bench", "sttreid bench protocols", "sttreid bench training --help"),
+    epilog=examples("sttreid bench", "sttreid bench --list", "sttreid bench training --help"),
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
 def bench(
-    name: Annotated[str | None, typer.Argument(help="A benchmark; none: list them.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A benchmark; none: report, which writes docs/performance.md.")
+    ] = None,
     arguments: Annotated[
         list[str] | None, typer.Argument(help="Its arguments; --help explains them.")
     ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the benchmarks and run none.")] = False,
 ) -> None:
-    """List or run the benchmarks of a checkout.
+    """Run the benchmarks of a checkout: those of docs/performance.md, or one.
 
     They are the modules of the folder bench/.
     """
     folder = checkout.root()
-    if name is not None:
-        raise typer.Exit(checkout.run_benchmark(folder, name, arguments or []))
+    if not listed:
+        raise typer.Exit(checkout.run_benchmark(folder, name or "report", arguments or []))
     benchmarks = checkout.benchmarks(folder)
     width = max(map(len, benchmarks))
     print("\n".join(f"{key:<{width}}  {text}" for key, text in benchmarks.items()))

@@ -11,9 +11,10 @@ from sttreid.analysis.comparison import Comparison, Outcome
 from sttreid.analysis.phrases import percent, seeds_phrase, signed
 from sttreid.analysis.verdicts import Row, Verdict
 from sttreid.config.claims import Claims
-from sttreid.config.conversion import parse, read_yaml
+from sttreid.config.conversion import parse, read_mapping
 from sttreid.config.params import CLAIMS
 from sttreid.retrieval.metrics import metric
+from sttreid.runtime import markdown
 
 COLUMNS: Final = 100
 SETTINGS: Final = {
@@ -30,7 +31,7 @@ def min_effect(root: Path) -> float:
         InputError: the study's parameters are missing or break a rule.
     """
     path = root / CLAIMS
-    return parse(Claims, read_yaml(path).get("claims"), str(path)).min_effect
+    return parse(Claims, read_mapping(path).get("claims"), str(path)).min_effect
 
 
 def as_text(found: Comparison) -> str:
@@ -46,15 +47,22 @@ def as_text(found: Comparison) -> str:
 
 
 def as_markdown(found: Comparison) -> str:
-    """For a page."""
-    lines = [f"A: {_run(found.a)}; B: {_run(found.b)}.", ""]
-    lines += _changes(found, indent="- ")
-    lines += [f"\n**Not comparable, compared nevertheless:** {sentence}" for sentence in found.forced]
-    lines += ["", f"| number | A | B | {_heading(found)} |", "|:--|--:|--:|:--|"]
-    for row in _different(found.rows):
-        lines.append(f"| {_number(row)} | {percent(row.a)} | {percent(row.b)} | {verdict(row)} |")
-    remarks = _remarks(found)
-    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in remarks)]).rstrip()
+    """For a page; every text of the runs is escaped."""
+    lines = [markdown.line(f"A: {_run(found.a)}; B: {_run(found.b)}."), "", *_markdown_changes(found)]
+    for sentence in found.forced:
+        lines += ["", f"**Not comparable, compared nevertheless:** {markdown.inline(sentence)}"]
+    rows = [(_number(row), percent(row.a), percent(row.b), verdict(row)) for row in _different(found.rows)]
+    header, _, *body = markdown.table(["number", "A", "B", _heading(found)], rows)
+    lines += ["", header, "|:--|--:|--:|:--|", *body, ""]
+    return "\n".join([*lines, *(f"- {markdown.line(sentence)}" for sentence in _remarks(found))]).rstrip()
+
+
+def _markdown_changes(found: Comparison) -> Iterator[str]:
+    first, *changes = _changes(found, indent="")
+    yield markdown.line(first)
+    if changes:
+        yield ""
+    yield from (f"- {markdown.line(change)}" for change in changes)
 
 
 def as_json(found: Comparison) -> str:
@@ -130,7 +138,6 @@ def _changes(found: Comparison, indent: str) -> Iterator[str]:
         yield "No parameter differs."
         return
     yield "Parameters that differ, A -> B:"
-    yield from [""] * (indent == "- ")
     for key, values in found.params.items():
         yield f"{indent}{key}: {_value(values, 'a')} -> {_value(values, 'b')}"
 

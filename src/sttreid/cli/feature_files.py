@@ -5,7 +5,6 @@ Arrays are ``.npy`` or ``.npz``; labels are columns of a CSV or Parquet file, or
 
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,14 +19,12 @@ from sttreid.retrieval import Labels, Result, evaluate, evaluate_distances, prot
 from sttreid.retrieval.metrics import METRICS
 from sttreid.retrieval.result import COUNTS
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import read_table
+from sttreid.runtime.files import read_csv, read_table
 from sttreid.runtime.parquet import most_memory
 
 NUMBERS = ("identity", "camera")
 FLAGS = ("query", "distractor", "junk")  # optional
 ARRAYS = (".npy", ".npz")
-# What NumPy raises for a damaged header or content: an absurd shape may need all memory, or overflow.
-BROKEN = (ValueError, TypeError, EOFError, OverflowError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -179,8 +176,11 @@ def _load(path: Path) -> Any:
         return np.load(path, mmap_mode="r" if path.suffix == ".npy" else None, allow_pickle=False)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except BROKEN as error:
-        raise InputError(f"{path}: must be a NumPy file without pickled objects ({error})") from error
+    except (
+        Exception
+    ) as error:  # NumPy raises many types for damaged headers, even those of Python's tokeniser
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: must be a NumPy file without pickled objects ({reason})") from error
 
 
 def _arrays(path: Path, needed: tuple[str, ...]) -> dict[str, NDArray[Any]]:
@@ -205,8 +205,9 @@ def _member(path: Path, archive: Any, name: str) -> NDArray[Any]:
         raise InputError(f"{path}: {name} must take at most {most:,} bytes of memory, got {length:,}")
     try:
         array = archive[name]
-    except BROKEN as error:
-        raise InputError(f"{path}: {name} must be an array without pickled objects ({error})") from error
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: {name} must be an array without pickled objects ({reason})") from error
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: {name} must be an array, got other bytes")
     return array
@@ -217,13 +218,7 @@ def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
 
 
 def _csv(path: Path) -> Mapping[str, NDArray[Any]]:
-    try:
-        table = pd.read_csv(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:  # pandas' own errors and those of the encoding
-        raise InputError(f"{path}: must be CSV with a header ({' '.join(str(error).split())})") from error
-    return _columns(table)
+    return _columns(read_csv(path))
 
 
 def _parquet(path: Path) -> Mapping[str, NDArray[Any]]:

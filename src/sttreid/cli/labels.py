@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_csv
 from sttreid.search.gallery import Gallery
 
 
@@ -17,12 +18,7 @@ def read_labels(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file cannot be read, a column is missing, or a track has two labels.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: must be CSV with a header ({' '.join(str(error).split())})") from error
+    table = read_csv(path, dtype=str)
     needed = ["video", "track", "identity"]
     for name in needed:
         if name not in table:

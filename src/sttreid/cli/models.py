@@ -94,8 +94,9 @@ def describe_model(path: Path) -> list[str]:
 def _facts(path: Path) -> dict[str, Any]:
     """What JSON says about a model."""
     from sttreid.catalogue import card
+    from sttreid.catalogue.foreign import restore
     from sttreid.config.conversion import dump
-    from sttreid.model.weights import read_architecture, restore
+    from sttreid.model.weights import read_architecture
 
     network, found = restore(path), card.beside(path)
     norms = {name: value for name, value in network.state_dict().items() if name.endswith(".norm.weight")}
@@ -122,7 +123,8 @@ def export(
     ONNX takes any number of clips of T frames. Loading safetensors never executes code.
     """
     from sttreid.catalogue import onnx, shelf
-    from sttreid.model.weights import read_architecture, restore, save
+    from sttreid.catalogue.foreign import restore
+    from sttreid.model.weights import read_architecture, save
 
     path = shelf.locate(model)
     target = output or Path(f"{path.stem}.{format_}")

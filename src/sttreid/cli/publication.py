@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pandas as pd
 import yaml
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
+from sttreid.analysis.result_files import read_queries, read_result
 from sttreid.analysis.uncertainty import interval, sample
 from sttreid.catalogue import shelf
 from sttreid.catalogue.card import Card, Score, Training, TrainingSet, Weights
@@ -28,7 +29,7 @@ from sttreid.model.weight_files import SAFETENSORS
 from sttreid.model.weights import read_architecture, restore, save
 from sttreid.retrieval.metrics import HEADLINE
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import read_json, read_table, write_text
+from sttreid.runtime.files import read_json, write_text
 
 LOCK: Final = "dvc.lock"
 MODELS: Final = f"{paths.ARTIFACTS}/models/"
@@ -132,9 +133,10 @@ def _scores(root: Path, stages: Stages, training: Training) -> Iterator[Score]:
     table, numbers = (f"{paths.ARTIFACTS}/results/{group}/{seed}{suffix}" for suffix in (".parquet", ".json"))
     for path in (table, numbers):
         _check_locked(root, stages, path)
-    protocols = read_json(root / numbers)["protocol"]
+    protocols = read_result(root / numbers)["protocol"]
     seen = {each.name for each in training.sets}
-    rows = _rows(read_table(root / table), rest)
+    kind: Literal["sources", "variants"] = "sources" if len(rest) == 1 else "variants"
+    rows = _rows(read_queries(root / table, kind), rest)
     if rows.empty:
         raise InputError(f"{root / table}: holds no results of {training.model}")
     for target, queries in rows.groupby("target", sort=True, observed=True):

@@ -7,10 +7,10 @@ only if they belong to the parameters of their revision: dvc.lock says which val
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import pandas as pd
 from dvc.exceptions import DvcException
@@ -18,11 +18,12 @@ from dvc.repo import Repo
 from dvc.scm import resolve_rev
 
 from sttreid.analysis.comparison import GroupResults, Outcome, flat
+from sttreid.analysis.result_files import read_queries, read_result
 from sttreid.config import paths
+from sttreid.config.conversion import parse
 from sttreid.config.fingerprint import FINGERPRINT
-from sttreid.runtime.documents import parse_yaml
+from sttreid.runtime.documents import parse_yaml, read_whole
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import read_json, read_table
 
 WORKSPACE: Final = "workspace"
 PARAMS: Final = "params.yaml"
@@ -37,9 +38,55 @@ REQUIRED: Final = (
     "targets",
 )
 IDLE: Final = ("claims", "compare", "study", "visualise")  # sections that change no result
+MD5: Final = re.compile(r"[0-9a-f]{32}")
 EXPONENT: Final = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # a number that YAML 1.1 reads as text
 
 Stage = Mapping[str, Any]  # of dvc.lock
+
+
+@dataclass(frozen=True)
+class _File:
+    """A dependency or an output in dvc.lock; DVC writes further keys."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A stage in dvc.lock."""
+
+    deps: list[_File] = field(default_factory=list)
+    outs: list[_File] = field(default_factory=list)
+    params: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Lock:
+    """What is read of dvc.lock."""
+
+    stages: dict[str, _Stage]
+
+
+@dataclass(frozen=True)
+class _Ablation:
+    source: str
+    variants: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Simulate:
+    domain: str
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What is read of params.yaml, whose other keys are compared as they are."""
+
+    ablation: _Ablation
+    simulate: _Simulate
+    compute: dict[str, Any]
+    seeds: list[int]
+    targets: list[str]
 
 
 def read_outcomes(root: Path, names: Sequence[str]) -> list[Outcome]:
@@ -107,7 +154,10 @@ class _Revision:
         except InputError as error:
             ablation, missing = None, f"{error}."
         domain = f"domains/{self._synthetic}.yaml"
-        values = flat(self._content(domain) or {})
+        content = self._content(domain) or {}
+        if not isinstance(content, Mapping):
+            raise InputError(f"{self.name}: {domain} must be a mapping, got {content!r:.100}")
+        values = flat(content)
         return Outcome(
             name=self.name,
             commit=self.commit,
@@ -128,6 +178,7 @@ class _Revision:
         if not isinstance(params, Mapping) or absent:
             rule = f"{PARAMS} must have the keys {', '.join(REQUIRED)}"
             raise InputError(f"{self.name}: {rule}, {', '.join(absent)} is missing")
+        parse(_Read, params, f"{self.name}: {PARAMS}")
         return params
 
     @cached_property
@@ -135,6 +186,7 @@ class _Revision:
         content = self._content(LOCK)
         if not isinstance(content, Mapping) or not content.get("stages"):
             raise InputError(f"{self.name}: {LOCK} must have stages, run `dvc repro` and commit it")
+        parse(_Lock, content, f"{self.name}: {LOCK}")
         stages: Mapping[str, Stage] = content["stages"]
         return stages
 
@@ -153,7 +205,11 @@ class _Revision:
         return [*self._params["targets"], self._synthetic]
 
     def _content(self, path: str) -> Any:
-        """Of a YAML file; None: there is none."""
+        """Of a YAML file; None: there is none.
+
+        Raises:
+            InputError: it is not valid.
+        """
         content = self.read(path)
         return None if content is None else _numbers(parse_yaml(content, f"{self.name}: {path}"))
 
@@ -168,13 +224,16 @@ class _Revision:
             rule = f"the {group} results must belong to {PARAMS}"
             raise InputError(f"{self.name}: {rule}, but {problem}; run `dvc repro`")
         seeds = self._params["seeds"]
-        contents = [read_json(self._file(paths.result(group, seed))) for seed in seeds]
-        tables = [read_table(self._file(paths.queries(group, seed))) for seed in seeds]
+        contents = [read_result(self._file(paths.result(group, seed))) for seed in seeds]
+        kind: Literal["sources", "variants"] = "sources" if group == "cross_domain" else "variants"
+        tables = [read_queries(self._file(paths.queries(group, seed)), kind) for seed in seeds]
         return GroupResults(contents, pd.concat(tables, ignore_index=True))
 
     def _file(self, path: Path) -> Path:
         """An output: the file of the workspace, otherwise from the cache."""
         md5 = self._outputs[str(path)]
+        if not MD5.fullmatch(md5):
+            raise InputError(f"{self.name}: {LOCK}: the md5 of {path} must be an MD5, got {md5!r:.100}")
         found = self.cached(md5)
         if self.commit is None and (content := self.read(str(path))) is not None:
             if hashlib.md5(content).hexdigest() != md5:
@@ -216,7 +275,7 @@ class _Revision:
         code = self._code(self._stages("cross_domain"))
         for name, stage in stages.items():
             for file, values in stage.get("params", {}).items():
-                now = self._content(file) or {}
+                now = self._content(file) if _is_inside(file) else {}
                 for key, value in values.items():
                     if key.partition(".")[0] not in idle and _at(now, key) != value:
                         yield f"{name} read another {key}"
@@ -236,8 +295,13 @@ def _tracklets(dataset: str) -> str:
     return str(paths.ARTIFACTS / "tracklets" / dataset)
 
 
+def _is_inside(path: str) -> bool:
+    """Whether a path of dvc.lock stays in the checkout."""
+    return not Path(path).is_absolute() and ".." not in Path(path).parts and "\0" not in path
+
+
 def _bytes(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
+    return read_whole(path) if path.is_file() else None
 
 
 def _at(content: Any, key: str) -> Any:

@@ -15,6 +15,7 @@ from sttreid.cli.labels import label, read_labels, with_identities
 from sttreid.config.params import Rerank
 from sttreid.data.shared_numbers import warn_of_shared_numbers
 from sttreid.inference import embed, embed_store, load_model, open_store
+from sttreid.runtime.documents import read_text
 from sttreid.runtime.errors import InputError
 from sttreid.search.answers import Answers, write_csv, write_json
 from sttreid.search.approximate import build_index
@@ -311,11 +312,7 @@ def _with_calibration(gallery: Gallery, path: Path | None) -> Gallery:
 
 
 def _read_names(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the queries cannot be read as text ({error})") from error
-    return [line.strip() for line in lines if line.strip()]
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
 
 
 def _text(values: pd.Series) -> np.ndarray[Any, np.dtype[Any]]:

@@ -27,9 +27,14 @@ def watch(
     """Show loss, learning rate and validation rank-1 of all runs that train now.
 
     Runs of the workspace, of DVC's queue and of studies. Ctrl-C ends it. An interrupted run is listed with
-    the step from which the next run of its stage resumes.
+    the step from which the next run of its stage resumes; the curve of a killed one is replaced by the
+    earlier one.
     """
+    from sttreid.runtime.live import KEPT, give_back
+
     root = checkout.root()
+    for scratch in (*root.glob(PLACES[0]), *map(Path, filter(None, [os.environ.get("STTREID_SCRATCH")]))):
+        give_back(scratch / KEPT)
     while True:
         table = "\n".join(lines(root, time.time()))
         print(table if once else f"{CLEAR}{table}", flush=True)

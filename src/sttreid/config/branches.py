@@ -11,7 +11,7 @@ from sttreid.config.params import Loss, Model
 
 Kind = Literal["cross_entropy", "part_cross_entropy", "frame_triplet", "attention_entropy"]
 
-TRANSFORMER = ("width", "heads", "mlp_ratio", "dropout")  # fields of ``model`` that all transformers read
+TRANSFORMER = ("width", "heads", "mlp_ratio", "dropout", "no_positions")  # of ``model``
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class Branch:
         return self.identity, self.triplet, *(term.name for term in self.terms)
 
 
+ENTROPY = ("entropy_threshold", "entropy_all_rows")  # constants of L_tem_attn
+
 STT = Branch(
     name="stt",
     title="ST + TT",
@@ -75,7 +77,7 @@ STT = Branch(
         Term("spatial", "cross_entropy", "frame_logits", "spatial constraint"),
         Term("spatial_part", "part_cross_entropy", "part_logits", "spatial constraint"),
         Term("frame_triplet", "frame_triplet", "frames", "temporal constraint"),
-        Term("entropy", "attention_entropy", "attention", "temporal constraint", ("entropy_threshold",)),
+        Term("entropy", "attention_entropy", "attention", "temporal constraint", ENTROPY),
     ),
     no_weight_decay=("cls_token", "pos_embed"),
     fields=(*TRANSFORMER, "spatial_layers", "temporal_layers", "parts"),

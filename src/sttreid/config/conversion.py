@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,6 +12,7 @@ from sttreid.runtime.documents import YAML_BYTES, parse_yaml, read_bytes
 from sttreid.runtime.errors import InputError
 
 T = TypeVar("T")
+SHOWN: Final = 200  # letters of a value in an error
 
 
 def read_yaml(path: Path) -> Any:
@@ -22,6 +23,18 @@ def read_yaml(path: Path) -> Any:
             :mod:`sttreid.runtime.documents`.
     """
     return parse_yaml(read_bytes(path, YAML_BYTES), path)
+
+
+def read_mapping(path: Path) -> dict[Any, Any]:
+    """The same of a file that holds a mapping.
+
+    Raises:
+        InputError: as :func:`read_yaml`; the file holds something else.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must be a mapping, got {content!r:.100}")
+    return content
 
 
 def parse(section: type[T], content: object, where: str, renamed: Mapping[str, str] | None = None) -> T:
@@ -70,12 +83,18 @@ def _sentences(section: Any, error: ValidationError, renamed: Mapping[str, str])
             )
         elif detail["type"] == "dataclass_type":
             names = ", ".join(_keys(section, detail["loc"]))
-            sentences.append(f"{key} must be a section with the keys {names}, got {detail['input']!r}")
+            sentences.append(f"{key} must be a section with the keys {names}, got {_shown(detail['input'])}")
         else:
             reason = detail["msg"].removeprefix("Input ").partition(", got ")[0]  # the value follows
             empty = " (or empty)" if _allows_none(section, detail["loc"]) else ""
-            sentences.append(f"{key} {reason}{empty}, got {detail['input']!r}")
+            sentences.append(f"{key} {reason}{empty}, got {_shown(detail['input'])}")
     return sentences
+
+
+def _shown(value: object) -> str:
+    """The beginning of a value as text."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _allows_none(section: Any, location: tuple[int | str, ...]) -> bool:

@@ -1,6 +1,6 @@
 """Simulated domains and the scale of a rendered data set, as typed dataclasses.
 
-Values are in domains/<name>.yaml and domains/benchmark.yaml; domains/unreal.yaml explains their units.
+Values are in domains/<name>.yaml and domains/benchmark*.yaml; domains/unreal.yaml explains their units.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from sttreid.runtime.errors import InputError
 
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 DOMAINS: Final = Path("domains")  # folder of the domain files
-BENCHMARK: Final = "benchmark"  # file in that folder: the scale of the pinned sets
+BENCHMARK: Final = "benchmark"  # file in that folder: the scale of the pinned sets; NAME-*.yaml: of others
 RENAMED: Final = {"clothing.twins": "clothing.look_alikes"}  # former key of a domain -> the key
 
 FIRST_DISTRACTOR: Final = 10_001  # identities count from 1, distractors from here
@@ -192,6 +192,12 @@ class Domain:
     light: Light
     sensor: Sensor
     crowd: Crowd
+    # The domain whose people, cameras and walks are drawn as far as the values above allow; empty: its own.
+    same_people_as: Name | None = Field(default=None, exclude_if=lambda name: name is None)
+
+    def drawn_as(self, name: str) -> str:
+        """The name that enters every random draw of the domain ``name``."""
+        return self.same_people_as or name
 
     def __post_init__(self) -> None:
         for name in ("skin", "hair", "scenes"):
@@ -214,8 +220,17 @@ class Scale:
     seed: Annotated[int, Field(ge=0)]
     train: Share  # of the identities
     validation: Share  # of the identities; the rest is the test split
+    # A set that begins with identity 221 shares cameras and distractors, but no identity, with one of 220.
+    # Files leave the key out where it is 1.
+    first_identity: int = Field(default=1, ge=1, kw_only=True, exclude_if=lambda number: number == 1)
 
     def __post_init__(self) -> None:
+        if self.first_identity % 2 == 0:
+            rule = "first_identity must be odd, because an even identity may look like the one before"
+            raise ValueError(f"{rule}, got {self.first_identity}")
+        if self.last_identity >= FIRST_DISTRACTOR:
+            rule = f"the last identity must be below {FIRST_DISTRACTOR}, where distractors start"
+            raise ValueError(f"{rule}, got {self.last_identity}")
         if self.min_frames > self.max_frames:
             raise ValueError(
                 f"min_frames must not be above max_frames, got {self.min_frames} and {self.max_frames}"
@@ -224,6 +239,11 @@ class Scale:
             raise ValueError(
                 f"train and validation must leave a test share, got {self.train}, {self.validation}"
             )
+
+    @property
+    def last_identity(self) -> int:
+        """Identities are numbered from ``first_identity`` to this one."""
+        return self.first_identity + self.identities - 1
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -255,11 +275,21 @@ def load_domain(name: str, folder: Path = DOMAINS) -> Domain:
         InputError: the domain does not exist, the file is not YAML, a key is unknown or missing, or a value
             breaks the rule of its field.
     """
-    names = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != BENCHMARK)
+    names = sorted({path.stem for path in folder.glob("*.yaml")} - set(_benchmarks(folder)))
     if name not in names:
         choice = f"one of {', '.join(names)}" if names else "a file of this folder, which holds no domain"
         raise InputError(f"{folder}: the domain must be {choice}, got {name!r}{hint(name, names)}")
-    return read_domain(folder / f"{name}.yaml")
+    path = folder / f"{name}.yaml"
+    domain = read_domain(path)
+    model = domain.same_people_as
+    if model is None:
+        return domain
+    if model not in names:
+        choice = f"one of {', '.join(names)}"
+        raise InputError(f"{path}: same_people_as must be {choice}, got {model!r}{hint(model, names)}")
+    if read_domain(folder / f"{model}.yaml").same_people_as is not None:
+        raise InputError(f"{path}: same_people_as must be a domain with people of its own, got {model!r}")
+    return domain
 
 
 def read_domain(path: Path) -> Domain:
@@ -271,14 +301,31 @@ def read_domain(path: Path) -> Domain:
     return parse(Domain, read_yaml(path), str(path), RENAMED)
 
 
-def load_benchmark(folder: Path = DOMAINS) -> Benchmark:
-    """Read the scale of the pinned sets from folder/benchmark.yaml.
+def load_benchmark(folder: Path = DOMAINS, name: str = BENCHMARK) -> Benchmark:
+    """Read the scale of the pinned sets from folder/<name>.yaml.
 
     Raises:
         InputError: the file cannot be read, a key is unknown or missing, or a value breaks a rule.
     """
-    path = folder / f"{BENCHMARK}.yaml"
+    path = folder / f"{name}.yaml"
     return parse(Benchmark, read_yaml(path), str(path))
+
+
+def benchmark_of(domain: str, folder: Path = DOMAINS) -> Benchmark:
+    """The benchmark that pins a domain: that of benchmark.yaml or of a further version, benchmark-*.yaml.
+
+    Raises:
+        InputError: no file pins the domain, or two do; or as for :func:`load_benchmark`.
+    """
+    pinned = [load_benchmark(folder, name) for name in _benchmarks(folder) or [BENCHMARK]]
+    found = [each for each in pinned if domain in each.domains]
+    if not found:
+        names = [name for each in pinned for name in each.domains]
+        raise InputError(f"{folder}: a pinned domain must be one of {', '.join(names)}, got {domain!r}")
+    if len(found) > 1:
+        versions = ", ".join(each.version for each in found)
+        raise InputError(f"{folder}: one benchmark alone must pin {domain!r}, got {versions}")
+    return found[0]
 
 
 def scaled(changes: Mapping[str, int | float], where: str) -> Scale:
@@ -289,6 +336,12 @@ def scaled(changes: Mapping[str, int | float], where: str) -> Scale:
     """
     content: dict[str, Any] = {field.name: getattr(DEFAULT_SCALE, field.name) for field in fields(Scale)}
     return parse(Scale, content | dict(changes), where)
+
+
+def _benchmarks(folder: Path) -> list[str]:
+    """The names of the benchmark files of a folder."""
+    names = (path.stem for path in folder.glob("*.yaml"))
+    return sorted(name for name in names if name == BENCHMARK or name.startswith(f"{BENCHMARK}-"))
 
 
 def _check(name: str, limits: Range | IntRange, least: float, most: float) -> None:

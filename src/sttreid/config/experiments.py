@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from sttreid.config import consistency
-from sttreid.config.conversion import hint, parse, read_yaml
+from sttreid.config.conversion import hint, parse, read_mapping, read_yaml
 from sttreid.config.params import PARAMS, Params, build
 from sttreid.config.study import Study, counted_schedule, trial_name
 from sttreid.config.variants import Variant, merge, resolve
@@ -23,13 +23,15 @@ from sttreid.runtime.documents import parse_yaml
 from sttreid.runtime.errors import InputError
 
 EXPERIMENTS: Final = Path("experiments")
+RUN: Final = "run"  # folder of a study in which it runs
 CLAIMS: Final = "claims"  # the study with the paper's contrasts; its thresholds hold for all studies
 NAME: Final = re.compile("[a-z][a-z0-9_-]*")
-FREE: Final = (
+FREE: Final = (  # sections with names as keys
     ("ablation", "variants"),
     ("study", "trials"),
     ("claims", "contrasts"),
-)  # sections with names as keys
+)
+SHARED: Final = ("datasets", "decode", "rendered")  # sections that a study takes from the study of its sets
 PRETRAINED, UNTRAINED = "pretrained", "untrained"
 
 
@@ -87,10 +89,14 @@ def merged(root: Path, overrides: object, path: Path) -> dict[str, Any]:
         path: of that file, for errors.
 
     Raises:
-        InputError: the section ``study`` is missing or wrong, or names an unknown variant.
+        InputError: the section ``study`` is missing or wrong, or names an unknown variant or study of sets.
     """
     content = _layered(root, overrides, path)
     study = _study(content, path)
+    if study.sets is not None:
+        content["study"] = {**content["study"], "home": f"../../{study.sets}/{RUN}"}
+    if study.analysis == "sets":
+        content["study"] = {**content["study"], "home": "."}
     variants = (content.get("ablation") or {}).get("variants") or {}
     for variant in study.variants:
         if variant not in variants:
@@ -164,18 +170,33 @@ def _layered(root: Path, overrides: object, path: Path) -> dict[str, Any]:
     """The merged parameters, before the trials are applied."""
     if not isinstance(overrides, Mapping):
         raise InputError(f"{path}: must be a mapping with a section study, got {overrides!r}")
-    default = read_yaml(root / PARAMS)
-    claims = read_yaml(root / EXPERIMENTS / CLAIMS / PARAMS)[CLAIMS]
-    return merge({**default, CLAIMS: {**claims, "contrasts": {}}}, overrides)
+    default = read_mapping(root / PARAMS)
+    source = root / EXPERIMENTS / CLAIMS / PARAMS
+    claims = read_mapping(source).get(CLAIMS)
+    if not isinstance(claims, Mapping):
+        raise InputError(f"{source}: the section {CLAIMS} must be a mapping, got {claims!r:.100}")
+    study = overrides.get("study")
+    sets = study.get("sets") if isinstance(study, Mapping) else None
+    base = {**default, CLAIMS: {**claims, "contrasts": {}}}
+    return merge(merge(base, _shared(root, sets, path) if sets else {}), overrides)
+
+
+def _shared(root: Path, sets: str, path: Path) -> dict[str, Any]:
+    """The sections of the study ``sets`` that describe its sets."""
+    content = read_mapping(overrides_path(root, sets))
+    study = content.get("study")
+    if not isinstance(study, Mapping) or study.get("analysis") != "sets":
+        raise InputError(f"{path}: study.sets must name a study with the analysis sets, got {sets!r}")
+    return {name: content[name] for name in SHARED if name in content}
 
 
 def _study(content: Mapping[str, Any], path: Path) -> Study:
     if "study" not in content:
         raise InputError(f"{path}: the section study is missing")
     study = parse(Study, content["study"], f"{path}: study")
-    if study.analysis == "seeds":
+    if study.analysis in ("seeds", "sets"):
         if study.variants or study.trials:
-            rule = "study.variants and study.trials must be empty for the analysis seeds"
+            rule = f"study.variants and study.trials must be empty for the analysis {study.analysis}"
             raise InputError(f"{path}: {rule}, got {study.variants} and {dict(study.trials)}")
     elif not study.variants or len(set(study.variants)) < len(study.variants):
         rule = "study.variants must be a non-empty list without repetition"
@@ -192,6 +213,8 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
     consistency.check(params, path)
     resolved = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
     notes = list(_variant_notes(overrides, study))
+    if study.analysis == "sets":
+        return [f"note: {path}: {note}" for note in notes]
     if study.analysis == "seeds":
         if len(params.seeds) < 2:
             raise InputError(f"{path}: seeds: a spread needs at least 2 seeds, got {params.seeds}")

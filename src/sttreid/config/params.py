@@ -5,17 +5,20 @@ YAML 1.1 reads as text. A field with a default may be left out of params.yaml or
 (:mod:`sttreid.config.variants`); all other values live in params.yaml alone.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from sttreid.config.claims import Claims
-from sttreid.config.conversion import hint, parse, read_yaml
+from sttreid.config.conversion import dump, hint, parse, read_mapping, read_yaml
 from sttreid.config.datasets import Compare, Dataset, Decode, check_root_variables
 from sttreid.config.domain import Scale
+from sttreid.config.former_names import RENAMED
 from sttreid.config.study import Study
+from sttreid.config.visualise import Visualise
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.numerics import NumericPath
 
@@ -29,34 +32,6 @@ Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
-
-RENAMED: Final = {  # former name -> the name, for the message about an unknown key
-    **{
-        f"{schedule}.{former}": f"{schedule}.{name}"
-        for schedule in ("pretrain", "finetune", "ablation.scratch")
-        for former, name in (
-            ("rate", "lr"),
-            ("backbone_rate", "backbone_lr"),
-            ("gradient_norm", "max_grad_norm"),
-            ("looks", "eval_every, a number of steps"),
-        )
-    },
-    "compute.clips": "compute.embed_batch",
-    "compute.synchronise": "compute.sync_batch_norm",
-    "evaluate.rerank.use": "evaluate.rerank.enabled",
-    "ablation.fitted": "ablation.min_train_rank1",
-    "ablation.reuse": "ablation.reference",
-    "ablation.tested": "study.analysis of a study",
-    "ablation.trials": "study.trials of a study",
-    "simulate.shortest": "simulate.min_frames",
-    "simulate.longest": "simulate.max_frames",
-    "picture": "visualise",
-    "domains": "the files domains/NAME.yaml",
-    "benchmark": "the file domains/benchmark.yaml",
-    "claims.seeds_needed": "claims.min_seeds",
-    "claims.relevant": "claims.min_effect",
-    "claims.reached": "claims.target_rank1",
-}
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -112,7 +87,10 @@ class Backbone:
 
 @dataclass(frozen=True, config=CONFIG)
 class Model:
-    """The network. Fields with a default belong to branches, which can be switched off."""
+    """The network. Fields with a default belong to branches, which can be switched off.
+
+    With ``no_positions`` the transformers have no position embeddings.
+    """
 
     standardise: bool
     stt: bool
@@ -126,11 +104,16 @@ class Model:
     mlp_ratio: Positive = 2.0
     dropout: Share = 0.0
     parts: Count = 4
+    no_positions: bool = Field(default=False, exclude_if=lambda on: not on)
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Loss:
-    """Weights of the loss terms (a term that is left out is off), and their constants."""
+    """Weights of the loss terms (a term that is left out is off), and their constants.
+
+    ``entropy_all_rows``: L_tem_attn reads the rows of all tokens of TT, not the class token's alone.
+    Files leave out a key of this section or of ``Model`` where it is off, as in earlier versions.
+    """
 
     label_smoothing: Share
     margin: Positive | None
@@ -143,6 +126,7 @@ class Loss:
     global_identity: Weight = 0.0
     global_triplet: Weight = 0.0
     entropy_threshold: Share = 0.0
+    entropy_all_rows: bool = Field(default=False, exclude_if=lambda on: not on)
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -170,6 +154,23 @@ class Schedule:
     max_grad_norm: Positive
     eval_every: Count
     start_weight: Share = 0.0
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Start:
+    """The backbone that every variant of a study starts from, trained to classify single images.
+
+    The variants load it by ``model.backbone.weights``, artifacts/backbones/{seed}/backbone.pt.
+
+    Attributes:
+        dataset: that it is trained on; no variant is trained or tested on it.
+        batch: identities and images of each in a batch.
+        schedule: of its training.
+    """
+
+    dataset: Name
+    batch: Batch
+    schedule: Schedule
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -226,6 +227,7 @@ class Ablation:
 
     Attributes:
         source: data set that every variant trains on.
+        in_domain: target of the source's domain, where the source has no test split; None: the source itself.
         min_train_rank1: a variant with a lower rank-1 on its training identities (0 to 1) is not comparable.
         reference: name of the default run's fine-tuned model among the variants; None: it is none of them.
         scratch: schedule of the variants without synthetic pre-training.
@@ -238,42 +240,20 @@ class Ablation:
     reference: Name | None
     scratch: Schedule
     variants: dict[Name, dict[str, Any]]
+    in_domain: Name | None = None
 
-
-@dataclass(frozen=True, config=CONFIG)
-class Visualise:
-    """What the report shows of the networks of the first seed.
-
-    Attributes:
-        variants: the two ablation variants whose attention is compared.
-        tracklets: number of tracklets whose attention is shown.
-        failures: ranked lists per target of queries whose first answer is wrong, the lowest average precision
-            first.
-        samples: ranked lists per target of queries whose first answer is correct, evenly spaced in average
-            precision.
-        top_k: gallery tracklets in a ranked list.
-        frames: frames of a film strip in a ranked list.
-        height: of a frame of a film strip, in pixels.
-        points: tracklets of each data set in the feature map, all those of the drawn identities.
-        perplexity: of the feature map's t-SNE.
-        seed: of the drawn points and of t-SNE.
-    """
-
-    variants: Annotated[list[Name], Field(min_length=2, max_length=2)]
-    tracklets: Count
-    failures: Count
-    samples: Count
-    top_k: Count
-    frames: Count
-    height: Count
-    points: Annotated[int, Field(ge=4)]
-    perplexity: Positive
-    seed: Whole
+    @property
+    def home_target(self) -> str:
+        """The target on which a variant is tested in-domain."""
+        return self.in_domain or self.source
 
 
 @dataclass(frozen=True, config=CONFIG)
 class Params:
-    """The whole of params.yaml; only studies have the sections ``study`` and ``claims``."""
+    """The whole of params.yaml; only studies have the sections from ``claims`` on.
+
+    ``rendered`` has the sets that a study renders: name -> overrides of the section ``simulate``.
+    """
 
     datasets: dict[Name, Dataset]
     simulate: Simulate
@@ -294,6 +274,28 @@ class Params:
     targets: list[Name]
     claims: Claims | None = None
     study: Study | None = None
+    start: Start | None = None
+    rendered: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+
+
+def rendered_set(
+    rendered: Mapping[str, Mapping[str, Any]], simulate: Mapping[str, Any], name: str, path: Path
+) -> Simulate:
+    """Domain and size of a set of the section ``rendered``.
+
+    Args:
+        rendered: the section.
+        simulate: the section whose values the set overrides.
+        name: of the set.
+        path: of the parameter file, for errors.
+
+    Raises:
+        InputError: there is no such set, a key is unknown, or a value breaks its field's rule.
+    """
+    if name not in rendered:
+        rule = f"rendered must have the set {name}, and has {', '.join(rendered) or 'none'}"
+        raise InputError(f"{path}: {rule}{hint(name, list(rendered))}")
+    return parse(Simulate, {**simulate, **rendered[name]}, f"{path}: rendered.{name}", RENAMED)
 
 
 def load(path: Path = PARAMS) -> Params:
@@ -307,7 +309,7 @@ def load(path: Path = PARAMS) -> Params:
     """
     content, claims = read_yaml(path), path.parent / CLAIMS
     if isinstance(content, dict) and "claims" not in content and claims.exists():
-        content = {**content, "claims": read_yaml(claims)["claims"]}
+        content = {**content, "claims": read_mapping(claims).get("claims")}
     return build(content, path)
 
 
@@ -318,6 +320,8 @@ def build(content: object, path: Path) -> Params:
         InputError: as :func:`load`; the error names ``path``.
     """
     params = parse(Params, content, str(path), RENAMED)
+    for name in params.rendered:
+        rendered_set(params.rendered, dump(params.simulate), name, path)
     _check_names(params, path)
     check_root_variables(path, params.datasets)
     return params
@@ -327,7 +331,14 @@ def _check_names(params: Params, path: Path) -> None:
     """Check that every name that refers to another one exists."""
     datasets, ablation = list(params.datasets), params.ablation
     references = [(f"targets.{i}", target, datasets) for i, target in enumerate(params.targets)]
-    references.append(("ablation.source", ablation.source, params.targets))
+    references.append(
+        ("ablation.source", ablation.source, datasets if ablation.in_domain else params.targets)
+    )
+    if ablation.in_domain:
+        references.append(("ablation.in_domain", ablation.in_domain, params.targets))
+    if params.start:
+        used = {params.simulate.domain, ablation.source, *params.targets}
+        references.append(("start.dataset", params.start.dataset, [n for n in datasets if n not in used]))
     references.append(("simulate.domain", params.simulate.domain, datasets))
     if params.study is None:  # a study visualises nothing
         variants = [*ablation.variants, *filter(None, [ablation.reference])]

@@ -71,6 +71,11 @@ def pretrained(variant: str, seed: int) -> Path:
     return model("ablation", seed, variant).with_name("pretrained.pt")
 
 
+def backbone(seed: int) -> Path:
+    """The backbone that every variant of a seed starts from, where a study has one; its history is beside."""
+    return ARTIFACTS / "backbones" / str(seed) / "backbone.pt"
+
+
 def history(group: Group, seed: int, name: str) -> Path:
     """One row per training step: lr, loss terms, gradient norm, and rank-1 where it was measured."""
     return ARTIFACTS / "history" / group / str(seed) / _trained(group, name, ".tsv")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -13,6 +13,7 @@ CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 Counted = Literal["pretrain", "finetune"]  # the training whose identities a learning curve varies
+DEFAULT_HOME: Final = "../../.."  # the default run, from experiments/NAME/run
 SCHEDULES: tuple[Counted, ...] = ("pretrain", "finetune")
 
 
@@ -22,15 +23,20 @@ class Study:
 
     Attributes:
         analysis: the last stage, which computes statistics from the results. ``seeds`` trains the models of
-            the default run and no variant.
+            the default run and no variant; ``sets`` renders and decodes sets for other studies and trains
+            nothing.
         trials: name -> overrides that are applied to every variant in turn; empty: the variants as they are.
         variants: names of the variants before the trials are applied, in order. With trials,
             ``ablation.variants`` holds each variant with each trial, named by :func:`trial_name`.
+        sets: study with the analysis ``sets`` whose sets it uses; None: those of the default run.
+        home: folder with the tracklet stores, from the study's run; it follows from ``sets``.
     """
 
-    analysis: Literal["claims", "curves", "tuning", "seeds"]
+    analysis: Literal["claims", "curves", "tuning", "seeds", "sets"]
     trials: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     variants: list[Name] = Field(default_factory=list)
+    sets: Name | None = None
+    home: str = DEFAULT_HOME
 
 
 def trial_name(variant: str, trial: str) -> str:

@@ -13,10 +13,10 @@ from pydantic.dataclasses import dataclass
 
 from sttreid.config.branches import parts, unread_fields, unread_loss_fields
 from sttreid.config.conversion import dump, parse
+from sttreid.config.former_names import RENAMED
 from sttreid.config.params import (
     CONFIG,
     PARAMS,
-    RENAMED,
     Ablation,
     Augment,
     Batch,
@@ -110,7 +110,7 @@ def resolve(params: Params, variant: str, seed: int, path: Path = PARAMS) -> Var
         clip=settings.clip,
         augment=settings.augment,
         batch=settings.batch,
-        model=settings.model,
+        model=_with_seed(settings.model, seed),
         loss=settings.loss,
         pretrain=settings.pretrain,
         train=settings.finetune if settings.pretrain else _scratch(ablation, variant, place),
@@ -128,9 +128,9 @@ def content(variant: Variant) -> dict[str, Any]:
     """The variant as plain JSON content, without what has no effect; :func:`parse` is the inverse."""
     values: dict[str, Any] = dump(variant)
     for field in unread_fields(variant.model):
-        del values["model"][field]
+        values["model"].pop(field, None)
     for field in unread_loss_fields(variant.loss, variant.model):
-        del values["loss"][field]
+        values["loss"].pop(field, None)  # a field with its default may be left out already
     return values
 
 
@@ -147,6 +147,14 @@ def merge(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, An
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
+
+
+def _with_seed(model: Model, seed: int) -> Model:
+    """The model with the seed in the path of its backbone's weights, where the path has ``{seed}``."""
+    weights = model.backbone.weights
+    if weights is None:
+        return model
+    return replace(model, backbone=replace(model.backbone, weights=weights.replace("{seed}", str(seed))))
 
 
 def _settings(params: Params, overrides: Mapping[str, Any], place: str) -> Settings:

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_csv
 from sttreid.tracklets.store import Store
 
 KEY: Final = ["camera", "identity", "first"]
@@ -41,12 +42,12 @@ def read_orientations(store: Store, track_table: Path) -> NDArray[np.float64]:
     table = store.tracklets
     if not track_table.exists():
         return np.full(len(table), np.nan)
-    try:
-        tracks = pd.read_csv(track_table)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{track_table}: the table of tracks cannot be read ({error})") from error
+    tracks = read_csv(track_table)
     if missing := [name for name in (*KEY, ORIENTATION) if name not in tracks]:
         raise InputError(f"{track_table}: the table of tracks must have the column {missing[0]!r}, got none")
+    for name in (*KEY, ORIENTATION):
+        if not pd.api.types.is_numeric_dtype(tracks[name]) or pd.api.types.is_bool_dtype(tracks[name]):
+            raise InputError(f"{track_table}: {name} must be a number in every row, got {tracks[name].dtype}")
     first = store.index["frame"].to_numpy()[table["start"].to_numpy()]
     keys = pd.MultiIndex.from_arrays([table["camera"], table["identity"], first])
     by_key = tracks.drop_duplicates(KEY).set_index(KEY)[ORIENTATION].astype(float)

@@ -43,7 +43,8 @@ class BranchOutput:
         frames: [B, T, D] ST's frame tokens.
         frame_logits: [B, T, classes] of the frame tokens, in training only.
         part_logits: [P, B, T, classes] of the stripes, in training only.
-        attention: [B, layers, heads, 1 + T] of TT's class token, if requested.
+        attention: [B, layers, heads, 1 + T] of TT's class token, or [B, layers, heads, 1 + T, 1 + T], if
+            requested.
     """
 
     embedding: Tensor

@@ -23,6 +23,7 @@ from sttreid.model.backbone import ResNetBackbone
 from sttreid.model.branches import MODULES, BranchOutput, IdentityHead, Sizes
 from sttreid.model.linear import Linear
 
+POSITIONS = ("pos_embed", "temporal_embed")  # names of the position embeddings
 MIN_STD = 0.1  # added to a channel's standard deviation, so that the noise of a uniform clip is not amplified
 
 
@@ -76,6 +77,8 @@ class Network(nn.Module):
         for branch in enabled(model):  # the order decides which random numbers become which weights
             self.branches[branch.name] = MODULES[branch.name](model, sizes)
             self.identity_heads[branch.name] = IdentityHead(embedding_width, classes)
+        if model.no_positions:
+            _remove_positions(self)
 
     def forward(self, clips: Tensor, rows: Rows = "none") -> Output:
         """[B, T, 3, H, W] -> Output; ``rows="first"`` also returns TT's attention."""
@@ -109,6 +112,14 @@ def _standardise(clips: Tensor) -> Tensor:
     mean = clips.mean((1, 3, 4), keepdim=True)
     std = clips.std((1, 3, 4), keepdim=True)
     return (clips - mean) / (std + MIN_STD)
+
+
+def _remove_positions(network: nn.Module) -> None:
+    """Set the position embeddings to zeros that are not trained."""
+    for name, parameter in network.named_parameters():
+        if name.rsplit(".", 1)[-1] in POSITIONS:
+            nn.init.zeros_(parameter)
+            parameter.requires_grad_(False)
 
 
 def _map_size(backbone: ResNetBackbone, height: int, width: int) -> tuple[int, int]:

@@ -4,7 +4,6 @@ Everything on a page is plain text in typed blocks: templates escape it, and not
 """
 
 import base64
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,13 +14,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from sttreid.report.charts import Chart, svg
+from sttreid.runtime.markdown import inline, line
 
 TEMPLATES = Path(__file__).parent / "templates"
 # letters of a table's row that fit a phone, of its first column, and of the narrowest column of words
 NARROW, FIRST, WORDS = 44, 21, 13
-# what Markdown interprets inside of a line (a bracket: if it could end a link's text) and at its start
-INSIDE = re.compile(r"[\\`*_<>|~&]|\](?=[(\[:])")
-START = re.compile(r"^(\d+)(?=[.)](?: |$))|^(?=(?:[-+]|#{1,6})(?: |$)|-{3,}$)")
 
 
 @dataclass(frozen=True)
@@ -213,23 +210,13 @@ def _render(template: str, page: Page) -> str:
     style = Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
     filters: dict[str, Callable[..., Any]] = {
         "cell": lambda cell: Cell(cell) if isinstance(cell, str) else cell,
-        "md": _inline,
-        "line": _line,
+        "md": inline,
+        "line": line,
         "runs": _runs,
         "svg": lambda chart: Markup(svg(chart)),
     }
     environment.filters |= filters
     return environment.get_template(template).render(page=page, style=style)
-
-
-def _inline(text: str) -> str:
-    """A text as one line of Markdown that shows it as it is, for the inside of a line."""
-    return INSIDE.sub(r"\\\g<0>", " ".join(text.split()))
-
-
-def _line(text: str) -> str:
-    """The same for a whole line."""
-    return START.sub(r"\g<1>\\", _inline(text))
 
 
 def _runs(blocks: Sequence[Block]) -> list[tuple[str, list[Block]]]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sttreid.analysis.claims import QUESTIONS
 from sttreid.analysis.phrases import percent, signed
 from sttreid.analysis.results import Content, Scores
+from sttreid.analysis.settings import ordered, spelled
 from sttreid.analysis.spread import DROP, Publication, Verdict, compare
 from sttreid.report.render import Cell, Table
 from sttreid.report.tables import NONE, TEXT, gains, rates
@@ -15,6 +16,8 @@ MARKS: Final = {"supported": "good", "not supported": "bad"}
 SETTINGS: Final = ("in_domain", "cross_domain", "cross_minus_in_domain", "direct_transfer")
 NUMBERS: Final = ("in_domain", "cross_domain", "direct_transfer", DROP)
 WORDS: Final = {
+    "in_domain": "in-domain",
+    "cross_domain": "cross-domain",
     "cross_minus_in_domain": "cross-domain minus in-domain",
     "direct_transfer": "direct transfer",
     DROP: "cross-domain drop",
@@ -29,11 +32,7 @@ def claims_table(content: Content) -> Table:
         content: of ``claims.json``.
     """
     contrasts = [each for each in content["contrasts"].values() if each["confirmatory"]]
-    asked = [
-        name
-        for name in SETTINGS
-        if any(name in question["verdict"] for question in content["questions"].values())
-    ]
+    asked = ordered((name for each in content["questions"].values() for name in each["verdict"]), SETTINGS)
     rows: list[list[str | Cell]] = []
     for name, question in content["questions"].items():
         cells = []
@@ -46,7 +45,7 @@ def claims_table(content: Content) -> Table:
             cells.append(Cell(text, mark=MARKS.get(verdict, "")))
         paper = f"{question['paper']} ({question['read_in']})"
         rows.append([f"{name}: {QUESTIONS[name].text}", *cells, paper])
-    columns = ["question", *(_spelled(name) for name in asked), "the paper, on its data"]
+    columns = ["question", *(spelled(name, WORDS) for name in asked), "the paper, on its data"]
     return Table(columns, rows, "Verdicts, with rank-1 effects in points", left=len(columns))
 
 
@@ -75,7 +74,7 @@ def numbers_table(publication: Publication, scores: Scores) -> Table:
     """Means of the settings: the published seeds, and this run."""
     rows: list[list[str | Cell]] = []
     found = {(row.name, row.metric, row.seed): row for row in compare(publication, scores)}
-    for name in NUMBERS:
+    for name in ordered((name for each in publication.numbers.values() for name in each), NUMBERS):
         for seed in scores.seeds:
             cells: list[str | Cell] = []
             for metric in HEADLINE:
@@ -86,7 +85,7 @@ def numbers_table(publication: Publication, scores: Scores) -> Table:
                     here = f"{percent(row.value)}, {TEXT['beside'][row.verdict.value]}"
                     cells += [f"{percent(row.spread.mean)}{ends}", Cell(here, mark=mark)]
             if cells:
-                label = _spelled(name)
+                label = spelled(name, WORDS)
                 rows.append([label if len(scores.seeds) == 1 else f"{label}, seed {seed}", *cells])
     columns = ["mean of"]
     for metric in HEADLINE:
@@ -103,7 +102,7 @@ def effects_table(published: Content, ours: Content) -> Table | None:
     """
     rows: list[list[str | Cell]] = []
     for name, each in ours["contrasts"].items():
-        for setting in SETTINGS:
+        for setting in ordered(each, SETTINGS):
             before, here = published["contrasts"].get(name, {}), _effect(each, setting)
             if each["confirmatory"] and here and (effect := _effect(before, setting)):
                 value, numbers = each[setting]["rank1"]["effect"], before[setting]["rank1"]
@@ -111,7 +110,7 @@ def effects_table(published: Content, ours: Content) -> Table | None:
                 side = "inside" if inside else "above" if value > numbers["high"] else "below"
                 compared = f"{each['question']}: {each['ours']} against {each['theirs']}"
                 verdict = Cell(numbers["verdict"], mark=MARKS.get(numbers["verdict"], ""))
-                rows.append([compared, _spelled(setting), verdict, effect, here, side])
+                rows.append([compared, spelled(setting, WORDS), verdict, effect, here, side])
     columns = ["compared", "setting", "published verdict", "published effect", "this run's effect"]
     columns.append("against the published interval")
     return Table(columns, rows, "Rank-1 effects of this run, in points", left=3) if rows else None
@@ -150,11 +149,6 @@ def _effect(contrast: Mapping[str, Content], setting: str) -> str:
     """Of rank-1; empty if the contrast has none in the setting."""
     numbers = contrast.get(setting, {}).get("rank1", {})
     return signed(*(numbers[key] for key in ("effect", "low", "high"))) if "effect" in numbers else ""
-
-
-def _spelled(name: str) -> str:
-    """A setting in words."""
-    return WORDS.get(name, name.replace("_", "-"))
 
 
 def _renamed(content: Content) -> dict[str, Any]:

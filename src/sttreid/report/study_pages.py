@@ -11,6 +11,7 @@ from sttreid.analysis.claims import Finding, Verdict, content, subgroup_effects
 from sttreid.analysis.effects import Effect
 from sttreid.analysis.metrics_files import credit
 from sttreid.analysis.phrases import percent, protocols_phrase, seeds_phrase, signed
+from sttreid.analysis.settings import spelled
 from sttreid.analysis.spread import SeedResults
 from sttreid.analysis.study_runs import StudyRuns, Subgroup, attention_entropy
 from sttreid.analysis.trials import Curve
@@ -99,7 +100,7 @@ def curves_page(
     for setting, rows in levels.rename(columns={"variant": "name"}).groupby("setting", sort=False):
         axes = "identities", "rank-1"
         chart = charts.lines(rows, "identities", "value", axes, percent=True, points=True, log=True)
-        figures.append(Figure(f"Rank-1: {TEXT['quantities'][setting]}", chart))
+        figures.append(Figure(f"Rank-1: {spelled(str(setting), TEXT['quantities'])}", chart))
     slopes, differences = {}, {}
     for (name, key, setting), effect in effects.items():
         text = f"{_signed(effect)}{'' if effect.p is None else f', p {effect.p:.2g}'}"
@@ -107,17 +108,19 @@ def curves_page(
             differences[_contrast(contrasts[name]), key, setting] = text
         elif key == trials.DOUBLING:
             slopes[name, setting] = text
+    settings = list(trials.settings(study))
     sections = [
         Section(
             "Points",
-            [sentences[schedule], sentences["underfit"], *figures, _pivot(points, "identities")],
+            [sentences[schedule], sentences["underfit"], *figures, _pivot(points, settings, "identities")],
             caption=sentences["growth"],
             scope=_scope(study),
         ),
-        Section("Slopes", [sentences["slopes"], _pivot(slopes)]),
+        Section("Slopes", [sentences["slopes"], _pivot(slopes, settings)]),
     ]
     if differences:
-        sections.append(Section("Differences", [sentences["differences"], _pivot(differences, "identities")]))
+        table = _pivot(differences, settings, "identities")
+        sections.append(Section("Differences", [sentences["differences"], table]))
     return Page(TEXT["title"]["curves"], [_run(study), sentences["varied"]], sections)
 
 
@@ -140,7 +143,7 @@ def seeds_page(results: SeedResults) -> Page:
     rows = []
     for group in (results.numbers, results.baselines):
         for name in next(iter(group.values()), {}):
-            row = [TEXT["settings"].get(name, name.replace("->", " → "))]
+            row = [spelled(name, TEXT["settings"]).replace("->", " → ")]
             for spread in (group[metric.name][name] for metric in HEADLINE):
                 ends = [percent(end) for end in (spread.low, spread.high) if end is not None]
                 row += [f"{percent(spread.mean)} ± {percent(spread.sd)}", f"[{', '.join(ends)}]"]
@@ -187,7 +190,7 @@ def _finding(each: Finding) -> list[str | Cell]:
     ]
     text = f"{each.verdict} ({'; '.join(reasons)})" if reasons else str(each.verdict)
     verdict = Cell(text, mark=MARKS.get(each.verdict, ""))
-    names = [each.contrast.question, _contrast(each.contrast), TEXT["settings"][each.setting]]
+    names = [each.contrast.question, _contrast(each.contrast), spelled(each.setting, TEXT["settings"])]
     return [*names, LABELS[each.measure], verdict, *numbers]
 
 
@@ -195,7 +198,7 @@ def _forests(results: Sequence[Finding]) -> list[Figure]:
     figures = []
     for metric in HEADLINE:
         marks = [
-            _mark(each.contrast, TEXT["settings"][each.setting], each.effect)
+            _mark(each.contrast, spelled(each.setting, TEXT["settings"]), each.effect)
             | {"hollow": each.verdict == Verdict.EXPLORATORY}
             for each in results
             if each.measure == metric.name and each.effect is not None
@@ -208,7 +211,8 @@ def _forests(results: Sequence[Finding]) -> list[Figure]:
 
 def _variants(study: StudyRuns) -> Table:
     """Steps, and rank-1 on training, validation and test identities."""
-    rows = []
+    rows, tested = [], study.means("in_domain", study.in_domain) or {"in_domain": []}
+    tested |= study.means("cross_domain", study.cross_domain) or {"cross_domain": []}
     for name, runs in study.variants.items():
         steps = (
             f"{runs[0].pretrain_steps} + {runs[0].steps}" if runs[0].pretrain_steps else str(runs[0].steps)
@@ -220,11 +224,11 @@ def _variants(study: StudyRuns) -> Table:
             if study.in_domain:
                 trained[3] = percent(study.train_test_gap(name).mean)
         rows.append([name, steps, *trained])
-        for targets in (study.in_domain, study.cross_domain):
-            tested = study.accuracy(name, targets, "rank1").seeds.tolist() if targets else []
-            rows[-1].append(", ".join(map(percent, tested)) or NONE)
+        for targets in tested.values():
+            rank1 = study.accuracy(name, targets, "rank1").seeds.tolist() if targets else []
+            rows[-1].append(", ".join(map(percent, rank1)) or NONE)
     columns = ["variant", "steps", "training", "lowest seed", "validation", "gap, training to test"]
-    columns += [f"{TEXT['settings'][name]} test, each seed" for name in ("in_domain", "cross_domain")]
+    columns += [f"{spelled(name, TEXT['settings'])} test, each seed" for name in tested]
     return Table(columns, rows, "Rank-1 in per cent")
 
 
@@ -277,7 +281,8 @@ def _subgroups(study: StudyRuns, claims: Claims, sentences: Mapping[str, str]) -
 
 def _group(group: Subgroup) -> str:
     low, high = (f"{end:.2f}" if group.column == "visibility" else f"{end:,.0f}" for end in group.span)
-    return f"{TEXT['properties'][group.column]}: {group.third} third ({low} to {high})"
+    protocol = f", protocol {group.protocol}" if group.protocol else ""
+    return f"{TEXT['properties'][group.column]}: {group.third} third ({low} to {high}){protocol}"
 
 
 def _contrast(contrast: Contrast) -> str:
@@ -289,13 +294,13 @@ def _mark(contrast: Contrast, group: str, effect: Effect) -> dict[str, Any]:
     return {"name": f"{contrast.ours} / {contrast.theirs}", "group": group, "hollow": False, **ends}
 
 
-def _pivot(cells: Mapping[Any, str], *columns: str) -> Table:
+def _pivot(cells: Mapping[Any, str], settings: Sequence[str], *columns: str) -> Table:
     """(variant or contrast, name of each column, setting) -> text, with a column for each setting."""
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for (*names, setting), text in cells.items():
         rows.setdefault(tuple(names), {})[setting] = text
-    header = ["variant", *columns, *(TEXT["quantities"][name] for name in trials.SETTINGS)]
-    body = [[*names, *(row.get(name, NONE) for name in trials.SETTINGS)] for names, row in rows.items()]
+    header = ["variant", *columns, *(spelled(name, TEXT["quantities"]) for name in settings)]
+    body = [[*names, *(row.get(name, NONE) for name in settings)] for names, row in rows.items()]
     return Table(header, body, "Rank-1, in per cent or points", left=1 + len(columns))
 
 

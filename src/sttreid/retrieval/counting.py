@@ -1,20 +1,19 @@
 """A tile of similarities -> the negatives above each match, and the nearest negative of each query.
 
-A similarity in single precision is off by at most :func:`rounding_bound`. From a sorted row of the tile
-follow the number of negatives that are certainly above a match and the number that are too close to decide:
-doubts. Double precision decides doubts, pair by pair if they are few and for the whole row if they are many.
+A similarity in single precision is off by at most :func:`rounding_bound`. What is farther than that from the
+limit of a match is counted in the sorted rows of the tile. What is closer is a doubt, and double precision
+decides it: pair by pair, or for the whole tile if doubts are many.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from sttreid.retrieval.features import Doubles, FeatureRows, Singles, cosines
-from sttreid.retrieval.labels import Candidates, Integers, Mask
+from sttreid.retrieval.labels import Candidates, Integers
 
-CROWDED: Final = 32  # a row with more than one doubt per so many entries is computed again as a whole
-LINES: Final = 256  # doubtful (query, match) slots whose rows of the tile are copied at once
+CROWDED: Final = 32  # a tile with more than one doubt per so many entries is computed again as a whole
+LINES: Final = 256  # matches with doubts whose rows of the tile are copied at once
 ROUNDING: Final = 2.0**-24  # of single precision, relative
 NOISE: Final = 1e-12  # more than the rounding of a similarity in double precision, up to D = 4,000 at least
 
@@ -29,122 +28,93 @@ def rounding_bound(width: int) -> float:
     return ROUNDING * (width + 4) * (1 + width * ROUNDING)
 
 
-@dataclass(eq=False)
-class Chunk:
-    """Some queries with similar numbers of matches, and their counts so far.
+class Counter:
+    """The counts so far. Threads may count different queries at the same time.
 
     Attributes:
-        queries: [r].
-        match: [r, P] index into the list of all matches, -1 (padding) where a query has fewer than P.
-        limit: [r, P] a negative of at least this similarity is above the match; +inf for padding.
-        above: [r, P] negatives above the match.
-        best: [r] the highest similarity of a negative, -inf before there is one.
-        best_column: [r] its column, the first among equals; -1 before there is one.
+        above: [M] negatives above each match.
+        best: [Q] the similarity of the nearest negative, -inf before there is one.
+        best_column: [Q] its column, the first among equals; -1 before there is one.
     """
 
-    queries: Integers
-    match: Integers
-    limit: Doubles
-    above: Integers = field(init=False)
-    best: Doubles = field(init=False)
-    best_column: Integers = field(init=False)
+    def __init__(
+        self, queries: FeatureRows, gallery: FeatureRows, candidates: Candidates, limit: Doubles
+    ) -> None:
+        """A negative of at least the similarity ``limit`` [M] is above the match; ordered by query."""
+        self.queries, self.gallery, self.candidates, self.limit = queries, gallery, candidates, limit
+        self._ends = np.append(0, candidates.matches.cumsum())
+        self.above = np.zeros(len(limit), np.int64)
+        self.best = np.full(len(queries.rows), -np.inf)
+        self.best_column = np.full(len(queries.rows), -1)
 
-    def __post_init__(self) -> None:
-        self.above = np.zeros(self.match.shape, np.int64)
-        self.best = np.full(len(self.queries), -np.inf)
-        self.best_column = np.full(len(self.queries), -1)
+    def count(self, chunk: Integers, columns: Integers, tile: Singles) -> None:
+        """Count the similarities [r, n] of consecutive queries and gallery columns, tile by tile in order.
 
-
-class Counter:
-    """Counts tiles for chunks; several threads may share it, each with a different chunk."""
-
-    def __init__(self, queries: FeatureRows, gallery: FeatureRows, candidates: Candidates) -> None:
-        self.queries, self.gallery, self.candidates = queries, gallery, candidates
-        order = np.argsort(candidates.same_column, kind="stable")
-        self._same_column, self._same_query = candidates.same_column[order], candidates.same_query[order]
-
-    def count(self, chunk: Chunk, tile: Singles, columns: Integers) -> None:
-        """Count a tile; tiles must come in the order of their columns.
-
-        Args:
-            chunk: r queries; its counts are updated.
-            tile: [r, n] their similarities in single precision to consecutive gallery columns; overwritten.
-            columns: [n].
+        ``tile`` is of single precision and is overwritten.
         """
-        bound = rounding_bound(self.queries.width)
-        self._mask(tile, chunk.queries, columns)
+        ends = self._ends[chunk[0] : chunk[-1] + 2]
+        limit, bound = self.limit[ends[0] : ends[-1]], rounding_bound(self.queries.width)
+        self._mask(tile, chunk, columns)
         ordered = np.sort(tile, axis=1)
-        low, high = (np.asarray(edge, np.float32) for edge in (chunk.limit - bound, chunk.limit + bound))
-        highest = ordered[:, -1]
-        rival = (np.maximum(highest - 2 * bound, chunk.best - bound) - ROUNDING).astype(np.float32)
-        below = _count_below(ordered, np.concatenate([low, high, rival[:, None]], axis=1))
-        below_low, below_high = np.split(below[:, :-1], 2, axis=1)
-        doubts = below_high - below_low
-        rivals = np.where(np.isneginf(highest), 0, len(columns) - below[:, -1])  # may be the nearest negative
-        crowded = np.maximum(doubts.sum(axis=1), rivals) * CROWDED > len(columns)
-        chunk.above[~crowded] += (len(columns) - below_high)[~crowded]
-        doubts[crowded] = 0
-        self._count_doubts(chunk, tile, columns, low, high, doubts > 0)
-        self._choose(chunk, tile, columns, rival, np.flatnonzero((rivals > 0) & ~crowded))
-        if crowded.any():
-            self._count_rows(chunk, columns, np.flatnonzero(crowded))
+        window = np.stack([limit - bound, limit + bound]).astype(np.float32)
+        below = _count_below(ordered, window, ends)
+        doubts, highest = below[1] - below[0], ordered[:, -1]
+        rival = (np.maximum(highest - 2 * bound, self.best[chunk] - bound) - ROUNDING).astype(np.float32)
+        lines = np.flatnonzero((highest >= rival) & (highest > -np.inf))  # may have a nearer negative
+        line, offset = np.nonzero(tile[lines] >= rival[lines, None])
+        if (doubts.sum() + len(line)) * CROWDED > tile.size:
+            exact = self.queries.unit64(chunk) @ self.gallery.unit64(columns).T
+            self._mask(exact, chunk, columns)
+            doubts[:], below[1] = 0, _count_below(np.sort(exact, axis=1), limit, ends)
+            exact = exact[lines]
+            first = (exact >= exact.max(axis=1, keepdims=True) - NOISE).argmax(axis=1)
+            line, offset = np.arange(len(lines)), first
+        self._keep_nearest(chunk[lines[line]], columns[offset])
+        self.above[ends[0] : ends[-1]] += len(columns) - below[1]
+        self._count_doubts(chunk, columns, tile, window, np.flatnonzero(doubts))
 
-    def _mask(self, tile: Singles | Doubles, queries: Integers, columns: Integers) -> None:
+    def _mask(self, tile: Singles | Doubles, chunk: Integers, columns: Integers) -> None:
         """Overwrite with -inf what is not a negative: the same identity, and the camera if it is excluded."""
-        line = np.full(len(self.queries.rows), -1)
-        line[queries] = np.arange(len(queries))
-        first, last = np.searchsorted(self._same_column, [columns[0], columns[-1] + 1])
-        lines, offsets = line[self._same_query[first:last]], self._same_column[first:last] - columns[0]
-        tile[lines[lines >= 0], offsets[lines >= 0]] = -np.inf
-        if self.candidates.excludes_camera:
-            camera = self.candidates.query_camera[queries, None]
-            tile[camera == self.candidates.gallery_camera[columns]] = -np.inf
+        of = self.candidates
+        first, last = np.searchsorted(of.same_query, [chunk[0], chunk[-1] + 1])
+        line, offset = of.same_query[first:last] - chunk[0], of.same_column[first:last] - columns[0]
+        inside = (offset >= 0) & (offset < len(columns))
+        tile[line[inside], offset[inside]] = -np.inf
+        if of.excludes_camera:
+            tile[of.query_camera[chunk, None] == of.gallery_camera[columns]] = -np.inf
 
     def _count_doubts(
-        self, chunk: Chunk, tile: Singles, columns: Integers, low: Singles, high: Singles, doubtful: Mask
+        self, chunk: Integers, columns: Integers, tile: Singles, window: Singles, doubtful: Integers
     ) -> None:
-        """Add the negatives that double precision puts above matches with doubts, ``doubtful`` [r, P]."""
-        lines, slots = np.nonzero(doubtful)
-        for first in range(0, len(lines), LINES):
-            line, slot = lines[first : first + LINES], slots[first : first + LINES]
-            values = tile[line]
-            index, offset = np.nonzero((values >= low[line, slot, None]) & (values < high[line, slot, None]))
-            line, slot = line[index], slot[index]
-            similarity = cosines(self.queries, self.gallery, chunk.queries[line], columns[offset])
-            is_above = similarity >= chunk.limit[line, slot]
-            np.add.at(chunk.above, (line[is_above], slot[is_above]), 1)
+        """Count the negatives above the ``doubtful`` matches within their ``window`` [2, m]."""
+        first = self._ends[chunk[0]]
+        line = np.searchsorted(self._ends, first + doubtful, side="right") - 1 - chunk[0]
+        for start in range(0, len(doubtful), LINES):
+            some, rows = doubtful[start : start + LINES], line[start : start + LINES]
+            values, (low, high) = tile[rows], window[:, some, None]
+            index, offset = np.nonzero((values >= low) & (values < high))
+            match = some[index] + first
+            similarity = cosines(self.queries, self.gallery, chunk[rows[index]], columns[offset])
+            np.add.at(self.above, match, similarity >= self.limit[match])
 
-    def _choose(
-        self, chunk: Chunk, tile: Singles, columns: Integers, rival: Singles, lines: Integers
-    ) -> None:
-        """Update the nearest negatives of ``lines`` by the similarities of their rivals."""
-        index, offset = np.nonzero(tile[lines] >= rival[lines, None])
-        similarity = cosines(self.queries, self.gallery, chunk.queries[lines[index]], columns[offset])
-        top = np.full(len(lines), -np.inf)
-        np.maximum.at(top, index, similarity)
-        nearest = np.flatnonzero(similarity >= top[index] - NOISE)
-        nearest = nearest[np.flatnonzero(np.diff(index[nearest], prepend=-1))]  # the first of each row
-        _keep_best(chunk, lines, top, columns[offset[nearest]])
-
-    def _count_rows(self, chunk: Chunk, columns: Integers, lines: Integers) -> None:
-        """Count whole rows in double precision."""
-        tile = self.queries.unit64(chunk.queries[lines]) @ self.gallery.unit64(columns).T
-        self._mask(tile, chunk.queries[lines], columns)
-        top = tile.max(axis=1)
-        column = columns[(tile >= top[:, None] - NOISE).argmax(axis=1)]  # the first
-        _keep_best(chunk, lines, top, column)
-        chunk.above[lines] += len(columns) - _count_below(np.sort(tile, axis=1), chunk.limit[lines])
+    def _keep_nearest(self, query: Integers, column: Integers) -> None:
+        """Keep the nearest of these negatives, ordered by query; among equally near ones, the first."""
+        similarity = cosines(self.queries, self.gallery, query, column)
+        start = np.flatnonzero(np.diff(query, prepend=-1))
+        top = np.maximum.reduceat(similarity, start)
+        near = np.flatnonzero(similarity >= np.repeat(top, np.diff(start, append=len(query))) - NOISE)
+        first = near[np.flatnonzero(np.diff(query[near], prepend=-1))]
+        kept = first[top > self.best[query[start]] + NOISE]
+        self.best[query[kept]], self.best_column[query[kept]] = similarity[kept], column[kept]
 
 
-def _keep_best(chunk: Chunk, lines: Integers, similarity: Doubles, column: Integers) -> None:
-    """Keep a nearer negative; among equally near ones, the first."""
-    better = similarity > chunk.best[lines] + NOISE
-    chunk.best[lines[better]], chunk.best_column[lines[better]] = similarity[better], column[better]
+def _count_below(ordered: Singles | Doubles, values: Singles | Doubles, ends: Integers) -> Integers:
+    """[..., m] how many of a row of ``ordered`` [r, n] are below each of its ``values`` [..., m].
 
-
-def _count_below(ordered: Singles | Doubles, values: Singles | Doubles) -> Integers:
-    """[r, m] how many of a row of ``ordered`` [r, n] are below each of a row of ``values`` [r, m]."""
+    The values of a row are those from one of its ``ends`` [r + 1] to the next, counted from the first.
+    """
     counts = np.empty(values.shape, np.int64)
-    for line, row in enumerate(ordered):
-        counts[line] = row.searchsorted(values[line])
+    edges = (ends - ends[0]).tolist()
+    for row, first, last in zip(ordered, edges, edges[1:], strict=False):
+        counts[..., first:last] = row.searchsorted(values[..., first:last])
     return counts

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from sttreid.retrieval.counting import NOISE
 from sttreid.retrieval.features import Features, as_array
+from sttreid.retrieval.given import as_matrix
 from sttreid.retrieval.labels import Labels, candidates
 from sttreid.retrieval.protocol import Protocol
 from sttreid.retrieval.protocol import protocol as protocol_named
@@ -58,11 +59,13 @@ def evaluate(
         InputError: lengths or widths disagree, a feature is not finite or all zero (the message names its
             row; rows that are not ranked are not read), no gallery entry is ranked, or no query has a match.
     """
+    query_features = as_matrix("query features", query_features)
+    gallery_features = as_matrix("gallery features", gallery_features)
     query, gallery, rules = _labels(query), _labels(gallery), _protocol(protocol)
     for side, features, labels in (("query", query_features, query), ("gallery", gallery_features, gallery)):
         if len(features) != len(labels):
             raise InputError(f"{len(labels)} {side} labels need as many features, got {len(features)}")
-    if threads is not None and threads < 1:
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise InputError(f"threads must be at least 1, got {threads}")
     _check_tie(tie)
     ranked = candidates(query, gallery, rules)
@@ -93,6 +96,7 @@ def evaluate_distances(
             (the message names its row and column), no gallery entry is ranked, or no query has a match.
     """
     _check_tie(tie)
+    distances = as_matrix("distances", distances)
     query, gallery, rules = _labels(query), _labels(gallery), _protocol(protocol)
     ranked = candidates(query, gallery, rules)
     ranking = rank_distances(as_array(distances), ranked, len(gallery), tie)
@@ -100,13 +104,22 @@ def evaluate_distances(
 
 
 def _labels(side: Side) -> Labels:
-    return side if isinstance(side, Labels) else Labels(*side)
+    if isinstance(side, Labels):
+        return side
+    if not isinstance(side, tuple | list) or len(side) != len(("identities", "cameras")):
+        got = f"{len(side)} values" if isinstance(side, tuple | list) else f"a {type(side).__name__}"
+        raise InputError(f"labels must be Labels, or a pair of identities and cameras, got {got}")
+    return Labels(*side)
 
 
 def _protocol(protocol: Protocol | str) -> Protocol:
-    return protocol_named(protocol) if isinstance(protocol, str) else protocol
+    if isinstance(protocol, Protocol):
+        return protocol
+    if not isinstance(protocol, str):
+        raise InputError(f"protocol must be a Protocol or its name, got {protocol!r:.100}")
+    return protocol_named(protocol)
 
 
 def _check_tie(tie: float) -> None:
-    if not 0 <= tie < np.inf:
-        raise InputError(f"tie must be at least 0 and finite, got {tie}")
+    if not isinstance(tie, int | float | np.floating) or not 0 <= tie < np.inf:
+        raise InputError(f"tie must be at least 0 and finite, got {tie!r:.100}")

@@ -1,7 +1,7 @@
 """Feature rows of an array, a memory map or a tensor on any device, read in two precisions."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,38 +59,31 @@ class FeatureRows:
         Raises:
             InputError: a row is not finite, or all zero.
         """
-        out = np.empty((len(index), self.width), np.float32)
-        self._write_unit(index, out)
-        return out
+        return self._unit(index, np.float32)
 
     def unit64(self, index: Integers) -> Doubles:
-        """L2-normalised rows [n, D] in double precision.
+        """The same in double precision."""
+        return self._unit(index, np.float64)
 
-        Raises:
-            InputError: as :meth:`unit32`.
-        """
-        out = np.empty((len(index), self.width))
-        self._write_unit(index, out)
+    def _unit(self, index: Integers, kind: type[np.floating]) -> NDArray[Any]:
+        out = np.empty((len(index), self.width), kind)
+        for start in range(0, len(index), CHUNK):
+            rows, lengths = self.read(index[start : start + CHUNK])
+            rows /= lengths[:, None]
+            out[start : start + CHUNK] = rows
         return out
 
-    def _write_unit(self, index: Integers, out: NDArray[np.floating]) -> None:
-        for start in range(0, len(index), CHUNK):
-            part = slice(start, start + CHUNK)
-            rows, lengths = self.read(index[part])
-            np.divide(rows, lengths[:, None], out=out[part], casting="same_kind")
-
-    def read(self, index: Integers) -> tuple[NDArray[np.floating], Doubles]:
-        """A few rows [n, D], each up to a factor, in single or double precision; and their norms [n].
+    def read(self, index: Integers) -> tuple[Doubles, Doubles]:
+        """A few rows [n, D], each up to a factor, in double precision; and their norms [n].
 
         Raises:
             InputError: as :meth:`unit32`.
         """
         given = as_array(self.features[self.rows[index]])
-        kind = np.float32 if given.dtype in (np.float16, np.float32) else np.float64
-        rows = given = np.asarray(given, kind, order="C")  # sums do not depend on the memory layout
-        if rows.dtype == np.float64:  # squares of float32 values stay in double precision's range
+        rows = np.array(given, np.float64, order="C")  # sums do not depend on the memory layout
+        if given.dtype not in (np.float16, np.float32):  # their squares stay in double precision's range
             largest = np.abs(rows).max(axis=1, keepdims=True)
-            rows = rows / np.where(np.isfinite(largest) & (largest > 0), largest, 1.0)
+            rows /= np.where(np.isfinite(largest) & (largest > 0), largest, 1.0)
         with np.errstate(invalid="ignore", over="ignore"):
             lengths = np.sqrt(_dots(rows, rows))
         broken = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
@@ -128,7 +121,7 @@ def cosines(queries: FeatureRows, gallery: FeatureRows, query: Integers, column:
     return out
 
 
-def _dots(left: NDArray[np.floating], right: NDArray[np.floating]) -> Doubles:
-    """[n] dot products of rows, summed in double precision without a copy in double precision."""
-    dots: Doubles = np.einsum("nd,nd->n", left, right, dtype=np.float64)
+def _dots(left: Doubles, right: Doubles) -> Doubles:
+    """[n] dot products of rows."""
+    dots: Doubles = np.einsum("nd,nd->n", left, right)
     return dots

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sttreid.retrieval.given import unmasked
 from sttreid.retrieval.protocol import Protocol
 from sttreid.runtime.errors import InputError
 
@@ -84,7 +85,7 @@ class Labels:
 
 
 def _integers(name: str, values: ArrayLike) -> Integers:
-    array = np.asarray(values)
+    array = unmasked(name, values)
     if array.size and not np.issubdtype(array.dtype, np.integer):
         raise InputError(f"{name} must be integers, got {array.dtype}")
     if array.dtype == np.uint64 and (large := array > LARGEST).any():  # they would become negative
@@ -95,7 +96,7 @@ def _integers(name: str, values: ArrayLike) -> Integers:
 
 def _flags(name: str, values: ArrayLike) -> Mask:
     """Integers are refused: a list of rows (5, 9) would become True for all."""
-    array = np.asarray(values)
+    array = unmasked(name, values)
     if array.size and array.dtype != np.bool_:
         raise InputError(f"{name} must be bool, one entry per tracklet, got {array.dtype}")
     return np.array(array, np.bool_)

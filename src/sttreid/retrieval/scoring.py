@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sttreid.config.params import Rerank, ResolvedEvaluate
-from sttreid.embedding import Precision
+from sttreid.embedding import Precision, embed_tracklets
 from sttreid.model.network import Network
-from sttreid.retrieval.encoding import embed_for_test
 from sttreid.retrieval.evaluation import evaluate, evaluate_distances
 from sttreid.retrieval.features import Features
 from sttreid.retrieval.histogram import histograms
@@ -44,14 +43,14 @@ def score_network(
         store: with a test split.
         settings: protocol and re-ranking.
         embed_batch: clips that are embedded at once.
-        precision: of the embedding, see :func:`sttreid.retrieval.encoding.encoder_for_test`.
+        precision: of the embedding, see :func:`sttreid.embedding.encoder`.
         flip: whether the mirror image of each clip is embedded too.
 
     Raises:
         InputError: the store has no test split, a feature is not finite, or no query has a match.
     """
     gallery = store.gallery()
-    features = embed_for_test(network, store, gallery, embed_batch, precision, flip=flip)
+    features = embed_tracklets(network, store, gallery, embed_batch, precision, flip=flip)
     return _score(features, gallery, settings, next(network.parameters()).device)
 
 

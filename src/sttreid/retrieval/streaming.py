@@ -1,28 +1,28 @@
 """Features -> ranking by cosine similarity: exact, while the gallery streams past in tiles.
 
-Similarities are computed in single precision, tile by tile, and the negatives above each match are counted in
-a sorted copy of the tile. A similarity so close to that of a match that rounding could decide is recomputed
-in double precision. The result is that of a full matrix in double precision at about the cost of one in
-single precision, and does not depend on the number of threads.
+Similarities are computed in single precision, and double precision decides what rounding could. The result is
+that of a full matrix in double precision, for less than the cost of one, and does not depend on the number of
+threads.
 
-Memory: HELD queries (x D), the pairs of the same identity, and for each thread two gallery tiles (TILE x D)
-and the similarities of a chunk (QUERIES x TILE). Of the gallery only the labels are held.
+Memory: HELD queries (x D), the pairs of the same identity, and for each thread a gallery tile (TILE x D) that
+is read ahead and a few times the similarities of a chunk (QUERIES x TILE). Of the gallery only the labels are
+held.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import zip_longest
+from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 from tqdm import tqdm
 
-from sttreid.retrieval.counting import NOISE, Chunk, Counter
-from sttreid.retrieval.features import Doubles, FeatureRows, Features, Singles, cosines
+from sttreid.retrieval.counting import NOISE, Counter
+from sttreid.retrieval.features import Doubles, FeatureRows, Features, Singles, as_array
 from sttreid.retrieval.labels import Candidates, Integers
 from sttreid.retrieval.ranking import Ranking
 from sttreid.runtime.errors import InputError
@@ -30,14 +30,11 @@ from sttreid.runtime.errors import InputError
 if TYPE_CHECKING:
     import torch
 
-QUERIES: Final = 256  # queries, and ...
+QUERIES: Final = 1024  # queries, and ...
 TILE: Final = 1024  # ... gallery entries whose similarities are computed at once
 HELD: Final = 8192  # queries that are held while the gallery streams past; for more it streams again
-SLOTS: Final = 2**17  # queries x matches of a chunk, padding included
 PAIRS: Final = 256  # queries and entries of an identity whose similarities are computed at once
 WIDEST: Final = 4.0  # tie: cosines never differ by more than 2
-
-Product = Callable[[Singles], Singles]  # unit rows of a tile [n, D] -> similarities of a chunk [r, n]
 
 _ONE_CALL = Lock()
 
@@ -68,27 +65,14 @@ def rank_features(
     if queries.width != gallery.width:
         widths = f"{queries.width} and {gallery.width} columns"
         raise InputError(f"query and gallery features must be equally wide, got {widths}")
-    counts = candidates.matches
-    threads = threads or _blas_threads()
-    with _process_settings(queries.device):
+    with _process_settings(queries.device) as blas_threads:
         column, owner, similarity = _matches(queries, gallery, candidates)
-        above = np.zeros(len(column), np.int64)
-        wrong = np.full(len(counts), -1)
-        limit = similarity - min(max(tie, NOISE), WIDEST)
-        counter = Counter(queries, gallery, candidates)
-        by_matches = np.argsort(counts, kind="stable")
-        for first in range(0, len(counts), HELD):
-            chunks = list(_chunks(by_matches[first : first + HELD], limit, counts, threads))
-            _stream(counter, chunks, threads)
-            for chunk in chunks:
-                used = chunk.match >= 0
-                above[chunk.match[used]] = chunk.above[used]
-                wrong[chunk.queries] = chunk.best_column
-        paired = np.flatnonzero(wrong >= 0)  # queries with a negative
-        distance = np.full(len(wrong), np.nan)
-        distance[paired] = 1 - cosines(queries, gallery, paired, wrong[paired])
-    wrong[paired] = candidates.rows[wrong[paired]]
-    return Ranking(candidates.rows[column], owner, 1 - similarity, above, wrong, distance)
+        counter = Counter(queries, gallery, candidates, similarity - min(max(tie, NOISE), WIDEST))
+        for held in _parts(queries.rows, HELD):
+            _stream(counter, held, threads or blas_threads)
+    wrong = np.where(counter.best_column < 0, -1, candidates.rows[counter.best_column])
+    distance = np.where(wrong < 0, np.nan, 1 - counter.best)
+    return Ranking(candidates.rows[column], owner, 1 - similarity, counter.above, wrong, distance)
 
 
 def _matches(
@@ -122,95 +106,62 @@ def _same_identity_similarities(
     return out
 
 
-def _chunks(rows: Integers, limits: Doubles, counts: Integers, threads: int) -> Iterator[Chunk]:
-    """Queries in chunks: at least as many chunks as threads, if there are as many queries.
+def _stream(counter: Counter, held: Integers, threads: int) -> None:
+    """Count all gallery tiles for the held queries, while the next tiles are read."""
+    queries, gallery = counter.queries, counter.gallery
+    count = threads * -(-len(held) // (threads * QUERIES))  # equally many for each thread
+    chunks = np.array_split(held, min(count, len(held)))
+    left = [_placed(queries.unit32(chunk), queries.device) for chunk in chunks]
+    tiles = _parts(np.arange(len(gallery.rows)), TILE)
 
-    Args:
-        rows: the queries, ordered by their number of matches so that little of a chunk is padding.
-        limits: [M] of all matches, query by query.
-        counts: [Q] matches of each query.
-        threads: number of threads that count the chunks.
-    """
-    start = np.cumsum(counts) - counts
-    limits = np.append(limits, np.inf)  # padding, at -1
-    most = min(QUERIES, -(-len(rows) // threads))
-    while len(rows):
-        slots = np.arange(1, len(rows[:most]) + 1) * counts[rows[:most]]
-        chunk = rows[: max(1, int(np.searchsorted(slots, SLOTS, side="right")))]
-        slot = np.arange(counts[chunk[-1]])
-        match = np.where(slot < counts[chunk, None], start[chunk, None] + slot, -1)
-        yield Chunk(chunk, match, limits[match])
-        rows = rows[len(chunk) :]
+    def read(columns: Integers) -> Any:
+        return _placed(gallery.unit32(columns), queries.device)
+
+    with ThreadPoolExecutor(threads) as pool:
+        ahead = deque(pool.submit(read, columns) for columns in tiles[:threads])
+        for number, columns in enumerate(tqdm(tiles, "rank", unit="tile", disable=None, leave=False)):
+            right = ahead.popleft().result().T
+            ahead.extend(pool.submit(read, later) for later in tiles[number + threads :][:1])
+            list(pool.map(partial(_count, counter, columns, right), chunks, left))  # raises their errors
 
 
-def _stream(counter: Counter, chunks: list[Chunk], threads: int) -> None:
-    """Count all gallery tiles for the chunks, while the next tiles are read."""
-    gallery = counter.gallery
-    count = len(gallery.rows)
-    tiles = [np.arange(start, min(start + TILE, count)) for start in range(0, count, TILE)]
-    products = [_product(counter.queries, chunk.queries) for chunk in chunks]
-    with (
-        ThreadPoolExecutor(threads) as pool,
-        tqdm(total=len(tiles), desc="rank", unit="tile", disable=None, leave=False) as bar,
-    ):
-        ahead = deque(pool.submit(gallery.unit32, columns) for columns in tiles[:threads])
-        for columns, later in zip_longest(tiles, tiles[threads:]):
-            units = ahead.popleft().result()
-            if later is not None:
-                ahead.append(pool.submit(gallery.unit32, later))
-            tasks = [
-                pool.submit(_count, counter, chunk, product, units, columns)
-                for chunk, product in zip(chunks, products, strict=True)
-            ]
-            for task in tasks:
-                task.result()
-            bar.update()
+def _parts(rows: Integers, most: int) -> list[Integers]:
+    """At most so many rows in each."""
+    return [rows[start : start + most] for start in range(0, len(rows), most)]
 
 
-def _count(counter: Counter, chunk: Chunk, product: Product, units: Singles, columns: Integers) -> None:
-    counter.count(chunk, product(units), columns)
+def _count(counter: Counter, columns: Integers, right: Any, chunk: Integers, left: Any) -> None:
+    counter.count(chunk, columns, as_array(left @ right))
 
 
-def _product(queries: FeatureRows, rows: Integers) -> Product:
-    """The product of these queries with a tile: by NumPy's BLAS, or on the queries' CUDA device."""
-    units = queries.unit32(rows)
-    device = queries.device
+def _placed(rows: Singles, device: "torch.device | None") -> Any:
+    """The rows where products with them are computed: here, or as a tensor on the queries' CUDA device."""
     if device is None:
-        return lambda tile: units @ tile.T
+        return rows
     import torch
 
-    left = torch.from_numpy(units).to(device)
-
-    def product(tile: Singles) -> Singles:
-        similarities: Singles = (left @ torch.from_numpy(tile).to(device).T).cpu().numpy()
-        return similarities
-
-    return product
-
-
-def _blas_threads() -> int:
-    """The largest number of threads of the BLAS libraries that are loaded."""
-    libraries = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
-    return max(libraries, default=1)
+    return torch.from_numpy(rows).to(device)
 
 
 @contextmanager
-def _process_settings(device: "torch.device | None") -> Iterator[None]:
-    """One BLAS thread per thread, and float32 products without TensorFloat-32 on CUDA.
+def _process_settings(device: "torch.device | None") -> Iterator[int]:
+    """One BLAS thread per thread, and float32 products without TensorFloat-32 on CUDA; yields BLAS's threads.
 
     Both are process-wide settings, so concurrent calls run one at a time: otherwise each would restore what
     the other has set.
     """
-    with _ONE_CALL, threadpool_limits(1, user_api="blas"):
-        if device is None:
-            yield
-            return
-        import torch
+    with _ONE_CALL:
+        libraries = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
+        with threadpool_limits(1, user_api="blas"):
+            if device is None:
+                yield max(libraries, default=1)
+                return
+            import torch
 
-        matmul = torch.backends.cuda.matmul
-        before = matmul.fp32_precision
-        matmul.fp32_precision = "ieee"
-        try:
-            yield
-        finally:
-            matmul.fp32_precision = before
+            matmul = torch.backends.cuda.matmul
+            before = matmul.fp32_precision
+            matmul.fp32_precision = "ieee"
+            try:
+                yield max(libraries, default=1)
+            finally:
+                matmul.fp32_precision = before

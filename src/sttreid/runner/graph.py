@@ -1,7 +1,7 @@
 """DVC's graph of a pipeline as cells."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
 from typing import Any, Final
@@ -25,10 +25,12 @@ class Graph:
     Attributes:
         cells: name -> cell, in the order of dvc.yaml.
         changed: cells whose command, parameters, dependencies or outputs differ from dvc.lock.
+        altered: cell -> a .dvc file whose files it reads, and which differ from it or are missing.
     """
 
     cells: Mapping[str, Cell]
     changed: frozenset[str]
+    altered: Mapping[str, Path] = field(default_factory=dict)
 
     def needed(self, targets: Iterable[str]) -> set[str]:
         """The cells of the targets and all that they wait for, directly or not.
@@ -107,9 +109,17 @@ def read_graph(folder: Path) -> Graph:
                 for stage, name in names.items()
             ]
             changed = frozenset(name for stage, name in names.items() if stage.changed())
+            altered = {
+                names[stage]: Path(source.relpath)
+                for source in graph
+                if not isinstance(source, PipelineStage)
+                and any(out.workspace_status() for out in source.outs)
+                for stage in graph.predecessors(source)
+                if stage in names
+            }
     except DvcException as error:
         raise InputError(f"{folder / 'dvc.yaml'}: {' '.join(str(error).split())}") from error
-    return Graph({cell.name: cell for cell in cells}, changed)
+    return Graph({cell.name: cell for cell in cells}, changed, altered)
 
 
 def _name(stage: Any) -> str:

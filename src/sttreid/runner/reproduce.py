@@ -12,7 +12,8 @@ from sttreid.runner.cells import Cell, Outcome, Task
 from sttreid.runner.executors import Executor
 from sttreid.runner.graph import Graph, read_graph
 from sttreid.runner.schedule import Job, Report, run_cells
-from sttreid.runtime.errors import StageError
+from sttreid.runtime.errors import InputError, StageError
+from sttreid.runtime.pins import advice
 
 ROUNDS: Final = 2  # a file that is edited while its cells run puts them out of date once more
 LINES: Final = 5  # of a failed cell's messages
@@ -62,7 +63,8 @@ class Runner:
             Whether anything was out of date.
 
         Raises:
-            InputError: a target or the pipeline is invalid, or DVC runs in the folder already.
+            InputError: a target or the pipeline is invalid, tracked data differ from their .dvc file, or DVC
+                runs in the folder already.
             StageError: cells failed, or inputs change again and again.
         """
         targets = list(targets)
@@ -73,6 +75,7 @@ class Runner:
                 plan = _plan(graph, targets)
                 if not plan:
                     return ran > 0
+                _check_pins(graph, plan)
                 if ran < ROUNDS:
                     _announce(graph, plan, again=ran > 0)
                     self._run(folder, plan, lease, environment or {})
@@ -119,6 +122,17 @@ class Runner:
 def _plan(graph: Graph, targets: list[str]) -> dict[str, Cell]:
     wanted = graph.needed(targets) if targets else set(graph.cells)
     return graph.subset(wanted & graph.outdated())
+
+
+def _check_pins(graph: Graph, plan: Mapping[str, Cell]) -> None:
+    """Refuse files that differ from their .dvc file: `dvc repro` would write their checksums into it.
+
+    Raises:
+        InputError: cells of the plan read such files.
+    """
+    pins = dict.fromkeys(pin for name, pin in graph.altered.items() if name in plan)
+    if pins:
+        raise InputError("\n".join(map(advice, pins)))
 
 
 def _announce(graph: Graph, plan: Mapping[str, Cell], *, again: bool) -> None:

@@ -5,6 +5,7 @@ refuses stages in a folder that git ignores. It has a copy of the code of one co
 run change no result. An interrupted study resumes.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,10 +17,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from sttreid.config.conversion import parse, read_yaml
-from sttreid.config.experiments import CLAIMS, EXPERIMENTS, check_study, merged, overrides_path
+from sttreid.config.domain import DOMAINS
+from sttreid.config.experiments import CLAIMS, EXPERIMENTS, RUN, check_study, merged, overrides_path
 from sttreid.config.params import PARAMS
 from sttreid.runner.graph import read_graph
 from sttreid.runner.remotes import copy_remote
@@ -29,7 +32,12 @@ from sttreid.runtime.files import read_json, write_json, write_text
 from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
+SETS_PIPELINE = EXPERIMENTS / "sets_pipeline.yaml"  # of the analysis sets
+START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # only of a study with a section start
 CODE = Path("src") / "sttreid"
+DATA = "data"
+UNFINISHED = "unfinished.json"  # beside the publications of a study
+CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
 MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 
@@ -59,15 +67,72 @@ def run_study(root: Path, name: str, runner: Runner) -> Path:
             f"{target.relative_to(root)}: is published already; a publication is never overwritten"
         )
     params = merged(root, read_yaml(path), path.relative_to(root))
-    run, analysis = path.parent / "run", params["study"]["analysis"]
+    run, analysis = path.parent / RUN, params["study"]["analysis"]
     _build(root, run, params)
     if runner.remote is not None:
         copy_remote(root, run, runner.remote)
-    runner.reproduce(root, ["decode"])
-    environment = {"STTREID_HOME": str(root.resolve()), "PYTHONPATH": str(run.resolve() / "src")}
-    runner.reproduce(run, [analysis], environment)
-    _publish(root, run, target, commit, params, read_graph(run).needed([analysis]))
+    home = _make_sets(root, run, params, runner)
+    record = target.with_name(UNFINISHED)
+    try:
+        _reproduce(run, home, analysis, runner)
+    finally:
+        write_json(record, {"commit": commit, "cells": finished_cells(run)})
+    _publish(home, run, target, commit, params, read_graph(run).needed([analysis]))
+    record.unlink()
     return target
+
+
+def finished_cells(run: Path) -> dict[str, dict[str, Any]]:
+    """What the finished cells of a run found; a study of many hours keeps it in git until it is published.
+
+    Returns:
+        Cell -> of a training: MD5 of its weights, and the last row of its history with rank-1 on training and
+        validation identities; of an evaluation: variant -> moment -> target -> rank1 and mAP.
+    """
+    path = run / "dvc.lock"
+    stages = read_yaml(path)["stages"] if path.exists() else {}
+    found: dict[str, dict[str, Any]] = {}
+    for cell, stage in sorted(stages.items()):
+        outs = [run / out["path"] for out in stage["outs"]]
+        if not all(out.exists() for out in outs):
+            continue
+        if cell.startswith("ablate@"):
+            table = next(out for out in outs if "history" in out.parts) / "trained.tsv"
+            last = pd.read_csv(table, sep="\t").dropna(subset=["train_rank1", "validation_rank1"]).iloc[-1]
+            numbers = {
+                name: round(float(last[name]), 4) for name in ("step", "train_rank1", "validation_rank1")
+            }
+            found[cell] = {"models": locked_outputs({cell: stage}, MODELS), **numbers}
+        elif cell.startswith("evaluate@ablation-"):
+            content = read_json(next(out for out in outs if out.suffix == ".json" and "results" in out.parts))
+            found[cell] = {
+                variant: {
+                    moment: {t: {m: round(by[t][m], 4) for m in ("rank1", "mAP")} for t in by}
+                    for moment, by in each["moments"].items()
+                }
+                for variant, each in content["variants"].items()
+            }
+    return found
+
+
+def _make_sets(root: Path, run: Path, params: dict[str, Any], runner: Runner) -> Path:
+    """Make the tracklet stores that a study needs; returns the folder that holds them."""
+    sets = params["study"].get("sets")
+    if params["study"]["analysis"] == "sets":
+        return run
+    if sets is None:
+        runner.reproduce(root, ["decode"])
+        return root
+    path = overrides_path(root, sets)
+    home = path.parent / RUN
+    _build(root, home, merged(root, read_yaml(path), path.relative_to(root)))
+    _reproduce(home, home, "sets", runner)
+    return home
+
+
+def _reproduce(run: Path, home: Path, target: str, runner: Runner) -> None:
+    environment = {"STTREID_HOME": str(home.resolve()), "PYTHONPATH": str(run.resolve() / "src")}
+    runner.reproduce(run, [target], environment)
 
 
 def _clean_commit(root: Path, path: Path) -> str:
@@ -76,7 +141,7 @@ def _clean_commit(root: Path, path: Path) -> str:
     Raises:
         InputError: some of them have uncommitted changes.
     """
-    sources = [CODE.parent, PARAMS, PIPELINE, path, EXPERIMENTS / CLAIMS / PARAMS]
+    sources = [CODE.parent, DOMAINS, PARAMS, PIPELINE, SETS_PIPELINE, path, EXPERIMENTS / CLAIMS / PARAMS]
     changes = _git(root, "status", "--porcelain", "--", *map(str, sources)).decode().splitlines()
     if changes:
         raise InputError(
@@ -89,29 +154,48 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     """Write parameters, pipeline and code into the run's folder; results of earlier runs stay."""
     run.mkdir(exist_ok=True)
     if not (run / ".dvc").exists():
-        dvc = [sys.executable, "-m", "dvc"]
-        subprocess.run([*dvc, "init", "-q", "--no-scm"], cwd=run, check=True)
-        subprocess.run([*dvc, "config", "core.analytics", "false"], cwd=run, check=True)
+        subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
+        write_text(run / ".dvc" / "config", CONFIG)
     shutil.copy(root / ".dvcignore", run / ".dvcignore")
-    shutil.rmtree(run / "src", ignore_errors=True)
-    with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", CODE.as_posix()))) as archive:
+    for folder in ("src", DOMAINS):
+        shutil.rmtree(run / folder, ignore_errors=True)
+    names = [CODE.as_posix(), DOMAINS.as_posix()]
+    with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", *names))) as archive:
         archive.extractall(run, filter="data")
-    shutil.copy(root / PIPELINE, run / "dvc.yaml")
+    if not (run / DATA).is_symlink():
+        (run / DATA).symlink_to(os.path.relpath(root / DATA, run))  # a study of sets decodes the pinned ones
+    write_text(run / "dvc.yaml", _pipeline(root, params))
     write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
 
+def _pipeline(root: Path, params: dict[str, Any]) -> str:
+    """The study's dvc.yaml; without a section ``start``, no variant waits for a backbone."""
+    if params["study"]["analysis"] == "sets":
+        return (root / SETS_PIPELINE).read_text(encoding="utf-8")
+    content = read_yaml(root / PIPELINE)
+    if params.get("start") is None:
+        del content["stages"][START]
+        deps = content["stages"]["ablate"]["deps"]
+        content["stages"]["ablate"]["deps"] = [dep for dep in deps if not dep.startswith(BACKBONES)]
+    return str(yaml.safe_dump(content, sort_keys=False))
+
+
 def _publish(
-    root: Path, run: Path, target: Path, commit: str, params: dict[str, Any], cells: Iterable[str]
+    home: Path, run: Path, target: Path, commit: str, params: dict[str, Any], cells: Iterable[str]
 ) -> None:
-    """Publish the results and provenance.json atomically; ``cells`` led to them."""
-    lock = read_yaml(root / "dvc.lock")["stages"]
+    """Publish the results and provenance.json atomically; ``cells`` led to them.
+
+    The stores lie in ``home``.
+    """
+    lock = read_yaml(home / "dvc.lock")["stages"]
     stores = {
         Path(out["path"]).name: out["md5"]
         for name, stage in lock.items()
         for out in stage["outs"]
         if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
     }
-    used = [params["simulate"]["domain"], *params["targets"]]
+    used = [params["simulate"]["domain"], *params["targets"], params["ablation"]["source"]]
+    used = list(params["datasets"] if params["study"]["analysis"] == "sets" else dict.fromkeys(used))
     ran = read_yaml(run / "dvc.lock")["stages"]
     stages = {name: ran[name] for name in cells}
     records = [run / MACHINES / name for name in locked_outputs(stages, MACHINES)]

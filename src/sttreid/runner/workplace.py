@@ -5,6 +5,7 @@ Everything lies in ``.dvc/tmp/sttreid``, which DVC and git ignore.
 
 import fcntl
 import json
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,10 +14,11 @@ from typing import Any, Final
 from uuid import uuid4
 
 import psutil
+import yaml
 
 from sttreid.runner.cells import POLL
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import read_json, write_json
+from sttreid.runtime.files import read_json, write_bytes, write_json
 
 STATE: Final = Path(".dvc") / "tmp" / "sttreid"
 PATIENCE: Final = 60.0  # seconds for cells of a killed runner, which write a last checkpoint
@@ -54,6 +56,7 @@ def hold(folder: Path) -> Iterator[Path]:
             left.unlink(missing_ok=True)
         _wait_for_dvc(folder)
         repair_lock_file(folder)
+        repair_pipeline_lock(folder)
         lease = state / f"{uuid4().hex}.lease"
         lease.touch()
         try:
@@ -82,10 +85,11 @@ def dvc_processes(folder: Path) -> dict[int, str]:
 
 
 def repair_lock_file(folder: Path) -> None:
-    """Remove DVC's ``rwlock`` where a killed process left it empty or cut off, and say so.
+    """Remove DVC's ``rwlock`` where a killed process left it empty, cut off or held, and say so.
 
-    With such a file every DVC command fails ("JSON structure is corrupted"). DVC writes it in place, so a
-    kill at that moment is enough.
+    With such a file every DVC command fails ("JSON structure is corrupted", "is busy"). DVC writes it in
+    place, so a kill at that moment is enough. DVC itself ends the locks of processes that have gone, but not
+    those whose number another program has now.
 
     Raises:
         InputError: the file is damaged and DVC commands run in the folder.
@@ -93,18 +97,45 @@ def repair_lock_file(folder: Path) -> None:
     path = folder / ".dvc" / "tmp" / "rwlock"
     try:
         text = path.read_text(encoding="utf-8")
-        json.loads(text)
     except FileNotFoundError:
         return
+    try:
+        holders = _holders(json.loads(text))
+        state = "held"
     except ValueError:
-        if running := dvc_processes(folder):
-            rule = "is damaged, and cannot be removed while DVC commands run"
-            raise InputError(f"{path}: {rule}: {_listed(running)}") from None
-        path.unlink(missing_ok=True)
-        print(
-            f"{path}: removed; a killed DVC command left it {'cut off' if text else 'empty'}, and none runs",
-            flush=True,
-        )
+        holders, state = set(), "cut off" if text else "empty"
+    running = dvc_processes(folder)
+    if state == "held" and (running or not holders):
+        return
+    if running:
+        rule = "is damaged, and cannot be removed while DVC commands run"
+        raise InputError(f"{path}: {rule}: {_listed(running)}")
+    path.unlink(missing_ok=True)
+    print(f"{path}: removed; a killed DVC command left it {state}, and none runs", flush=True)
+
+
+def repair_pipeline_lock(folder: Path) -> None:
+    """Replace a ``dvc.lock`` that a killed process left empty or cut off by git's, and say so.
+
+    Without one in git the file is removed. DVC writes the file in place after each stage. It then takes the
+    outputs of finished stages from its run cache, so that nothing trains again.
+
+    Raises:
+        InputError: the file is damaged and DVC commands run in the folder.
+    """
+    path = folder / "dvc.lock"
+    if not path.exists() or _is_pipeline_lock(path.read_bytes()):
+        return
+    if running := dvc_processes(folder):
+        raise InputError(f"{path}: is damaged, and DVC commands run: {_listed(running)}")
+    command = ["git", "show", "HEAD:./dvc.lock"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    if done.returncode == 0:
+        write_bytes(path, done.stdout)
+    else:
+        path.unlink()
+    how = "replaced by git's" if done.returncode == 0 else "removed"
+    print(f"{path}: {how}; a killed DVC command left it cut off, and none runs", flush=True)
 
 
 def recorded_seconds(folder: Path) -> dict[str, float]:
@@ -124,6 +155,32 @@ def record_seconds(folder: Path, seconds: Mapping[str, float]) -> None:
     known = recorded_seconds(folder)
     longest = {name: max(value, known.get(name, 0.0)) for name, value in seconds.items()}
     write_json(folder / STATE / "seconds.json", {**known, **longest})
+
+
+def _holders(content: Any) -> set[int]:
+    """The processes that hold locks of DVC's ``rwlock`` and still exist.
+
+    Raises:
+        ValueError: this is not its content.
+    """
+    try:
+        readers = [info for infos in content.get("read", {}).values() for info in infos]
+        found = {int(info["pid"]) for info in [*readers, *content.get("write", {}).values()]}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("not a rwlock of DVC") from error
+    return {process for process in found if psutil.pid_exists(process)}
+
+
+def _is_pipeline_lock(content: bytes) -> bool:
+    """Whether DVC can read a ``dvc.lock``; DVC never writes an empty one."""
+    from dvc.dvcfile import Lockfile  # takes a second to import
+    from voluptuous import Invalid
+
+    try:
+        Lockfile.SCHEMA(loaded := yaml.load(content, yaml.CSafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError, Invalid):
+        return False
+    return bool(loaded)
 
 
 def _wait_for_dvc(folder: Path) -> None:

@@ -7,7 +7,7 @@ aliases that stand for 9^9 values. Each of them is an error before it takes time
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import yaml
 
@@ -15,6 +15,9 @@ from sttreid.runtime.errors import InputError
 
 JSON_BYTES: Final = 64 * 2**20
 YAML_BYTES: Final = 2**20  # PyYAML reads about 100 kB a second
+WHOLE_BYTES: Final = 2**30  # of any other file that is read at once
+PIECE: Final = 2**22  # bytes that are read at once
+PIPE_BYTES: Final = 2**26  # of what has no length of its own: a pipe, or a device, which may have no end
 DEPTH: Final = 64  # lists and mappings in each other
 VALUES: Final = 1_000_000  # of a YAML document whose aliases are written out
 DIGITS: Final = 400  # of a number, at least as many as a float can have
@@ -74,9 +77,41 @@ def read_bytes(path: Path, most: int) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            return file.read(most + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+            return b"".join(_pieces(file, most + 1))
+    except (OSError, ValueError) as error:  # ValueError: the path holds a zero byte
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', error)})") from error
+
+
+def _pieces(file: BinaryIO, most: int) -> Iterator[bytes]:
+    """At most so many bytes; memory holds no more than the file has."""
+    while most and (piece := file.read(min(most, PIECE))):
+        yield piece
+        most -= len(piece)
+
+
+def read_whole(path: Path, most: int = WHOLE_BYTES) -> bytes:
+    """The bytes of a file that is not too long.
+
+    Raises:
+        InputError: the file cannot be read, or is longer than ``most``.
+    """
+    most = most if path.is_file() else min(most, PIPE_BYTES)
+    content = read_bytes(path, most)
+    if len(content) > most:
+        raise InputError(f"{path}: must have at most {most:,} bytes, got more")
+    return content
+
+
+def read_text(path: Path, most: int = WHOLE_BYTES) -> str:
+    """The text of a file in UTF-8, without a byte order mark.
+
+    Raises:
+        InputError: as :func:`read_whole`; it is not text in UTF-8.
+    """
+    try:
+        return read_whole(path, most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: must be text in UTF-8 ({error})") from error
 
 
 def _check_length(content: bytes | str, most: int) -> None:

@@ -14,10 +14,11 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow.parquet as pq
 
-from sttreid.runtime.documents import JSON_BYTES, parse_json, read_bytes
+from sttreid.runtime.documents import JSON_BYTES, parse_json, read_bytes, read_text, read_whole
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.parquet import check_memory
 
+TABLE_BYTES: Final = 2**34  # of a Parquet file, which is read whole
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
@@ -121,10 +122,7 @@ def read_table(path: Path) -> pd.DataFrame:
         InputError: the file cannot be read, is not Parquet, or takes too much memory
             (:mod:`sttreid.runtime.parquet`).
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    content = read_whole(path, TABLE_BYTES)
     try:
         with pq.ParquetFile(io.BytesIO(content)) as file:
             check_memory(path, file)
@@ -134,6 +132,24 @@ def read_table(path: Path) -> pd.DataFrame:
     except Exception as error:  # pandas raises many types for damaged files, even KeyError
         reason = " ".join(str(error).split())  # some messages have several lines
         raise InputError(f"{path}: must be a Parquet table ({reason})") from error
+
+
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:
+    """A table from a text file with a header.
+
+    Args:
+        path: of the file, in UTF-8.
+        options: of :func:`pandas.read_csv`.
+
+    Raises:
+        InputError: the file cannot be read, or is no such table.
+    """
+    text = io.StringIO(read_text(path))
+    try:
+        return pd.read_csv(text, **options)
+    except Exception as error:  # pandas raises many types, even IndexError
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: must be a table with a header ({reason})") from error
 
 
 def replace_folder(folder: Path, by: Path) -> None:

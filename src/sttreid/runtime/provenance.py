@@ -12,11 +12,13 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
 from sttreid.runtime import numerics
+from sttreid.runtime.errors import InputError
 
 NATIVE: Final = "native"  # kernels as the libraries choose them for the processor
 PACKAGES: Final = ("torch", "numpy", "pandas", "scipy", "scikit-learn", "pyarrow", "pillow", "dvc")
@@ -94,6 +96,32 @@ class Provenance:
     files: dict[str, str]
     remarks: list[str]
     models: dict[str, str] = field(default_factory=dict)
+
+
+def publication_date(record: Provenance, path: Path) -> datetime:
+    """When a study was published, with its time zone.
+
+    Raises:
+        InputError: the record does not say it as ISO 8601; the error names its file ``path``.
+    """
+    try:
+        date = datetime.fromisoformat(record.published)
+    except ValueError as error:
+        rule = "published must be a date and time, ISO 8601"
+        raise InputError(f"{path}: {rule}, got {record.published!r:.100}") from error
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def numerics_of(record: Provenance, path: Path) -> str:
+    """The numeric path of a publication.
+
+    Raises:
+        InputError: its parameters have no section ``compute``; the error names the file ``path``.
+    """
+    compute = record.params.get("compute")
+    if not isinstance(compute, dict):
+        raise InputError(f"{path}: params.compute must be a section, got {compute!r:.100}")
+    return str(compute.get("numerics", NATIVE))
 
 
 def machine() -> Machine:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sttreid.embedding import encoder
 from sttreid.model.network import Network
-from sttreid.retrieval.encoding import encoder_for_test
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.clips import consecutive_clips, normalise
 
@@ -32,7 +32,7 @@ class ClipAverager:
 
     def __init__(self, network: Network, batch: int) -> None:
         self._network = network
-        self._encoder = encoder_for_test(network, flip=True)
+        self._encoder = encoder(network, flip=True)
         self._clips = torch.empty((batch, network.frames, 3, *network.image_size))
         self._owners: list[int] = []
         self._crops: dict[int, list[Pixels]] = {}

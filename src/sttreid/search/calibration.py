@@ -95,7 +95,15 @@ class Calibration:
         return min(0.5, 2 * self.same / self.tracklets / max(candidates, 1))
 
     def strangeness(self, embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
-        """How far embeddings [N, D'] lie from the labelled ones, [N]: mean squared standard scores."""
+        """How far embeddings [N, D'] lie from the labelled ones, [N]: mean squared standard scores.
+
+        Raises:
+            InputError: the calibration is of embeddings of another width.
+        """
+        if not embeddings.shape[1] == len(self.centre) == len(self.spread):
+            widths = f"{len(self.centre)} and {len(self.spread)}"
+            rule = f"centre and spread of a calibration must have {embeddings.shape[1]} numbers"
+            raise InputError(f"{rule}, as the embeddings have, got {widths}")
         offsets = embeddings.astype(np.float64) - np.array(self.centre)
         result: NDArray[np.float64] = (np.square(offsets) / np.array(self.spread)).mean(axis=1)
         return result

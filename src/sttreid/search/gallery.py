@@ -305,7 +305,11 @@ def _metadata(path: Path, schema: pa.Schema) -> tuple[ModelReference, Calibratio
 
 
 def _check_schema(path: Path, schema: pa.Schema, dimensions: int) -> None:
+    if len(set(schema.names)) < len(schema.names):
+        raise InputError(f"{path}: a column must be there once, got {', '.join(schema.names)}")
     expected: Iterable[pa.Field] = [*COLUMNS, pa.field(EMBEDDING, pa.list_(pa.float32(), dimensions))]
+    if STRIP in schema.names:
+        expected = [*expected, pa.field(STRIP, pa.binary())]
     for field in expected:
         if field.name not in schema.names:
             raise InputError(f"{path}: must have the column {field.name}, got {', '.join(schema.names)}")

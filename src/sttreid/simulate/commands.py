@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sttreid.config.domain import DOMAINS, Domain, Scale, load_benchmark, load_domain, read_domain, scaled
+from sttreid.config.domain import DOMAINS, Domain, Scale, benchmark_of, load_domain, read_domain, scaled
 from sttreid.runtime.errors import InputError
 from sttreid.simulate import dataset
 from sttreid.simulate.identity_sheet import write_identity_sheet
@@ -23,7 +23,8 @@ def render(
         domain: a name in the folder domains/ of the working directory, or the path of a domain file (*.yaml).
         folder: created; must not exist.
         scale: field of Scale -> value; the other fields keep the values of DEFAULT_SCALE.
-        benchmark: render a pinned set: the scale and the version of domains/benchmark.yaml.
+        benchmark: render a pinned set, with scale and version of the file domains/benchmark*.yaml that
+            lists the domain.
         workers: number of processes (None: one per processor); the bytes do not depend on it.
 
     Raises:
@@ -70,11 +71,7 @@ def _domain(word: str) -> tuple[str, Domain]:
 
 
 def _benchmark(domain: str, scale_given: bool) -> tuple[Scale, str]:
-    pinned = load_benchmark()
-    if domain not in pinned.domains:
-        raise InputError(
-            f"--benchmark: the domain must be one of {', '.join(pinned.domains)}, got {domain!r}"
-        )
+    pinned = benchmark_of(domain)
     if scale_given:
         raise InputError(
             f"--benchmark: the scale of {pinned.version} is fixed; drop the options of the scale"

@@ -1,7 +1,7 @@
 """manifest.json: the contents of a folder of camera videos, its recipe, and the checksum of every file.
 
 The keys on disk belong to FORMAT and never change, because the pinned sets hold them. Where a field has
-another name in this version, _ON_DISK translates it.
+another name in this version, _ON_DISK translates it. Fields that came later are left out at their default.
 """
 
 import hashlib
@@ -26,6 +26,7 @@ MANIFEST: Final = "manifest.json"
 TRUTH: Final = "truth.parquet"
 TRACKS: Final = "tracks.csv"
 CODE: Final = "simulator"  # key of a recipe
+_LATER: Final = {"first_identity": 1, "same_people_as": None}  # fields of later versions, and their defaults
 _ON_DISK: Final = {"min_frames": "shortest", "max_frames": "longest", "look_alikes": "twins"}  # field -> key
 
 
@@ -43,13 +44,17 @@ def recipe(name: str, domain: Domain, scale: Scale, version: str | None) -> dict
 
 def scale_on_disk(scale: Scale) -> dict[str, Any]:
     """A scale as the manifest holds it; fields of subclasses are left out."""
-    return {_key(field.name): getattr(scale, field.name) for field in fields(Scale)}
+    return _without_defaults({_key(field.name): getattr(scale, field.name) for field in fields(Scale)})
 
 
 def domain_on_disk(domain: Domain) -> dict[str, Any]:
     """A domain as the manifest holds it."""
-    content = asdict(domain)
+    content = _without_defaults(asdict(domain))
     return content | {"clothing": {_key(name): value for name, value in content["clothing"].items()}}
+
+
+def _without_defaults(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in _LATER or value != _LATER[key]}
 
 
 def _key(field: str) -> str:
@@ -105,6 +110,7 @@ def _differing_keys(path: Path, other: Path) -> list[str]:
     """
     if not path.exists():
         return [f"{path}: is missing"]
+    checksums(path)  # checks its form
     content, expected = read_json(path), read_json(other)
     keys = sorted({*content, *expected} - {"cameras", "tables"})
     return [
@@ -125,11 +131,17 @@ def checksums(manifest: Path) -> dict[str, str]:
         files: dict[str, str] = dict(content["tables"])
         for camera, entry in content["cameras"].items():
             files |= {f"{camera}.mp4": entry["sha256_video"], f"{camera}.txt": entry["sha256_tracks"]}
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{manifest}: must be a manifest of the simulator, with all checksums") from error
     return files
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """The checksum of a file; empty for a folder, and for what cannot be read."""
+    if not path.is_file():  # a device has no end
+        return ""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return ""

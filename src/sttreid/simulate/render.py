@@ -89,7 +89,7 @@ def render_camera(
     part.replace(path)
 
     def toss(first: int, second: int) -> float:
-        return stream(scale.seed, "switch", name, camera, first, second).random()
+        return stream(scale.seed, "switch", domain.drawn_as(name), camera, first, second).random()
 
     boxes = switch_identities(recording.boxes, domain.crowd.switches, toss)
     write_text(path.with_suffix(".txt"), mot_lines(boxes))
@@ -108,10 +108,11 @@ class _Recording:
 
     def __init__(self, name: str, domain: Domain, scale: Scale, camera: int, identities: list[int]) -> None:
         self.name, self.domain, self.scale, self.camera = name, domain, scale, camera
-        self.scene: Scene = draw_scene(stream(scale.seed, "scene", name, camera), domain, scale)
-        self.still: Backdrop = backdrop(stream(scale.seed, "sky", name, camera), self.scene, scale)
+        self.drawn_as = domain.drawn_as(name)
+        self.scene: Scene = draw_scene(stream(scale.seed, "scene", self.drawn_as, camera), domain, scale)
+        self.still: Backdrop = backdrop(stream(scale.seed, "sky", self.drawn_as, camera), self.scene, scale)
         self.sensor = SensorModel(
-            stream(scale.seed, "sensor", name, camera), self.scene, scale.height, scale.width
+            stream(scale.seed, "sensor", self.drawn_as, camera), self.scene, scale.height, scale.width
         )
         self.waiting: list[Visit] = schedule(name, domain, scale, camera, identities)
         self.actors: list[_Actor] = []
@@ -139,12 +140,12 @@ class _Recording:
     def _enter(self, visit: Visit) -> _Actor:
         scale, keys = self.scale, (visit.identity, self.camera, visit.attempt)
         pedestrian = build_pedestrian(draw_appearance(visit.identity, self.name, self.domain, scale.seed))
-        rng = stream(scale.seed, "path", self.name, *keys)
+        rng = stream(scale.seed, "path", self.drawn_as, *keys)
         crowd = self.domain.crowd
         return _Actor(
             random_walk(rng, visit, pedestrian, self.scene, self.still.depth, scale.fps),
-            Detector(stream(scale.seed, "boxes", self.name, *keys), crowd.jitter),
-            lost_frames(stream(scale.seed, "lost", self.name, *keys), visit.length, crowd.fragments),
+            Detector(stream(scale.seed, "boxes", self.drawn_as, *keys), crowd.jitter),
+            lost_frames(stream(scale.seed, "lost", self.drawn_as, *keys), visit.length, crowd.fragments),
         )
 
     def _leave(self, actor: _Actor) -> None:

@@ -22,6 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_table
+
 NO_OCCLUDER: Final = "none"
 SCHEMA: Final = pa.schema(
     [
@@ -58,8 +61,20 @@ def facing(position: NDArray[np.float64], yaw: float) -> float:
 
 
 def read_truth(path: Path) -> pd.DataFrame:
-    """Read a table of boxes."""
-    table: pd.DataFrame = pd.read_parquet(path)
+    """Read a table of boxes.
+
+    Raises:
+        InputError: the file cannot be read, takes too much memory, or has other columns than ``SCHEMA``.
+    """
+    table = read_table(path)
+    for field in SCHEMA:
+        kind = table[field.name].dtype if field.name in table else "no such column"
+        wanted = "object" if field.name == "occluder" else str(field.type.to_pandas_dtype().__name__)
+        if str(kind) not in (wanted, "str"):
+            raise InputError(f"{path}: {field.name} must be {field.type}, got {kind}")
+    if table.isna().any(axis=None):
+        name = str(table.columns[table.isna().any().to_numpy()][0])
+        raise InputError(f"{path}: {name} must be given in every row, got none")
     return table
 
 

@@ -64,11 +64,12 @@ def draw_appearance(identity: int, name: str, domain: Domain, seed: int) -> Appe
     An identity with an even number may be the look-alike of the one before it: another person of the same
     skin tone in the same top, in half of the cases in the same trousers as well.
     """
-    rng = stream(seed, "twin", name, identity)
+    drawn_as = domain.drawn_as(name)
+    rng = stream(seed, "twin", drawn_as, identity)
     if identity % 2 or rng.random() >= domain.clothing.look_alikes:
-        return _sample(stream(seed, "look", name, identity), domain)
-    model = _sample(stream(seed, "look", name, identity - 1), domain)
-    drawn = _sample(stream(seed, "look", name, identity), domain, model.physique.skin)
+        return _sample(stream(seed, "look", drawn_as, identity), domain)
+    model = _sample(stream(seed, "look", drawn_as, identity - 1), domain)
+    drawn = _sample(stream(seed, "look", drawn_as, identity), domain, model.physique.skin)
     look_alike = replace(drawn, top=model.top)
     if rng.random() < 0.5 and drawn.bottom.skirt == model.bottom.skirt:
         return replace(look_alike, bottom=model.bottom)

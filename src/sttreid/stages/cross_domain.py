@@ -11,12 +11,15 @@ from pathlib import Path
 import pandas as pd
 
 from sttreid.analysis import metrics_files, results
+from sttreid.analysis.result_files import read_history, read_queries, read_result
 from sttreid.analysis.results import Scores
 from sttreid.analysis.summary import Summary, summary
 from sttreid.config import fingerprint, paths
 from sttreid.config.fingerprint import FINGERPRINT
 from sttreid.config.params import Params
-from sttreid.runtime.files import read_json, read_table, write_json, write_text
+from sttreid.runtime.documents import read_text
+from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import read_json, write_json, write_text
 from sttreid.runtime.progress import log
 from sttreid.stages.command import run
 
@@ -26,7 +29,7 @@ def main(params: Params) -> None:
     seeds, synthetic = params.seeds, params.simulate.domain
     scores, made_by = cross_domain(params.targets, seeds, synthetic), fingerprint.of_default_run(params)
     histories = {
-        (name, seed): pd.read_csv(paths.history("cross_domain", seed, name), sep="\t")
+        (name, seed): read_history(paths.history("cross_domain", seed, name))
         for name in (synthetic, *params.targets)
         for seed in seeds
     }
@@ -47,9 +50,9 @@ def main(params: Params) -> None:
 
 def cross_domain(targets: list[str], seeds: list[int], synthetic: str) -> Scores:
     """Read the cross-domain results."""
-    contents = [read_json(paths.result("cross_domain", seed)) for seed in seeds]
+    contents = [read_result(paths.result("cross_domain", seed)) for seed in seeds]
     queries = pd.concat(
-        [read_table(paths.queries("cross_domain", seed)) for seed in seeds], ignore_index=True
+        [read_queries(paths.queries("cross_domain", seed), "sources") for seed in seeds], ignore_index=True
     )
     return results.cross_domain(contents, queries, targets, synthetic)
 
@@ -74,26 +77,28 @@ def _leave_out_what_is_stale(params: Params) -> None:
     metrics, table = paths.METRICS / "ablation.json", paths.METRICS / "plots" / "ablation.tsv"
     if metrics.exists():
         content = read_json(metrics)
+        if not isinstance(content, dict):
+            raise InputError(f"{metrics}: must be a mapping with an entry for each variant")
         if (fresh := metrics_files.fresh_entries(content, current)) != content:
             write_json(metrics, fresh)
     if table.exists():
-        _replace(table, metrics_files.fresh_rows(table.read_text(encoding="utf-8"), current))
+        _replace(table, metrics_files.fresh_rows(read_text(table), current, table))
     for name, made_by in current.items():
         for seed in params.seeds:
             curve = paths.curve("ablation", seed, name)
-            if curve.exists() and f"\t{made_by}\n" not in curve.read_text(encoding="utf-8"):
+            if curve.exists() and f"\t{made_by}\n" not in read_text(curve):
                 curve.unlink()
     whole = fingerprint.of_ablation(params)
     for name in ("report", "claims"):
         page = paths.METRICS / f"{name}.md"
         if page.exists():
-            text = page.read_text(encoding="utf-8")
+            text = read_text(page)
             _replace(page, metrics_files.marked(text, whole))
 
 
 def _replace(path: Path, text: str) -> None:
     """Write a file whose content changes."""
-    if text != path.read_text(encoding="utf-8"):
+    if text != read_text(path):
         write_text(path, text)
 
 

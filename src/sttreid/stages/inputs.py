@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from sttreid.analysis.result_files import read_history, read_queries, read_result
 from sttreid.analysis.study_runs import PRETRAINED, TRAINED, UNTRAINED, Run, protocol_names, runs_of
 from sttreid.config import paths
 from sttreid.config.params import Ablation
-from sttreid.runtime.files import read_json, read_table
 
 
 def ablation_runs(
@@ -23,8 +23,8 @@ def ablation_runs(
     runs, results = [], []
     for seed in seeds:
         result, queries = (
-            read_json(paths.result("ablation", seed)),
-            read_table(paths.queries("ablation", seed)),
+            read_result(paths.result("ablation", seed)),
+            read_queries(paths.queries("ablation", seed), "variants"),
         )
         results.append(result)
         for variant in ablation.variants:
@@ -32,19 +32,19 @@ def ablation_runs(
             steps = result["variants"].get(variant, {}).get("pretrain_steps", 0)
             runs += runs_of(variant, seed, steps, moments, history("ablation", seed, variant))
         if ablation.reference is not None:
-            results.append(read_json(paths.result("cross_domain", seed)))
+            results.append(read_result(paths.result("cross_domain", seed)))
             runs += _reference_runs(ablation.reference, ablation.source, synthetic, seed)
     return runs, protocol_names(results, targets)
 
 
 def history(group: paths.Group, seed: int, name: str) -> pd.DataFrame:
     """A training history."""
-    return pd.read_csv(paths.history(group, seed, name), sep="\t")
+    return read_history(paths.history(group, seed, name))
 
 
 def _reference_runs(name: str, source: str, synthetic: str, seed: int) -> list[Run]:
     """The default run's models of the source, of the synthetic set and without training, as a variant."""
-    queries = read_table(paths.queries("cross_domain", seed))
+    queries = read_queries(paths.queries("cross_domain", seed), "sources")
     models = {TRAINED: source, PRETRAINED: synthetic, UNTRAINED: "untrained"}
     moments = {moment: queries[queries["source"] == model] for moment, model in models.items()}
     steps = int(history("cross_domain", seed, synthetic)["step"].iloc[-1])

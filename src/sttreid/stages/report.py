@@ -1,6 +1,6 @@
 """Stage ``report``: all results -> metrics/ablation.json, plot tables, figures, report.md and the page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +9,9 @@ from typing import Final
 import pandas as pd
 
 from sttreid.analysis import results, spread
+from sttreid.analysis.claims import QUESTIONS
 from sttreid.analysis.metrics_files import ablation_metrics
+from sttreid.analysis.result_files import read_claims, read_domains, read_history, read_queries, read_result
 from sttreid.analysis.results import Content
 from sttreid.analysis.uncertainty import MIN_SEEDS
 from sttreid.config import paths
@@ -22,7 +24,7 @@ from sttreid.report import charts, filmstrips, page, render
 from sttreid.report.filmstrips import Visuals
 from sttreid.report.page import Results
 from sttreid.runtime.files import read_json, read_table, write_bytes, write_json, write_text
-from sttreid.runtime.provenance import Machine, Provenance
+from sttreid.runtime.provenance import Machine, Provenance, publication_date
 from sttreid.stages.command import run
 from sttreid.stages.cross_domain import cross_domain, write_curves
 
@@ -33,8 +35,9 @@ def main(params: Params) -> None:
     """Variants and seeds are those of params.yaml; leftover results of earlier runs are not read."""
     ablation, seeds, source = params.ablation, params.seeds, params.ablation.source
     cross = cross_domain(params.targets, seeds, params.simulate.domain)
-    contents = [read_json(paths.result("ablation", seed)) for seed in seeds]
-    queries = pd.concat([read_table(paths.queries("ablation", seed)) for seed in seeds], ignore_index=True)
+    contents = [read_result(paths.result("ablation", seed)) for seed in seeds]
+    tables = [read_queries(paths.queries("ablation", seed), "variants") for seed in seeds]
+    queries = pd.concat(tables, ignore_index=True)
     stale = [name for name in ablation.variants if not _is_fresh(params, name, contents)]
     made: dict[str, Content] = {
         name: contents[0]["variants"][name] for name in ablation.variants if name not in stale
@@ -59,8 +62,8 @@ def main(params: Params) -> None:
         min_train_rank1=ablation.min_train_rank1,
         runs=runs,
         histories=histories,
-        domains=_fresh("domains", of_comparison(*(getattr(params, name) for name in COMPARED))),
-        claims=_fresh("claims", of_ablation(params)),
+        domains=_fresh("domains", of_comparison(*(getattr(params, name) for name in COMPARED)), read_domains),
+        claims=_fresh("claims", of_ablation(params), lambda path: read_claims(path, [*QUESTIONS])),
         published_claims=published_claims(paths.METRICS),
         published_seeds=spread.published(Path()),
         visuals=Visuals(**{field.name: read_table(paths.visual(field.name)) for field in fields(Visuals)}),
@@ -78,14 +81,14 @@ def _is_fresh(params: Params, name: str, contents: Sequence[Content]) -> bool:
     return tested == wanted
 
 
-def _fresh(name: str, made_by: str) -> Content | None:
+def _fresh(name: str, made_by: str, read: Callable[[Path], Content]) -> Content | None:
     """A metrics file; None if other parameters made it."""
-    content: Content = read_json(paths.METRICS / f"{name}.json")
+    content = read(paths.METRICS / f"{name}.json")
     return content if content.get(FINGERPRINT) == made_by else None
 
 
 def _histories(group: paths.Group, seeds: list[int], name: str) -> list[pd.DataFrame]:
-    return [pd.read_csv(paths.history(group, seed, name), sep="\t") for seed in seeds]
+    return [read_history(paths.history(group, seed, name)) for seed in seeds]
 
 
 def _machines(params: Params) -> list[Machine]:
@@ -113,10 +116,13 @@ def published_claims(metrics: Path) -> Content | None:
     for path in sorted(metrics.glob("*/**/claims.json")):
         record = path.with_name("provenance.json")
         hidden = path.parent.name.startswith(".")  # a publication that is being written
-        if not hidden and record.exists() and (content := read_json(path))["seeds"] >= MIN_SEEDS:
+        if hidden or not record.exists():
+            continue
+        content = read_claims(path, [*QUESTIONS])
+        if content["seeds"] >= MIN_SEEDS:
             origin = parse(Provenance, read_json(record), str(record))
             study = {"study": origin.study, "folder": path.parent.as_posix(), "commit": origin.commit[:10]}
-            found.append((datetime.fromisoformat(origin.published), {**content, "publication": study}))
+            found.append((publication_date(origin, record), {**content, "publication": study}))
     return max(found, key=lambda each: each[0])[1] if found else None
 
 

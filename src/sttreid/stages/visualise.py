@@ -8,12 +8,13 @@ from torch import Tensor
 
 from sttreid.config import paths
 from sttreid.config.conversion import parse
-from sttreid.config.params import Ablation, Simulate, Visualise
+from sttreid.config.params import Ablation, Simulate
 from sttreid.config.variants import Evaluation
+from sttreid.config.visualise import Visualise
+from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import restore
 from sttreid.report import visuals
-from sttreid.retrieval.encoding import embed_for_test
 from sttreid.retrieval.ranked_lists import ranked_lists
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
@@ -123,8 +124,8 @@ def _lists(
 
 def _embed(network: Network, store: Store, tracklets: pd.DataFrame, config: Evaluation) -> Tensor:
     """Features as in the stage ``evaluate``."""
-    compute = config.compute
-    return embed_for_test(network, store, tracklets, compute.embed_batch, compute.precision, flip=config.flip)
+    batch, precision = config.compute.embed_batch, config.compute.precision
+    return embed_tracklets(network, store, tracklets, batch, precision, flip=config.flip)
 
 
 def _map(

@@ -98,7 +98,8 @@ def attention_entropy(attention: Tensor, threshold: float) -> Tensor:
 
     Args:
         attention: [..., L] rows that sum to 1; exact zeros are allowed. In training: the rows of TT's class
-            token over itself and the T frames, L = 1 + T (our choice).
+            token over itself and the T frames, L = 1 + T, or, with ``loss.entropy_all_rows``, those of all L
+            tokens (the paper leaves it open).
         threshold: the paper's alpha; attention spread over at least 1/alpha tokens is not penalised.
     """
     entropy = -torch.special.xlogy(attention, attention.clamp_min(1e-12)).sum(-1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sttreid.config.branches import BRANCHES
 from sttreid.config.params import Compute, Loss
+from sttreid.model.attention import Rows
 from sttreid.model.network import Network
 from sttreid.training import losses
 
@@ -36,6 +37,13 @@ class Step(nn.Module):
         self.gather = gather
 
     @property
+    def _rows(self) -> Rows:
+        """The rows of the attention that the losses read."""
+        if not self.loss.entropy:
+            return "none"
+        return "all" if self.loss.entropy_all_rows else "first"
+
+    @property
     def has_idle_heads(self) -> bool:
         """Whether a classifier gets no gradient, because the weight of its term is 0."""
         branches = [branch for branch in BRANCHES if branch.name in self.network.branches]
@@ -51,7 +59,7 @@ class Step(nn.Module):
         """
         mixed = self.precision != torch.float32
         with torch.autocast(clips.device.type, self.precision, enabled=mixed):
-            output = self.network(clips, "first" if self.loss.entropy else "none")
+            output = self.network(clips, self._rows)
         return losses.terms(_widened(output), classes, tracklets, self.loss, self.gather)
 
 

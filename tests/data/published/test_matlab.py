@@ -97,3 +97,32 @@ def test_a_table_is_no_vector_and_queries_are_rows(tmp_path: Path) -> None:
     assert read_queries(path, "query", 4).tolist() == [True, False, True, False]
     with pytest.raises(InputError, match="a query must be a row from 1 to 2, got 3"):
         read_queries(path, "query", 2)
+
+
+@pytest.mark.parametrize("link", ["external", "soft", "raw"])
+def test_an_array_in_another_file_is_not_read(tmp_path: Path, link: str) -> None:
+    other = write(tmp_path / "other.mat", "7.3")
+    path = tmp_path / "info.mat"
+    with h5py.File(path, "w") as file:
+        if link == "external":
+            file["info"] = h5py.ExternalLink(str(other), "info")
+        elif link == "soft":
+            file["info"] = h5py.SoftLink("/away")
+            file["away"] = h5py.ExternalLink(str(other), "info")
+        else:
+            file.create_dataset("info", (4, 3), "i4", external=[(str(other), 0, 48)])
+    with pytest.raises(InputError, match="'info' must be an array in this file"):
+        read_table(path, "info", 4)
+
+
+def test_a_small_file_of_a_large_array_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "info.mat"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("info", (4, 2**40), "i4", chunks=(4, 1000), compression="gzip")
+    with pytest.raises(InputError, match="bytes of memory"):
+        read_table(path, "info", 4)
+    np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.uint8, (3, 4))
+    content = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(content.replace(b"(3, 4)", b"(-3, 4)"[:6]))
+    with pytest.raises(InputError, match="cannot be read"):
+        read_table(tmp_path / "a.npy", "", 4)

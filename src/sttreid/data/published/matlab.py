@@ -1,20 +1,24 @@
 """Tables of whole numbers from MATLAB files of both containers, and from NumPy files.
 
-Files that are cut short, empty or of another kind raise InputError. Single wrong bytes in a MATLAB 5 file
-that was saved without compression can crash SciPy's compiled reader; compressed files, MATLAB's default, have
-a checksum.
+Files that are cut short, empty or of another kind raise InputError. MATLAB 5 files are read by
+:mod:`sttreid.data.published.mat5`, because single wrong bytes crash SciPy's compiled reader. A link of an
+HDF5 file is not followed: it may lead to another file.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sttreid.data.published.file_names import Ints
+from sttreid.data.published.mat5 import HEADER, is_mat5, read_variable
+from sttreid.runtime.documents import read_bytes, read_whole
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.parquet import most_memory
 
 Array = NDArray[Any]
+LARGEST: Final = 2**53  # whole number that MATLAB's usual type holds
 
 
 def read_table(path: Path, key: str, columns: int) -> Ints:
@@ -80,7 +84,10 @@ def _load(path: Path, key: str) -> Array:
 
 
 def _load_numpy(path: Path) -> tuple[Array, list[str]]:
-    return np.asarray(np.load(path, allow_pickle=False)), []
+    content = np.load(path, mmap_mode="r", allow_pickle=False)  # compares the shape with the file's length
+    if not isinstance(content, np.ndarray):
+        raise ValueError("it is an archive of several arrays")
+    return np.array(content), []
 
 
 def _load_matlab(path: Path, key: str) -> tuple[Array | None, list[str]]:
@@ -96,15 +103,34 @@ def _load_matlab(path: Path, key: str) -> tuple[Array | None, list[str]]:
 
     if h5py.is_hdf5(path):
         with h5py.File(path, "r") as file:
-            return (file[key][()].T if key in file else None), list(file)
+            return (_dataset(path, h5py, file, key) if key in file else None), list(file)
+    start = read_bytes(path, HEADER)
+    if is_mat5(start):
+        return read_variable(read_whole(path), key, most_memory(path))
+    if 0 not in start[:4]:  # of MATLAB 4, whose files SciPy reads without compiled code
+        raise ValueError("it is neither MATLAB 4, 5 nor 7.3")
     content = scipy.io.loadmat(path, variable_names=[key])
     if key in content:
         return np.asarray(content[key]), []
     return None, [name for name, _, _ in scipy.io.whosmat(path)]
 
 
+def _dataset(path: Path, h5py: Any, file: Any, key: str) -> Array:
+    """A data set of the file itself, whose length is checked before it takes memory."""
+    found = file[key] if isinstance(file.get(key, getlink=True), h5py.HardLink) else None
+    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
+        raise InputError(f"{path}: the variable {key!r} must be an array in this file")
+    most = most_memory(path)
+    if found.dtype.kind not in "iuf" or found.nbytes > most:
+        got = f"{found.nbytes:,} bytes of {found.dtype}"
+        raise InputError(f"{path}: {key!r} must hold numbers, at most {most:,} bytes of memory, got {got}")
+    return np.asarray(found[()]).T
+
+
 def _as_integers(path: Path, key: str, array: Array) -> Ints:
-    number = array.dtype.kind in "iuf" and array.size > 0 and bool(np.isfinite(array).all())
+    number = (
+        array.dtype.kind in "iuf" and array.size > 0 and bool((np.abs(array.astype(float)) <= LARGEST).all())
+    )
     if not number or (array != np.floor(array)).any():
         raise InputError(f"{path}: {key!r} must hold whole numbers, got {array.dtype} {array.shape}")
     return array.astype(np.int64)

@@ -17,6 +17,7 @@ from typing import Final
 from sttreid.config.track_format import Separator
 from sttreid.data.tracks.headers import columns_of
 from sttreid.data.tracks.numbers import real
+from sttreid.runtime.documents import read_whole
 from sttreid.runtime.errors import InputError
 
 SIGNS: Final[dict[Separator, str | None]] = {"comma": ",", "semicolon": ";", "tab": "\t", "space": None}
@@ -48,13 +49,13 @@ def read_text(path: Path) -> str:
     Raises:
         InputError: it is missing or is not text.
     """
+    if not path.exists():
+        raise InputError(f"{path}: the tracks file is missing")
+    content = read_whole(path)
     try:
-        content = path.read_bytes()
         utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
         text = content.decode("utf-16" if utf16 else "utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"{path}: the tracks file is missing") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: the tracks cannot be read as text ({error})") from error
     if "\0" in text:
         raise InputError(f"{path}: the tracks cannot be read as text (it holds bytes of value 0)")
