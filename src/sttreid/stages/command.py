@@ -1,6 +1,7 @@
 """A stage as a command: its sections by name from params.yaml, its errors as one sentence, its machine."""
 
 import errno
+import hashlib
 import inspect
 import os
 import sys
@@ -19,9 +20,9 @@ from sttreid.data.registry import check_datasets, protocol_name
 from sttreid.retrieval.protocol import protocol
 from sttreid.runtime import live
 from sttreid.runtime.errors import DivergedError, InputError
-from sttreid.runtime.files import FULL, write_json
+from sttreid.runtime.files import FULL, read_json, write_json
 from sttreid.runtime.live import Curve
-from sttreid.runtime.pins import advice, is_rewritten, pin_of, take_back
+from sttreid.runtime.pins import advice, pin_of, take_back
 from sttreid.runtime.provenance import machine
 
 
@@ -44,7 +45,7 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
         _check_protocols(params)
         consistency.check(params)
         given = bind(main, params, list(words))
-        _check_pinned(given)
+        _check_tables(given)
         with live.curves(_curves(stage, given, params), kept):
             main(**given)
     except Exception as error:
@@ -82,41 +83,42 @@ def _curve(path: Path, made_by: str) -> Curve:
     return Curve(path, text)
 
 
-def _pin(arguments: Mapping[str, object]) -> tuple[Path, Path] | None:
-    """The folder of the data set that a stage reads, and the .dvc file that tracks it; None: neither."""
+def _root(arguments: Mapping[str, object]) -> Path | None:
+    """The folder of the data set that a stage reads; None: it reads none."""
     name, datasets = arguments.get("name"), arguments.get("datasets")
     if not isinstance(datasets, Mapping) or name not in datasets:
         return None
-    pin = pin_of(datasets[name].root)
-    return None if pin is None else (datasets[name].root, pin)
+    return Path(datasets[name].root)
 
 
-def _check_pinned(arguments: Mapping[str, object]) -> None:
-    """Compare rendered files that DVC has just pinned anew with all checksums of their manifest.
+def _check_tables(arguments: Mapping[str, object]) -> None:
+    """Compare the tables of a rendered set with its manifest; the reader compares videos and tracks.
 
     Raises:
-        InputError: they differ; the stage itself reads only some of them.
+        InputError: a table has another checksum.
     """
-    found = _pin(arguments)
-    if found is None or not is_rewritten(found[1]):
+    root = _root(arguments)
+    if root is None or not (root / "manifest.json").is_file():
         return
-    from sttreid.simulate.manifest import MANIFEST, checksums, differences  # takes a second
-
-    manifest = found[0] / MANIFEST
-    try:
-        checksums(manifest)
-    except InputError:  # not rendered here; the stage knows its rules
-        return
-    if sentences := differences(found[0], manifest):
-        raise InputError("\n".join(sentences))
+    content = read_json(root / "manifest.json")
+    tables = content.get("tables") if isinstance(content, dict) else None
+    for name, expected in (tables if isinstance(tables, dict) else {}).items():
+        if (root / name).is_file():
+            with (root / name).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != expected:
+                raise InputError(
+                    f"{root / name}: the checksum must be the manifest's {expected}, got {digest}"
+                )
 
 
 def _refused(arguments: Mapping[str, object]) -> list[str]:
     """Take back the pin of changed files that a stage did not accept, and say so."""
-    found = _pin(arguments)
-    if found is None or not take_back(found[1]):
+    root = _root(arguments)
+    pin = None if root is None else pin_of(root)
+    if pin is None or not take_back(pin):
         return []
-    return [f"{found[1]}: is again as in git; DVC had pinned the changed files", advice(found[1])]
+    return [f"{pin}: is again as in git; DVC had pinned the changed files", advice(pin)]
 
 
 def _failure(error: Exception) -> str | None:
