@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import subprocess
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,7 @@ def test_run_ends_with_one_sentence_instead_of_a_traceback(tmp_path, monkeypatch
         (MemoryError(), "memory"),
         (MemoryError("Unable to allocate 4 GiB"), "4 GiB"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (BrokenProcessPool("terminated abruptly"), "worker"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "memory"),
     ],
 )

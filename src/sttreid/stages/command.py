@@ -1,6 +1,5 @@
 """A stage as a command: its sections by name from params.yaml, its errors as one sentence, its machine."""
 
-import errno
 import hashlib
 import inspect
 import os
@@ -20,7 +19,8 @@ from sttreid.data.registry import check_datasets, protocol_name
 from sttreid.retrieval.protocol import protocol
 from sttreid.runtime import live
 from sttreid.runtime.errors import DivergedError, InputError
-from sttreid.runtime.files import FULL, read_json, write_json
+from sttreid.runtime.failures import machine_failure
+from sttreid.runtime.files import read_json, write_json
 from sttreid.runtime.live import Curve
 from sttreid.runtime.pins import advice, pin_of, take_back
 from sttreid.runtime.provenance import machine
@@ -30,8 +30,8 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a stage's ``main``: its parameters name sections of params.yaml or arguments of the command line.
 
     A parameter called ``params`` receives the whole of :class:`Params`. An input error, a full or read-only
-    disk and a lack of memory end the process with status 1 and one sentence on stderr, before any output is
-    replaced. The last line on stderr is the run time. While a stage trains, its curve grows
+    disk, a lack of memory and a killed worker end the process with status 1 and one sentence on stderr, before
+    any output is replaced. The last line on stderr is the run time. While a stage trains, its curve grows
     (:mod:`sttreid.runtime.live`).
     """
     words, stage = list(sys.argv[1:] if arguments is None else arguments), Path(inspect.getfile(main)).stem
@@ -49,7 +49,9 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
         with live.curves(_curves(stage, given, params), kept):
             main(**given)
     except Exception as error:
-        if (sentence := _failure(error)) is None:
+        expected = isinstance(error, InputError | DivergedError)
+        sentence = str(error) if expected else machine_failure(error)
+        if sentence is None:  # a bug, whose traceback helps
             raise
         sys.exit("\n".join([f"error: {sentence}", *_refused(given)]))
     name = " ".join((stage, *words))
@@ -119,27 +121,6 @@ def _refused(arguments: Mapping[str, object]) -> list[str]:
     if pin is None or not take_back(pin):
         return []
     return [f"{pin}: is again as in git; DVC had pinned the changed files", advice(pin)]
-
-
-def _failure(error: Exception) -> str | None:
-    """The sentence about what ends a stage; None: it is a bug, whose traceback helps."""
-    if isinstance(error, InputError | DivergedError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in (*FULL, errno.EACCES, errno.EPERM):
-        return f"{error.filename or Path.cwd()}: cannot be written ({error.strerror})"
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM or _is_memory(error):
-        return (
-            f"the memory is not enough, here or under a limit ({' '.join(str(error).split()) or 'none left'})"
-        )
-    return None
-
-
-def _is_memory(error: Exception) -> bool:
-    """Whether torch or a thread pool reports a lack of memory; they raise RuntimeError."""
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(
-        word in text for word in ("can't allocate memory", "out of memory", "can't start new thread")
-    )
 
 
 def _check_protocols(params: Params) -> None:
