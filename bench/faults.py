@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=ROOT / ".scratch" / "faults")
     parser.add_argument("--row", choices=ROWS, nargs="+", default=list(ROWS), help="default: all")
     parser.add_argument("--kills", type=int, default=KILLS, help="over all stages")
+    parser.add_argument("--cells", nargs="+", help="to kill; default: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="one try of each kind, no document")
     parser.add_argument("--document", action="store_true", help="write the document from what is there")
@@ -119,7 +120,7 @@ def _kills(workspace: Workspace, journal: Journal, options: argparse.Namespace) 
     workspace.fresh()
     cells = workspace.cells[:1] if options.quick else workspace.cells
     for place, cell in enumerate(cells):
-        if journal.has("kills", f"complete {cell}"):
+        if journal.has("kills", f"complete {cell}") or cell not in (options.cells or cells):
             continue
         share = 2 if options.quick else options.kills // len(cells) + (place < options.kills % len(cells))
         workspace.fresh()

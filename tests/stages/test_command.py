@@ -1,12 +1,19 @@
 """A stage as a command: sections by name, words by position, errors as sentences."""
 
+import errno
+import hashlib
+import json
+import subprocess
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 import yaml
 
+from sttreid.config.datasets import Dataset
 from sttreid.config.params import Clip, Loss, Model, Params, load
 from sttreid.runtime.errors import DivergedError, InputError
+from sttreid.runtime.pins import BASELINE
 from sttreid.stages.command import bind, run
 from tests.tiny import parameters
 
@@ -72,15 +79,102 @@ def test_run_ends_with_one_sentence_instead_of_a_traceback(tmp_path, monkeypatch
     assert end.value.code == "error: a.txt: line 3 is wrong"
 
 
-def test_run_lets_a_defect_of_the_program_through(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "out/a.pt"), "out/a.pt: cannot be written"),
+        (OSError(errno.ENOSPC, "No space left on device"), "cannot be written"),
+        (MemoryError(), "memory"),
+        (MemoryError("Unable to allocate 4 GiB"), "4 GiB"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (BrokenProcessPool("terminated abruptly"), "worker"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "memory"),
+    ],
+)
+def test_a_machine_that_has_not_enough_is_told_in_a_sentence(tmp_path, monkeypatch, error, told):
     written(tmp_path, {})
     monkeypatch.chdir(tmp_path)
 
     def main(clip: Clip) -> None:
-        raise KeyError("defect")
+        raise error
 
-    with pytest.raises(KeyError):
+    with pytest.raises(SystemExit) as end:
         run(main, [])
+    assert str(end.value.code).startswith("error: ")
+    assert told in str(end.value.code)
+
+
+@pytest.mark.parametrize("error", [KeyError("defect"), RuntimeError("defect"), OSError(errno.EBADF, "x")])
+def test_run_lets_a_defect_of_the_program_through(tmp_path, monkeypatch, error):
+    written(tmp_path, {})
+    monkeypatch.chdir(tmp_path)
+
+    def main(clip: Clip) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        run(main, [])
+
+
+@pytest.fixture
+def pinned(tmp_path, monkeypatch):
+    """A repository with the pin of data/, which DVC has just rewritten."""
+    monkeypatch.delenv(BASELINE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, {})
+    (tmp_path / "data" / "campus").mkdir(parents=True)
+    pin = tmp_path / "data.dvc"
+    pin.write_text("old")
+    for words in (("init", "-q"), ("add", "data.dvc")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    pin.write_text("new")
+    return pin
+
+
+def test_a_stage_that_refuses_data_takes_their_pin_back(pinned):
+    def main(name: str, datasets: dict[str, Dataset]) -> None:
+        raise InputError("data/campus/c1.mp4: is damaged")
+
+    with pytest.raises(SystemExit) as end:
+        run(main, ["campus"])
+    assert "data/campus/c1.mp4: is damaged" in str(end.value.code)
+    assert "dvc pull --force data.dvc" in str(end.value.code)
+    assert pinned.read_text() == "old"
+
+
+def test_a_stage_that_accepts_data_leaves_their_pin(pinned):
+    def main(name: str, datasets: dict[str, Dataset]) -> None: ...
+
+    run(main, ["campus"])
+    assert pinned.read_text() == "new"
+
+
+def test_tables_that_a_stage_does_not_read_are_compared_with_their_manifest(pinned):
+    folder = pinned.with_suffix("") / "campus"
+    checksum = hashlib.sha256(b"right").hexdigest()
+    (folder / "manifest.json").write_text(json.dumps({"tables": {"truth.parquet": checksum}}))
+    (folder / "truth.parquet").write_bytes(b"wrong")
+    ran = []
+
+    def main(name: str, datasets: dict[str, Dataset]) -> None:
+        ran.append(name)
+
+    with pytest.raises(SystemExit, match=r"truth\.parquet: the checksum must be"):
+        run(main, ["campus"])
+    assert (ran, pinned.read_text()) == ([], "old")
+    (folder / "truth.parquet").write_bytes(b"right")
+    pinned.write_text("new")
+    run(main, ["campus"])
+    assert (ran, pinned.read_text()) == (["campus"], "new")
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"tables": 1}', '{"tables": {"missing.csv": 1}}'])
+def test_a_manifest_without_tables_is_left_to_the_reader(pinned, content):
+    (pinned.with_suffix("") / "campus" / "manifest.json").write_text(content)
+
+    def main(name: str, datasets: dict[str, Dataset]) -> None: ...
+
+    run(main, ["campus"])
 
 
 def test_a_stage_may_take_all_parameters(loaded):

@@ -74,14 +74,14 @@ def main(arguments: list[str] | None = None) -> None:
         if package not in EXTRAS:
             raise
         _fail(f"this command needs the package {package}: pip install 'sttreid[{EXTRAS[package]}]'")
-    except OSError as error:
-        from sttreid.runtime.files import FULL  # loads pandas
-
-        if error.errno not in FULL:
-            raise
-        _fail(f"{error.filename or Path.cwd()}: cannot be written ({error.strerror})")
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
+    except (OSError, MemoryError, RuntimeError) as error:
+        from sttreid.runtime.failures import machine_failure  # loads pandas
+
+        if (sentence := machine_failure(error)) is None:
+            raise
+        _fail(sentence)
     sys.exit(status if isinstance(status, int) else 0)
 
 

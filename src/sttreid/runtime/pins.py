@@ -23,12 +23,6 @@ def pin_of(path: Path) -> Path | None:
     return next((pin for pin in pins if pin.is_file()), None)
 
 
-def is_rewritten(pin: Path) -> bool:
-    """Whether a .dvc file has another content than git would commit; False: git does not know it."""
-    expected = _in_git(pin)
-    return expected is not None and expected != pin.read_bytes()
-
-
 def take_back(pin: Path) -> bool:
     """Give a .dvc file the content that git would commit.
 

@@ -1,6 +1,6 @@
 """A stage as a command: its sections by name from params.yaml, its errors as one sentence, its machine."""
 
-import errno
+import hashlib
 import inspect
 import os
 import sys
@@ -19,9 +19,10 @@ from sttreid.data.registry import check_datasets, protocol_name
 from sttreid.retrieval.protocol import protocol
 from sttreid.runtime import live
 from sttreid.runtime.errors import DivergedError, InputError
-from sttreid.runtime.files import FULL, write_json
+from sttreid.runtime.failures import machine_failure
+from sttreid.runtime.files import read_json, write_json
 from sttreid.runtime.live import Curve
-from sttreid.runtime.pins import advice, is_rewritten, pin_of, take_back
+from sttreid.runtime.pins import advice, pin_of, take_back
 from sttreid.runtime.provenance import machine
 
 
@@ -29,8 +30,8 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a stage's ``main``: its parameters name sections of params.yaml or arguments of the command line.
 
     A parameter called ``params`` receives the whole of :class:`Params`. An input error, a full or read-only
-    disk and a lack of memory end the process with status 1 and one sentence on stderr, before any output is
-    replaced. The last line on stderr is the run time. While a stage trains, its curve grows
+    disk, a lack of memory and a killed worker end the process with status 1 and one sentence on stderr, before
+    any output is replaced. The last line on stderr is the run time. While a stage trains, its curve grows
     (:mod:`sttreid.runtime.live`).
     """
     words, stage = list(sys.argv[1:] if arguments is None else arguments), Path(inspect.getfile(main)).stem
@@ -44,11 +45,13 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
         _check_protocols(params)
         consistency.check(params)
         given = bind(main, params, list(words))
-        _check_pinned(given)
+        _check_tables(given)
         with live.curves(_curves(stage, given, params), kept):
             main(**given)
     except Exception as error:
-        if (sentence := _failure(error)) is None:
+        expected = isinstance(error, InputError | DivergedError)
+        sentence = str(error) if expected else machine_failure(error)
+        if sentence is None:  # a bug, whose traceback helps
             raise
         sys.exit("\n".join([f"error: {sentence}", *_refused(given)]))
     name = " ".join((stage, *words))
@@ -82,62 +85,42 @@ def _curve(path: Path, made_by: str) -> Curve:
     return Curve(path, text)
 
 
-def _pin(arguments: Mapping[str, object]) -> tuple[Path, Path] | None:
-    """The folder of the data set that a stage reads, and the .dvc file that tracks it; None: neither."""
+def _root(arguments: Mapping[str, object]) -> Path | None:
+    """The folder of the data set that a stage reads; None: it reads none."""
     name, datasets = arguments.get("name"), arguments.get("datasets")
     if not isinstance(datasets, Mapping) or name not in datasets:
         return None
-    pin = pin_of(datasets[name].root)
-    return None if pin is None else (datasets[name].root, pin)
+    return Path(datasets[name].root)
 
 
-def _check_pinned(arguments: Mapping[str, object]) -> None:
-    """Compare rendered files that DVC has just pinned anew with all checksums of their manifest.
+def _check_tables(arguments: Mapping[str, object]) -> None:
+    """Compare the tables of a rendered set with its manifest; the reader compares videos and tracks.
 
     Raises:
-        InputError: they differ; the stage itself reads only some of them.
+        InputError: a table has another checksum.
     """
-    found = _pin(arguments)
-    if found is None or not is_rewritten(found[1]):
+    root = _root(arguments)
+    if root is None or not (root / "manifest.json").is_file():
         return
-    from sttreid.simulate.manifest import MANIFEST, checksums, differences  # takes a second
-
-    manifest = found[0] / MANIFEST
-    try:
-        checksums(manifest)
-    except InputError:  # not rendered here; the stage knows its rules
-        return
-    if sentences := differences(found[0], manifest):
-        raise InputError("\n".join(sentences))
+    content = read_json(root / "manifest.json")
+    tables = content.get("tables") if isinstance(content, dict) else None
+    for name, expected in (tables if isinstance(tables, dict) else {}).items():
+        if (root / name).is_file():
+            with (root / name).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest != expected:
+                raise InputError(
+                    f"{root / name}: the checksum must be the manifest's {expected}, got {digest}"
+                )
 
 
 def _refused(arguments: Mapping[str, object]) -> list[str]:
     """Take back the pin of changed files that a stage did not accept, and say so."""
-    found = _pin(arguments)
-    if found is None or not take_back(found[1]):
+    root = _root(arguments)
+    pin = None if root is None else pin_of(root)
+    if pin is None or not take_back(pin):
         return []
-    return [f"{found[1]}: is again as in git; DVC had pinned the changed files", advice(found[1])]
-
-
-def _failure(error: Exception) -> str | None:
-    """The sentence about what ends a stage; None: it is a bug, whose traceback helps."""
-    if isinstance(error, InputError | DivergedError):
-        return str(error)
-    if isinstance(error, OSError) and error.errno in (*FULL, errno.EACCES, errno.EPERM):
-        return f"{error.filename or Path.cwd()}: cannot be written ({error.strerror})"
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM or _is_memory(error):
-        return (
-            f"the memory is not enough, here or under a limit ({' '.join(str(error).split()) or 'none left'})"
-        )
-    return None
-
-
-def _is_memory(error: Exception) -> bool:
-    """Whether torch or a thread pool reports a lack of memory; they raise RuntimeError."""
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(
-        word in text for word in ("can't allocate memory", "out of memory", "can't start new thread")
-    )
+    return [f"{pin}: is again as in git; DVC had pinned the changed files", advice(pin)]
 
 
 def _check_protocols(params: Params) -> None:

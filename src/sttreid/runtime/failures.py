@@ -1,0 +1,32 @@
+"""What a machine lacks, as a sentence: room on its disk, memory, a worker that someone killed."""
+
+import errno
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+from typing import Final
+
+from sttreid.runtime.files import FULL
+
+UNWRITABLE: Final = frozenset({*FULL, errno.EACCES, errno.EPERM})
+NO_MEMORY: Final = ("can't allocate memory", "out of memory", "can't start new thread")  # of RuntimeError
+
+
+def machine_failure(error: BaseException) -> str | None:
+    """The sentence about an error that more room, memory or rights prevent; None: it is another error."""
+    reason = " ".join(str(error).split())
+    if isinstance(error, BrokenExecutor):
+        return (
+            "a worker process was killed, perhaps because the memory was full; the same command starts again"
+        )
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        verb = "written" if error.errno in FULL else "opened"
+        return f"{error.filename or Path.cwd()}: cannot be {verb} ({error.strerror})"
+    lacks_memory = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+    if lacks_memory or (
+        isinstance(error, RuntimeError) and any(word in reason.lower() for word in NO_MEMORY)
+    ):
+        return (
+            "the memory of this machine, or its limit for this process, is not enough "
+            f"({reason or 'an allocation failed'})"
+        )
+    return None

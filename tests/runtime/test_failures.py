@@ -1,0 +1,30 @@
+"""What a machine lacks is told in a sentence; a bug is not."""
+
+import errno
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from sttreid.runtime.failures import machine_failure
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "out/a.pt"), "out/a.pt: cannot be written"),
+        (OSError(errno.ENOSPC, "No space left on device"), "cannot be written"),
+        (PermissionError(errno.EACCES, "Permission denied", "a.txt"), "a.txt: cannot be opened"),
+        (MemoryError("Unable to allocate 4 GiB"), "4 GiB"),
+        (MemoryError(), "memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "memory"),
+        (BrokenProcessPool("terminated abruptly"), "worker"),
+    ],
+)
+def test_what_is_missing_is_named(error: Exception, told: str) -> None:
+    assert told in (machine_failure(error) or "")
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shape"), OSError(errno.EBADF, "Bad file"), KeyError("x")])
+def test_other_errors_have_no_sentence(error: Exception) -> None:
+    assert machine_failure(error) is None
