@@ -20,7 +20,7 @@ OBJECTS = ROOT / "data-store" / "files" / "md5"
 BENCHMARK = load_benchmark(ROOT / "domains")
 HARDER = load_benchmark(ROOT / "domains", "benchmark-v2")
 PINNED = yaml.safe_load((ROOT / "data.dvc").read_text())["outs"][0]
-SETS = pytest.mark.parametrize("name", (*BENCHMARK.domains, *HARDER.domains))
+SETS = pytest.mark.parametrize("name", [*BENCHMARK.domains, *HARDER.domains])
 MANIFESTS = {  # SHA-256 of the manifest of each set, which holds the checksums of its files
     "campus": "61cac37ae08f7cff0ae890218492fb10fb76858fe3c6627048f6547907c29038",
     "winter": "247fc4a54eb281fb3788aa312bfda19fce3edc11ab67bfcb563b561e33fd20f2",

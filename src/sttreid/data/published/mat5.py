@@ -60,7 +60,7 @@ def read_variable(content: bytes, key: str, most: int) -> tuple[NDArray[Any] | N
         ValueError: the file is damaged, or the variable is another kind of array.
     """
     order = ORDERS[content[126:128]]
-    names = []
+    names: list[str] = []
     for element in _elements(content[HEADER:], order):
         if element.type == COMPRESSED:
             element = next(_elements(_inflated(element.data, most), order))
@@ -128,7 +128,7 @@ def _matrix(parts: list[_Element], order: str) -> NDArray[Any]:
     kind = CLASSES.get(word & 0xFF)
     if kind is None or word & COMPLEX or len(numbers) != 1 or numbers[0].type not in TYPES:
         raise ValueError(f"it is no matrix of real numbers, but of class {word & 0xFF}")
-    stored = np.dtype(TYPES[numbers[0].type]).newbyteorder(order)
+    stored = np.dtype(f"{order}{TYPES[numbers[0].type]}")
     if not 2 <= len(shape) <= AXES or min(shape) < 0 or len(numbers[0].data) != prod(shape) * stored.itemsize:
         raise ValueError(f"{len(numbers[0].data)} bytes are no matrix of {'x'.join(map(str, shape))} numbers")
     values = np.frombuffer(numbers[0].data, stored).astype(kind)
