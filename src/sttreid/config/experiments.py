@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 from sttreid.config import consistency
 from sttreid.config.conversion import hint, parse, read_mapping, read_yaml
 from sttreid.config.params import PARAMS, Params, build
-from sttreid.config.study import Study, counted_schedule, trial_name
+from sttreid.config.study import DEFAULT_HOME, Study, counted_schedule, trial_name
 from sttreid.config.variants import Variant, merge, resolve
 from sttreid.runtime.documents import parse_yaml
 from sttreid.runtime.errors import InputError
@@ -93,10 +93,7 @@ def merged(root: Path, overrides: object, path: Path) -> dict[str, Any]:
     """
     content = _layered(root, overrides, path)
     study = _study(content, path)
-    if study.sets is not None:
-        content["study"] = {**content["study"], "home": f"../../{study.sets}/{RUN}"}
-    if study.analysis == "sets":
-        content["study"] = {**content["study"], "home": "."}
+    content["study"] = {**content["study"], "home": _home(study)}
     variants = (content.get("ablation") or {}).get("variants") or {}
     for variant in study.variants:
         if variant not in variants:
@@ -179,6 +176,13 @@ def _layered(root: Path, overrides: object, path: Path) -> dict[str, Any]:
     sets = study.get("sets") if isinstance(study, Mapping) else None
     base = {**default, CLAIMS: {**claims, "contrasts": {}}}
     return merge(merge(base, _shared(root, sets, path) if sets else {}), overrides)
+
+
+def _home(study: Study) -> str:
+    """The folder with the study's tracklet stores, from the folder in which it runs."""
+    if study.analysis == "sets":
+        return "."
+    return DEFAULT_HOME if study.sets is None else f"../../{study.sets}/{RUN}"
 
 
 def _shared(root: Path, sets: str, path: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from sttreid.runner.remotes import copy_remote
 from sttreid.runner.reproduce import Runner
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, write_json, write_text
-from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs
+from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs, machine
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
 SETS_PIPELINE = EXPERIMENTS / "sets_pipeline.yaml"  # of the analysis sets
@@ -205,7 +205,7 @@ def _publish(
     ran = read_yaml(run / "dvc.lock")["stages"]
     stages = {name: ran[name] for name in cells}
     records = [run / MACHINES / name for name in locked_outputs(stages, MACHINES)]
-    machines = [parse(Machine, read_json(path), str(path)) for path in records]
+    machines = [parse(Machine, read_json(path), str(path)) for path in records] or [machine()]
     temporary = target.with_name(f".{target.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     shutil.copytree(run / PUBLICATION, temporary)

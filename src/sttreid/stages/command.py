@@ -30,7 +30,7 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a stage's ``main``: its parameters name sections of params.yaml or arguments of the command line.
 
     A parameter called ``params`` receives the whole of :class:`Params`. An input error, a full or read-only
-    disk, a lack of memory and a killed worker end the process with status 1 and one sentence on stderr, before
+    disk, a lack of memory and a killed worker end the process with status 1 and a sentence on stderr, before
     any output is replaced. The last line on stderr is the run time. While a stage trains, its curve grows
     (:mod:`sttreid.runtime.live`).
     """
