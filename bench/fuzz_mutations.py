@@ -299,9 +299,8 @@ def of_npy(content: bytes, rng: Rng, _: Traps) -> bytes:
         "None",
         "'|u1'",
     )
-    header = "{'descr': %s, 'fortran_order': %s, 'shape': %s, }" % (
-        rng.choice(kinds), rng.choice(["True", "False", "1"]), rng.choice(shapes),
-    )  # fmt: skip
+    kind, order, shape = rng.choice(kinds), rng.choice(["True", "False", "1"]), rng.choice(shapes)
+    header = f"{{'descr': {kind}, 'fortran_order': {order}, 'shape': {shape}, }}"
     length = len(header) + 1 if rng.integers(4) else int(rng.choice([0, 1, 60_000]))
     return b"\x93NUMPY\x01\0" + struct.pack("<H", length) + header.encode() + b"\n" + content[-64:]
 
