@@ -29,11 +29,12 @@ Mutation = Callable[[bytes, Rng, "Traps"], bytes]
 EXTREMES: Final = (
     "0", "-1", "-0.0", "1", "65536", "2147483647", "2147483648", "-2147483649", "4294967296",
     "9223372036854775807", "9223372036854775808", "18446744073709551616", "10000000000", "1e308", "1e999",
-    "-1e999", "1e-320", "nan", "inf", "NaN", "-Infinity", "0x1F", "1_000", "1,5", "", "9" * 5000, "0." + "1" * 5000,
+    "-1e999", "1e-320", "nan", "inf", "NaN", "-Infinity", "0x1F", "1_000", "1,5", "", "9" * 5000,
+    "0." + "1" * 5000,
 )  # fmt: skip
 VALUES: Final[tuple[Any, ...]] = (
-    None, True, 0, -1, 2**31, 2**63, 2**64, 10**10, 10**300, 0.5, -1e308, "", "a", "\0", "\ud7ff", "9" * 5000, "<b>",
-    [], {}, [[]], {"": {}}, [None], "../../outside/canary.txt", list(range(3000)),
+    None, True, 0, -1, 2**31, 2**63, 2**64, 10**10, 10**300, 0.5, -1e308, "", "a", "\0", "\ud7ff", "9" * 5000,
+    "<b>", [], {}, [[]], {"": {}}, [None], "../../outside/canary.txt", list(range(3000)),
 )  # fmt: skip
 DEPTH: Final = 5000
 
@@ -131,7 +132,7 @@ def numbers(content: bytes, rng: Rng, _: Traps) -> bytes:
 
 def nesting(content: bytes, rng: Rng, _: Traps) -> bytes:
     """A word is replaced by deep nesting, or by aliases that stand for 9^9 values."""
-    laughs = ", ".join("&a%d [%s]" % (n, ",".join([f"*a{n - 1}"] * 9 if n else ["1"] * 9)) for n in range(9))
+    laughs = ", ".join(f"&a{n} [{','.join([f'*a{n - 1}' if n else '1'] * 9)}]" for n in range(9))
     deep = (
         b"[" * DEPTH + b"]" * DEPTH,
         b'{"a":' * DEPTH + b"1" + b"}" * DEPTH,
@@ -298,9 +299,8 @@ def of_npy(content: bytes, rng: Rng, _: Traps) -> bytes:
         "None",
         "'|u1'",
     )
-    header = "{'descr': %s, 'fortran_order': %s, 'shape': %s, }" % (
-        rng.choice(kinds), rng.choice(["True", "False", "1"]), rng.choice(shapes),
-    )  # fmt: skip
+    kind, order, shape = rng.choice(kinds), rng.choice(["True", "False", "1"]), rng.choice(shapes)
+    header = f"{{'descr': {kind}, 'fortran_order': {order}, 'shape': {shape}, }}"
     length = len(header) + 1 if rng.integers(4) else int(rng.choice([0, 1, 60_000]))
     return b"\x93NUMPY\x01\0" + struct.pack("<H", length) + header.encode() + b"\n" + content[-64:]
 

@@ -25,6 +25,7 @@ from PIL import Image
 
 from bench.fuzz_mutations import encode_safetensors
 from sttreid.analysis import comparison, metrics_files, results
+from sttreid.analysis.result_files import read_queries, read_result
 from sttreid.catalogue.card import Card, Score, Training, TrainingSet, Weights
 from sttreid.catalogue.shelf import locate, published
 from sttreid.cli import labels, models, revisions, searching, watch
@@ -45,7 +46,7 @@ from sttreid.model import weights
 from sttreid.report import render, standing
 from sttreid.report import tables as pages
 from sttreid.runtime.checkpoints import Checkpoints, pack, unpack
-from sttreid.runtime.files import read_json, read_table, write_json, write_table, write_text
+from sttreid.runtime.files import write_json, write_table, write_text
 from sttreid.runtime.live import STATUS
 from sttreid.search.answers import to_json
 from sttreid.search.calibration import Calibration, read_calibration
@@ -164,7 +165,9 @@ def _read_compared(folder: Path) -> object:
     both = {}
     for group in ("cross_domain", "ablation"):
         base = folder / "artifacts/results" / group
-        both[group] = comparison.GroupResults([read_json(base / "0.json")], read_table(base / "0.parquet"))
+        kind: Any = "sources" if group == "cross_domain" else "variants"
+        queries = read_queries(base / "0.parquet", kind)
+        both[group] = comparison.GroupResults([read_result(base / "0.json")], queries)
     found = outcomes.outcome("a", {0: 0.0}, {0: 0.0})
     changed = replace(found, cross_domain=both["cross_domain"], ablation=both["ablation"])
     compared = comparison.compare(changed, found, None, 0.02, force=True)

@@ -37,12 +37,17 @@ def test_a_result_without_a_key_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "0.json"
     write_json(path, content)
     assert read_result(path) == json.loads(path.read_text())
-    whole = {name for variant in content.get("variants", {}) for name in (variant,)} | set(content.get("sources", {}))
+    whole = {name for variant in content.get("variants", {}) for name in (variant,)} | set(
+        content.get("sources", {})
+    )
     count = 0
     for changed in without_one(content):
         models = set(changed.get("variants", {})) | set(changed.get("sources", {}))
         sound = models and models < whole and set(changed) == set(content)
-        also = changed.get("variants", {}).get("vanilla", {}).keys() ^ content.get("variants", {}).get("vanilla", {}).keys()
+        also = (
+            changed.get("variants", {}).get("vanilla", {}).keys()
+            ^ content.get("variants", {}).get("vanilla", {}).keys()
+        )
         if sound or also == {"source"}:  # a model less, or a key that nobody reads
             continue
         write_json(path, changed)
@@ -71,7 +76,8 @@ def test_per_query_results_without_a_column_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "step\n1\n", "step\tloss\ttrain_rank1\tvalidation_rank1\na\t1\t1\t1\n", "\0", "step\tloss\n1"]
+    "text",
+    ["", "step\n1\n", "step\tloss\ttrain_rank1\tvalidation_rank1\na\t1\t1\t1\n", "\0", "step\tloss\n1"],
 )
 def test_a_damaged_history_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.tsv"
@@ -83,7 +89,13 @@ def test_a_damaged_history_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_published_claims_without_a_key_are_refused(tmp_path: Path) -> None:
     effect = {"effect": 0.1, "low": 0.0, "high": 0.2, "verdict": "supported"}
-    contrast = {"question": "RQ1", "ours": "a", "theirs": "b", "confirmatory": True, "in_domain": {"rank1": effect}}
+    contrast = {
+        "question": "RQ1",
+        "ours": "a",
+        "theirs": "b",
+        "confirmatory": True,
+        "in_domain": {"rank1": effect},
+    }
     question = {"verdict": {"in_domain": "supported"}, "paper": "a", "read_in": "b"}
     content = {"seeds": 5, "source": "a", "questions": {"RQ1": question}, "contrasts": {"c": contrast}}
     path = tmp_path / "claims.json"

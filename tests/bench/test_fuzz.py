@@ -42,7 +42,9 @@ def test_equal_seeds_give_equal_inputs_of_every_format() -> None:
     traps = Traps(Path("/away"), Path("/made"))
     content = b'{"a": [1, 2.5, "b"]}\n' * 3
     for suffix in FORMATS:
-        both = [[mutate(content, suffix, np.random.default_rng([0, n]), traps) for n in range(30)] for _ in "ab"]
+        both = [
+            [mutate(content, suffix, np.random.default_rng([0, n]), traps) for n in range(30)] for _ in "ab"
+        ]
         assert both[0] == both[1]
         assert len({made for _, made in both[0]}) > 10
 
@@ -51,7 +53,10 @@ def test_a_failure_is_counted_and_the_document_keeps_its_text(capsys: pytest.Cap
     tally = Tally("a")
     for number, outcome in enumerate(("accepted", "refused", "crash", "refused")):
         tally.add(number, outcome, "flip", "b")
-    assert (tally.counts, tally.failures) == ({"accepted": 1, "refused": 2, "crash": 1}, [(2, "crash", "flip", "b")])
+    assert (tally.counts, tally.failures) == (
+        {"accepted": 1, "refused": 2, "crash": 1},
+        [(2, "crash", "flip", "b")],
+    )
     assert "a 2: crash" in capsys.readouterr().err
     text = f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n"
     assert replaced(text, "new") == f"before\n{MARKS[0]}\n\nnew\n\n{MARKS[1]}\nafter\n"

@@ -70,7 +70,9 @@ def _rows(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], No
     def write(folder: Path) -> None:
         table = pq.read_table(folder / "index.parquet")
         changed = change(table.to_pandas())
-        pq.write_table(table.from_pandas(changed, table.schema, preserve_index=False), folder / "index.parquet")
+        pq.write_table(
+            table.from_pandas(changed, table.schema, preserve_index=False), folder / "index.parquet"
+        )
 
     return write
 
