@@ -62,7 +62,7 @@ def kill_cell(workspace: Workspace, cell: str, count: int, draw: Random, seconds
         cell: its name.
         count: kills.
         draw: of moments and of what is killed.
-        seconds: that the command takes, at first; then as long as the last one took.
+        seconds: that the command takes, at first; then as long as the last ones took.
     """
     forced = (*DVC, "repro", "-s", "-f", "--no-run-cache", cell)
     resumed = (*DVC, "repro", "-s", "--no-run-cache", cell)
@@ -86,7 +86,7 @@ def kill_cell(workspace: Workspace, cell: str, count: int, draw: Random, seconds
                 break
             words = resumed
         chain.seconds = recover(workspace, chain, resumed)
-        seconds = max(chain.seconds, moment / 2)
+        seconds = max(chain.seconds, 0.7 * seconds)  # a cell that was complete has taken less
         yield chain
 
 

@@ -59,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in options.row:
             _run(row, workspace, journal, options)
     if not options.quick:
-        OUTCOMES.write_text(json.dumps({"machine": machine(), "outcomes": journal.records}, indent=1) + "\n")
+        content = json.dumps(
+            {"machine": machine(), "outcomes": journal.records}, indent=1, ensure_ascii=False
+        )
+        OUTCOMES.write_text(content.replace(f"{options.folder.resolve()}/", "") + "\n", encoding="utf-8")
         write(DOCUMENT, table(journal.records, machine()))
     print("\n".join(table(journal.records, machine())))
     return int(any(not record["ok"] for record in journal.records))

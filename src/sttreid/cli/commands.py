@@ -60,10 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
         status = app(words or ["--help"], prog_name="sttreid", standalone_mode=False)
     except typer.TyperException as error:
         _fail(error.format_message())
-    except InputError as error:
-        _fail(str(error))
-    except StageError as error:
-        _fail(str(error), 1)
+    except (InputError, StageError) as error:
+        _fail(str(error), 1 if isinstance(error, StageError) else 2)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in EXTRAS:

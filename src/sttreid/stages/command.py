@@ -30,9 +30,9 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a stage's ``main``: its parameters name sections of params.yaml or arguments of the command line.
 
     A parameter called ``params`` receives the whole of :class:`Params`. An input error, a full or read-only
-    disk, a lack of memory and a killed worker end the process with status 1 and a sentence on stderr, before
-    any output is replaced. The last line on stderr is the run time. While a stage trains, its curve grows
-    (:mod:`sttreid.runtime.live`).
+    disk, a lack of memory and a killed worker end the process with status 1 and one sentence on stderr,
+    before any output is replaced. The last line on stderr is the run time. While a stage trains, its curve
+    grows (:mod:`sttreid.runtime.live`).
     """
     words, stage = list(sys.argv[1:] if arguments is None else arguments), Path(inspect.getfile(main)).stem
     start = time.monotonic()
