@@ -420,8 +420,7 @@ def _video(path: Path) -> None:
 
 def _dataset(reader: str, folder: Path, **options: Any) -> object:
     dataset = Dataset(reader=reader, root=Path("a"), options=options)
-    source = read_dataset(dataset, folder, ReadSettings(Validation(share=0.3, seed=0), scratch=None))
-    return source
+    return read_dataset(dataset, folder, ReadSettings(Validation(share=0.3, seed=0), scratch=None))
 
 
 def _read_cameras(folder: Path) -> object:

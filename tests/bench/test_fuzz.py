@@ -15,6 +15,15 @@ CHEAP = ("domains/*.yaml", "published claims", "calibration", "distances, .npy",
 INPUTS = 12
 
 
+def refusal(parser: Parser, data: Path) -> str:
+    """The sentence of an InputError; empty if the parser reads the folder."""
+    try:
+        parser.read(data)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 @pytest.mark.parametrize("parser", [one for one in PARSERS if one.name in CHEAP], ids=lambda one: one.name)
 def test_mutations_are_accepted_or_refused_in_a_sentence(tmp_path: Path, parser) -> None:
     data, traps = tmp_path / "data", Traps(tmp_path / "outside" / "canary.txt", tmp_path / "made")
@@ -28,11 +37,9 @@ def test_mutations_are_accepted_or_refused_in_a_sentence(tmp_path: Path, parser)
         path = files[number % len(files)]
         valid = path.read_bytes()
         path.write_bytes(mutate(valid, path.suffix, rng, traps)[1])
-        try:
-            parser.read(data)
-        except InputError as error:
-            refused += 1
-            assert "\n" not in str(error)
+        sentence = refusal(parser, data)
+        refused += bool(sentence)
+        assert "\n" not in sentence
         path.write_bytes(valid)
     assert refused
     assert not traps.made.exists()

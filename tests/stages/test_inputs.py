@@ -6,17 +6,22 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from sttreid.analysis.results import COUNTS
 from sttreid.config import paths
+from sttreid.retrieval.metrics import METRICS
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_json, write_table, write_text
 from sttreid.stages.inputs import ablation_runs
 from tests.analysis.studies import TARGETS, history, queries
 
 SEEDS = [0, 1]
+RULES = ("source", "gallery", "excluded", "average_precision", "ties")
+PROTOCOL = {"name": "embedded", "unmatched": "drop", **dict.fromkeys(RULES, "as usual")}
 
 
 def numbers():
-    return {target: {"rank1": 0.5, "queries": 86} for target in TARGETS}
+    values = {**{metric.name: 0.5 for metric in METRICS}, **dict.fromkeys(COUNTS, 86)}
+    return dict.fromkeys(TARGETS, values)
 
 
 def tables(rate, seed, **columns):
@@ -27,20 +32,22 @@ def tables(rate, seed, **columns):
 def artifacts(tmp_path, monkeypatch):
     """Results of two seeds: a variant, another one that a former run left, and models of the default run."""
     monkeypatch.chdir(tmp_path)
-    protocol = {target: {"name": "embedded"} for target in TARGETS}
+    protocol = dict.fromkeys(TARGETS, PROTOCOL)
     for seed in SEEDS:
         variants = {
-            name: {"pretrain_steps": 0, "moments": {"trained": numbers()}} for name in ("cnn", "former")
+            name: {"composition": [], "pretrain_steps": 0, "steps": 3, "moments": {"trained": numbers()}}
+            for name in ("cnn", "former")
         }
         write_json(paths.result("ablation", seed), {"seed": seed, "protocol": protocol, "variants": variants})
         rows = [tables(0.4, seed, variant=name, moment="trained") for name in variants]
-        write_table(paths.queries("ablation", seed), pd.concat(rows, ignore_index=True))
+        write_table(paths.queries("ablation", seed), pd.concat(rows, ignore_index=True).assign(seed=seed))
         sources = {name: numbers() for name in ("home", "synthetic", "untrained", "away")}
         write_json(
             paths.result("cross_domain", seed), {"seed": seed, "protocol": protocol, "sources": sources}
         )
         rows = [tables(0.6, seed, source=name) for name in sources]
-        write_table(paths.queries("cross_domain", seed), pd.concat(rows, ignore_index=True))
+        tested = pd.concat(rows, ignore_index=True).assign(seed=seed)
+        write_table(paths.queries("cross_domain", seed), tested)
         for group, name, steps in (
             ("ablation", "cnn", 3),
             ("cross_domain", "home", 2),

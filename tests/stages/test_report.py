@@ -13,7 +13,8 @@ from sttreid.stages.report import published_claims
 
 def publish(folder, day, seeds=MIN_SEEDS, **changes):
     origin = Provenance("claims", "a" * 40, False, f"2026-01-{day:02}T00:00:00+00:00", 1, [], {}, {}, {}, [])
-    write_json(folder / "claims.json", {"seeds": seeds, "day": day})
+    content = {"seeds": seeds, "source": "campus", "questions": {}, "contrasts": {}, "day": day}
+    write_json(folder / "claims.json", content)
     write_json(folder / "provenance.json", asdict(origin) | changes)
 
 

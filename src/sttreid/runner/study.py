@@ -37,13 +37,10 @@ START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # only of a study
 CODE = Path("src") / "sttreid"
 DATA = "data"
 UNFINISHED = "unfinished.json"  # beside the publications of a study
-CONFIG = """[core]
-    no_scm = True
-    analytics = false
-    check_update = false
-[cache]
-    dir = ../../../../.dvc/cache
-"""  # the cache is the checkout's: studies with equal cells train them once
+CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
+CACHE = (
+    "[cache]\n    dir = ../../../../.dvc/cache\n"  # studies with equal cells train them once
+)
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
 MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 
@@ -161,7 +158,7 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     run.mkdir(exist_ok=True)
     if not (run / ".dvc").exists():
         subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
-        write_text(run / ".dvc" / "config", CONFIG)
+        write_text(run / ".dvc" / "config", CONFIG + CACHE)
     shutil.copy(root / ".dvcignore", run / ".dvcignore")
     for folder in ("src", DOMAINS):
         shutil.rmtree(run / folder, ignore_errors=True)

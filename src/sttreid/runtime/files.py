@@ -149,7 +149,7 @@ def read_csv(path: Path, **options: Any) -> pd.DataFrame:
         return pd.read_csv(text, **options)
     except Exception as error:  # pandas raises many types, even IndexError
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: must be a table with a header ({reason})") from error
+        raise InputError(f"{path}: must be a CSV or TSV table with a header ({reason})") from error
 
 
 def replace_folder(folder: Path, by: Path) -> None:
