@@ -7,7 +7,7 @@ import pytest
 
 from bench.fuzz import MARKS, Tally, replaced
 from bench.fuzz_mutations import FORMATS, Traps, mutate
-from bench.fuzz_parsers import PARSERS
+from bench.fuzz_parsers import PARSERS, Parser
 from sttreid.runtime.errors import InputError
 
 CHEAP = ("domains/*.yaml", "published claims", "calibration", "distances, .npy", "manifest of the simulator",
@@ -25,7 +25,7 @@ def refusal(parser: Parser, data: Path) -> str:
 
 
 @pytest.mark.parametrize("parser", [one for one in PARSERS if one.name in CHEAP], ids=lambda one: one.name)
-def test_mutations_are_accepted_or_refused_in_a_sentence(tmp_path: Path, parser) -> None:
+def test_mutations_are_accepted_or_refused_in_a_sentence(tmp_path: Path, parser: Parser) -> None:
     data, traps = tmp_path / "data", Traps(tmp_path / "outside" / "canary.txt", tmp_path / "made")
     data.mkdir()
     parser.write(data)
