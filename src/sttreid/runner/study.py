@@ -38,9 +38,7 @@ CODE = Path("src") / "sttreid"
 DATA = "data"
 UNFINISHED = "unfinished.json"  # beside the publications of a study
 CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
-CACHE = (
-    "[cache]\n    dir = ../../../../.dvc/cache\n"  # studies with equal cells train them once
-)
+CACHE = "[cache]\n    dir = ../../../../.dvc/cache\n"  # studies with equal cells train them once
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
 MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 
