@@ -180,6 +180,7 @@ def test_a_run_prints_a_table_and_its_limits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(evaluation.SIZES, "mars", TINY)
+    monkeypatch.setattr(evaluation, "names", lambda *_: ["torch product", "numpy product", "sttreid"])
     main(["--repeats", "1", "--threads", "1", "--folder", str(tmp_path)])
     text = capsys.readouterr().out
     for name in ("torch product", "numpy product", "sttreid"):
