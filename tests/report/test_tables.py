@@ -133,6 +133,8 @@ def test_unknown_visibility_makes_no_thirds(contents):
     scores = cross_domain(contents)
     table = tables.difficulty_table(scores.__class__(**{**vars(scores), "queries": queries}))
     assert all(row[0].startswith("frames") for row in table.rows)
+    without = scores.__class__(**{**vars(scores), "queries": queries.drop(columns="visibility")})
+    assert tables.difficulty_table(without).rows == table.rows
 
 
 def test_a_variant_that_is_underfit_is_marked(results):

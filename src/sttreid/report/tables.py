@@ -160,6 +160,8 @@ def difficulty_table(scores: Scores) -> Table:
     rows, queries = [], counted(scores.queries)
     in_domain = queries[queries["model"] == queries["target"]]
     for column, name in THIRDS.items():
+        if column not in in_domain:  # a result need not have it
+            continue
         values = in_domain[column].dropna()
         edges = np.unique(np.quantile(values, np.linspace(0, 1, 4))).tolist() if len(values) else []
         for low, high in pairwise(edges):
