@@ -61,6 +61,14 @@ def test_a_device_that_is_not_there_is_refused(model: Path, device: Any) -> None
         load_model(model, device)
 
 
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_device_as_a_file_is_refused_unread(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="must be a file"):
+        load_model(path)
+
+
 def test_a_sound_model_loads(model: Path) -> None:
     assert load_model(model, "cpu").classes == small_network().classes
     assert load_model(model, "cpu", like=model).classes == small_network().classes

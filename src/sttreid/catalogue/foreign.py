@@ -62,7 +62,9 @@ def open_checked_store(folder: Path) -> Store:
 
 
 def _check_archive(path: Path) -> None:
-    """Check the length of what a compressed archive holds."""
+    """Check the length of what a compressed archive holds, and that the file has an end."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: must be a file, and is a folder or a device")
     try:
         if not zipfile.is_zipfile(path):
             return
