@@ -36,14 +36,10 @@ def restore(path: Path, like: Path | None = None) -> Network:
         InputError: as that function; the architecture is larger than its file; a tensor is sparse, quantised
             or without values.
     """
-    _check_archive(path)
-    content = weight_files.read(path)
-    _check_tensors(path, content)
-    if like is None:
-        _check_architecture(path)
-    else:
-        _check_archive(like)
-        _check_architecture(like)
+    for file in (path, *([like] if like else [])):
+        _check_archive(file)
+        _check_tensors(file, weight_files.read(file))
+    _check_architecture(like or path)
     return weights.restore(path, like)
 
 
