@@ -144,7 +144,7 @@ def _check_index(path: Path, frames: int | None) -> int:
                     if name != "visibility" and batch[name].null_count:
                         raise InputError(f"{path}: {name} must be given in every row, got null")
                 start += len(batch)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, KeyError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: the index cannot be read as Parquet ({reason})") from error
     if start != rows:
@@ -164,7 +164,7 @@ def _check_names(path: Path, rows: int) -> None:
                 len(batch) - batch["name"].null_count
                 for batch in file.iter_batches(ROWS_AT_ONCE, columns=["name"], use_threads=False)
             )
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, KeyError, pa.ArrowException) as error:  # KeyError: two schemas that differ
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: the names cannot be read as Parquet ({reason})") from error
     if found != rows:
