@@ -343,8 +343,8 @@ class _Watch:
             path = arguments[0]
             if isinstance(path, str | bytes | os.PathLike):
                 text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100  (a link is its owner's)
-                inside = text.startswith(self.allowed) or Path(text).parent == Path(self.scratch)
-                if not inside:  # the folder itself is where temporary files go
+                temporary = self.scratch in (text, str(Path(text).parent))  # files without a name open the folder
+                if not temporary and not text.startswith(self.allowed):
                     self.active = False
                     self.seen.append(("read outside", f"{text} was opened"))
                     self.active = True

@@ -8,6 +8,7 @@ from typing import Final
 
 from sttreid.data.folder_listing import check_relative, image_names, shorten, subfolders
 from sttreid.data.tracks.label_folders import label_files
+from sttreid.runtime.documents import read_bytes
 from sttreid.runtime.errors import InputError
 
 VIDEOS: Final = (
@@ -26,6 +27,7 @@ LITTER: Final = (
     "system volume information",
     "$recycle.bin",
 )
+_INI_BYTES: Final = 2**20  # of a seqinfo.ini
 _SPARE: Final = 1000  # frames that seqinfo.ini may promise beyond twice the number of images
 
 
@@ -159,7 +161,10 @@ def _seqinfo(path: Path) -> tuple[str, int, tuple[int, int] | None]:
     """The folder of the images, their number, 0 where the file does not say, and their size."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(path.read_text(encoding="utf-8-sig") if path.exists() else "[Sequence]")
+        content = read_bytes(path, _INI_BYTES) if path.exists() else b"[Sequence]"
+        if len(content) > _INI_BYTES:
+            raise InputError(f"{path}: must be at most {_INI_BYTES} bytes long")
+        parser.read_string(content.decode("utf-8-sig"))
         section = parser["Sequence"]
         length = section.getint("seqLength", 0)
         width, height = section.getint("imWidth", 0), section.getint("imHeight", 0)
