@@ -343,7 +343,7 @@ class _Watch:
             path = arguments[0]
             if isinstance(path, str | bytes | os.PathLike):
                 text = os.path.abspath(os.fsdecode(path))  # noqa: PTH100  (a link is its owner's)
-                temporary = self.scratch in (text, str(Path(text).parent))  # files without a name open the folder
+                temporary = self.scratch in (text, str(Path(text).parent))  # a nameless file opens it
                 if not temporary and not text.startswith(self.allowed):
                     self.active = False
                     self.seen.append(("read outside", f"{text} was opened"))
