@@ -112,7 +112,7 @@ def _is_alive(process: int) -> bool:
     """Whether the process runs."""
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # a number that no process has
         return False
     except PermissionError:  # of another user
         return True

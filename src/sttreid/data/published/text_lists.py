@@ -25,6 +25,8 @@ def line_blocks(path: Path) -> Iterator[pa.Array]:
     Raises:
         InputError: the list is missing, cannot be read, is not text or is empty.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: the list must be a file, and is a folder or a device")
     blank, empty = 0, True  # blank: empty lines that count if another line follows
     try:
         with path.open(encoding="utf-8-sig") as file:
