@@ -222,7 +222,7 @@ def read_claims(path: Path, questions: Sequence[str]) -> Content:
 
 
 def read_domains(path: Path) -> Content:
-    """``domains.json``: how well crops of two data sets are told apart.
+    """``domains.json``: accuracy of the classifier that separates the crops of two data sets.
 
     Raises:
         InputError: the file cannot be read; a key is missing, or its value is of another kind.
