@@ -112,10 +112,10 @@ def write_film(path: Path, codec: str, frames: int) -> Path:
 
 
 def peak(film: Path, frames: int) -> float:
-    """Megabytes that the process that decodes a film takes at most."""
+    """Megabytes that the process that decodes a film takes at most; it may end before all frames are read."""
     most = [0.0]
-    for number, _ in enumerate(videos.frames(film, frames), 1):
-        if number == frames:
+    for number, _ in enumerate(videos.frames(film, frames)):
+        if number % 10 == 0:
             children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
             status = [Path(f"/proc/{child}/status").read_text() for child in children]
             most += [int(found[1]) / 1024 for text in status if (found := re.search(r"VmHWM:\s+(\d+)", text))]
@@ -127,7 +127,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path, codec: str) -> None:
     films = {frames: write_film(tmp_path / f"{frames}.mkv", codec, frames) for frames in (SHORT, LONG)}
     assert films[LONG].stat().st_size - films[SHORT].stat().st_size > 2 * SLACK * 2**20
     short, long = (peak(film, frames) for frames, film in films.items())
-    assert short > 20
+    assert min(short, long) > 20
     assert long - short < SLACK
 
 

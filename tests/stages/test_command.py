@@ -3,7 +3,9 @@
 import errno
 import hashlib
 import json
+import re
 import subprocess
+import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -64,6 +66,20 @@ def test_run_reads_the_file_of_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["stage", "5"])
     run(main)
     assert seen == [(Clip(frames=3), 4), (Clip(frames=3), 5)]
+
+
+def test_the_last_line_has_the_peak_memory(tmp_path):
+    written(tmp_path, {})
+    (tmp_path / "hungry.py").write_text(
+        "from sttreid.config.params import Clip\n"
+        "from sttreid.stages.command import run\n"
+        "def main(clip: Clip) -> None:\n"
+        "    bytearray(b'1') * int(1e9)\n"
+        "run(main, [])\n"
+    )
+    done = subprocess.run([sys.executable, "hungry.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = re.search(r"(\d+) MB$", done.stderr.strip())
+    assert found and 1000 <= int(found[1]) < 1600  # imports take the rest
 
 
 @pytest.mark.parametrize("error", [InputError, DivergedError])

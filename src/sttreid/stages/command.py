@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,8 +32,8 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
 
     A parameter called ``params`` receives the whole of :class:`Params`. An input error, a full or read-only
     disk, a lack of memory and a killed worker end the process with status 1 and one sentence on stderr,
-    before any output is replaced. The last line on stderr is the run time. While a stage trains, its curve
-    grows (:mod:`sttreid.runtime.live`).
+    before any output is replaced. The last line on stderr is the run time and the peak memory of the largest
+    process. While a stage trains, its curve grows (:mod:`sttreid.runtime.live`).
     """
     words, stage = list(sys.argv[1:] if arguments is None else arguments), Path(inspect.getfile(main)).stem
     start = time.monotonic()
@@ -56,7 +57,15 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
         sys.exit("\n".join([f"error: {sentence}", *_refused(given)]))
     name = " ".join((stage, *words))
     seconds = sum(os.times()[:4])  # of this process, its imports and its workers
-    print(f"{name}: {seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds", file=sys.stderr)
+    cost = f"{seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds, {_peak_memory():.0f} MB"
+    print(f"{name}: {cost}", file=sys.stderr)
+
+
+def _peak_memory() -> float:
+    """MB (10^6) of the process that was largest: this one, or one that it started and waited for."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return max(usage.ru_maxrss for usage in usages) * unit / 1e6
 
 
 def _curves(stage: str, arguments: Mapping[str, Any], params: Params) -> list[Curve | None]:
