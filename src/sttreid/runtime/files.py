@@ -119,13 +119,16 @@ def read_table(path: Path) -> pd.DataFrame:
     """A table from a Parquet file.
 
     Raises:
-        InputError: the file cannot be read, is not Parquet, or takes too much memory
-            (:mod:`sttreid.runtime.parquet`).
+        InputError: the file cannot be read, is not Parquet, takes too much memory
+            (:mod:`sttreid.runtime.parquet`), or has two columns of one name.
     """
     content = read_whole(path, TABLE_BYTES)
     try:
         with pq.ParquetFile(io.BytesIO(content)) as file:
             check_memory(path, file)
+            names = file.schema_arrow.names
+        if repeated := next((name for name in names if names.count(name) > 1), None):
+            raise InputError(f"{path}: the columns must have different names, got {repeated!r:.100} twice")
         return pd.read_parquet(io.BytesIO(content))
     except InputError:
         raise
