@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,9 +127,10 @@ def read_table(path: Path) -> pd.DataFrame:
     try:
         with pq.ParquetFile(io.BytesIO(content)) as file:
             check_memory(path, file)
-            names = file.schema_arrow.names
-        if repeated := next((name for name in names if names.count(name) > 1), None):
-            raise InputError(f"{path}: the columns must have different names, got {repeated!r:.100} twice")
+            names = Counter(file.schema_arrow.names)
+        for name, count in names.items():
+            if count > 1:
+                raise InputError(f"{path}: the columns must have different names, got {name!r:.100} twice")
         return pd.read_parquet(io.BytesIO(content))
     except InputError:
         raise
