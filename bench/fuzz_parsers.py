@@ -368,8 +368,9 @@ def _models(folder: Path) -> None:
 
 
 def _read_models(folder: Path) -> object:
-    (folder / "models/m1.safetensors").unlink(missing_ok=True)
     published(folder)
+    if (path := folder / "models/m1.safetensors").is_file():
+        path.unlink()  # it comes from the remote again
     path = locate("m1", folder)
     return models.describe_model(path), searching.calibration_beside(path)
 

@@ -89,3 +89,18 @@ def test_a_missing_or_damaged_object_is_no_model(root: Path) -> None:
     with pytest.raises(InputError, match=r"new-v1\.safetensors: is not there; `dvc pull models/"):
         shelf.locate(None, root)
     assert not (root / "models" / "new-v1.safetensors").exists()
+
+
+def test_a_folder_in_place_of_the_weights_is_told(root: Path) -> None:
+    path = root / "models" / "new-v1.safetensors"
+    path.mkdir()
+    with pytest.raises(InputError, match=f"^{path}: must be a file"):
+        shelf.locate(None, root)
+    assert path.is_dir()
+
+
+def test_a_path_that_no_file_can_have_is_refused(root: Path) -> None:
+    artifacts = {"a": {"path": f"models/{'9' * 5000}.safetensors", "type": "model"}}
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"artifacts": artifacts}))
+    with pytest.raises(InputError, match=r"dvc\.yaml: artifacts\.a\.path: a path must have at most"):
+        shelf.locate("a", root)

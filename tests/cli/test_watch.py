@@ -61,6 +61,12 @@ def test_a_run_whose_process_has_ended_is_interrupted(tmp_path, ended):
     assert lines(tmp_path, NOW)[1].endswith("interrupted 3 s ago")
 
 
+@pytest.mark.parametrize("process", [2**31, 2**100])
+def test_a_number_that_no_process_has_is_that_of_a_run_that_ended(tmp_path, process):
+    put(tmp_path / ".scratch" / "a", replace(RUN, process=process))
+    assert lines(tmp_path, NOW)[1].endswith("interrupted 3 s ago")
+
+
 def test_a_file_that_is_being_replaced_is_skipped(tmp_path):
     put(tmp_path / ".scratch" / "a", RUN)
     (tmp_path / ".scratch" / "a" / STATUS).write_text("{")

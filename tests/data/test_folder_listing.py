@@ -55,6 +55,13 @@ def test_a_path_from_a_list_never_leaves_the_root(text: str) -> None:
     assert not result.is_absolute()
 
 
+def test_a_path_from_a_list_can_be_that_of_a_file(tmp_path: Path) -> None:
+    for text in ("9" * 5000, "a/" * 2500, f"a/{'b' * 256}/c"):
+        with pytest.raises(InputError, match=r"^list:1: a path must have at most"):
+            check_relative("list:1", text)
+    assert not (tmp_path / check_relative("list:1", f"a/{'b' * 255}/c")).is_dir()
+
+
 @given(st.lists(st.integers(0, 10**6), unique=True))
 def test_names_sort_by_their_numbers_whatever_the_padding(numbers: list[int]) -> None:
     names = [f"c{number:0{position % 5 + 1}d}" for position, number in enumerate(numbers)]

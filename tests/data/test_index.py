@@ -127,6 +127,23 @@ def test_the_environment_goes_before_the_local_file(
         local_folder("mars", ROOT)
 
 
+@pytest.mark.parametrize(
+    "text", ["9" * 5000, "/a/" + "b" * 256, "a/" * 4000, "$LONG/a", "~nobody-of-this-name/a"]
+)
+def test_a_folder_that_cannot_be_is_told_with_what_names_it(
+    mars: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("LONG", "b" * 300)
+    write_local("mars", ROOT, mars)
+    Path("sets/local.yaml").write_text(f"mars: {text}\n")
+    with pytest.raises(InputError, match=r"sets/local\.yaml") as error:
+        local_folder("mars", ROOT)
+    assert len(str(error.value)) < 500
+    monkeypatch.setenv("STTREID_ROOT_MARS", text)
+    with pytest.raises(InputError, match="STTREID_ROOT_MARS"):
+        local_folder("mars", ROOT)
+
+
 def test_a_folder_may_be_named_like_a_variable(mars: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = mars.rename(mars.with_name("$HOME sweet ${HOME}"))
     index("mars", folder)

@@ -252,3 +252,12 @@ def test_the_two_newest_are_kept(tmp_path):
             "step-000000100.pt",
         ]
         assert run.latest() == b"100"
+
+
+def test_a_checkpoint_that_is_no_file_is_skipped(tmp_path):
+    with checkpoint_folder(tmp_path) as checkpoints:
+        run = checkpoints.open("abc")
+        run.write(1, b"good")
+        (run.folder / "step-000000002.pt").symlink_to("/dev/zero")  # which has no end
+        (run.folder / "step-000000003.pt").mkdir()
+        assert run.latest() == b"good"

@@ -16,7 +16,7 @@ from sttreid.data.describe import describe
 from sttreid.data.folder_manifest import local_folder, read_manifest
 from sttreid.data.readers.cameras import read_cameras
 from sttreid.runtime import documents
-from sttreid.runtime.documents import BITS, DEPTH, parse_json, parse_yaml
+from sttreid.runtime.documents import BITS, DEPTH, NAME_BYTES, check_path, parse_json, parse_yaml
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json
 from sttreid.search.calibration import read_calibration
@@ -137,3 +137,18 @@ def test_values_on_the_command_line_keep_the_bounds() -> None:
     for kind in ("deep", "many digits"):
         with pytest.raises(InputError, match=r"^--option tracks\.class: "):
             describe("footage", Path("mine"), {"tracks.class": YAML[kind]})
+
+
+@pytest.mark.parametrize(
+    "path", ["a" * (NAME_BYTES + 1), "ü" * 128, "b/" * 2048, "b/" * 20 + "\ud800" * 100, "/" + "9" * 5000]
+)
+def test_a_path_that_no_file_can_have_is_refused(path: str) -> None:
+    sentence = refusal(lambda: check_path("list.txt:3", path))
+    assert sentence.startswith("list.txt:3: ")
+    assert f"got {path[:9]!r}"[:-1] in sentence
+
+
+def test_a_path_that_a_file_may_have_is_not(tmp_path: Path) -> None:
+    for name in ("a" * NAME_BYTES, "ü" * 127):
+        check_path("here", tmp_path / name)
+        (tmp_path / name).write_bytes(b"")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sttreid.runtime.errors import InputError
@@ -186,3 +188,9 @@ def test_without_a_finished_folder_the_old_one_stays(tmp_path):
     with pytest.raises(FileNotFoundError):
         replace_folder(tmp_path / "old", by=tmp_path / "none")
     assert (tmp_path / "old").exists()
+
+
+def test_a_table_with_two_columns_of_a_name_is_refused(tmp_path):
+    pq.write_table(pa.table([[1], [2], [3]], names=["a", "b", "a"]), tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"t\.parquet: .* names, got 'a' twice"):
+        read_table(tmp_path / "t.parquet")

@@ -132,7 +132,9 @@ def test_a_calibration_reads_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("format", "other/1"), ("slope", -1.0), ("prior", 1.5), ("rate", "x")]
+    ("key", "value"),
+    [("format", "other/1"), ("slope", -1.0), ("prior", 1.5), ("rate", "x")]
+    + [(name, number) for name in ("people", "tracklets", "same", "different") for number in (0, -1, 2**63)],
 )
 def test_a_damaged_calibration_is_refused(key: str, value: object, tmp_path: Path) -> None:
     path = tmp_path / "m.json"

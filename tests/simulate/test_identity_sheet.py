@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -27,3 +28,17 @@ def test_a_sheet_is_a_small_jpeg(rendered: Path, tmp_path: Path) -> None:
 def test_a_folder_without_a_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"manifest\.json: cannot be read"):
         write_identity_sheet(tmp_path, tmp_path / "sheet.jpg", 2)
+
+
+@pytest.mark.parametrize(
+    "error", [av.PatchWelcomeError, av.DecoderNotFoundError, av.EOFError, av.MemoryError]
+)
+def test_every_error_of_ffmpeg_names_the_video(
+    rendered: Path, monkeypatch: pytest.MonkeyPatch, error: type[av.FFmpegError]
+) -> None:
+    def fail(*_: object) -> None:
+        raise error(1, "patches welcome")
+
+    monkeypatch.setattr(av, "open", fail)
+    with pytest.raises(InputError, match=r"c1\.mp4: the video cannot be decoded \(.*patches welcome"):
+        draw_identities(rendered, [5])

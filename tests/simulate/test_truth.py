@@ -2,8 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from sttreid.runtime.errors import InputError
 from sttreid.simulate.tracks import MAX_FRAME_GAP, track_numbers
 from sttreid.simulate.truth import SCHEMA, by_track, facing, read_truth, write_truth
 
@@ -88,3 +91,42 @@ def test_a_rendered_folder_has_the_truth_of_every_line(rendered: Path) -> None:
         limits = boxes["frame"].min(), boxes["frame"].max()
         assert (*limits, len(boxes)) == (row["first"], row["last"], row["boxes"])
         assert boxes["visibility"].mean() == pytest.approx(row["visibility"], abs=1e-3)
+
+
+def test_no_box_makes_no_track() -> None:
+    boxes = table()
+    nothing = by_track(boxes.iloc[:0], pd.Series([], dtype=int))
+    some = by_track(boxes, pd.Series([1, 1, 1, 2, 1]))
+    assert list(nothing.columns) == list(some.columns)
+    assert len(nothing) == 0
+    assert len(some) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("visibility", pa.array(["9"] * 5)),
+        ("frame", pa.array(["a"] * 5)),
+        ("occluder", pa.array([b"pole"] * 5)),
+        ("occluder", pa.array([["pole"]] * 5)),
+        ("occluder", pa.array([1] * 5)),
+        ("person", pa.array([1, None, 1, 1, 1], pa.int32())),
+        ("occluder", pa.array([None, "a", "b", "c", "d"])),
+    ],
+)
+def test_a_column_of_another_kind_is_refused(tmp_path: Path, name: str, column: pa.Array) -> None:
+    path = tmp_path / "truth.parquet"
+    write_truth(path, table())
+    whole = pq.read_table(path)
+    pq.write_table(whole.set_column(whole.column_names.index(name), name, column), path)
+    with pytest.raises(InputError, match=f"{path}: {name} must be "):
+        read_truth(path)
+
+
+def test_a_column_is_there_once(tmp_path: Path) -> None:
+    path = tmp_path / "truth.parquet"
+    write_truth(path, table())
+    whole = pq.read_table(path)
+    pq.write_table(whole.append_column("occluder", whole["occluder"]), path)
+    with pytest.raises(InputError, match=r"truth\.parquet: .*'occluder' twice"):
+        read_truth(path)

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from sttreid.config.conversion import parse, read_yaml
-from sttreid.runtime.documents import read_whole
+from sttreid.runtime.documents import check_path, read_whole
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_bytes
 
@@ -94,9 +94,10 @@ def published(root: Path) -> dict[str, Path]:
 
 
 def check_inside(where: str, path: str) -> None:
-    """Raise InputError unless a path, which ``where`` names, stays in the folder that it is relative to."""
+    """Raise InputError unless a path, which ``where`` names, can be that of a file inside of its folder."""
     if not path or "\0" in path or Path(path).is_absolute() or ".." in Path(path).parts:
         raise InputError(f"{where}: must stay inside of its folder, got {path!r:.100}")
+    check_path(where, path)
 
 
 def _checkout() -> Path | None:
@@ -112,6 +113,8 @@ def _fetched(root: Path, relative: Path) -> Path:
     path = root / relative
     if path.is_file():
         return path
+    if path.exists():
+        raise InputError(f"{path}: must be a file, and is a folder or a device")
     pointer = path.with_name(f"{path.name}.dvc")
     outs = parse(_Pointer, read_yaml(pointer), str(pointer)).outs
     md5 = outs[0].md5

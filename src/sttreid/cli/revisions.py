@@ -22,7 +22,7 @@ from sttreid.analysis.result_files import read_queries, read_result
 from sttreid.config import paths
 from sttreid.config.conversion import parse
 from sttreid.config.fingerprint import FINGERPRINT
-from sttreid.runtime.documents import parse_yaml, read_whole
+from sttreid.runtime.documents import check_path, parse_yaml, read_whole
 from sttreid.runtime.errors import InputError
 
 WORKSPACE: Final = "workspace"
@@ -208,8 +208,9 @@ class _Revision:
         """Of a YAML file; None: there is none.
 
         Raises:
-            InputError: it is not valid.
+            InputError: it is not valid, or cannot have such a path.
         """
+        check_path(self.name, path)
         content = self.read(path)
         return None if content is None else _numbers(parse_yaml(content, f"{self.name}: {path}"))
 

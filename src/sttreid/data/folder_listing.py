@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sttreid.runtime.documents import check_path
 from sttreid.runtime.errors import InputError
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png")  # in any case
@@ -139,13 +140,14 @@ def check_relative(where: str, text: str) -> PurePosixPath:
     """A relative path from a list; ``where`` names its place in errors.
 
     Raises:
-        InputError: it is empty, absolute, or leads out of the root or through it with ``..``.
+        InputError: it is empty, absolute, leads out of the root or through it with ``..``, or is too long.
     """
     path = PurePosixPath(text)
     windows = PureWindowsPath(text)
     absolute = path.is_absolute() or windows.is_absolute() or windows.drive or windows.root
     if absolute or "\0" in text or not path.parts or ".." in {*path.parts, *windows.parts}:
-        raise InputError(f"{where}: a path must stay inside the data set, got {text!r}")
+        raise InputError(f"{where}: a path must stay inside the data set, got {text!r:.100}")
+    check_path(where, path)
     return path
 
 

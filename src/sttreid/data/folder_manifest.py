@@ -21,6 +21,7 @@ import yaml
 from sttreid.config.conversion import read_yaml
 from sttreid.config.datasets import Dataset, root_variable
 from sttreid.data.folder_listing import check_utf8, list_folder
+from sttreid.runtime.documents import check_path
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, write_text
 
@@ -60,15 +61,19 @@ def dataset_manifest(name: str, dataset: Dataset, folder: Path) -> dict[str, Any
 def local_folder(name: str, manifest: Path) -> Path:
     """The folder of a data set on this machine; InputError if it is not declared or is missing."""
     local = manifest.with_name(LOCAL)
-    text = os.environ.get(root_variable(name)) or _read_local(local).get(name)
+    given = os.environ.get(root_variable(name))
+    text = given or _read_local(local).get(name)
     if not text:
         raise InputError(
             f"{manifest}: the folder of {name} on this machine must be in the environment variable"
             f" {root_variable(name)} or in {local}: run `sttreid index {name} FOLDER`"
         )
+    where = root_variable(name) if given else f"{local}: {name}"
+    check_path(where, text)
     folder = Path(text)
     if not folder.is_dir():  # an existing folder may have a dollar sign in its name
-        folder = Path(os.path.expandvars(text)).expanduser()
+        folder = Path(os.path.expanduser(os.path.expandvars(text)))  # noqa: PTH111  (Path's fails at ~nobody)
+        check_path(where, folder)
     if not folder.is_dir():
         raise InputError(
             f"{folder}: the folder of {name} must exist, as {root_variable(name)} or {local} names it"

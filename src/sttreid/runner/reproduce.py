@@ -132,7 +132,7 @@ def _check_pins(graph: Graph, plan: Mapping[str, Cell]) -> None:
     """
     pins = dict.fromkeys(pin for name, pin in graph.altered.items() if name in plan)
     if pins:
-        raise InputError("\n".join(map(advice, pins)))
+        raise InputError(*map(advice, pins))
 
 
 def _announce(graph: Graph, plan: Mapping[str, Cell], *, again: bool) -> None:

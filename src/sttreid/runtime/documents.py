@@ -1,4 +1,4 @@
-"""JSON and YAML that users write: bounded in depth, in numbers and in what aliases repeat.
+"""JSON and YAML that users write: bounded in depth, in numbers and in what aliases repeat; paths in them.
 
 A few bytes may ask for endless work: lists in lists without end, a number of a million digits, aliases of
 aliases that stand for 9^9 values. Each of them is an error before it takes time and memory.
@@ -6,7 +6,7 @@ aliases that stand for 9^9 values. Each of them is an error before it takes time
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Final
 
 import yaml
@@ -24,6 +24,8 @@ DIGITS: Final = 400  # of a number, at least as many as a float can have
 NUMBERS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 CONTAINERS: Final = (dict, list, tuple, set)
 BITS: Final = 128  # of a whole number: a universally unique identifier has so many
+NAME_BYTES: Final = 255  # of a file or folder, on Linux and macOS
+PATH_BYTES: Final = 4095  # of a path, on Linux
 
 
 class _BoundError(Exception):
@@ -67,6 +69,17 @@ def parse_yaml(content: bytes | str, where: object) -> Any:
         reason = " ".join(str(error).split())
         raise InputError(f"{where}: is not valid YAML ({reason})") from error
     return value
+
+
+def check_path(where: object, path: PurePath | str) -> None:
+    """Raise InputError for a path that no file can have; ``where`` tells what gives it.
+
+    Python's ``exists`` and ``is_dir`` do not answer for such a path, but raise OSError.
+    """
+    parts = [len(part.encode(errors="surrogatepass")) for part in (str(path), *PurePath(path).parts)]
+    if parts[0] > PATH_BYTES or max(parts[1:], default=0) > NAME_BYTES:
+        rule = f"a path must have at most {PATH_BYTES:,} bytes, and {NAME_BYTES} in each of its names"
+        raise InputError(f"{where}: {rule}, got {str(path)!r:.80} of {parts[0]:,} bytes")
 
 
 def read_bytes(path: Path, most: int) -> bytes:

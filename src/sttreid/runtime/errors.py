@@ -1,8 +1,21 @@
 """Errors that a user can act on; a stage prints one sentence instead of a traceback."""
 
+import unicodedata
+from typing import Final
+
+HIDDEN: Final = ("C", "Zl", "Zp")  # Unicode's categories of what breaks a line or is not seen
+
 
 class InputError(ValueError):
-    """Input breaks a rule: the message names the file or key, the rule and the value."""
+    """Input breaks a rule: the message names the file or key, the rule and the value.
+
+    Each argument is a sentence, on a line of its own. Control characters in it are escaped: a message may
+    hold names that someone else gave, with line ends or commands for the terminal in them.
+    """
+
+    def __str__(self) -> str:
+        """The sentences."""
+        return "\n".join(_one_line(str(sentence)) for sentence in self.args)
 
 
 class PlaceError(InputError):
@@ -24,3 +37,14 @@ class DivergedError(RuntimeError):
 
 class StageError(RuntimeError):
     """Stages of a pipeline failed: the message names them."""
+
+
+def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(map(_visible, text))
+
+
+def _visible(letter: str) -> str:
+    hidden = unicodedata.category(letter).startswith(HIDDEN)
+    return letter.encode("unicode_escape").decode() if hidden else letter

@@ -1,4 +1,4 @@
-"""What a machine lacks, as a sentence: room on its disk, memory, a worker that someone killed."""
+"""What a machine lacks, as a sentence: room on its disk, memory, a worker that someone killed, a path."""
 
 import errno
 from concurrent.futures import BrokenExecutor
@@ -8,11 +8,13 @@ from typing import Final
 from sttreid.runtime.files import FULL
 
 UNWRITABLE: Final = frozenset({*FULL, errno.EACCES, errno.EPERM})
+IMPOSSIBLE: Final = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR})  # paths
+SHOWN: Final = 300  # characters of such a path
 NO_MEMORY: Final = ("can't allocate memory", "out of memory", "can't start new thread")  # of RuntimeError
 
 
 def machine_failure(error: BaseException) -> str | None:
-    """The sentence about an error that more room, memory or rights prevent; None: it is another error."""
+    """The sentence about an error that more room, memory, rights or another path prevent; None: any other."""
     reason = " ".join(str(error).split())
     if isinstance(error, BrokenExecutor):
         return (
@@ -21,6 +23,9 @@ def machine_failure(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         verb = "written" if error.errno in FULL else "opened"
         return f"{error.filename or Path.cwd()}: cannot be {verb} ({error.strerror})"
+    if isinstance(error, OSError) and error.errno in IMPOSSIBLE:
+        path = error.filename2 or error.filename or Path.cwd()  # the second one is the target of a rename
+        return f"{path!s:.{SHOWN}}: no such file or folder can be here ({error.strerror})"
     lacks_memory = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
     if lacks_memory or (
         isinstance(error, RuntimeError) and any(word in reason.lower() for word in NO_MEMORY)

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,13 +120,17 @@ def read_table(path: Path) -> pd.DataFrame:
     """A table from a Parquet file.
 
     Raises:
-        InputError: the file cannot be read, is not Parquet, or takes too much memory
-            (:mod:`sttreid.runtime.parquet`).
+        InputError: the file cannot be read, is not Parquet, takes too much memory
+            (:mod:`sttreid.runtime.parquet`), or has two columns of one name.
     """
     content = read_whole(path, TABLE_BYTES)
     try:
         with pq.ParquetFile(io.BytesIO(content)) as file:
             check_memory(path, file)
+            names = Counter(file.schema_arrow.names)
+        for name, count in names.items():
+            if count > 1:
+                raise InputError(f"{path}: the columns must have different names, got {name!r:.100} twice")
         return pd.read_parquet(io.BytesIO(content))
     except InputError:
         raise

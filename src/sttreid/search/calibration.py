@@ -32,6 +32,7 @@ FLOOR: Final = 1e-6  # of a variance
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1, lt=2**63)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -62,10 +63,10 @@ class Calibration:
     model: str
     source: str
     rendered: bool
-    people: int
-    tracklets: int
-    same: int
-    different: int
+    people: Count
+    tracklets: Count
+    same: Count
+    different: Count
     intercept: Finite
     slope: Positive
     prior: Share

@@ -47,7 +47,7 @@ def verify(folders: Sequence[Path], manifest: Path | None = None) -> None:
     """
     sentences = [line for folder in folders for line in differences(folder, manifest or folder / MANIFEST)]
     if sentences:
-        raise InputError("\n".join(sentences))
+        raise InputError(*sentences)
 
 
 def sheet(folder: Path, path: Path, identities: int = 24) -> None:

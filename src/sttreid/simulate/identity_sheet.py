@@ -114,6 +114,6 @@ def _crops(video: Path, wanted: dict[int, list[WantedCrop]]) -> Iterator[tuple[i
                     seen = (left, top, min(box[2], image.width), min(box[3], image.height))
                     if seen[0] < seen[2] and seen[1] < seen[3]:
                         yield identity, time, image.resize(CELL, Image.Resampling.BILINEAR, seen)
-    except (OSError, ValueError, IndexError) as error:  # FFmpeg's errors are of these types
+    except (av.FFmpegError, OSError, ValueError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{video}: the video cannot be decoded ({reason})") from error

@@ -33,6 +33,7 @@ SCHEMA: Final = pa.schema(
         ("occluder", pa.string()),
     ]
 )
+TEXT: Final = ("object", "str")  # kinds of column in which pandas holds text
 _DIGITS: Final = 4
 
 
@@ -64,17 +65,20 @@ def read_truth(path: Path) -> pd.DataFrame:
     """Read a table of boxes.
 
     Raises:
-        InputError: the file cannot be read, takes too much memory, or has other columns than ``SCHEMA``.
+        InputError: the file cannot be read, takes too much memory, or has a column of another kind than in
+            ``SCHEMA``, or with gaps.
     """
     table = read_table(path)
     for field in SCHEMA:
         kind = table[field.name].dtype if field.name in table else "no such column"
-        wanted = "object" if field.name == "occluder" else str(field.type.to_pandas_dtype().__name__)
-        if str(kind) not in (wanted, "str"):
+        wanted = TEXT if field.name == "occluder" else (str(field.type.to_pandas_dtype().__name__),)
+        if str(kind) not in wanted:
             raise InputError(f"{path}: {field.name} must be {field.type}, got {kind}")
     if table.isna().any(axis=None):
         name = str(table.columns[table.isna().any().to_numpy()][0])
         raise InputError(f"{path}: {name} must be given in every row, got none")
+    if (kind := pd.api.types.infer_dtype(table["occluder"])) not in ("string", "empty"):
+        raise InputError(f"{path}: occluder must be string, got {kind}")
     return table
 
 
@@ -105,7 +109,7 @@ def by_track(table: pd.DataFrame, numbers: "pd.Series[int]") -> pd.DataFrame:
     )
     tracks["visibility"] = tracks["visibility"].astype(float).round(_DIGITS)
     tracks["orientation"] = np.rad2deg(np.arctan2(tracks["north"], tracks["east"])).astype(float).round(1)
-    tracks["occluder"] = groups.apply(_main_occluder)
+    tracks["occluder"] = [_main_occluder(rows) for _, rows in groups]  # apply returns a table of no groups
     order = ["first", "last", "boxes", "visibility", "orientation", "occluder", "mistaken"]
     return tracks[order].reset_index()
 

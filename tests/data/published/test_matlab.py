@@ -126,3 +126,11 @@ def test_a_small_file_of_a_large_array_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_bytes(content.replace(b"(3, 4)", b"(-3, 4)"[:6]))
     with pytest.raises(InputError, match="cannot be read"):
         read_table(tmp_path / "a.npy", "", 4)
+
+
+def test_the_names_of_variables_break_no_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "info.mat", "7.3", key="a\nb")
+    with pytest.raises(InputError) as error:
+        read_vector(path, "query")
+    assert str(error.value).startswith(f"{path}: the variable 'query' is missing, found a")
+    assert "\n" not in str(error.value)

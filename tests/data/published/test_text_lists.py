@@ -4,6 +4,7 @@ import pytest
 
 from sttreid.data.published import text_lists
 from sttreid.data.published.text_lists import read_lines
+from sttreid.runtime.errors import InputError
 
 
 @pytest.mark.parametrize("text", [1, 4, 1000])
@@ -19,3 +20,11 @@ def test_lists_have_either_line_end_and_may_start_with_a_mark(
     assert read_lines(path).to_pylist() == ["a", "", "c"], (
         "an empty line counts, or all numbers after it would be wrong"
     )
+
+
+def test_a_list_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "folder.txt").mkdir()
+    (tmp_path / "device.txt").symlink_to("/dev/zero")  # which has no end
+    for name in ("folder.txt", "device.txt"):
+        with pytest.raises(InputError, match=f"{name}: the list must be a file"):
+            read_lines(tmp_path / name)

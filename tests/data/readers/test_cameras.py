@@ -54,6 +54,12 @@ def test_a_manifest_of_another_kind_is_refused(campus: Path, text: str) -> None:
     assert refusal(campus).startswith(f"{campus / 'manifest.json'}: ")
 
 
+@pytest.mark.parametrize("name", ["c" + "9" * 5000, "a" * 255 + "1"])
+def test_a_camera_has_a_possible_name(edit: Edit, name: str) -> None:
+    message = refusal(edit(lambda manifest: manifest["cameras"].update({name: {}})))
+    assert "manifest.json: a path must have at most" in message
+
+
 @pytest.mark.parametrize("key", ["name", "cameras", "splits", "format"])
 def test_a_missing_key_is_named(edit: Edit, key: str) -> None:
     message = refusal(edit(lambda manifest: manifest.pop(key)))

@@ -252,6 +252,15 @@ def test_a_sequence_of_another_size_is_told(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_the_folder_of_a_sequence_has_a_possible_name(tmp_path: Path) -> None:
+    images(tmp_path / "task" / "img1", 1)
+    (tmp_path / "task" / "gt").mkdir()
+    (tmp_path / "task" / "gt" / "gt.txt").write_text(lines(tail=",1,1,1"))
+    (tmp_path / "task" / "seqinfo.ini").write_text(f"[Sequence]\nimDir={'(' * 5000}\n")
+    with pytest.raises(InputError, match=r"seqinfo\.ini: a path must have at most"):
+        read(tmp_path)
+
+
 def test_visdrone_is_read_as_it_is_published(tmp_path: Path) -> None:
     images(tmp_path / "sequences" / "uav0000086_00000_v", 1, "{:07d}.png")
     (tmp_path / "annotations").mkdir()

@@ -142,6 +142,13 @@ def test_a_list_cannot_leave_the_data_set(tmp_path: Path, line: str) -> None:
     assert refusal(root) == f"{path}:4: a path must stay inside the data set, got {text!r}"
 
 
+def test_a_folder_in_a_list_has_a_possible_name(tmp_path: Path) -> None:
+    root = sets.ls_vid(tmp_path)
+    path = root / "list_sequence" / "list_seq_train.txt"
+    path.write_text(path.read_text() + f"tracklet_train/{'9' * 5000}/0005_0001_3_0001 5\n")
+    assert refusal(root).startswith(f"{path}:4: a path must have at most")
+
+
 @pytest.mark.parametrize("line", ["tracklet_train/0005/0005_0001_3_0001", "a/b five", "7", "a/b 5000000000"])
 def test_a_line_without_path_and_identity_is_refused(tmp_path: Path, line: str) -> None:
     root = sets.ls_vid(tmp_path)

@@ -57,7 +57,7 @@ def require(root: Path, checks: Iterable[CountCheck]) -> None:
     """Raise InputError, with one line per failed check, if a check fails."""
     failed = [str(check) for check in checks if not check.passed]
     if failed:
-        raise InputError("\n".join(f"{root}: {sentence}" for sentence in failed))
+        raise InputError(*(f"{root}: {sentence}" for sentence in failed))
 
 
 def unmatched_queries(queries: pd.DataFrame, gallery: pd.DataFrame) -> pd.DataFrame:

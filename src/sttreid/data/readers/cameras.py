@@ -34,12 +34,14 @@ from sttreid.data.tracks.identities import describe_numbering, number_identities
 from sttreid.data.tracks.plausibility import check_boxes
 from sttreid.data.tracks.reading import LARGEST, Boxes, Identity
 from sttreid.data.tracks.sources import read_tracks
+from sttreid.runtime.documents import check_path
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json
 from sttreid.tracklets.store import DISTRACTORS, SPLITS
 
 FORMAT: Final = "sttreid-cameras/1"
 MANIFEST: Final = "manifest.json"
+LONGEST: Final = max((*VIDEOS, ".txt"), key=len)  # suffix of a camera's files
 TRACK_TABLE: Final = "tracks.csv"  # the simulator's table of tracks, with the orientation of each
 
 
@@ -172,6 +174,7 @@ def _cameras(folder: Path, path: Path, content: dict[str, Any]) -> tuple[Camera,
     """The cameras by ascending number, their files checked."""
     cameras: dict[int, Camera] = {}
     for stem in content:
+        check_path(path, f"{stem}{LONGEST}")
         digits = re.search(r"\d+$", stem)
         if digits is None or Path(stem).name != stem:
             raise InputError(f"{path}: a camera must be named as its files and end in digits, got {stem!r}")
