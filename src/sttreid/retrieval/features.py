@@ -1,7 +1,7 @@
 """Feature rows of an array, a memory map or a tensor on any device, read in two precisions."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray

@@ -27,6 +27,7 @@ number of threads changes the result.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -42,7 +43,6 @@ PAIRS: Final = 64  # of one row, at most, whose exact distances are computed at 
 CROWD: Final = 128  # rows whose distances to all are computed at once: 14 MB at the size of MARS
 SPARE: Final = 8  # nearest rows that are kept in addition, because single precision may confuse them
 ADDED: Final = 4  # roundings of a distance in single precision beside those of its product
-FAR: Final = np.float32(3)  # a distance is subtracted from it to sort the farthest first
 COLUMN_BITS: Final = 22  # of a key, below 31 bits of a value
 OWNER_BITS: Final = COLUMN_BITS + 31
 EMPTY: Final = 0x7F800000 << COLUMN_BITS  # a key of infinity
@@ -93,13 +93,13 @@ class _Rows:
     @property
     def error(self) -> float:
         """Largest error of a distance in single precision."""
-        return rounding_bound(self.unit.shape[1] + ADDED) + 2 * float(np.abs(self.half - 0.5).max())
+        return rounding_bound(self.unit.shape[1] + ADDED) + 4 * float(np.abs(self.half - 0.5).max())
 
     def tiles(self, distances: Singles) -> Iterator[tuple[slice, slice, Singles]]:
-        """Distances between all pairs of blocks on and above the diagonal, the diagonal first.
+        """Similarities, 1 minus distances, of all pairs of blocks on and above the diagonal, that first.
 
-        They are off by at most ``error``. Those between queries and gallery are rounded from exact ones and
-        also written to ``distances`` [Q, G]. The memory of a tile is reused for the next one.
+        They are off by at most ``error``. Between queries and gallery the distances are exact and also
+        written to ``distances`` [Q, G]. The memory of a tile is reused for the next one.
         """
         count, queries = len(self.unit), len(distances)
         starts = [*range(0, queries, ROWS), *range(queries, count, ROWS)]
@@ -110,11 +110,11 @@ class _Rows:
                 shape = block.stop - block.start, others.stop - others.start
                 tile = memory[: shape[0] * shape[1]].reshape(shape)
                 if block.stop <= queries <= others.start:
-                    tile[:] = self.exact(block, others, doubles)
-                    distances[block, others.start - queries : others.stop - queries] = tile
+                    exact = self.exact(block, others, doubles)
+                    distances[block, others.start - queries : others.stop - queries] = exact
+                    np.subtract(1, exact, out=tile, casting="same_kind")
                 else:
                     np.matmul(self.unit[block], self.unit[others].T, out=tile)
-                    np.subtract(1, tile, out=tile)
                 yield block, others, tile
 
     def doubles(self) -> list[Doubles]:
@@ -125,11 +125,10 @@ class _Rows:
     def exact(self, rows: slice | Integers, others: slice, doubles: list[Doubles]) -> Doubles:
         """Half squared Euclidean distances of some rows to others, in the memory of :meth:`doubles`."""
         sides = self.unit[rows], self.unit[others]
+        shapes = sides[0].shape, sides[1].shape, (len(sides[0]), len(sides[1]))
         left, right, tile = (
             memory[: shape[0] * shape[1]].reshape(shape)
-            for memory, shape in zip(
-                doubles, (*(s.shape for s in sides), tuple(map(len, sides))), strict=True
-            )
+            for memory, shape in zip(doubles, shapes, strict=True)
         )
         left[:], right[:] = sides
         np.matmul(left, right.T, out=tile)
@@ -146,7 +145,7 @@ class _Rows:
         first = (np.diff(row, prepend=-1) != 0) | (np.arange(len(row)) % PAIRS == 0)
         parts = np.append(np.flatnonzero(first), len(row)).tolist()
         out = np.empty(len(keys))
-        for start, end in zip(parts, parts[1:], strict=False):
+        for start, end in pairwise(parts):
             left, right = self.unit[row[start]], self.unit[column[start:end]]
             out[start:end] = right.astype(np.float64) @ left.astype(np.float64)
         return (self.half[row] + self.half[column] - out)[back]
@@ -181,9 +180,15 @@ def _rows(query_features: Features, gallery_features: Features) -> _Rows:
 
 @dataclass(frozen=True)
 class _Lists:
-    """The least values of each row: keys [N, L], ascending, a value's bits above those of its column."""
+    """The nearest rows of each row, or the farthest: those with the least values 1 - sign x similarity.
+
+    Attributes:
+        keys: [N, L], ascending: a value's bits above those of its column.
+        sign: 1 for the nearest, -1 for the farthest.
+    """
 
     keys: Integers
+    sign: int
 
     @property
     def values(self) -> Singles:
@@ -203,19 +208,22 @@ class _Lists:
 
     def _add(self, block: slice, first: int, tile: Singles, axis: int) -> None:
         """Add a tile whose axis 0 or 1 are the block's rows; the other begins with the column ``first``."""
-        kept = _Lists(self.keys[block])
+        kept = _Lists(self.keys[block], self.sign)
         count, length = kept.keys.shape
         limit = kept.values[:, -1]
         if axis == 0 and tile.shape[1] > length and np.isinf(limit).any():  # the first tile limits itself
-            limit = np.minimum(limit, np.partition(tile, length - 1, axis=1)[:, length - 1])
-        places = np.divmod(np.flatnonzero(tile <= np.expand_dims(limit, 1 - axis)), tile.shape[1])
-        bits = np.abs(tile[places]).view(np.int32).astype(np.int64)  # ordered as the values are
+            place = tile.shape[1] - length if self.sign > 0 else length - 1
+            limit = np.minimum(limit, 1 - self.sign * np.partition(tile, place, axis=1)[:, place])
+        compare = np.greater_equal if self.sign > 0 else np.less_equal
+        bound = np.expand_dims(self.sign * (1 - limit), 1 - axis)
+        places = np.divmod(np.flatnonzero(compare(tile, bound)), tile.shape[1])
+        values = np.abs(1 - self.sign * tile[places])
+        bits = values.view(np.int32).astype(np.int64)  # ordered as the values are
         owner = np.arange(count) << OWNER_BITS
         added = owner[places[axis]] | bits << COLUMN_BITS | places[1 - axis] + first
         keys = np.sort(np.concatenate([(owner[:, None] | kept.keys).ravel(), added]))
-        starts = np.arange(count) * length + np.append(
-            0, np.bincount(places[axis], minlength=count).cumsum()[:-1]
-        )
+        counts = np.bincount(places[axis], minlength=count) + length
+        starts = counts.cumsum() - counts
         kept.keys[:] = keys[starts[:, None] + np.arange(length)] & ((1 << OWNER_BITS) - 1)
 
 
@@ -227,10 +235,11 @@ def _search(rows: _Rows, length: int, distances: Singles) -> tuple[Integers, Dou
     row where more than these are so close to each other is compared with all others exactly.
     """
     count, doubt = len(rows.unit), 2 * rows.error
-    near, far = (_Lists(np.full((count, most + SPARE), EMPTY)) for most in (length, 1))
+    near = _Lists(np.full((count, length + SPARE), EMPTY), 1)
+    far = _Lists(np.full((count, 1 + SPARE), EMPTY), -1)
     for block, others, tile in rows.tiles(distances):
         near.add(block, others, tile)
-        far.add(block, others, np.subtract(FAR, tile, out=tile))
+        far.add(block, others, tile)
     values, index = near.values.astype(np.float64), near.columns
     settled = values[:, -1] > values[:, length - 1] + doubt
     with np.errstate(invalid="ignore"):  # infinity minus infinity
@@ -268,7 +277,9 @@ def _encode(index: Integers, farthest: Doubles, rows: _Rows, k1: int) -> sparse.
     """[N, N] rows that sum to 1: exp(-d) at the expanded reciprocal neighbours."""
     expanded = _expanded(index, k1)
     owner = np.repeat(np.arange(expanded.shape[0]), np.diff(expanded.indptr))
-    distance = rows.pairs(owner, expanded.indices.astype(np.int64))
+    distance, column = np.zeros(len(owner)), expanded.indices.astype(np.int64)
+    others = owner != column
+    distance[others] = rows.pairs(owner[others], column[others])
     weights = np.exp(-distance / farthest[owner])
     weights /= np.add.reduceat(weights, expanded.indptr[:-1])[owner]
     return sparse.csr_array((weights, expanded.indices, expanded.indptr), shape=expanded.shape)

@@ -119,7 +119,7 @@ def _stream(counter: Counter, held: Integers, threads: int) -> None:
     def read(columns: Integers) -> Any:
         return _placed(gallery.unit32(columns), queries.device)
 
-    def count(columns: Integers, right: Any, chunk: Integers, left: Any) -> None:
+    def visit(columns: Integers, right: Any, chunk: Integers, left: Any) -> None:
         shape = len(chunk), len(columns)
         space = memory.pop()  # fresh memory costs a tenth of the product
         tile, spare = (part[: shape[0] * shape[1]].reshape(shape) for part in space)
@@ -135,7 +135,7 @@ def _stream(counter: Counter, held: Integers, threads: int) -> None:
         for number, columns in enumerate(tqdm(tiles, "rank", unit="tile", disable=None, leave=False)):
             right = ahead.popleft().result().T
             ahead.extend(pool.submit(read, later) for later in tiles[number + threads :][:1])
-            list(pool.map(partial(count, columns, right), chunks, left))  # raises their errors
+            list(pool.map(partial(visit, columns, right), chunks, left))  # raises their errors
 
 
 def _parts(rows: Integers, most: int) -> list[Integers]:
