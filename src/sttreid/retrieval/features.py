@@ -1,6 +1,6 @@
 """Feature rows of an array, a memory map or a tensor on any device, read in two precisions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
@@ -28,11 +28,13 @@ class FeatureRows:
         side: "query" or "gallery", for errors.
         features: [N, D], any floating type, rows of any nonzero norm.
         rows: [n] the ranked rows; indices in the methods refer to these.
+        lengths: [n] their norms, up to the factor of :meth:`read`; NaN before a row is first read.
     """
 
     side: str
     features: Features
     rows: Integers
+    lengths: Doubles = field(init=False)
 
     def __post_init__(self) -> None:
         """Raises InputError: the features do not have two axes, or no column."""
@@ -41,6 +43,7 @@ class FeatureRows:
             raise InputError(
                 f"{self.side} features must have the shape [N, D] with D at least 1, got {shape}"
             )
+        object.__setattr__(self, "lengths", np.full(len(self.rows), np.nan))
 
     @property
     def width(self) -> int:
@@ -89,6 +92,9 @@ class FeatureRows:
         if given.dtype not in (np.float16, np.float32):  # their squares stay in double precision's range
             largest = np.abs(rows).max(axis=1, keepdims=True)
             rows /= np.where(np.isfinite(largest) & (largest > 0), largest, 1.0)
+        lengths = self.lengths[index]
+        if (lengths > 0).all():
+            return rows, lengths
         with np.errstate(invalid="ignore", over="ignore"):
             lengths = np.sqrt(_dots(rows, rows))
         broken = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
@@ -97,6 +103,7 @@ class FeatureRows:
             first = int(np.argmax(~np.isfinite(values)))  # 0 where all are finite
             shown = f"{values[first : first + 3].tolist()} from column {first} on"
             raise InputError(f"{self.side} feature, row {row}: must be finite and not all 0, got {shown}")
+        self.lengths[index] = lengths
         return rows, lengths
 
 

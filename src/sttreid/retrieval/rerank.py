@@ -41,7 +41,7 @@ from sttreid.runtime.errors import InputError
 ROWS: Final = 1024  # of a tile of distances: 4 MB, and 42 MB while one is computed exactly, if D = 2048
 PAIRS: Final = 64  # of one row, at most, whose exact distances are computed at once
 CROWD: Final = 128  # rows whose distances to all are computed at once: 14 MB at the size of MARS
-SPARE: Final = 8  # nearest rows that are kept in addition, because single precision may confuse them
+SPARE: Final = 4  # nearest rows that are kept in addition, because single precision may confuse them
 ADDED: Final = 4  # roundings of a distance in single precision beside those of its product
 COLUMN_BITS: Final = 22  # of a key, below 31 bits of a value
 OWNER_BITS: Final = COLUMN_BITS + 31

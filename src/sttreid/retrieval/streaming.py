@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import torch
 
 QUERIES: Final = 1024  # queries, and ...
-TILE: Final = 2048  # ... gallery entries whose similarities are computed at once
+TILE: Final = 1024  # ... gallery entries whose similarities are computed at once
 HELD: Final = 8192  # queries that are held while the gallery streams past; for more it streams again
 PAIRS: Final = 256  # queries and entries of an identity whose similarities are computed at once
 WIDEST: Final = 4.0  # tie: cosines never differ by more than 2
@@ -113,34 +113,38 @@ def _stream(counter: Counter, held: Integers, threads: int) -> None:
     chunks = np.array_split(held, min(count, len(held)))
     left = [_placed(queries.unit32(chunk), queries.device) for chunk in chunks]
     tiles = _parts(np.arange(len(gallery.rows)), TILE)
-
     memory = [np.empty((2, len(chunks[0]) * len(tiles[0])), np.float32) for _ in range(threads)]
 
     def read(columns: Integers) -> Any:
         return _placed(gallery.unit32(columns), queries.device)
-
-    def visit(columns: Integers, right: Any, chunk: Integers, left: Any) -> None:
-        shape = len(chunk), len(columns)
-        space = memory.pop()  # fresh memory costs a tenth of the product
-        tile, spare = (part[: shape[0] * shape[1]].reshape(shape) for part in space)
-        if queries.device is None:
-            np.matmul(left, right, out=tile)
-        else:
-            tile[:] = as_array(left @ right)
-        counter.count(chunk, columns, tile, spare)
-        memory.append(space)
 
     with ThreadPoolExecutor(threads) as pool:
         ahead = deque(pool.submit(read, columns) for columns in tiles[:threads])
         for number, columns in enumerate(tqdm(tiles, "rank", unit="tile", disable=None, leave=False)):
             right = ahead.popleft().result().T
             ahead.extend(pool.submit(read, later) for later in tiles[number + threads :][:1])
-            list(pool.map(partial(visit, columns, right), chunks, left))  # raises their errors
+            list(
+                pool.map(partial(_count, counter, memory, columns, right), chunks, left)
+            )  # raises their errors
 
 
 def _parts(rows: Integers, most: int) -> list[Integers]:
     """At most so many rows in each."""
     return [rows[start : start + most] for start in range(0, len(rows), most)]
+
+
+def _count(
+    counter: Counter, memory: list[Singles], columns: Integers, right: Any, chunk: Integers, left: Any
+) -> None:
+    """Count one tile, in memory that the threads share: fresh memory costs up to a tenth of the product."""
+    space, shape = memory.pop(), (len(chunk), len(columns))
+    tile, spare = (part[: shape[0] * shape[1]].reshape(shape) for part in space)
+    if counter.queries.device is None:
+        np.matmul(left, right, out=tile)
+    else:
+        tile[:] = as_array(left @ right)
+    counter.count(chunk, columns, tile, spare)
+    memory.append(space)
 
 
 def _placed(rows: Singles, device: "torch.device | None") -> Any:
