@@ -210,13 +210,13 @@ class _Lists:
         """Add a tile whose axis 0 or 1 are the block's rows; the other begins with the column ``first``."""
         kept = _Lists(self.keys[block], self.sign)
         count, length = kept.keys.shape
-        limit = kept.values[:, -1]
-        if axis == 0 and tile.shape[1] > length and np.isinf(limit).any():  # the first tile limits itself
+        bound = 1 - kept.values[:, -1]
+        if axis == 0 and tile.shape[1] > length and np.isinf(bound).any():  # the first tile bounds itself
             place = tile.shape[1] - length if self.sign > 0 else length - 1
-            limit = np.minimum(limit, 1 - self.sign * np.partition(tile, place, axis=1)[:, place])
+            bound = np.maximum(bound, self.sign * np.partition(tile, place, axis=1)[:, place])
         compare = np.greater_equal if self.sign > 0 else np.less_equal
-        bound = np.expand_dims(self.sign * (1 - limit), 1 - axis)
-        places = np.divmod(np.flatnonzero(compare(tile, bound)), tile.shape[1])
+        inside = compare(tile, np.expand_dims(self.sign * bound, 1 - axis))
+        places = np.divmod(np.flatnonzero(inside), tile.shape[1])
         values = np.abs(1 - self.sign * tile[places])
         bits = values.view(np.int32).astype(np.int64)  # ordered as the values are
         owner = np.arange(count) << OWNER_BITS

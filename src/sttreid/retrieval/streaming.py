@@ -4,9 +4,8 @@ Similarities are computed in single precision, and double precision decides what
 that of a full matrix in double precision, for less than the cost of one, and does not depend on the number of
 threads.
 
-Memory: HELD queries (x D), the pairs of the same identity, and for each thread a gallery tile (TILE x D) that
-is read ahead and a few times the similarities of a chunk (QUERIES x TILE). Of the gallery only the labels are
-held.
+Memory: HELD queries (x D), the pairs of one identity, and for each thread a gallery tile (TILE x D), read
+ahead, and twice the similarities of a chunk (QUERIES x TILE). Of the gallery, labels and norms are held.
 """
 
 from collections import deque
