@@ -22,7 +22,7 @@ published results:
 
 L2-normalised rows are rounded to multiples of 2^-25, which changes a distance by about 1e-8. All products and
 sums are then exact in double precision: copies of a row tie exactly, and neither the block length nor the
-number of threads changes the result.
+number of threads changes the result. Single precision only chooses which pairs need it.
 """
 
 from collections.abc import Iterator
