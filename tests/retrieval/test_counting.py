@@ -49,6 +49,6 @@ def test_a_negative_at_the_edge_of_the_bound_is_counted_once(offset):
     tile = np.full((1, 100), -0.5, np.float32)
     tile[0, 50] = edge
     counter = Counter(*sides, ranked, np.array([limit]))
-    counter.count(np.arange(1), np.arange(100), tile)
+    counter.count(np.arange(1), np.arange(100), tile, np.empty_like(tile))
     assert counter.above.tolist() == [1]
     assert counter.best_column.tolist() == [50]

@@ -152,6 +152,22 @@ def test_blocks_of_single_rows_change_nothing(monkeypatch):
     assert np.array_equal(rerank(queries, gallery, 5, 3, 0.3), expected)
 
 
+@pytest.mark.parametrize("spare", [0, 1, 800])
+def test_rows_that_single_precision_keeps_in_addition_change_nothing(crowd, monkeypatch, spare):
+    expected = rerank(*crowd, 20, 6, 0.3)
+    monkeypatch.setattr(module, "SPARE", spare)  # with none, every row is compared with all exactly
+    assert np.array_equal(rerank(*crowd, 20, 6, 0.3), expected)
+
+
+@pytest.mark.parametrize("spread", [0, 1e-3])
+def test_rows_closer_than_single_precision_tells_apart_equal_the_definitions(spread):
+    rng = np.random.default_rng(1)
+    centres = rng.standard_normal((6, 200))
+    rows = centres[rng.integers(0, 6, 60)] + spread * rng.standard_normal((60, 200))
+    expected = naive(halved_squares(rows), 15, 8, 3, 0.3)
+    np.testing.assert_allclose(rerank(rows[:15], rows[15:], 8, 3, 0.3), expected, atol=2e-6)
+
+
 def test_the_order_of_the_gallery_does_not_matter_where_nothing_ties():
     queries, gallery = clustered(identities=30)[:2]
     queries = queries + np.float32(0.01)  # no longer copies of rows of the gallery

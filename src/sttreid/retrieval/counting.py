@@ -47,18 +47,19 @@ class Counter:
         self.best = np.full(len(queries.rows), -np.inf)
         self.best_column = np.full(len(queries.rows), -1)
 
-    def count(self, chunk: Integers, columns: Integers, tile: Singles) -> None:
+    def count(self, chunk: Integers, columns: Integers, tile: Singles, spare: Singles) -> None:
         """Count the similarities [r, n] of consecutive queries and gallery columns, tile by tile in order.
 
-        ``tile`` is of single precision and is overwritten.
+        ``tile`` is of single precision; it and the memory ``spare`` [r, n] are overwritten.
         """
         ends = self._ends[chunk[0] : chunk[-1] + 2]
         limit, bound = self.limit[ends[0] : ends[-1]], rounding_bound(self.queries.width)
         self._mask(tile, chunk, columns)
-        ordered = np.sort(tile, axis=1)
+        np.copyto(spare, tile)
+        spare.sort(axis=1)
         window = np.stack([limit - bound, limit + bound]).astype(np.float32)
-        below = _count_below(ordered, window, ends)
-        doubts, highest = below[1] - below[0], ordered[:, -1]
+        below = _count_below(spare, window, ends)
+        doubts, highest = below[1] - below[0], spare[:, -1]
         rival = (np.maximum(highest - 2 * bound, self.best[chunk] - bound) - ROUNDING).astype(np.float32)
         lines = np.flatnonzero((highest >= rival) & (highest > -np.inf))  # may have a nearer negative
         line, offset = np.nonzero(tile[lines] >= rival[lines, None])

@@ -1,7 +1,7 @@
 """Feature rows of an array, a memory map or a tensor on any device, read in two precisions."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +28,13 @@ class FeatureRows:
         side: "query" or "gallery", for errors.
         features: [N, D], any floating type, rows of any nonzero norm.
         rows: [n] the ranked rows; indices in the methods refer to these.
+        lengths: [n] their norms, up to the factor of :meth:`read`; NaN before a row is first read.
     """
 
     side: str
     features: Features
     rows: Integers
+    lengths: Doubles = field(init=False)
 
     def __post_init__(self) -> None:
         """Raises InputError: the features do not have two axes, or no column."""
@@ -41,6 +43,7 @@ class FeatureRows:
             raise InputError(
                 f"{self.side} features must have the shape [N, D] with D at least 1, got {shape}"
             )
+        object.__setattr__(self, "lengths", np.full(len(self.rows), np.nan))
 
     @property
     def width(self) -> int:
@@ -59,31 +62,39 @@ class FeatureRows:
         Raises:
             InputError: a row is not finite, or all zero.
         """
-        return self._unit(index, np.float32)
-
-    def unit64(self, index: Integers) -> Doubles:
-        """The same in double precision."""
-        return self._unit(index, np.float64)
-
-    def _unit(self, index: Integers, kind: type[np.floating]) -> NDArray[Any]:
-        out = np.empty((len(index), self.width), kind)
+        out = np.empty((len(index), self.width), np.float32)
+        memory = np.empty((CHUNK, self.width))
         for start in range(0, len(index), CHUNK):
-            rows, lengths = self.read(index[start : start + CHUNK])
-            rows /= lengths[:, None]
+            rows, lengths = self.read(index[start : start + CHUNK], memory)
+            rows *= 1 / lengths[:, None]  # faster than a division, and as exact in single precision
             out[start : start + CHUNK] = rows
         return out
 
-    def read(self, index: Integers) -> tuple[Doubles, Doubles]:
+    def unit64(self, index: Integers, memory: Doubles | None = None) -> Doubles:
+        """The same in double precision, in the first rows of ``memory`` [at least n, D] if it is given."""
+        out = np.empty((len(index), self.width)) if memory is None else memory[: len(index)]
+        for start in range(0, len(index), CHUNK):
+            rows, lengths = self.read(index[start : start + CHUNK], out[start:])
+            rows /= lengths[:, None]
+        return out
+
+    def read(self, index: Integers, memory: Doubles) -> tuple[Doubles, Doubles]:
         """A few rows [n, D], each up to a factor, in double precision; and their norms [n].
+
+        The rows are the first of ``memory`` [at least n, D]: fresh memory for each few takes as long as they.
 
         Raises:
             InputError: as :meth:`unit32`.
         """
         given = as_array(self.features[self.rows[index]])
-        rows = np.array(given, np.float64, order="C")  # sums do not depend on the memory layout
+        rows = memory[: len(index)]  # row by row, so that sums do not depend on the layout of the features
+        rows[:] = given
         if given.dtype not in (np.float16, np.float32):  # their squares stay in double precision's range
             largest = np.abs(rows).max(axis=1, keepdims=True)
             rows /= np.where(np.isfinite(largest) & (largest > 0), largest, 1.0)
+        lengths = self.lengths[index]
+        if (lengths > 0).all():
+            return rows, lengths
         with np.errstate(invalid="ignore", over="ignore"):
             lengths = np.sqrt(_dots(rows, rows))
         broken = np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))
@@ -92,6 +103,7 @@ class FeatureRows:
             first = int(np.argmax(~np.isfinite(values)))  # 0 where all are finite
             shown = f"{values[first : first + 3].tolist()} from column {first} on"
             raise InputError(f"{self.side} feature, row {row}: must be finite and not all 0, got {shown}")
+        self.lengths[index] = lengths
         return rows, lengths
 
 
@@ -112,11 +124,11 @@ def as_array(values: Features) -> NDArray[np.floating]:
 
 def cosines(queries: FeatureRows, gallery: FeatureRows, query: Integers, column: Integers) -> Doubles:
     """[n] cosine similarities of single pairs, given by their indices, in double precision."""
-    out = np.empty(len(query))
+    out, memory = np.empty(len(query)), np.empty((2, min(CHUNK, len(query)), queries.width))
     for start in range(0, len(out), CHUNK):
         part = slice(start, start + CHUNK)
-        left, left_length = queries.read(query[part])
-        right, right_length = gallery.read(column[part])
+        left, left_length = queries.read(query[part], memory[0])
+        right, right_length = gallery.read(column[part], memory[1])
         out[part] = _dots(left, right) / (left_length * right_length)
     return out
 

@@ -22,24 +22,30 @@ published results:
 
 L2-normalised rows are rounded to multiples of 2^-25, which changes a distance by about 1e-8. All products and
 sums are then exact in double precision: copies of a row tie exactly, and neither the block length nor the
-number of threads changes the result.
+number of threads changes the result. Single precision only chooses which pairs need it.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from scipy import sparse
 
-from sttreid.retrieval.features import Doubles, FeatureRows, Features, Singles
+from sttreid.retrieval.counting import rounding_bound
+from sttreid.retrieval.features import CHUNK, Doubles, FeatureRows, Features, Singles
 from sttreid.retrieval.labels import Integers
 from sttreid.runtime.errors import InputError
 
-ROWS: Final = (
-    1024  # of a tile of distances: 8 MB, and 17 MB for each of its two blocks of features, if D = 2048
-)
-PAIRS: Final = 512  # single pairs whose distances are computed at once
+ROWS: Final = 1024  # of a tile of distances: 4 MB, and 42 MB while one is computed exactly, if D = 2048
+PAIRS: Final = 64  # of one row, at most, whose exact distances are computed at once
+CROWD: Final = 128  # rows whose distances to all are computed at once: 14 MB at the size of MARS
+SPARE: Final = 4  # nearest rows that are kept in addition, because single precision may confuse them
+ADDED: Final = 4  # roundings of a distance in single precision beside those of its product
+COLUMN_BITS: Final = 22  # of a key, below 31 bits of a value
+OWNER_BITS: Final = COLUMN_BITS + 31
+EMPTY: Final = 0x7F800000 << COLUMN_BITS  # a key of infinity
 GRID: Final = np.float32(2**25)  # steps of 1; double precision holds sums below 4 in steps of 2^-51
 
 
@@ -71,9 +77,9 @@ def rerank(query_features: Features, gallery_features: Features, k1: int, k2: in
     rows = _rows(query_features, gallery_features)
     count, queries = len(rows.unit), len(query_features)
     distances = np.empty((queries, count - queries), np.float32)
-    neighbours = _search(rows, min(count, max(k1 + 1, k2)), distances)
-    encoding = _average(_encode(neighbours, rows, k1), neighbours.index[:, :k2])
-    _combine(distances, encoding, neighbours.farthest, weight)
+    index, farthest = _search(rows, min(count, max(k1 + 1, k2)), distances)
+    encoding = _average(_encode(index, farthest, rows, k1), index[:, :k2])
+    _combine(distances, encoding, farthest, weight)
     return distances
 
 
@@ -84,37 +90,65 @@ class _Rows:
     unit: Singles
     half: Doubles
 
-    def tiles(self, queries: int) -> Iterator[tuple[slice, slice, Doubles]]:
-        """Half squared Euclidean distances between all pairs of blocks on and above the diagonal.
+    @property
+    def error(self) -> float:
+        """Largest error of a distance in single precision."""
+        return rounding_bound(self.unit.shape[1] + ADDED) + 4 * float(np.abs(self.half - 0.5).max())
 
-        They are exact and never negative. Each row meets the others in the order of their index, and no block
-        contains both queries and gallery. The memory of a tile is reused for the next one.
+    def tiles(self, distances: Singles) -> Iterator[tuple[slice, slice, Singles]]:
+        """Similarities, 1 minus distances, of all pairs of blocks on and above the diagonal, that first.
+
+        They are off by at most ``error``. Between queries and gallery the distances are exact and also
+        written to ``distances`` [Q, G]. The memory of a tile is reused for the next one.
         """
-        count, width = self.unit.shape
+        count, queries = len(self.unit), len(distances)
         starts = [*range(0, queries, ROWS), *range(queries, count, ROWS)]
         blocks = [slice(first, end) for first, end in zip(starts, [*starts[1:], count], strict=True)]
-        left, right = np.empty((2, min(ROWS, count), width))
-        memory = np.empty(len(left) ** 2)
-        for number, block in enumerate(blocks):
-            a = left[: block.stop - block.start]
-            a[:] = self.unit[block]
-            for others in blocks[number:]:
-                b = right[: others.stop - others.start]
-                b[:] = self.unit[others]
-                tile = memory[: len(a) * len(b)].reshape(len(a), len(b))
-                np.matmul(a, b.T, out=tile)
-                np.subtract(self.half[others], tile, out=tile)
-                tile += self.half[block, None]
+        memory, doubles = np.empty(min(ROWS, count) ** 2, np.float32), self.doubles()
+        for step in range(len(blocks)):
+            for block, others in zip(blocks, blocks[step:], strict=False):
+                shape = block.stop - block.start, others.stop - others.start
+                tile = memory[: shape[0] * shape[1]].reshape(shape)
+                if block.stop <= queries <= others.start:
+                    exact = self.exact(block, others, doubles)
+                    distances[block, others.start - queries : others.stop - queries] = exact
+                    np.subtract(1, exact, out=tile, casting="same_kind")
+                else:
+                    np.matmul(self.unit[block], self.unit[others].T, out=tile)
                 yield block, others, tile
 
+    def doubles(self) -> list[Doubles]:
+        """Memory in double precision for two blocks of rows and a tile."""
+        most, width = min(ROWS, len(self.unit)), self.unit.shape[1]
+        return [np.empty(size) for size in (most * width, most * width, most**2)]
+
+    def exact(self, rows: slice | Integers, others: slice, doubles: list[Doubles]) -> Doubles:
+        """Half squared Euclidean distances of some rows to others, in the memory of :meth:`doubles`."""
+        sides = self.unit[rows], self.unit[others]
+        shapes = sides[0].shape, sides[1].shape, (len(sides[0]), len(sides[1]))
+        left, right, tile = (
+            memory[: shape[0] * shape[1]].reshape(shape)
+            for memory, shape in zip(doubles, shapes, strict=True)
+        )
+        left[:], right[:] = sides
+        np.matmul(left, right.T, out=tile)
+        np.subtract(self.half[others], tile, out=tile)
+        tile += self.half[rows, None]
+        return tile
+
     def pairs(self, rows: Integers, columns: Integers) -> Doubles:
-        """[M] the same for single pairs."""
-        out = np.empty(len(rows))
-        for start in range(0, len(rows), PAIRS):
-            row, column = rows[start : start + PAIRS], columns[start : start + PAIRS]
-            products = np.multiply(self.unit[row], self.unit[column], dtype=np.float64).sum(axis=1)
-            out[start : start + PAIRS] = self.half[row] + self.half[column] - products
-        return out
+        """[M] the same for single pairs; each is computed once, whatever its order."""
+        count = len(self.unit)
+        pairs = np.minimum(rows, columns) * count + np.maximum(rows, columns)
+        keys, back = np.unique(pairs, return_inverse=True)
+        row, column = np.divmod(keys, count)
+        first = (np.diff(row, prepend=-1) != 0) | (np.arange(len(row)) % PAIRS == 0)
+        parts = np.append(np.flatnonzero(first), len(row)).tolist()
+        out = np.empty(len(keys))
+        for start, end in pairwise(parts):
+            left, right = self.unit[row[start]], self.unit[column[start:end]]
+            out[start:end] = right.astype(np.float64) @ left.astype(np.float64)
+        return (self.half[row] + self.half[column] - out)[back]
 
 
 def _rows(query_features: Features, gallery_features: Features) -> _Rows:
@@ -131,71 +165,122 @@ def _rows(query_features: Features, gallery_features: Features) -> _Rows:
         raise InputError(f"query and gallery features must be equally wide, got {widths}")
     count = sum(len(features.rows) for features in sides)
     rows, filled = _Rows(np.empty((count, sides[0].width), np.float32), np.empty(count)), 0
+    memory = np.empty((CHUNK, sides[0].width))
     for features in sides:
-        for start in range(0, len(features.rows), ROWS):
-            block = features.unit64(features.rows[start : start + ROWS])
+        for start in range(0, len(features.rows), CHUNK):
+            block = features.unit64(features.rows[start : start + CHUNK], memory)
             # float32 first: above 1/2 it is coarser than the grid, and so holds every multiple that results
             unit = np.rint(block.astype(np.float32) * GRID) / GRID
             part = slice(filled, filled + len(unit))
-            rows.unit[part], rows.half[part] = unit, np.square(unit, dtype=np.float64).sum(axis=1) / 2
+            block[:] = rows.unit[part] = unit
+            rows.half[part] = np.vecdot(block, block) / 2
             filled = part.stop
     return rows
 
 
 @dataclass(frozen=True)
-class _Neighbours:
-    """The nearest rows of each row: index [N, K], distance [N, K]; farthest [N]: the largest of all N."""
+class _Lists:
+    """The nearest rows of each row, or the farthest: those with the least values 1 - sign x similarity.
 
-    index: Integers
-    distance: Doubles
-    farthest: Doubles
+    Attributes:
+        keys: [N, L], ascending: a value's bits above those of its column.
+        sign: 1 for the nearest, -1 for the farthest.
+    """
+
+    keys: Integers
+    sign: int
+
+    @property
+    def values(self) -> Singles:
+        """[N, L], infinite where there are fewer."""
+        return (self.keys >> COLUMN_BITS).astype(np.int32).view(np.float32)
+
+    @property
+    def columns(self) -> Integers:
+        """[N, L], 0 where there are fewer."""
+        return self.keys & ((1 << COLUMN_BITS) - 1)
+
+    def add(self, block: slice, others: slice, tile: Singles) -> None:
+        """Add a tile [block, others], and also as columns [others, block] unless the blocks are the same."""
+        self._add(block, others.start, tile, 0)
+        if block != others:
+            self._add(others, block.start, tile, 1)
+
+    def _add(self, block: slice, first: int, tile: Singles, axis: int) -> None:
+        """Add a tile whose axis 0 or 1 are the block's rows; the other begins with the column ``first``."""
+        kept = _Lists(self.keys[block], self.sign)
+        count, length = kept.keys.shape
+        bound = 1 - kept.values[:, -1]
+        if axis == 0 and tile.shape[1] > length and np.isinf(bound).any():  # the first tile bounds itself
+            place = tile.shape[1] - length if self.sign > 0 else length - 1
+            bound = np.maximum(bound, self.sign * np.partition(tile, place, axis=1)[:, place])
+        compare = np.greater_equal if self.sign > 0 else np.less_equal
+        inside = compare(tile, np.expand_dims(self.sign * bound, 1 - axis))
+        places = np.divmod(np.flatnonzero(inside), tile.shape[1])
+        values = np.abs(1 - self.sign * tile[places])
+        bits = values.view(np.int32).astype(np.int64)  # ordered as the values are
+        owner = np.arange(count) << OWNER_BITS
+        added = owner[places[axis]] | bits << COLUMN_BITS | places[1 - axis] + first
+        keys = np.sort(np.concatenate([(owner[:, None] | kept.keys).ravel(), added]))
+        counts = np.bincount(places[axis], minlength=count) + length
+        starts = counts.cumsum() - counts
+        kept.keys[:] = keys[starts[:, None] + np.arange(length)] & ((1 << OWNER_BITS) - 1)
 
 
-def _search(rows: _Rows, length: int, distances: Singles) -> _Neighbours:
-    """Visit every tile once, for its rows and its columns, and write the plain [Q, G] distances."""
-    count, queries = len(rows.unit), len(distances)
-    nearest = _Neighbours(
-        np.zeros((count, length), np.int64), np.full((count, length), np.inf), np.zeros(count, np.float64)
-    )
-    for block, others, tile in rows.tiles(queries):
-        if block.stop <= queries <= others.start:
-            distances[block, others.start - queries : others.stop - queries] = tile
-        if block == others:
-            np.fill_diagonal(tile, -1.0)  # a row is nearer to itself than to its copies
-        else:
-            _merge(nearest, others, block, tile.T)
-        _merge(nearest, block, others, tile)
-    np.maximum(nearest.distance, 0.0, out=nearest.distance)
-    nearest.farthest[nearest.farthest == 0] = 1.0  # all rows are equal: every distance is 0
-    return nearest
+def _search(rows: _Rows, length: int, distances: Singles) -> tuple[Integers, Doubles]:
+    """The nearest rows of each row [N, K], nearest first, and its largest distance [N].
+
+    Every tile is visited once, for its rows and its columns; the plain [Q, G] distances are written. Single
+    precision chooses a few rows more than needed, and exact distances order what rounding could confuse. A
+    row where more than these are so close to each other is compared with all others exactly.
+    """
+    count, doubt = len(rows.unit), 2 * rows.error
+    near = _Lists(np.full((count, length + SPARE), EMPTY), 1)
+    far = _Lists(np.full((count, 1 + SPARE), EMPTY), -1)
+    for block, others, tile in rows.tiles(distances):
+        near.add(block, others, tile)
+        far.add(block, others, tile)
+    values, index = near.values.astype(np.float64), near.columns
+    settled = values[:, -1] > values[:, length - 1] + doubt
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
+        close = np.diff(values, axis=1, append=np.inf) <= doubt
+    close[:, 1:] |= close[:, :-1].copy()
+    owner, place = np.nonzero(close)
+    values[owner, place] = rows.pairs(owner, index[owner, place])
+    values[(index == np.arange(count)[:, None]) & (values < np.inf)] = -1.0  # nearer than its copies
+    index = np.take_along_axis(index, np.lexsort((index, values))[:, :length], 1)
+    values = far.values.astype(np.float64)
+    settled &= values[:, -1] > values[:, 0] + doubt
+    owner, place = np.nonzero(values <= values[:, :1] + doubt)
+    farthest = np.zeros(count)
+    np.maximum.at(farthest, owner, rows.pairs(owner, far.columns[owner, place]))
+    _settle(rows, np.flatnonzero(~settled), index, farthest)
+    farthest[farthest == 0] = 1.0  # all rows are equal: every distance is 0
+    return index, farthest
 
 
-def _merge(nearest: _Neighbours, block: slice, others: slice, tile: Doubles) -> None:
-    """Merge a tile [block, others] into the neighbours of the block's rows."""
-    index, distance = nearest.index[block], nearest.distance[block]
-    np.maximum(nearest.farthest[block], tile.max(axis=1), out=nearest.farthest[block])
-    count, length = index.shape
-    limit = distance[:, -1]
-    if np.isinf(limit).any() and tile.shape[1] > length:  # the first tile limits itself
-        limit = np.nextafter(np.partition(tile, length - 1, axis=1)[:, length - 1], np.inf)
-    # an index that comes later loses a tie, so only what is truly nearer enters
-    row, column = np.divmod(np.flatnonzero(tile < limit[:, None]), tile.shape[1])
-    owner = np.concatenate([np.repeat(np.arange(count), length), row])
-    values = np.concatenate([distance.ravel(), tile[row, column]])
-    indices = np.concatenate([index.ravel(), column + others.start])
-    order = np.lexsort((values, owner))  # stable: equal values keep their order
-    ends = np.cumsum(np.bincount(owner))
-    starts = np.concatenate([[0], ends[:-1]])
-    chosen = order[starts[:, None] + np.arange(length)]
-    distance[:], index[:] = values[chosen], indices[chosen]
+def _settle(rows: _Rows, unsettled: Integers, index: Integers, farthest: Doubles) -> None:
+    """Find the nearest rows and the largest distance of a few rows among exact distances to all."""
+    count, doubles, step = len(rows.unit), rows.doubles(), min(CROWD, ROWS)
+    for start in range(0, len(unsettled), step):
+        some = unsettled[start : start + step]
+        tile = np.empty((len(some), count))
+        for first in range(0, count, ROWS):
+            others = slice(first, min(first + ROWS, count))
+            tile[:, others] = rows.exact(some, others, doubles)
+        farthest[some] = tile.max(axis=1)
+        tile[np.arange(len(some)), some] = -1.0
+        index[some] = tile.argsort(axis=1, kind="stable")[:, : index.shape[1]]
 
 
-def _encode(neighbours: _Neighbours, rows: _Rows, k1: int) -> sparse.csr_array:
+def _encode(index: Integers, farthest: Doubles, rows: _Rows, k1: int) -> sparse.csr_array:
     """[N, N] rows that sum to 1: exp(-d) at the expanded reciprocal neighbours."""
-    expanded = _expanded(neighbours.index, k1)
+    expanded = _expanded(index, k1)
     owner = np.repeat(np.arange(expanded.shape[0]), np.diff(expanded.indptr))
-    distance = _distances(neighbours, rows, owner, expanded.indices.astype(np.int64))
-    weights = np.exp(-distance / neighbours.farthest[owner])
+    distance, column = np.zeros(len(owner)), expanded.indices.astype(np.int64)
+    others = owner != column
+    distance[others] = rows.pairs(owner[others], column[others])
+    weights = np.exp(-distance / farthest[owner])
     weights /= np.add.reduceat(weights, expanded.indptr[:-1])[owner]
     return sparse.csr_array((weights, expanded.indices, expanded.indptr), shape=expanded.shape)
 
@@ -226,19 +311,6 @@ def _membership(index: Integers, dtype: type[np.generic]) -> sparse.csr_array:
     return sparse.csr_array((np.ones(index.size, dtype), columns, ends), shape=(count, count))
 
 
-def _distances(neighbours: _Neighbours, rows: _Rows, row: Integers, column: Integers) -> Doubles:
-    """[M] of single pairs: those of neighbours are looked up, others computed."""
-    count = len(neighbours.index)
-    stored = (np.arange(count)[:, None] * count + neighbours.index).ravel()
-    order = np.argsort(stored)
-    wanted = row * count + column
-    position = order[np.searchsorted(stored, wanted, sorter=order).clip(max=len(stored) - 1)]
-    out: Doubles = neighbours.distance.ravel()[position]
-    missing = stored[position] != wanted
-    out[missing] = rows.pairs(row[missing], column[missing])
-    return out
-
-
 def _average(encoding: sparse.csr_array, index: Integers) -> sparse.csr_array:
     """[N, N] the mean encoding of the neighbours index [N, K]."""
     mean = (_membership(index, np.float64) @ encoding).tocsr()
@@ -262,4 +334,8 @@ def _combine(distances: Singles, encoding: sparse.csr_array, farthest: Doubles, 
         position = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
         smaller = np.minimum(np.repeat(encoding.data[entries], counts), columns.data[position])
         shared = np.bincount(columns.indices[position], smaller, gallery).clip(max=1.0)
-        line[:] = weight * (line / farthest[query]) + (1 - weight) * (1 - shared / (2 - shared))
+        some = np.flatnonzero(shared)
+        jaccard = np.ones(gallery)
+        jaccard[some] -= shared[some] / (2 - shared[some])
+        jaccard *= 1 - weight
+        line[:] = np.add(weight * (line / farthest[query]), jaccard, out=jaccard)

@@ -4,9 +4,8 @@ Similarities are computed in single precision, and double precision decides what
 that of a full matrix in double precision, for less than the cost of one, and does not depend on the number of
 threads.
 
-Memory: HELD queries (x D), the pairs of the same identity, and for each thread a gallery tile (TILE x D) that
-is read ahead and a few times the similarities of a chunk (QUERIES x TILE). Of the gallery only the labels are
-held.
+Memory: HELD queries (x D), the pairs of one identity, and for each thread a gallery tile (TILE x D), read
+ahead, and twice the similarities of a chunk (QUERIES x TILE). Of the gallery, labels and norms are held.
 """
 
 from collections import deque
@@ -113,6 +112,7 @@ def _stream(counter: Counter, held: Integers, threads: int) -> None:
     chunks = np.array_split(held, min(count, len(held)))
     left = [_placed(queries.unit32(chunk), queries.device) for chunk in chunks]
     tiles = _parts(np.arange(len(gallery.rows)), TILE)
+    memory = [np.empty((2, len(chunks[0]) * len(tiles[0])), np.float32) for _ in range(threads)]
 
     def read(columns: Integers) -> Any:
         return _placed(gallery.unit32(columns), queries.device)
@@ -122,7 +122,9 @@ def _stream(counter: Counter, held: Integers, threads: int) -> None:
         for number, columns in enumerate(tqdm(tiles, "rank", unit="tile", disable=None, leave=False)):
             right = ahead.popleft().result().T
             ahead.extend(pool.submit(read, later) for later in tiles[number + threads :][:1])
-            list(pool.map(partial(_count, counter, columns, right), chunks, left))  # raises their errors
+            list(
+                pool.map(partial(_count, counter, memory, columns, right), chunks, left)
+            )  # raises their errors
 
 
 def _parts(rows: Integers, most: int) -> list[Integers]:
@@ -130,8 +132,18 @@ def _parts(rows: Integers, most: int) -> list[Integers]:
     return [rows[start : start + most] for start in range(0, len(rows), most)]
 
 
-def _count(counter: Counter, columns: Integers, right: Any, chunk: Integers, left: Any) -> None:
-    counter.count(chunk, columns, as_array(left @ right))
+def _count(
+    counter: Counter, memory: list[Singles], columns: Integers, right: Any, chunk: Integers, left: Any
+) -> None:
+    """Count one tile, in memory that the threads share: fresh memory costs up to a tenth of the product."""
+    space, shape = memory.pop(), (len(chunk), len(columns))
+    tile, spare = (part[: shape[0] * shape[1]].reshape(shape) for part in space)
+    if counter.queries.device is None:
+        np.matmul(left, right, out=tile)
+    else:
+        tile[:] = as_array(left @ right)
+    counter.count(chunk, columns, tile, spare)
+    memory.append(space)
 
 
 def _placed(rows: Singles, device: "torch.device | None") -> Any:
