@@ -45,7 +45,8 @@ ANALYSES = ("claims", "curves", "tuning", "seeds")
 RENDERING: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / "sets_pipeline.yaml").read_text())[
     "stages"
 ]
-UNFINISHED = {"sets", "large", "large-synthetic", "large-tuning"}  # they take many hours, and are published when they end
+# they take many hours, and are published when they end
+UNFINISHED = {"sets", "large", "large-synthetic", "large-tuning"}
 HOME = "${study.home}/"
 PUBLICATIONS = sorted(ROOT.glob("metrics/**/provenance.json"))
 

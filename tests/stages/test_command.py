@@ -77,9 +77,11 @@ def test_the_last_line_has_the_peak_memory(tmp_path):
         "    bytearray(b'1') * int(1e9)\n"
         "run(main, [])\n"
     )
-    done = subprocess.run([sys.executable, "hungry.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    command = [sys.executable, "hungry.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     found = re.search(r"(\d+) MB$", done.stderr.strip())
-    assert found and 1000 <= int(found[1]) < 1600  # imports take the rest
+    assert found
+    assert 1000 <= int(found[1]) < 1600  # imports take the rest
 
 
 @pytest.mark.parametrize("error", [InputError, DivergedError])
@@ -118,6 +120,17 @@ def test_a_machine_that_has_not_enough_is_told_in_a_sentence(tmp_path, monkeypat
         run(main, [])
     assert str(end.value.code).startswith("error: ")
     assert told in str(end.value.code)
+
+
+def test_an_interrupted_stage_ends_without_a_traceback(tmp_path, monkeypatch):
+    written(tmp_path, {})
+    monkeypatch.chdir(tmp_path)
+
+    def main(clip: Clip) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit, match=r"^error: [^\n]+$"):
+        run(main, [])
 
 
 @pytest.mark.parametrize("error", [KeyError("defect"), RuntimeError("defect"), OSError(errno.EBADF, "x")])

@@ -49,6 +49,8 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
         _check_tables(given)
         with live.curves(_curves(stage, given, params), kept):
             main(**given)
+    except KeyboardInterrupt:  # Ctrl-C, or a runner that stops; training ends by itself, at a checkpoint
+        sys.exit("error: interrupted; the same command does the stage anew")
     except Exception as error:
         expected = isinstance(error, InputError | DivergedError)
         sentence = str(error) if expected else machine_failure(error)
