@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sttreid.analysis.effects import difference
@@ -14,6 +15,7 @@ from sttreid.analysis.trials import (
     levels,
     quantity,
     search,
+    search_of_each_seed,
     settings,
     tuning_content,
 )
@@ -174,10 +176,23 @@ def test_the_best_on_validation_identities_of_the_trials_that_fit_is_chosen():
 
 
 def test_the_content_of_a_search_has_every_trial_and_the_choice():
-    got = tuning_content(search(TRIALS, 0.9), 2)
+    alone = dict(zip((3, 8), search_of_each_seed(TRIALS, 0.9), strict=True))
+    got = tuning_content(search(TRIALS, 0.9), alone)
     assert got["seeds"] == 2
     assert got["variants"]["first"] == {
         "slow": {"validation_rank1": 0.35, "train_rank1": 0.95},
         "fast": {"validation_rank1": 0.45, "train_rank1": 0.91},
         "chosen": "fast",
     }
+    choices = {
+        seed: [trials["chosen"] for trials in found.values()] for seed, found in got["of_seeds"].items()
+    }
+    assert choices == {"3": ["fast", "fast", "slow"], "8": ["slow", "slow", "slow"]}
+    assert got["of_seeds"]["8"]["second"]["fast"] == {"validation_rank1": 0.6, "train_rank1": 0.85}
+
+
+def test_a_search_with_one_seed_has_no_table_of_seeds():
+    one = {key: seeds[:1] for key, seeds in TRIALS.items()}
+    (alone,) = search_of_each_seed(one, 0.9)
+    assert "of_seeds" not in tuning_content(search(one, 0.9), {3: alone})
+    pd.testing.assert_frame_equal(alone, search(one, 0.9))

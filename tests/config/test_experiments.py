@@ -119,6 +119,26 @@ def test_the_study_of_seeds_has_the_default_parameters_and_no_variant(root: Path
     assert build(content, SOME).study is not None
 
 
+def test_a_study_overrides_its_base_and_asks_its_own_questions(root: Path) -> None:
+    folder = root / "experiments" / "longer"
+    folder.mkdir()
+    text = (
+        "{study: {base: claims, analysis: tuning, variants: [cnn], trials: {a: {}, b: {model: {heads: 1}}}}, "
+    )
+    (folder / "params.yaml").write_text(text + "ablation: {variants: {cnn: {finetune: {warmup: 1}}}}}")
+    content, base = params_of(root, "longer"), params_of(root, "claims")
+    assert content["seeds"] == base["seeds"]
+    assert list(content["ablation"]["variants"]) == ["cnn-a", "cnn-b"]
+    assert content["ablation"]["variants"]["cnn-a"]["finetune"] == {"lr": 0.5, "warmup": 1}
+    assert content["claims"] == base["claims"]
+    assert content["study"]["variants"] == ["cnn"]
+    assert not check_study(root, "longer")
+    words = ["ablation.scratch.steps=9", "claims.contrasts={}"]
+    assert not new_study(root, "longest", "longer", words)
+    assert params_of(root, "longest")["claims"]["contrasts"] == {}
+    assert params_of(root, "longest")["ablation"]["scratch"]["steps"] == 9
+
+
 FULL_CNN = "claims.contrasts.full-cnn"
 REFUSED = {
     "source": (["claim", "mine"], r"experiments/claim: no such study, there are claims, .*mean 'claims'"),
@@ -170,6 +190,7 @@ REFUSED = {
         ["claims", "mine", "study.analysis=seeds"],
         r"study\.variants and study\.trials must be empty for the analysis seeds, got \['full'",
     ),
+    "base": (["curves", "mine", "study.base=clams"], r"experiments/clams: no such study.*mean 'claims'"),
     "search": (["claims", "mine", "study.analysis=tuning"], "at least 2 trials, got 0"),
 }
 
@@ -182,6 +203,14 @@ def test_a_study_without_a_result_is_refused_and_leaves_nothing(root: Path, case
         new_study(root, name, source, words)
     assert re.search(sentence, str(refused.value)), refused.value
     assert sorted((root / "experiments").rglob("*")) == before
+
+
+def test_a_base_has_no_base(root: Path) -> None:
+    new_study(root, "mine", "curves", ["study.base=claims"])
+    with pytest.raises(
+        InputError, match=r"again/params\.yaml: study\.base must .* no base itself, got 'mine'"
+    ):
+        new_study(root, "again", "curves", ["study.base=mine"])
 
 
 def test_contrasts_that_compare_nothing_are_noted(root: Path) -> None:

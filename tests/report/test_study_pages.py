@@ -147,9 +147,14 @@ def test_the_tuning_page_marks_the_choice():
         ("first", trial): [history([rank1]).assign(train_rank1=fit)]
         for trial, rank1, fit in (("slow", 0.35, 0.95), ("fast", 0.45, 0.91))
     }
-    page = tuning_page(search(histories, 0.9), "campus", [7, 8], 0.9)
-    table = next(block for block in page.lead if isinstance(block, Table))
+    found = search(histories, 0.9)
+    (table,) = [
+        block for block in tuning_page(found, {7: found}, "campus", 0.9).lead if isinstance(block, Table)
+    ]
     assert table.rows == [["first", Cell("35.0 / 95.0"), Cell("45.0 / 91.0", bold=True)]]
+    page = tuning_page(found, {7: found, 8: found}, "campus", 0.9)
+    _, alone = [block for block in page.lead if isinstance(block, Table)]
+    assert alone.rows == [[*table.rows[0], "7"], [*table.rows[0], "8"]]
     assert "seeds 7, 8" in markdown(page)
 
 

@@ -149,13 +149,35 @@ def search(
     return table.assign(chosen=table.index.isin(ranked.groupby("variant").head(1).index))
 
 
-def tuning_content(table: pd.DataFrame, seeds: int) -> dict[str, Any]:
-    """Content of ``tuning.json``: variant -> trial -> accuracies, and the chosen trial; from
-    :func:`search`."""
+def search_of_each_seed(
+    histories: Mapping[tuple[str, str], Sequence[pd.DataFrame]], min_train_rank1: float
+) -> list[pd.DataFrame]:
+    """What the search would have found with one seed alone: :func:`search`, for each seed."""
+    return [
+        search({key: [each] for key, each in zip(histories, of_seed, strict=True)}, min_train_rank1)
+        for of_seed in zip(*histories.values(), strict=True)
+    ]
+
+
+def tuning_content(table: pd.DataFrame, of_seeds: Mapping[int, pd.DataFrame]) -> dict[str, Any]:
+    """Content of ``tuning.json``: variant -> trial -> accuracies, and the chosen trial.
+
+    Args:
+        table: of :func:`search`.
+        of_seeds: seed -> what the search finds with it alone. With several, the trials have the validation
+            rank-1 of each seed, and the variants the choice of each.
+    """
+    content: dict[str, Any] = {"seeds": len(of_seeds), "variants": _trials(table)}
+    if len(of_seeds) > 1:
+        content["of_seeds"] = {str(seed): _trials(found) for seed, found in of_seeds.items()}
+    return content
+
+
+def _trials(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     variants: dict[str, dict[str, Any]] = {}
     for row in table.to_dict("records"):
         trials = variants.setdefault(row["variant"], {})
         trials[row["trial"]] = {name: rounded(row[name]) for name in ("validation_rank1", "train_rank1")}
         if row["chosen"]:
             trials["chosen"] = row["trial"]
-    return {"seeds": seeds, "variants": variants}
+    return variants

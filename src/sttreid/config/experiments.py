@@ -26,9 +26,9 @@ EXPERIMENTS: Final = Path("experiments")
 RUN: Final = "run"  # folder of a study in which it runs
 CLAIMS: Final = "claims"  # the study with the paper's contrasts; its thresholds hold for all studies
 NAME: Final = re.compile("[a-z][a-z0-9_-]*")
-FREE: Final = (  # sections with names as keys
+FREE: Final = (  # sections with names as keys, or with keys that no study needs to have
     ("ablation", "variants"),
-    ("study", "trials"),
+    ("study",),
     ("claims", "contrasts"),
 )
 SHARED: Final = ("datasets", "decode", "rendered")  # sections that a study takes from the study of its sets
@@ -172,10 +172,26 @@ def _layered(root: Path, overrides: object, path: Path) -> dict[str, Any]:
     claims = read_mapping(source).get(CLAIMS)
     if not isinstance(claims, Mapping):
         raise InputError(f"{source}: the section {CLAIMS} must be a mapping, got {claims!r:.100}")
+    overrides = _over_base(root, overrides, path)
     study = overrides.get("study")
     sets = study.get("sets") if isinstance(study, Mapping) else None
     base = {**default, CLAIMS: {**claims, "contrasts": {}}}
     return merge(merge(base, _shared(root, sets, path) if sets else {}), overrides)
+
+
+def _over_base(root: Path, overrides: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+    """The overrides over those of ``study.base``; ``study``, and ``claims`` if any, are the study's own."""
+    study = overrides.get("study")
+    if not isinstance(study, Mapping) or study.get("base") is None:
+        return overrides
+    base = read_mapping(overrides_path(root, str(study["base"])))
+    theirs = base.get("study")
+    if not isinstance(theirs, Mapping) or theirs.get("base") is not None:
+        rule = "study.base must name a study that has no base itself"
+        raise InputError(f"{path}: {rule}, got {study['base']!r}")
+    own = {"study", CLAIMS} & set(overrides)
+    inherited = {name: section for name, section in base.items() if name not in own}
+    return merge({**inherited, "study": {"sets": theirs.get("sets")}}, overrides)
 
 
 def _home(study: Study) -> str:
@@ -313,7 +329,7 @@ def _assign(content: Any, assignment: str, layers: Mapping[str, Any], path: Path
     parts = key.split(".")
     section: Any = layers
     for depth, part in enumerate(parts):
-        if tuple(parts[:2]) in FREE and depth >= 2:
+        if any(tuple(parts[: len(free)]) == free and depth >= len(free) for free in FREE):
             break
         if not isinstance(section, Mapping) or part not in section:
             names = list(section) if isinstance(section, Mapping) else []

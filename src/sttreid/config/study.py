@@ -28,6 +28,8 @@ class Study:
         trials: name -> overrides that are applied to every variant in turn; empty: the variants as they are.
         variants: names of the variants before the trials are applied, in order. With trials,
             ``ablation.variants`` holds each variant with each trial, named by :func:`trial_name`.
+        base: study whose sets and sections this one overrides; its own ``claims`` replace those of the base.
+            None: params.yaml.
         sets: study with the analysis ``sets`` whose sets it uses; None: those of the default run.
         home: folder with the tracklet stores, from the study's run; it follows from ``sets``.
     """
@@ -35,6 +37,7 @@ class Study:
     analysis: Literal["claims", "curves", "tuning", "seeds", "sets"]
     trials: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     variants: list[Name] = Field(default_factory=list)
+    base: Name | None = None
     sets: Name | None = None
     home: str = DEFAULT_HOME
 

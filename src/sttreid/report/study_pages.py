@@ -124,18 +124,29 @@ def curves_page(
     return Page(TEXT["title"]["curves"], [_run(study), sentences["varied"]], sections)
 
 
-def tuning_page(table: pd.DataFrame, source: str, seeds: Sequence[int], min_train_rank1: float) -> Page:
-    """The trials of :func:`sttreid.analysis.trials.search`, a row for each variant."""
+def tuning_page(
+    table: pd.DataFrame, of_seeds: Mapping[int, pd.DataFrame], source: str, min_train_rank1: float
+) -> Page:
+    """The trials of :func:`sttreid.analysis.trials.search`, a row for each variant.
+
+    With several seeds, a second table has what the search finds with each of them alone (``of_seeds``).
+    """
+    fit = percent(min_train_rank1)
+    lead = TEXT["tuning"].format(source=source, seeds=seeds_phrase(list(of_seeds)), fit=fit)
+    columns = ["variant", *table["trial"].unique()]
+    blocks: list[Block] = [lead, Table(columns, _trial_rows(table), "Rank-1 of every trial")]
+    if len(of_seeds) > 1:
+        rows = [[*row, str(seed)] for seed, found in of_seeds.items() for row in _trial_rows(found)]
+        blocks.append(Table([*columns, "seed"], rows, "Rank-1 of every trial, with one seed alone"))
+    return Page(TEXT["title"]["tuning"], blocks, [])
+
+
+def _trial_rows(table: pd.DataFrame) -> list[list[str | Cell]]:
     rows: dict[str, list[str | Cell]] = {}
     for row in table.to_dict("records"):
         text = f"{percent(row['validation_rank1'])} / {percent(row['train_rank1'])}"
         rows.setdefault(row["variant"], [row["variant"]]).append(Cell(text, bold=row["chosen"]))
-    fit = percent(min_train_rank1)
-    lead = TEXT["tuning"].format(source=source, seeds=seeds_phrase(seeds), fit=fit)
-    columns = ["variant", *table["trial"].unique()]
-    return Page(
-        TEXT["title"]["tuning"], [lead, Table(columns, list(rows.values()), "Rank-1 of every trial")], []
-    )
+    return list(rows.values())
 
 
 def seeds_page(results: SeedResults) -> Page:

@@ -1,6 +1,6 @@
 """Stage ``tuning``: histories of a search -> the best trial of each variant, by validation identities."""
 
-from sttreid.analysis.trials import search, tuning_content
+from sttreid.analysis.trials import search, search_of_each_seed, tuning_content
 from sttreid.config import paths
 from sttreid.config.params import Ablation
 from sttreid.config.study import Study, trial_name
@@ -19,8 +19,9 @@ def main(seeds: list[int], ablation: Ablation, study: Study) -> None:
         for trial in study.trials
     }
     table = search(histories, ablation.min_train_rank1)
-    page = tuning_page(table, ablation.source, seeds, ablation.min_train_rank1)
-    write_json(paths.publication() / "tuning.json", tuning_content(table, len(seeds)))
+    of_seeds = dict(zip(seeds, search_of_each_seed(histories, ablation.min_train_rank1), strict=True))
+    page = tuning_page(table, of_seeds, ablation.source, ablation.min_train_rank1)
+    write_json(paths.publication() / "tuning.json", tuning_content(table, of_seeds))
     write_text(paths.publication() / "tuning.md", render.markdown(page))
 
 
