@@ -9,13 +9,13 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pandas as pd
 import yaml
@@ -161,8 +161,8 @@ def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
     for folder in ("src", DOMAINS):
         shutil.rmtree(run / folder, ignore_errors=True)
     names = [CODE.as_posix(), DOMAINS.as_posix()]
-    with tarfile.open(fileobj=BytesIO(_git(root, "archive", "HEAD", *names))) as archive:
-        archive.extractall(run, filter="data")
+    with ZipFile(BytesIO(_git(root, "archive", "--format=zip", "HEAD", *names))) as archive:
+        archive.extractall(run)
     if not (run / DATA).is_symlink():
         (run / DATA).symlink_to(os.path.relpath(root / DATA, run))  # a study of sets decodes the pinned ones
     write_text(run / "dvc.yaml", _pipeline(root, params))
