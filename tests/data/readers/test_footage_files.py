@@ -126,6 +126,18 @@ def test_identities_of_segments_may_be_independent(segments: Path) -> None:
     assert read(segments, identity_scope="per_file").boxes["identity"].nunique() == 8
 
 
+def test_trackers_that_count_anew_in_each_file_of_a_camera_are_a_warning(segments: Path) -> None:
+    def warned(scope: str) -> list[str]:
+        return [text for text in read(segments, identity_scope=scope).warnings if "per_file" in text]
+
+    for scope in ("global", "per_camera"):
+        (warning,) = warned(scope)  # the second camera sees 4 and 5
+        assert "cam1_0001, cam1_0002" in warning
+    assert not warned("per_file")
+    (segments / "cam1_0002.txt").write_text(lines((2, 3)))
+    assert not warned("global")
+
+
 def test_a_map_names_the_files_of_each_camera(segments: Path) -> None:
     source = read(segments, cameras={"front": ["cam2_0002.mp4", "cam1_0001"], "back": ["cam1_0002"]})
     assert [(c.number, c.video.stem, c.before) for c in source.cameras] == [

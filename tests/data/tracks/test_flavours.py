@@ -328,3 +328,19 @@ def test_a_declared_column_of_classes_needs_the_classes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"most boxes must be used.*set tracks\.class"):
         read(tmp_path, text, declared(columns=columns))
     assert_all_boxes(read(tmp_path, text, declared(columns=columns, **{"class": 5})))
+
+
+@pytest.mark.parametrize("tail", ["", " -1 -1 -1"])
+def test_zeros_and_ones_in_column_7_that_may_be_marks_or_classes_are_a_warning(
+    tmp_path: Path, tail: str
+) -> None:
+    def text(values: str) -> str:
+        return lines(lambda frame, person: written(",", values[person % 2] + tail)(frame, person))
+
+    assert any("column 7" in warning for warning in read(tmp_path, text("01")).warnings)
+    for values in ("00", "11"):
+        assert not any("column 7" in warning for warning in read(tmp_path, text(values)).warnings)
+    declared_one = read(tmp_path, text("01"), declared(flavour="mot_results"))
+    assert not any("column 7" in warning for warning in declared_one.warnings)
+    marked = read(tmp_path, text("01"), declared(flavour="mot_gt"))
+    assert marked.boxes.account.used == 2 * FRAMES

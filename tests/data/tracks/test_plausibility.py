@@ -124,3 +124,51 @@ def test_without_the_size_of_the_picture_only_the_boxes_are_checked() -> None:
 
 def test_a_camera_without_boxes_is_no_error() -> None:
     assert check(frames=0).statement == "no box in 10 frames"
+
+
+def moving(shape: str, *tracks: tuple[Box, float]) -> pd.DataFrame:
+    """Boxes that move to the right by some pixels per frame, in 10 frames, written as ``shape``."""
+    written = {
+        "left": lambda x, y, w, h: (x, y, w, h),
+        "corners": lambda x, y, w, h: (x, y, x + w, y + h),
+        "middle": lambda x, y, w, h: (x + w / 2, y + h / 2, w, h),
+    }[shape]
+    boxes = [
+        (frame, identity, *written(x + speed * frame, y, w, h), 1.0, 10 * frame + identity)
+        for frame in range(1, 11)
+        for identity, ((x, y, w, h), speed) in enumerate(tracks)
+    ]
+    return pd.DataFrame(boxes, columns=list(COLUMNS))
+
+
+# predicted beyond all borders, as a Kalman filter does
+LEAVING = (
+    ((560, 100, 60, 180), 5.0),
+    ((-30, 60, 60, 180), -1.0),
+    ((300, 175, 60, 180), 2.0),
+    ((200, 90, 50, 150), 0.0),
+    ((420, 120, 60, 170), -4.0),
+)
+UPPER_LEFT = tuple(((40.0 + 40 * i, 20.0 + 10 * i, 30.0, 80.0), 1.0) for i in range(6))
+
+
+def test_corners_are_refused_although_some_boxes_are_predicted_beyond_the_borders() -> None:
+    with pytest.raises(InputError, match=r"left, top, right, bottom"):
+        check_boxes(Path("c1.txt"), moving("corners", *LEAVING), PICTURE, 10)
+
+
+def test_corners_in_the_upper_left_of_the_picture_are_a_warning() -> None:
+    checked = check_boxes(Path("c1.txt"), moving("corners", *UPPER_LEFT), PICTURE, 10)
+    assert any("left, top, right, bottom" in warning for warning in checked.warnings)
+
+
+def test_a_middle_in_place_of_the_left_top_corner_is_a_warning() -> None:
+    tracks = [*(((x, y, 60.0, 180.0), 3.0) for x, y in [(550, 100), (4, 170), (300, 178)]), *LEAVING[3:]]
+    checked = check_boxes(Path("c1.txt"), moving("middle", *tracks), PICTURE, 10)
+    assert any("x_center, y_center, width, height" in warning for warning in checked.warnings)
+
+
+@pytest.mark.parametrize("tracks", [LEAVING, UPPER_LEFT, LEAVING[3:]])
+def test_left_top_width_and_height_are_no_reason_to_set_columns(tracks: Any) -> None:
+    checked = check_boxes(Path("c1.txt"), moving("left", *tracks), PICTURE, 10)
+    assert not any("columns" in warning for warning in checked.warnings)

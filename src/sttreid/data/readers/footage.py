@@ -115,8 +115,8 @@ def read_footage(
         remarks, warnings = check_offset(samples, first_frame)
         found.remarks += remarks
         found.warnings += warnings
-    if options.identity_scope == "global":
-        found.warnings += _shared_numbers(files, found.tables)
+    if options.identity_scope != "per_file":
+        found.warnings += _shared_numbers(files, found.tables, options.identity_scope)
     boxes = _join(folder, files, found.tables, options.identity_scope, found.remarks)
     boxes["split"] = boxes["identity"].map(_splits(folder, boxes, options.test, validation))
     return CameraVideos(
@@ -253,13 +253,17 @@ def _segment_remarks(groups: Cameras) -> Iterator[str]:
             yield f"{name} is one camera in {len(recordings)} files: {names} (else set cameras)"
 
 
-def _shared_numbers(files: Sequence[_File], tables: Sequence[pd.DataFrame]) -> list[str]:
-    """A warning if every tracker seems to count for itself."""
-    numbers: dict[str, set[Identity]] = {}
+def _shared_numbers(files: Sequence[_File], tables: Sequence[pd.DataFrame], scope: str) -> Iterator[str]:
+    """Warnings if the tracker of every camera, or of every file of a camera, seems to count for itself."""
+    cameras: dict[str, set[Identity]] = {}
+    parts: dict[str, dict[str, set[Identity]]] = {}
     for file, table in zip(files, tables, strict=True):
-        numbers.setdefault(file.camera, set()).update(table["identity"].tolist())
-    warning = warn_of_shared_numbers(numbers, "set identity_scope: per_camera")
-    return [] if warning is None else [warning]
+        identities = set(table["identity"].tolist())
+        cameras.setdefault(file.camera, set()).update(identities)
+        parts.setdefault(file.camera, {})[file.recording.name] = identities
+    between = [warn_of_shared_numbers(cameras, "set identity_scope: per_camera")] if scope == "global" else []
+    within = [warn_of_shared_numbers(numbers, "set identity_scope: per_file") for numbers in parts.values()]
+    yield from (warning for warning in (*between, *within) if warning is not None)
 
 
 def _unused(unused: Sequence[str], undeclared: Sequence[str]) -> list[str]:

@@ -1,7 +1,8 @@
 """Headers of tracks files: the names that writers give to columns.
 
 Names are compared in lower case without anything but letters and digits. Of several columns with the same
-meaning the first counts. ``x`` and ``y`` are the left top corner, as in MOTChallenge.
+meaning the first counts, but ``id`` (often the number of the row) and single letters give way to other names
+(``track_id``, ``x1``). ``x`` and ``y`` are the left top corner, as in MOTChallenge.
 """
 
 import re
@@ -25,13 +26,16 @@ NAMES: Final[dict[Column, str]] = {
     "class": "class classid classname cls cl category categoryid objectcategory label type clsid",
     "visibility": "visibility vis visible visratio",
 }
+_VAGUE: Final = " id x y w h l t r b "  # each gives way to other names and to those before it
 _COLUMNS: Final = {word: column for column, words in NAMES.items() for word in words.split()}
 
 
 def columns_of(header: Sequence[str]) -> tuple[Column, ...] | None:
     """The columns that a header names; None: it names no frame, no identity or no box."""
-    columns: list[Column] = []
-    for word in header:
-        column: Column = _COLUMNS.get(re.sub(r"[^a-z0-9]", "", word.lower()), "unused")
-        columns.append("unused" if column in columns else column)
+    words = [re.sub(r"[^a-z0-9]", "", word.lower()) for word in header]
+    columns: list[Column] = ["unused"] * len(words)
+    for place in sorted(range(len(words)), key=lambda place: _VAGUE.find(f" {words[place]} ")):
+        column = _COLUMNS.get(words[place])
+        if column is not None and column not in columns:
+            columns[place] = column
     return tuple(columns) if gives_boxes([column for column in columns if column != "unused"]) else None

@@ -4,14 +4,19 @@ Limits, as shares of the boxes of a camera:
 
 ==========================================================  ========================
 all boxes at most 1 pixel wide and high                     error: normalised
-a quarter beyond the right or bottom border, and all boxes  error: corners
-inside of the picture if width and height are the corner
+a quarter beyond the right or bottom border, and less than  error: corners
+half of these if width and height are the corner, which all
+are further right and down than left and top
 a tenth beyond the right or bottom border as a whole, or    error: of another size
 half with the centre there and none beyond left or top
 half show less than 2 pixels of width or height (of 10)     error
 half reach beyond right or bottom, none beyond left or top  warning: of another size
 half cut by the border                                      warning
 none reaches two thirds of the width and height (of 50)     warning: of another size
+all wider and higher than their distance from left and top  warning: corners
+(of 50), as corners always are
+a tenth beyond the right or bottom border (of 50), and all  warning: middle
+inside of the picture if left and top are the middle
 less than 8 pixels of width or height in the picture, any   warning
 half of the tracks have one frame                           warning
 ==========================================================  ========================
@@ -42,6 +47,9 @@ FEW: Final = 3  # boxes that may lie anywhere
 MANY: Final = 10  # boxes, most of which must have an image
 SMALL: Final = 8  # pixels
 OUT: Final = f"with less than {SLIVER:g} pixels in the picture"
+
+_AS_CORNERS: Final = "[frame, id, left, top, right, bottom]"
+_AS_MIDDLE: Final = "[frame, id, x_center, y_center, width, height]"
 
 Floats = NDArray[np.float64]
 
@@ -102,8 +110,9 @@ def check_boxes(
     one_sided = (
         left.min() >= 0 and top.min() >= 0 and ((right > wide + 1) | (bottom > high + 1)).mean() > MOST
     )
+    columns = _other_columns((left, top, width, height), picture) if picture and fault is None else ()
     warnings = _warnings(table, cut, small, sliver, tracks, reach, one_sided)
-    said = (*((fault,) if fault else ()), *warnings)
+    said = (*((fault,) if fault else ()), *columns, *warnings)
     return Checked(kept, int(sliver.sum()), statement, said)
 
 
@@ -126,15 +135,44 @@ def _fault(box: tuple[Floats, ...], picture: tuple[int, int] | None, sliver: NDA
 def _are_corners(box: tuple[Floats, ...], picture: tuple[int, int]) -> str | None:
     """The sentence on boxes whose width and height must be the right bottom corner."""
     left, top, width, height = box
-    beyond = ((left + width > picture[0] + 1) | (top + height > picture[1] + 1)).mean()
-    corners = (width > left) & (height > top) & (width <= picture[0] + 1) & (height <= picture[1] + 1)
-    if len(left) >= FEW and beyond >= CORNERS and corners.all():
+    beyond = _beyond(left + width, top + height, picture)
+    as_corners = _beyond(width, height, picture)  # trackers predict some beyond the borders
+    if len(left) >= FEW and beyond >= CORNERS and as_corners < beyond / 2 and _may_be_corners(box):
         return (
             f"boxes must lie in the picture of {picture[0]} x {picture[1]}, but {beyond:.0%} reach"
-            " beyond its right or bottom border, and all lie inside if columns 5 and 6 are the right bottom"
-            " corner: set tracks.columns: [frame, id, left, top, right, bottom]"
+            f" beyond its right or bottom border, and {as_corners:.0%} if columns 5 and 6 are the right"
+            f" bottom corner: set tracks.columns: {_AS_CORNERS}"
         )
     return None
+
+
+def _other_columns(box: tuple[Floats, ...], picture: tuple[int, int]) -> Iterator[str]:
+    """Warnings on boxes that fit the picture but may be corners, or have their middle as left and top."""
+    left, top, width, height = box
+    if len(left) < ENOUGH:
+        return
+    if _may_be_corners(box):
+        yield (
+            "all boxes are wider than they are away from the left border, and higher than from the top, as"
+            f" right bottom corners are: if they are corners, set tracks.columns: {_AS_CORNERS}"
+        )
+    inside = ((left >= width / 2 - 1) & (top >= height / 2 - 1)).all()
+    beyond = _beyond(left + width, top + height, picture)
+    if inside and beyond >= OUTSIDE and _beyond(left + width / 2, top + height / 2, picture) == 0:
+        yield (
+            f"{beyond:.0%} of the boxes reach beyond the right or bottom border, and none if columns 3 and 4"
+            f" are the middle of the box: if they are, set tracks.columns: {_AS_MIDDLE}"
+        )
+
+
+def _may_be_corners(box: tuple[Floats, ...]) -> bool:
+    left, top, width, height = box
+    return bool(((width > left) & (height > top)).all())
+
+
+def _beyond(right: Floats, bottom: Floats, picture: tuple[int, int]) -> float:
+    """The share of boxes that reach more than a pixel beyond the right or bottom border."""
+    return float(((right > picture[0] + 1) | (bottom > picture[1] + 1)).mean())
 
 
 def _are_of_another_size(box: tuple[Floats, ...], picture: tuple[int, int]) -> str | None:

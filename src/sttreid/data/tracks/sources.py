@@ -199,7 +199,8 @@ def _read(
     rules = Rules(columns, persons, numbering.first_frame, numbering.frames, labels, on_error)
     boxes = read_boxes(path, scan.rows(), rules)
     _check_most_are_used(scan, boxes, flavour, given)
-    return ReadTracks(boxes, numbering, _statement(scan, flavour, reason, numbering), _warn(numbering, boxes))
+    warnings = tuple(_warn(scan, flavour, numbering, boxes, given))
+    return ReadTracks(boxes, numbering, _statement(scan, flavour, reason, numbering), warnings)
 
 
 def _statement(scan: _Scan, flavour: Flavour, reason: str, numbering: Numbering) -> str:
@@ -210,10 +211,19 @@ def _statement(scan: _Scan, flavour: Flavour, reason: str, numbering: Numbering)
     )
 
 
-def _warn(numbering: Numbering, boxes: Boxes) -> tuple[str, ...]:
-    if not numbering.assumed or not boxes.account.lines:
-        return ()
-    return (f"frames are assumed to count from {numbering.first_frame}: {numbering.reason}",)
+def _warn(
+    scan: _Scan, flavour: Flavour, numbering: Numbering, boxes: Boxes, given: TrackFormat
+) -> Iterator[str]:
+    if numbering.assumed and boxes.account.lines:
+        yield f"frames are assumed to count from {numbering.first_frame}: {numbering.reason}"
+    seventh = scan.profile.values.get(7, flavours.Values())
+    detected = flavour.name == "mot_results" and given.flavour is None and given.columns is None
+    if detected and seventh.within(0, 1) and 0 < seventh.zero < seventh.count:
+        yield (
+            f"column 7 is taken for a confidence and drops no box, but is 0 in {seventh.zero:,} lines and 1"
+            f" in {seventh.count - seventh.zero:,}: if 0 marks lines to ignore, set tracks.flavour: mot_gt;"
+            " if it is a class, tracks.columns; if it is right, tracks.flavour: mot_results"
+        )
 
 
 def _check_most_are_used(scan: _Scan, boxes: Boxes, flavour: Flavour, given: TrackFormat) -> None:

@@ -3,13 +3,14 @@
 A line is a comment if it begins with ``#``, ``%`` or ``//``; blank lines are passed over. The separator is
 the one of comma, semicolon, tab and blanks that cuts most of the first lines into at least six words without
 another separator, in this order if several do. Where it is not the comma, a comma is a decimal point. The
-first line is a header if its first word is no number, or if it is a comment that names frame, identity and
-box.
+first line is a header if its first word is no number (of a table with an index it is empty), and so is a
+comment before it that names frame, identity and box.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -108,14 +109,25 @@ def find_syntax(path: Path, text: str, declared: Separator | None) -> Syntax:
             f"{path}:{number}: a line must hold at least frame,id,left,top,width,height, cut by {signs},"
             f" got {line!r}"
         )
-    first = text.lstrip().partition("\n")[0]
-    if first.startswith(_COMMENT) and columns_of(comment := cut(first.lstrip("#%/ \t"), separator)):
-        return Syntax(separator, tuple(comment))
+    if comment := _header_in_comments(text, separator):
+        return Syntax(separator, comment)
     number, line = probed[0]
     words = cut(line, separator)
-    if words and real(words[0]) is None and any(character.isalpha() for character in words[0]):
+    if words and real(words[0]) is None and any(map(str.isalpha, words[0] or "".join(words))):
         return Syntax(separator, tuple(words), number)
     return Syntax(separator)
+
+
+def _header_in_comments(text: str, separator: Separator) -> tuple[str, ...]:
+    """The words of a comment before the first line of data that names the columns; none: there is none."""
+    for line in StringIO(text, newline=None):
+        if line.strip() and not line.lstrip().startswith(_COMMENT):
+            break
+        for sign in (separator, *SIGNS):
+            words = cut(line.strip().lstrip("#%/ \t"), sign)
+            if columns_of(words):
+                return tuple(words)
+    return ()
 
 
 def _is_cut(line: str, separator: Separator) -> bool:
