@@ -108,6 +108,17 @@ def test_reranking_orders_as_the_evaluator_does_and_keeps_cosine_distances() -> 
     assert {len(one.answers) for one in crossed} == {24}
 
 
+def test_whether_somebody_is_here_depends_neither_on_the_order_nor_on_the_number_of_answers() -> None:
+    gallery = gallery_of(people=12, cameras=3, noise=0.8)
+    nearest = [one.answers[0].distance for one in search(None, gallery, 1)]
+    calibration = replace(fitted(), threshold=float(np.median(nearest)))
+    plain = search(None, gallery, 1, calibration=calibration)
+    found = search(None, gallery, 1, calibration=calibration, rerank=RERANK)
+    assert any(a.answers[0].row != b.answers[0].row for a, b in zip(plain, found, strict=True))
+    assert [one.here for one in found] == [one.here for one in plain]
+    assert {one.here for one in plain} == {True, False}
+
+
 def test_a_calibration_gives_probabilities_and_tells_strangers() -> None:
     gallery, calibration = gallery_of(people=30, noise=0.2), fitted()
     found = search(0, gallery, calibration=calibration)[0]
@@ -136,6 +147,10 @@ def test_a_query_far_from_the_calibration_is_remarked() -> None:
     calibration = fitted()
     assert search(0, gallery, calibration=replace(calibration, limit=1e9))[0].remarks == ()
     assert search(0, gallery, calibration=replace(calibration, limit=1e-9))[0].remarks
+    embedding, limit = gallery.embeddings[0], float(calibration.strangeness(gallery.embeddings[:1])[0])
+    near = replace(calibration, limit=1.01 * limit)
+    for length in (0.1, 1, 20):  # its length says nothing
+        assert search(length * embedding, gallery, calibration=near)[0].remarks == ()
 
 
 @pytest.mark.parametrize(
