@@ -1,5 +1,6 @@
 """The public API: a model, one tracklet, a store."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import sttreid
 from sttreid.embedding import embed_tracklets
 from sttreid.model.network import Network
 from sttreid.model.weights import save
+from sttreid.search import strips
 from sttreid.tracklets.store import Store
 from tests.sections import HEIGHT, MODEL, WIDTH, small_network
 
@@ -84,6 +86,26 @@ def test_images_of_any_size_are_resized_as_crops_are(model: Network) -> None:
     mixed = [image, image[: 2 * HEIGHT], small]
     resized = [small, Image.fromarray(mixed[1]).resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR), small]
     np.testing.assert_array_equal(sttreid.embed(model, mixed), sttreid.embed(model, resized))
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_photo_is_upright_however_the_phone_was_held(
+    orientation: int, model: Network, tmp_path: Path
+) -> None:
+    upright = np.zeros((4 * HEIGHT, 2 * WIDTH, 3), np.uint8)
+    upright[: 2 * HEIGHT], upright[:, :WIDTH, 2] = (200, 40, 40), 255
+    turns = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]  # quarters to the left, which the viewer takes back
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.ascontiguousarray(np.rot90(upright, turns))
+    Image.fromarray(stored).save(tmp_path / "p.jpg", quality=95, subsampling=0, exif=exif)
+    expected = sttreid.embed(model, [upright])
+    with Image.open(tmp_path / "p.jpg") as image:
+        for given in (image, tmp_path / "p.jpg"):
+            assert expected @ sttreid.embed(model, [given]) > 0.999
+    with Image.open(io.BytesIO(strips.join_files([tmp_path / "p.jpg"]))) as strip:
+        shown = np.asarray(strip).astype(int)
+    assert shown[10, 40, 0] > 150 > shown[80, 40, 0]  # the red part is above
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 The functions of the pipeline resize images, cut clips, normalise and average.
 """
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sttreid.catalogue import foreign
 from sttreid.catalogue.shelf import locate
@@ -29,6 +30,7 @@ ImageLike = NDArray[np.uint8] | Image.Image | Path | str
 Features = NDArray[np.float32]
 
 BATCH = 32  # clips at once
+ORIENTATION = 0x0112  # Exif's tag
 SUFFIXES = (".jpg", ".jpeg", ".png")  # of the images of a folder
 
 
@@ -93,8 +95,8 @@ def embed(
         model: a model from :func:`load_model`.
         images: L >= 1 images of one identity in temporal order: uint8 arrays [h, w, 3] (RGB), PIL images, or
             files (JPEG or PNG); or one array [L, h, w, 3]; or a folder, whose JPEG and PNG files are taken in
-            the order of their names. Each is resized to the model's size by the
-            antialiased filter that ``decode`` uses.
+            the order of their names. Photos are turned upright as their Exif data say. Each image is resized
+            to the model's size by the antialiased filter that ``decode`` uses.
         batch: number of clips embedded at once.
         flip: the mirror image of each clip is embedded too, as in the published results; False takes half
             the time.
@@ -184,6 +186,35 @@ def evaluate_store(
     return evaluate(query, gallery, *labels_of(table), protocol)
 
 
+def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+    """A JPEG or PNG file as uint8 [height, width, 3], RGB, upright: phones store how they were held.
+
+    Raises:
+        InputError: the file cannot be read or decoded.
+    """
+    content = read_whole(path)
+    turned = _turned(content)
+    try:
+        if turned is None:
+            return decode_image(content, height, width)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return _resized(turned, 0, height, width)
+
+
+def _turned(content: bytes) -> Image.Image | None:
+    """The picture of a JPEG that was held askew; None: no such file."""
+    try:
+        with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
+            return _upright(image) if image.getexif().get(ORIENTATION, 1) != 1 else None
+    except Exception:  # Pillow raises many types for damaged files; the decoder says what is wrong
+        return None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    return ImageOps.exif_transpose(image).convert("RGB")
+
+
 def _folder(path: Path) -> list[Path]:
     """The images of a folder in the order of their names."""
     if not path.is_dir():
@@ -194,12 +225,8 @@ def _folder(path: Path) -> list[Path]:
 def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[np.uint8]:
     """One image, uint8 [height, width, 3]."""
     if isinstance(image, str | Path):
-        content = read_whole(Path(image))
-        try:
-            return decode_image(content, height, width)
-        except InputError as error:
-            raise InputError(f"{image}: {error}") from error
-    pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
+        return read_image(Path(image), height, width)
+    pixels = np.asarray(_upright(image) if isinstance(image, Image.Image) else image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputError(f"image {number} must be uint8 [h, w, 3] (RGB), got {pixels.dtype} {pixels.shape}")
     box = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))

@@ -90,6 +90,35 @@ def test_tracks_that_count_from_0_keep_their_boxes_in_the_linked_file(painted: P
     )
 
 
+def test_linking_replaces_no_tracks(folder: Path) -> None:
+    lines = "".join(f"{1 + frame},1,5,5,20,80\n" for frame in range(21))
+    for name in ("cam1.txt", "cam2.csv", "other/cam1.txt"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(lines)
+    words = "link", "g.parquet", "--threshold", 0.3
+    for wrong in (
+        ["-o", "i.csv", "--tracks", "cam1.txt", "--mot", "."],
+        ["-o", "cam2.csv", "--tracks", "cam2.csv", "--mot", "mot"],
+        ["-o", "i.csv", "--tracks", "cam1.txt", "--tracks", "other/cam1.txt", "--mot", "mot"],
+    ):
+        assert run(*words, *wrong) == 2, wrong
+    assert all(Path(name).read_text() == lines for name in ("cam1.txt", "cam2.csv", "other/cam1.txt"))
+    assert not Path("mot").exists()
+    assert run(*words, "-o", "i.csv", "--tracks", "cam1.txt", "--mot", "mot") == 0
+    assert len(Path("mot/cam1.txt").read_text().splitlines()) == 21
+
+
+def test_linking_reads_tracks_as_embedding_did(folder: Path) -> None:
+    corners = "".join(f"{1 + frame},1,5,5,25,85\n" for frame in range(21))
+    Path("cam1.txt").write_text(corners)
+    words = "link", "g.parquet", "--threshold", 0.3, "-o", "i.csv", "--tracks", "cam1.txt", "--mot", "mot"
+    columns = "columns=[frame, id, left, top, right, bottom]"
+    assert run(*words, "--format", columns) == 0
+    assert Path("mot/cam1.txt").read_text().splitlines()[0].split(",")[2:6] == ["5", "5", "20", "80"]
+    Path("cam1.txt").write_text(corners.replace("85", "185"))
+    assert run(*words, "--format", columns) == 2
+
+
 def test_films_without_tracks_are_searched_for_people(
     tmp_path: Path,
     write_video: Callable[..., Path],
@@ -132,7 +161,7 @@ def test_detecting_needs_a_detector_and_no_tracks(painted: Path, tmp_path: Path)
 
 def test_labels_come_from_a_file(painted: Path, tmp_path: Path) -> None:
     save(small_network(), MODEL, tmp_path / "m.pt")
-    (tmp_path / "l.csv").write_text("video,track,identity\nc1.mp4,7,anna\n")
+    (tmp_path / "l.csv").write_text("video,track,identity\nc1.mp4,7,anna\nc1.mp4,2,NA\nc1.mp4,5,\n")
     words = [
         "embed",
         painted / "c1.mp4",
@@ -145,7 +174,8 @@ def test_labels_come_from_a_file(painted: Path, tmp_path: Path) -> None:
     assert run(*words, "--labels", tmp_path / "l.csv") == 0
     table = Gallery.read(tmp_path / "g.parquet").tracklets.set_index("track")["identity"]
     assert table["7"] == "anna"
-    assert table.drop("7").isna().all()
+    assert table["2"] == "NA"
+    assert table.drop(["7", "2"]).isna().all()
     (tmp_path / "l.csv").write_text("video,track,identity\nc9.mp4,7,anna\n")
     assert run(*words, "--labels", tmp_path / "l.csv") == 2
 
@@ -238,6 +268,8 @@ BAD = {
     "no labels": ("embed cam.mp4 -m m.pt -o h.parquet --labels l.csv", "l.csv"),
     "no model": ("embed cam.mp4 -m none.pt -o h.parquet", "none.pt"),
     "nothing to calibrate on": ("calibrate m.pt", "--tracklets"),
+    "an impossible rate": ("calibrate none.pt --gallery g.parquet --rate 3", "got 3"),
+    "two ways to search": ("search g.parquet --all --approximate --rerank -o r.csv", "--rerank"),
     "a gallery of another model": ("calibrate m.pt --gallery g.parquet", "one model"),
     "no model to calibrate": ("calibrate none.pt --gallery g.parquet", "none.pt"),
     "nothing to describe": ("info none.parquet", "none.parquet"),

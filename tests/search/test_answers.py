@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +32,21 @@ def test_both_files_hold_all_answers(tmp_path: Path, labels: bool) -> None:
     )
     assert flat[0]["tracklet"]["identity"] == ("p0" if labels else None)
     assert flat[0]["correct"] is (True if labels else None)
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_memory_depends_on_the_answers_not_on_the_gallery(kind: str, tmp_path: Path) -> None:
+    gallery = gallery_of(people=10_000)
+    found = search(0, gallery, 3)
+    assert len(gallery.names) == 20_000  # kept from now on
+    tracemalloc.start()
+    if kind == "json":
+        write_json(tmp_path / "r", found, gallery)
+    else:
+        write_csv(tmp_path / "r", found, gallery)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4e6  # the objects of all rows take more than 10 MB
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:

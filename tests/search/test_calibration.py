@@ -17,6 +17,7 @@ from sttreid.search.calibration import (
     fit_log_odds,
     pair_distances,
     read_calibration,
+    threshold_of,
 )
 from sttreid.search.gallery import Gallery
 from tests.search.galleries import MODEL, gallery_of
@@ -64,6 +65,16 @@ def test_the_threshold_has_the_wanted_false_match_rate_also_on_new_people(rate: 
     found = fitted(rate, people=150)
     _, different = pair_distances(labelled(gallery_of(people=150, cameras=3, noise=0.5, seed=8)))
     assert np.mean(different <= found.threshold) == pytest.approx(rate, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("count", "rate"), [(340, 0.003), (334, 0.003), (21, 0.05), (1000, 0.003), (999, 0.1)]
+)
+def test_no_more_pairs_than_the_rate_allows_pass_the_threshold(count: int, rate: float) -> None:
+    distances = np.random.default_rng(0).random(count)
+    threshold = threshold_of(distances, rate)
+    assert 1 <= (distances <= threshold).sum() <= rate * count + 1e-6
+    assert (distances <= np.nextafter(distances[distances > threshold].min(), 2)).sum() > rate * count - 1e-6
 
 
 def test_the_fit_recovers_log_odds_that_are_linear() -> None:

@@ -108,6 +108,21 @@ def test_reranking_orders_as_the_evaluator_does_and_keeps_cosine_distances() -> 
     assert {len(one.answers) for one in crossed} == {24}
 
 
+def test_whether_somebody_is_here_depends_neither_on_the_order_nor_on_the_number_of_answers() -> None:
+    gallery = gallery_of(people=12, cameras=3, noise=0.8)
+    both = [search(None, gallery, 1, rerank=settings) for settings in (None, RERANK)]
+    pairs = [tuple(one.answers[0].distance for one in two) for two in zip(*both, strict=True)]
+    query, (near, far) = max(enumerate(pairs), key=lambda pair: pair[1][1] - pair[1][0])
+    assert near < far  # re-ranking puts another tracklet first
+    calibration = replace(fitted(), threshold=(near + far) / 2)
+    for k in (1, 99):
+        for settings in (None, RERANK):
+            found = search(query, gallery, k, calibration=calibration, rerank=settings)
+            assert found[0].here is True
+    everyone = [search(None, gallery, 1, calibration=calibration, rerank=rule) for rule in (None, RERANK)]
+    assert [one.here for one in everyone[0]] == [one.here for one in everyone[1]]
+
+
 def test_a_calibration_gives_probabilities_and_tells_strangers() -> None:
     gallery, calibration = gallery_of(people=30, noise=0.2), fitted()
     found = search(0, gallery, calibration=calibration)[0]
@@ -136,6 +151,10 @@ def test_a_query_far_from_the_calibration_is_remarked() -> None:
     calibration = fitted()
     assert search(0, gallery, calibration=replace(calibration, limit=1e9))[0].remarks == ()
     assert search(0, gallery, calibration=replace(calibration, limit=1e-9))[0].remarks
+    embedding, limit = gallery.embeddings[0], float(calibration.strangeness(gallery.embeddings[:1])[0])
+    near = replace(calibration, limit=1.01 * limit)
+    for length in (0.1, 1, 20):  # its length says nothing
+        assert search(length * embedding, gallery, calibration=near)[0].remarks == ()
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,28 @@ def test_a_run_resumes_after_the_finished_videos(
     assert done[5:] == ["c1.mp4"]
 
 
+def test_a_part_is_not_used_after_a_change_that_its_files_do_not_show(
+    painted: Path, network: Network, tmp_path: Path
+) -> None:
+    """Images that are written anew keep their folder as it is; another file tells how the first counts."""
+    folder, parts = painted / "hall", tmp_path / "parts"
+    folder.mkdir()
+    for number in range(1, 9):
+        Image.fromarray(np.full((96, 128, 3), 20 * number, np.uint8)).save(folder / f"{number:06d}.png")
+    (painted / "hall.txt").write_text("2,7,4,9,16,64\n3,7,4,9,16,64\n")
+    before = embed_videos(network, [folder], parts=parts)
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(folder / "000002.png")
+    after = embed_videos(network, [folder], parts=parts)
+    assert before.strips != after.strips
+
+    (painted / "c1.txt").write_text("2,7,4,9,16,64\n3,7,4,9,16,64\n")
+    (painted / "c2.txt").write_text("0,2,4,9,16,64\n1,2,4,9,16,64\n")
+    alone = embed_videos(network, [painted / "c1.mp4"], parts=parts)
+    both = embed_videos(network, [painted / "c1.mp4", painted / "c2.mp4"], parts=parts)
+    assert (alone.tracklets["first"][0], both.tracklets["first"][0]) == (2, 3)
+
+
 def test_processes_give_the_same_gallery(painted: Path, network: Network) -> None:
     films = [painted / name for name in NAMES]
     one, two = embed_videos(network, films), embed_videos(network, films, workers=2)

@@ -1,7 +1,7 @@
 """The commands of a search: embed, search, link, calibrate."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,10 +9,23 @@ from sttreid.cli.wording import examples, pairs
 from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
 
+if TYPE_CHECKING:
+    from sttreid.config.track_format import TrackFormat
+
 MODEL_HELP = "A model's file, or the name of a published model; default: the newest published one."
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help=MODEL_HELP)]
 CalibrationOption = Annotated[
     Path | None, typer.Option(help="As `sttreid calibrate` writes it; default: that of the gallery.")
+]
+
+FormatOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        metavar="KEY=VALUE",
+        help="What is not to be detected of the tracks: flavour, first_frame, class, separator, columns,"
+        " plausibility (docs/tracks.md); repeatable.",
+    ),
 ]
 
 
@@ -84,15 +97,7 @@ def embed(
         int | None, typer.Option(help="A track that is lost for more frames becomes two tracklets.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes, each with one video at a time.")] = 1,
-    format_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format",
-            metavar="KEY=VALUE",
-            help="What is not to be detected of the tracks: flavour, first_frame, class, separator, columns,"
-            " plausibility (docs/tracks.md); repeatable.",
-        ),
-    ] = None,
+    format_: FormatOption = None,
 ) -> None:
     """Embed the tracklets of videos.
 
@@ -100,20 +105,9 @@ def embed(
     """
     numerics.choose()  # before torch is loaded
     from sttreid.cli.searching import write_gallery
-    from sttreid.config.conversion import parse
-    from sttreid.config.track_format import TrackFormat
-    from sttreid.runtime.documents import parse_yaml
     from sttreid.search.videos import EmbedSettings
 
-    tracks_format = parse(
-        TrackFormat,
-        {
-            key: parse_yaml(value, f"--format {key}")
-            for key, value in pairs(format_ or [], "--format").items()
-        },
-        "--format",
-    )
-    settings = EmbedSettings(images, max_frame_gap, tracks=tracks_format)
+    settings = EmbedSettings(images, max_frame_gap, tracks=_track_format(format_))
     recordings = (videos, tracks or [], camera or [])
     for line in write_gallery(output, model, recordings, settings, numbers, labels, workers, detect):
         print(line)
@@ -172,6 +166,7 @@ def link(
     mot: Annotated[
         Path | None, typer.Option(help="A folder for tracks with global identities (MOTChallenge).")
     ] = None,
+    format_: FormatOption = None,
 ) -> None:
     """Give every tracklet a global identity.
 
@@ -180,7 +175,8 @@ def link(
     numerics.choose()  # before torch is loaded
     from sttreid.cli.searching import write_links
 
-    for line in write_links(gallery, output, threshold, calibration, tracks or [], mot):
+    formats = _track_format(format_)
+    for line in write_links(gallery, output, threshold, calibration, tracks or [], mot, formats):
         print(line)
 
 
@@ -214,3 +210,14 @@ def calibrate(
         raise InputError("calibrate needs --tracklets or --gallery, not both")
     for line in write_calibration(model, tracklets or [], gallery or [], rate, real, output):
         print(line)
+
+
+def _track_format(words: list[str] | None) -> "TrackFormat":
+    """The options ``--format``."""
+    from sttreid.config.conversion import parse
+    from sttreid.config.track_format import TrackFormat
+    from sttreid.runtime.documents import parse_yaml
+
+    given = pairs(words or [], "--format")
+    content = {key: parse_yaml(value, f"--format {key}") for key, value in given.items()}
+    return parse(TrackFormat, content, "--format")

@@ -13,6 +13,7 @@ import pandas as pd
 from sttreid.catalogue.shelf import locate
 from sttreid.cli.labels import label, read_labels, with_identities
 from sttreid.config.evaluation import Rerank
+from sttreid.config.track_format import TrackFormat
 from sttreid.data.shared_numbers import warn_of_shared_numbers
 from sttreid.inference import embed, embed_store, load_model, open_store
 from sttreid.runtime.documents import read_text
@@ -25,12 +26,13 @@ from sttreid.search.calibration import (
     Labelled,
     calibrate,
     calibration_path,
+    check_rate,
     read_calibration,
 )
 from sttreid.search.gallery import Gallery, check_model
 from sttreid.search.linking import link, score_identities, write_identities, write_mot
 from sttreid.search.ranking import Outsider, Query, search
-from sttreid.search.recordings import read_embedded_boxes
+from sttreid.search.recordings import read_embedded_boxes, video_of
 from sttreid.search.strips import join_files
 from sttreid.search.videos import EmbedSettings, embed_videos, refer_to
 
@@ -136,6 +138,8 @@ def write_answers(
     path: Path, output: Path, queries: Queries, method: Method, calibration: Path | None
 ) -> Iterator[str]:
     """Search a gallery."""
+    if method.approximate and method.rerank:  # before an index is built
+        raise InputError("--approximate finds a part of the distances, and --rerank needs all: choose one")
     suffixes = (".html", ".json", ".csv")
     if output.suffix not in suffixes:
         raise InputError(f"{output}: a result must end in {', '.join(suffixes)}, got {output.suffix!r}")
@@ -168,24 +172,25 @@ def write_links(
     calibration: Path | None,
     tracks: Sequence[Path],
     mot: Path | None,
+    formats: TrackFormat,
 ) -> Iterator[str]:
     """Link a gallery."""
     if output.suffix != ".csv":
         raise InputError(f"{output}: identities must end in .csv, got {output.suffix!r}")
     if bool(tracks) != (mot is not None):
         raise InputError("--mot needs --tracks, and --tracks needs --mot")
+    targets = [] if mot is None else [mot / f"{file.stem}.txt" for file in tracks]
+    _check_targets(output, tracks, targets)
     gallery = _with_calibration(Gallery.read(path), calibration)
-    names = {Path(video).stem: video for video in gallery.tracklets["video"].unique()}
-    for file in tracks:
-        if file.stem not in names:
-            raise InputError(f"{file}: must be named like a video of the gallery, {', '.join(names)}")
     videos = gallery.tracklets["video"]
-    boxes = [read_embedded_boxes(file, gallery.tracklets[videos == names[file.stem]]) for file in tracks]
+    names = [video_of(file, videos.unique().tolist()) for file in tracks]
+    boxes = [
+        read_embedded_boxes(file, gallery.tracklets[videos == name], formats)
+        for file, name in zip(tracks, names, strict=True)
+    ]
     identities = link(gallery, threshold)
-    for file, table in zip(tracks, boxes, strict=True):
-        assert mot is not None
-        count = write_mot(mot / f"{file.stem}.txt", table, gallery, names[file.stem], identities)
-        yield f"{mot / file.stem}.txt: {count} boxes"
+    for target, name, table in zip(targets, names, boxes, strict=True):
+        yield f"{target}: {write_mot(target, table, gallery, name, identities)} boxes"
     write_identities(output, gallery, identities)
     known = gallery.tracklets["identity"].notna().to_numpy()
     if known.any():
@@ -199,6 +204,18 @@ def write_links(
             f" recall {100 * scores.recall:.1f} %, F1 {100 * scores.f1:.1f} %"
         )
     yield f"{output}: {identities.max()} identities in {len(gallery)} tracklets"
+
+
+def _check_targets(output: Path, tracks: Sequence[Path], targets: Sequence[Path]) -> None:
+    """Raise InputError if a file that is written is one of the tracks, or another one that is written."""
+    read, written = {file.resolve() for file in tracks}, {output.resolve()}
+    for file, target in zip(tracks, targets, strict=True):
+        if target.resolve() in written:
+            raise InputError(f"{file}: each output needs a name of its own, got {target} twice")
+        written.add(target.resolve())
+    for path in (output, *targets):
+        if path.resolve() in read:
+            raise InputError(f"{path}: would replace the tracks: give another --mot or --output")
 
 
 def describe_file(path: Path) -> Iterator[str]:
@@ -230,6 +247,8 @@ def write_calibration(
     output: Path | None,
 ) -> Iterator[str]:
     """Calibrate a model on validation identities of stores, or on labelled galleries."""
+    rate = RATE if rate is None else rate
+    check_rate(rate)
     weights = locate(model)
     network = load_model(weights)
     reference = refer_to(network, weights.name)
@@ -248,7 +267,7 @@ def write_calibration(
     names = ", ".join(path.name for path in (*stores, *galleries))
     source = f"validation identities of {names}" if stores else f"labelled tracklets of {names}"
     rendered = bool(stores) if real is None else not real
-    found = calibrate(sets, reference.sha256, source, rendered=rendered, rate=RATE if rate is None else rate)
+    found = calibrate(sets, reference.sha256, source, rendered=rendered, rate=rate)
     path = output or calibration_path(weights)
     found.write(path)
     yield from _lines(found.summary())

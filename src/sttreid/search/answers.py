@@ -43,8 +43,8 @@ class Answers:
         query: its row of the gallery, or the name of a query from outside.
         strip: a JPEG of its images; may be empty.
         answers: perhaps none, if no tracklet may answer (for example none of another camera).
-        here: whether the nearest answer is near enough for the calibration's false-match rate; None without
-            a calibration.
+        here: whether the nearest tracklet that may answer is near enough for the calibration's false-match
+            rate, whatever its rank; None without a calibration.
         remarks: what a reader must know of this query, in sentences.
     """
 
@@ -59,11 +59,10 @@ def to_json(
     answers: Sequence[Answers], gallery: Gallery, calibration: Calibration | None = None
 ) -> dict[str, Any]:
     """Plain values: the model, the calibration, and for every query its answers with their tracklets."""
-    rows = gallery.tracklets[COLUMNS.names].to_dict("records")
+    rows = _tracklets(answers, gallery)
 
     def tracklet(row: int) -> dict[str, Any]:
-        values = {str(key): value for key, value in rows[row].items()}
-        return {"row": row, "name": gallery.names[row], **values}
+        return {"row": row, "name": gallery.names[row], **rows[row]}
 
     return {
         "format": FORMAT,
@@ -108,13 +107,22 @@ def write_csv(path: Path, answers: Sequence[Answers], gallery: Gallery) -> None:
 
 
 def _lines(answers: Sequence[Answers], gallery: Gallery) -> Iterator[list[Any]]:
-    tracklets = gallery.tracklets[COLUMNS.names].to_numpy(object)
+    tracklets = _tracklets(answers, gallery)
     for one in answers:
         name = gallery.names[one.query] if isinstance(one.query, int) else one.query
         for answer in one.answers:
             values = [name, one.here, answer.rank, answer.row, f"{answer.distance:.6f}"]
             probability = None if answer.probability is None else f"{answer.probability:.6f}"
-            yield [*values, probability, answer.correct, *tracklets[answer.row]]
+            yield [*values, probability, answer.correct, *tracklets[answer.row].values()]
+
+
+def _tracklets(answers: Sequence[Answers], gallery: Gallery) -> dict[int, dict[str, Any]]:
+    """Row -> columns of the queries and answers: those of a whole gallery may take more memory than it."""
+    queries = {one.query for one in answers if isinstance(one.query, int)}
+    rows = sorted(queries | {answer.row for one in answers for answer in one.answers})
+    table = gallery.tracklets[COLUMNS.names].iloc[rows].to_dict("records")
+    records = ({str(key): value for key, value in values.items()} for values in table)
+    return dict(zip(rows, records, strict=True))
 
 
 def _write(path: Path, text: str) -> None:

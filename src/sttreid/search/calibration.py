@@ -167,8 +167,7 @@ def calibrate(
         InputError: the rate is not in its range; there are too few pairs of either kind for the fit or the
             rate; or pairs of one person are not nearer than others.
     """
-    if not 0 < rate < 1:
-        raise InputError(f"the false-match rate must be between 0 and 1, got {rate:g}")
+    check_rate(rate)
     pairs = [pair_distances(one) for one in sets]
     same, different = (np.concatenate([part[kind] for part in pairs] or [np.zeros(0)]) for kind in (0, 1))
     for kind, distances, least in (
@@ -198,13 +197,25 @@ def calibrate(
         slope=slope,
         prior=prior,
         rate=rate,
-        threshold=float(np.quantile(different, rate, method="lower")),
+        threshold=threshold_of(different, rate),
         centre=tuple(features.mean(axis=0).tolist()),
         spread=tuple(np.maximum(features.var(axis=0), FLOOR).tolist()),
         limit=1.0,
     )
     limit = float(calibration.strangeness(features).max())
     return TypeAdapter(Calibration).validate_python(vars(calibration) | {"limit": limit})
+
+
+def check_rate(rate: float) -> None:
+    """Raise InputError unless a false-match rate is between 0 and 1."""
+    if not 0 < rate < 1:
+        raise InputError(f"the false-match rate must be between 0 and 1, got {rate:g}")
+
+
+def threshold_of(different: NDArray[np.float64], rate: float) -> float:
+    """The largest of these distances that at most this share of them does not exceed; there are 1 / rate."""
+    passing = int(np.floor(rate * len(different) + 1e-9))
+    return float(np.partition(different, passing - 1)[passing - 1])
 
 
 def pair_distances(labelled: Labelled) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -27,7 +27,7 @@ from sttreid.data.videos import count_frames
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.runtime.files import read_json, write_bytes, write_json
 from sttreid.search.detectors import Detector, DetectorSource, code_of, detect, load_detector
-from sttreid.search.recordings import seconds_per_frame
+from sttreid.search.recordings import seconds_per_frame, state_of
 
 LOST: Final = 1.0  # seconds without a box after which a track ends
 SHORTEST: Final = 1.0  # seconds with boxes that a track needs
@@ -108,8 +108,7 @@ def _find_or_resume(
     """Write the tracks of one video, unless an interrupted run has found them."""
     if not isinstance(source, str):
         return find_tracks(video, make(), tracks)
-    state = video.stat()
-    content = [video.name, state.st_size, state.st_mtime_ns, source, code_of(source)]
+    content = [video.name, state_of(video), source, code_of(source)]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
     part, counts = parts / f"{key}.txt", parts / f"{key}.json"  # the latter is written last
     if not counts.exists():

@@ -57,7 +57,8 @@ def search(
         gallery: is searched; a query is never its own answer.
         k: number of answers, fewer where the gallery has fewer.
         cross_camera_only: leave out tracklets of the query's own camera.
-        rerank: settings of k-reciprocal re-ranking, which decides the order only; None: none.
+        rerank: settings of k-reciprocal re-ranking, which decides the order only; None: none. The queries
+            count as further tracklets, so an order depends on which queries are asked together.
         calibration: gives probabilities; None: that of the gallery, if it has one.
         index: of the gallery's embeddings, for an approximate search; None: the search is exact.
 
@@ -92,9 +93,19 @@ def search(
         owner, row, distance = nearest(features, gallery.embeddings, limits, k)
     else:
         owner, row, distance = _reranked(features, gallery.embeddings, limits, k, rerank)
+    closest = np.full(len(queries), np.inf)  # re-ranking may move it beyond the last rank
+    near = (owner, row, distance) if rerank is None else nearest(features, gallery.embeddings, limits, 1)
+    np.minimum.at(closest, near[0], near[2])
     ends = np.searchsorted(owner, np.arange(len(queries) + 1))
     return tuple(
-        _answers(one, features[number], gallery, calibration, (row[first:last], distance[first:last]), count)
+        _answers(
+            one,
+            features[number],
+            gallery,
+            calibration,
+            (row[first:last], distance[first:last], float(closest[number])),
+            count,
+        )
         for number, (one, first, last, count) in enumerate(
             zip(queries, ends[:-1], ends[1:], limits.candidates().tolist(), strict=True)
         )
@@ -156,10 +167,10 @@ def _answers(
     feature: NDArray[np.float32],
     gallery: Gallery,
     calibration: Calibration | None,
-    nearest: tuple[Integers, Floats],
+    nearest: tuple[Integers, Floats, float],
     candidates: int,
 ) -> Answers:
-    rows, distances = nearest
+    rows, distances, closest = nearest
     identities = gallery.tracklets["identity"]
     own = identities.iloc[query] if isinstance(query, int) else None
     probability: list[float | None] = [None] * len(rows)
@@ -171,9 +182,7 @@ def _answers(
             zip(rows.tolist(), distances.tolist(), probability, strict=True), 1
         )
     )
-    here = None
-    if calibration is not None:
-        here = bool(len(distances)) and bool(distances.min() <= calibration.threshold)
+    here = None if calibration is None else closest <= calibration.threshold
     name, strip = (query, gallery.strip(query)) if isinstance(query, int) else (query.name, query.strip)
     return Answers(name, strip, answers, here, _remarks(feature, calibration))
 
@@ -187,7 +196,8 @@ def _correct(query: object, answer: object) -> bool | None:
 def _remarks(feature: NDArray[np.float32], calibration: Calibration | None) -> tuple[str, ...]:
     if calibration is None:
         return ()
-    strangeness = float(calibration.strangeness(feature[None])[0])
+    unit = feature.astype(np.float64) / np.linalg.norm(feature.astype(np.float64))
+    strangeness = float(calibration.strangeness(unit[None])[0])
     if strangeness <= calibration.limit:
         return ()
     times = strangeness / calibration.limit

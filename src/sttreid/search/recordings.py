@@ -1,5 +1,6 @@
 """A user's videos with their tracks: which file belongs to which, their boxes, and their tracklets."""
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sttreid.data.videos import count_frames
 from sttreid.runtime.errors import InputError
 
 OUTSIDE: Final = 0.1  # share of boxes outside of the frame above which the tracks are those of another film
+SAME: Final = 0.01  # relative difference of heights that are written with few digits
 BESIDE: Final = (".txt", ".csv", ".tsv")  # suffixes of tracks beside a video
 COLUMNS: Final = ["frame", "track", "left", "top", "width", "height", "line"]
 
@@ -151,7 +153,22 @@ def _track_file(recording: Recording) -> TrackFile:
     return TrackFile(recording.tracks, last, first, stem=video.name, picture=image_size(images[first]))
 
 
-def read_embedded_boxes(tracks: Path, tracklets: pd.DataFrame) -> pd.DataFrame:
+def video_of(tracks: Path, videos: Sequence[str]) -> str:
+    """The name of the video of a tracks file, which is named like it, with or without its suffix.
+
+    Raises:
+        InputError: none of the videos has this name, or several have.
+    """
+    found = [video for video in videos if tracks.stem in (video, Path(video).stem)]
+    if len(found) != 1:
+        rule = f"must be named like one video of the gallery, {', '.join(videos)}"
+        raise InputError(f"{tracks}: {rule}, got {len(found)} of that name")
+    return found[0]
+
+
+def read_embedded_boxes(
+    tracks: Path, tracklets: pd.DataFrame, formats: TrackFormat | None = None
+) -> pd.DataFrame:
     """The boxes of a tracks file without its video, with the columns ``COLUMNS``.
 
     The frame that is the first is the one with which most tracks begin and end as in the gallery.
@@ -159,20 +176,44 @@ def read_embedded_boxes(tracks: Path, tracklets: pd.DataFrame) -> pd.DataFrame:
     Args:
         tracks: the file.
         tracklets: rows of the gallery that are of its video.
+        formats: what is known about the tracks; None: all is detected.
 
     Raises:
-        InputError: a line breaks a rule of its format.
+        InputError: a line breaks a rule of its format, or most tracks have boxes of another height than in
+            the gallery: the columns were taken for others, or the tracks are those of another film.
     """
-    (read,) = read_all([TrackFile(tracks, None, stem=tracks.stem)], TrackFormat(), "raise")
+    (read,) = read_all([TrackFile(tracks, None, stem=tracks.stem)], formats or TrackFormat(), "raise")
     boxes = read.boxes.table.assign(track=read.boxes.table["identity"].astype(str))[COLUMNS]
     ends = boxes.groupby("track")["frame"].agg(["min", "max"])
     known = tracklets.groupby("track").agg(first=("first", "min"), last=("last", "max"))
     both = ends.join(known, how="inner")
+    shifts = (both["first"] - both["min"])[both["last"] - both["max"] == both["first"] - both["min"]]
+    shifted = boxes.assign(frame=boxes["frame"] + (int(shifts.mode().iloc[0]) if len(shifts) else 0))
+    _check_heights(tracks, shifted, tracklets)
+    return shifted
 
-    def agreeing(shift: int) -> int:
-        return int(((both["min"] + shift == both["first"]) & (both["max"] + shift == both["last"])).sum())
 
-    return boxes.assign(frame=boxes["frame"] + max((0, -1, 1), key=agreeing))
+def _check_heights(tracks: Path, boxes: pd.DataFrame, tracklets: pd.DataFrame) -> None:
+    """Raise InputError if most tracklets have boxes of another height: a few tracks may have been edited."""
+    given = tracklets[["track", "first", "last", "height"]].rename(columns={"height": "known"})
+    inside = boxes.merge(given, on="track").query("first <= frame <= last")
+    found = inside.groupby(["track", "first"], as_index=False).agg(
+        height=("height", "median"), known=("known", "first")
+    )
+    other = found[(found["height"] - found["known"]).abs() > SAME * found["known"]]
+    if 2 * len(other) > len(found):
+        row = other.iloc[0]
+        rule = f"track {row['track']} must have the median height of its tracklet, {row['known']:g}"
+        raise InputError(
+            f"{tracks}: {rule}, got {row['height']:g}; give the --format with which it was embedded"
+        )
+
+
+def state_of(video: Path) -> str:
+    """A digest that changes with a film, or with the images of a folder, without reading them."""
+    files = sorted(video.iterdir()) if video.is_dir() else [video]  # a folder does not change with its files
+    states = [(file.name, state.st_size, state.st_mtime_ns) for file in files for state in [file.stat()]]
+    return hashlib.sha256(repr(states).encode()).hexdigest()
 
 
 def seconds_per_frame(video: Path) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sttreid.data.crops import Box, crop
-from sttreid.tracklets.images import decode_image
+from sttreid.inference import read_image
 
 IMAGES: Final = 8
 WIDTH, HEIGHT = 48, 96  # of an image, in pixels
@@ -40,4 +40,4 @@ def join(images: Sequence[Pixels]) -> bytes:
 def join_files(files: Sequence[Path]) -> bytes:
     """The strip of images of one person, which are decoded already without an error."""
     chosen = [files[place] for place in places(len(files))]
-    return join([decode_image(path.read_bytes(), HEIGHT, WIDTH) for path in chosen])
+    return join([read_image(path, HEIGHT, WIDTH) for path in chosen])

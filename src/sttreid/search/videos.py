@@ -42,6 +42,7 @@ from sttreid.search.recordings import (
     read_recordings,
     seconds_per_frame,
     split_tracks,
+    state_of,
 )
 
 
@@ -118,7 +119,7 @@ def embed_videos(
         for sentence in chain.from_iterable(one.remarks for one in footage):
             if tell is not None:
                 tell(sentence)
-        files = [folder / f"{_key(one, reference, settings)}.parquet" for one in recordings]
+        files = [folder / f"{_key(one, reference, settings)}.parquet" for one in footage]
         missing = [(one, file) for one, file in zip(footage, files, strict=True) if not file.exists()]
         _embed_missing(model, reference, missing, settings, workers)
         gallery = concatenate([replace_name(Gallery.read(file, may_be_empty=True), name) for file in files])
@@ -154,25 +155,21 @@ def replace_name(gallery: Gallery, name: str) -> Gallery:
     return replace(gallery, model=replace(gallery.model, name=name))
 
 
-def _key(recording: Recording, reference: ModelReference, settings: EmbedSettings) -> str:
-    """What decides the rows of a video: the files, the model and the settings."""
-    state = recording.video.stat()
+def _key(footage: Footage, reference: ModelReference, settings: EmbedSettings) -> str:
+    """What decides the rows of a video: the film, its boxes, the model and the settings.
+
+    The boxes, not the bytes of their file: how a file is read also depends on the others of its writer.
+    """
+    boxes = pd.util.hash_pandas_object(footage.boxes, index=False).to_numpy()
     content: dict[str, Any] = {
         "model": reference.sha256,
-        "video": [recording.video.name, state.st_size, state.st_mtime_ns],
-        "tracks": _digest(recording.tracks),
-        "camera": recording.camera,
+        "video": [footage.recording.video.name, state_of(footage.recording.video)],
+        "boxes": hashlib.sha256(boxes.tobytes()).hexdigest(),
+        "start": footage.camera.start,
+        "camera": footage.recording.camera,
         "settings": asdict(settings),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _digest(tracks: Path) -> str:
-    """Of a tracks file, or of the files of a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(tracks.iterdir()) if tracks.is_dir() else [tracks]:
-        digest.update(f"{path.name} {path.stat().st_size}".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 Missing = Sequence[tuple[Footage, Path]]
@@ -184,6 +181,8 @@ def _embed_missing(
     """Write the part of each video."""
     if workers < 1:
         raise InputError(f"workers must be at least 1, got {workers}")
+    for folder in {file.parent for _, file in missing}:
+        make_folder(folder)
     if min(workers, len(missing)) <= 1:
         for footage, file in missing:
             embed_footage(model, reference, footage, settings).write(file)
@@ -201,6 +200,18 @@ def _embed_missing(
     finally:
         pool.shutdown(cancel_futures=True)
         model.to(device)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of the parts before hours of work.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
 
 
 _STATE: Final[dict[str, Any]] = {}  # of a worker

@@ -1,0 +1,63 @@
+"""The tracks of a video without its pictures: the boxes that were embedded, and no others."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sttreid.config.track_format import TrackFormat
+from sttreid.runtime.errors import InputError
+from sttreid.search.recordings import read_embedded_boxes, video_of
+
+
+def rows(first: int, tracks: int = 3, length: int = 8) -> tuple[list[tuple[int, ...]], pd.DataFrame]:
+    """Lines of a tracks file whose first frame has the number ``first``, and the tracklets of a gallery."""
+    lines, tracklets = [], []
+    for track in range(1, tracks + 1):
+        frames = range(track, track + length)
+        lines += [(first + frame, track, 9 * track, 5, 16, 30 + track) for frame in frames]
+        known = {"track": str(track), "first": frames[0] + 1, "last": frames[-1] + 1, "boxes": length}
+        tracklets.append(known | {"video": "hall.mp4", "height": 30.0 + track})
+    return lines, pd.DataFrame(tracklets)
+
+
+def write(path: Path, lines: list[tuple[int, ...]]) -> Path:
+    path.write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
+    return path
+
+
+@pytest.mark.parametrize("first", [0, 1, 1000])
+def test_frames_count_as_in_the_gallery_whatever_the_first_is_called(first: int, tmp_path: Path) -> None:
+    lines, tracklets = rows(first)
+    boxes = read_embedded_boxes(write(tmp_path / "hall.txt", lines), tracklets)
+    spans = boxes.groupby("track")["frame"].agg(["min", "max"])
+    assert spans["min"].tolist() == tracklets["first"].tolist()
+    assert spans["max"].tolist() == tracklets["last"].tolist()
+
+
+def test_columns_that_were_declared_for_embedding_are_declared_again(tmp_path: Path) -> None:
+    """Corners look like a width and a height to a reader that has no picture."""
+    lines, tracklets = rows(1)
+    corners = [(*line[:4], line[2] + line[4], line[3] + line[5]) for line in lines]
+    file = write(tmp_path / "hall.txt", corners)
+    with pytest.raises(InputError, match=r"hall\.txt: .*height"):
+        read_embedded_boxes(file, tracklets)
+    columns = TrackFormat(columns=["frame", "id", "left", "top", "right", "bottom"])
+    boxes = read_embedded_boxes(file, tracklets, columns)
+    assert boxes.groupby("track")["height"].median().tolist() == tracklets["height"].tolist()
+
+
+def test_tracks_may_have_lost_or_gained_some_boxes_since(tmp_path: Path) -> None:
+    lines, tracklets = rows(1)
+    kept = [line for line in lines if line[1] != 2]
+    boxes = read_embedded_boxes(write(tmp_path / "hall.txt", [*kept, (3, 9, 1, 1, 4, 4)]), tracklets)
+    assert set(boxes["track"]) == {"1", "3", "9"}
+
+
+def test_tracks_belong_to_the_one_video_that_is_named_like_them() -> None:
+    videos = ["hall.mp4", "hall.avi", "site.a", "lobby.mp4"]  # site.a is a folder of images
+    for name, video in (("lobby.txt", "lobby.mp4"), ("site.a.txt", "site.a"), ("hall.avi.txt", "hall.avi")):
+        assert video_of(Path("x", name), videos) == video
+    for name in ("hall.txt", "yard.txt"):
+        with pytest.raises(InputError, match=name):
+            video_of(Path("x", name), videos)
