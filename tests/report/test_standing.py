@@ -51,7 +51,9 @@ def test_effects_of_this_run_are_compared_with_the_published_interval():
 def test_numbers_stand_beside_the_published_seeds():
     published = seed_results(cross_domain([cross_domain_content(0), cross_domain_content(1)]))
     params = {"seeds": [0, 1]}
-    publication = Publication("a" * 40, "native", params, published.numbers, published.baselines)
+    publication = Publication(
+        "a" * 40, "native", params, published.numbers, published.baselines, protocol=published.protocol
+    )
     table = numbers_table(publication, cross_domain([cross_domain_content(1)]))
     rows = {row[0]: [text(cell) for cell in row[1:]] for row in table.rows}
     assert len(table.columns) == 1 + 2 * len(HEADLINE)
