@@ -58,4 +58,6 @@ def publication(sd=0.02, **changes):
     names = ["in_domain", "cross_domain", "direct_transfer"]
     names += [f"{source}->{target}" for source in (*TARGETS, "unreal") for target in TARGETS]
     numbers = {metric: {name: spread(sd) for name in names} for metric in ("rank1", "mAP")}
-    return Publication("0" * 40, "native", tiny(range(5), **changes), numbers)
+    params = tiny(range(5), **changes)
+    protocols = dict.fromkeys(params["targets"], contents.PROTOCOL["name"])
+    return Publication("0" * 40, "native", params, numbers, protocol=protocols)

@@ -197,6 +197,15 @@ def test_a_target_that_ours_never_reaches_supports_nothing():
     assert one.reasons.never_reached == {"new", "old"}
 
 
+def test_a_target_that_theirs_never_reaches_refutes_nothing():
+    """Theirs stops after 50 steps without it: it may need more than the 90 of ours."""
+    variants = [runs("new", 0.7, reached_at=90), runs("old", 0.5, steps=50, reached_at=999)]
+    one = by(analysed(variants, ("RQ4", "new", "old"))[2], measure="steps")
+    assert one.p_holm < 0.05
+    assert one.effect.value < 0
+    assert (one.verdict, one.reasons.never_reached) == ("inconclusive", {"old"})
+
+
 def test_direct_transfer_is_tested_on_all_targets():
     before = [
         [Run(name, seed, 0, 0, None, queries(rate, seed, name), None) for seed in range(3)]

@@ -1,5 +1,7 @@
 """A difference of one seed each against the published spread, of several seeds against the report's test."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -75,6 +77,24 @@ def test_without_the_spread_of_these_targets_there_is_no_verdict(published) -> N
     assert row.low is not None
 
 
+@pytest.mark.parametrize("sides", [(0, 1), (1,)])
+@pytest.mark.parametrize("variant", [None, "vanilla"])
+def test_the_spread_of_another_protocol_is_not_used(variant, sides) -> None:
+    """Re-ranking changes what another seed does; a comparison with plain results is forced."""
+    runs = [default_results({0: 0.0}).contents, default_results({0: 0.05}).contents]
+    for side in sides:
+        for target in contents.TARGETS:
+            runs[side][0]["protocol"][target] = contents.PROTOCOL | {"name": "embedded-reranked"}
+    found = [contents.cross_domain(each) for each in runs]
+    if variant:
+        made = [variants_results({0: gain}).contents for gain in (0.0, 0.05)]
+        for content, run in zip(made, runs, strict=True):
+            content[0]["protocol"] = run[0]["protocol"]
+        found = [contents.ablation(own, cross, None) for own, cross in zip(made, found, strict=True)]
+    row = next(Judge(publication(0.02), 0.02).rows(*found, variant, "campus"))
+    assert (row.verdict, row.sd) == (Verdict.UNKNOWN, None)
+
+
 def test_queries_that_differ_are_not_paired() -> None:
     row = rows({0: 0.0}, {0: 0.05}, publication(0.02), paired=False)["in_domain", "rank1"]
     assert (row.low, row.high) == (None, None)
@@ -139,3 +159,13 @@ def test_the_difference_to_detect_is_at_least_the_one_that_matters() -> None:
     large = rows({0: 0.0}, {0: 0.05}, publication(0.04))["in_domain", "rank1"]
     assert (small.detectable, large.detectable) == (pytest.approx(0.02), pytest.approx(0.05))
     assert small.seeds_needed > large.seeds_needed
+
+
+def test_no_number_of_seeds_detects_nothing() -> None:
+    """Two runs may have the same rank-1 with other answers, and no difference may be too small to matter."""
+    a, b = scores({0: 0.0}), scores({0: 0.0})
+    for key, sample in b.samples.items():
+        b.samples[key] = replace(sample, sums=sample.sums[:, ::-1])
+    row = next(Judge(publication(0.02), 0.0).rows(a, b))
+    assert (row.verdict, row.difference) == (Verdict.WITHIN, 0)
+    assert (row.detectable, row.seeds_needed) == (None, None)

@@ -225,6 +225,18 @@ def test_the_synthetic_domain_is_no_target(tmp_path: Path) -> None:
         load(path)
 
 
+def test_the_source_of_the_default_run_is_tested_itself(tmp_path):
+    """The report takes the source for the in-domain target: another one would count as cross-domain."""
+    content = parameters({})
+    content["ablation"]["in_domain"] = "winter"
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(
+        InputError, match=r"ablation.in_domain must be empty outside of studies, got 'winter'"
+    ):
+        load(path)
+
+
 def test_the_reference_is_no_variant(tmp_path):
     path = written(tmp_path, {"ablation.reference": "cnn"})
     with pytest.raises(

@@ -173,6 +173,8 @@ def many_visuals(visuals):
 
 CLAIMS = {
     "seeds": 2,
+    "source": "campus",
+    "protocol": {"campus": "embedded"},
     "min_seeds": 5,
     "questions": {
         "RQ2": {"paper": "50.6 → 60.5", "read_in": "a summary", "verdict": {"in_domain": "supported"}}

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from sttreid.analysis.spread import Publication, seed_results
 from sttreid.analysis.uncertainty import MIN_IDENTITIES, MIN_SEEDS
 from sttreid.report import charts
 from sttreid.report.page import report, summary_chart, training_figures
@@ -57,6 +58,19 @@ def test_every_figure_and_table_is_there(results):
     assert len(blocks(page, Table)) == 3 + 2 + 3 + 1 + 1 + 1 + 1 + 1 + 1
     assert len(blocks(page, Clips)) == 4
     assert len(blocks(page, RankedList)) == 3
+
+
+def test_the_run_stands_beside_seeds_of_its_protocol_alone(results):
+    """A heading without numbers would be left of seeds that were published in another protocol."""
+    found = seed_results(results.cross)
+    captions = []
+    for name in ("embedded", "market"):
+        protocols = dict.fromkeys(found.protocol, name)
+        seeds = Publication("a" * 40, "native", {"seeds": [0, 1]}, found.numbers, protocol=protocols)
+        page = report(replace(results, published_seeds=seeds))
+        captions.append([block.caption for block in blocks(page, Table)])
+    assert len(captions[0]) == len(captions[1]) + 1
+    assert captions[1] == [block.caption for block in blocks(report(results), Table)]
 
 
 def test_every_distinct_machine_has_one_line(results):

@@ -1,5 +1,7 @@
 """Published verdicts and numbers come first, and this run stands beside them."""
 
+import pytest
+
 from sttreid.analysis.spread import Publication, seed_results
 from sttreid.report.render import Cell
 from sttreid.report.standing import claims_table, effects_table, numbers_table, with_definitions
@@ -48,10 +50,27 @@ def test_effects_of_this_run_are_compared_with_the_published_interval():
     assert effects_table({**PUBLISHED, "contrasts": {}}, CLAIMS) is None
 
 
+def test_a_publication_keeps_its_own_definitions():
+    """Contrasts of two studies may have one name and compare other variants; those have no common effect."""
+    own = CLAIMS["contrasts"]["spatial-vanilla"] | {"ours": "small", "confirmatory": False}
+    published = {**PUBLISHED, "contrasts": {"spatial-vanilla": own}}
+    assert with_definitions(published, CLAIMS)["contrasts"] == {"spatial-vanilla": own}
+    assert effects_table(with_definitions(published, CLAIMS), CLAIMS) is None
+
+
+@pytest.mark.parametrize("change", [{"protocol": {"campus": "embedded-reranked"}}, {"source": "winter"}])
+def test_effects_that_were_tested_differently_are_not_compared(change):
+    published = with_definitions({**PUBLISHED, "protocol": CLAIMS["protocol"]}, CLAIMS)
+    assert effects_table(published, CLAIMS) is not None
+    assert effects_table(published, {**CLAIMS, **change}) is None
+
+
 def test_numbers_stand_beside_the_published_seeds():
     published = seed_results(cross_domain([cross_domain_content(0), cross_domain_content(1)]))
     params = {"seeds": [0, 1]}
-    publication = Publication("a" * 40, "native", params, published.numbers, published.baselines)
+    publication = Publication(
+        "a" * 40, "native", params, published.numbers, published.baselines, protocol=published.protocol
+    )
     table = numbers_table(publication, cross_domain([cross_domain_content(1)]))
     rows = {row[0]: [text(cell) for cell in row[1:]] for row in table.rows}
     assert len(table.columns) == 1 + 2 * len(HEADLINE)

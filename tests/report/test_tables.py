@@ -172,6 +172,17 @@ def test_each_protocol_has_rows_of_its_own(two_protocols):
     assert {("untrained (embedded)", "mAP", "2.0"), ("untrained (market)", "mAP", "12.0")} <= gains
 
 
+def test_a_mean_over_strangers_is_of_one_protocol(two_protocols):
+    scores, _ = two_protocols
+    winter = (scores.queries["target"] == "winter") & (scores.queries["model"] != "winter")
+    queries = scores.queries.assign(there_correct=scores.queries["there_correct"] & ~winter)
+    rows = {row[0]: row[1:] for row in tables.open_set_table(replace(scores, queries=queries)).rows}
+    means = {name for name in rows if name.startswith("mean")}
+    assert len(means) == 2 * len(SETTINGS)
+    assert rows["mean, cross-domain (embedded)"][0].startswith("30.0 ")
+    assert rows["mean, cross-domain (market)"][0].startswith("0.0 ")
+
+
 def test_a_variant_has_columns_for_each_protocol(two_protocols):
     _, scores = two_protocols
     made = VariantResult("vanilla", ["ST + TT"], 0, 10, 0.9, 0.5, 0.9, True)

@@ -13,6 +13,7 @@ from sttreid.runner.executors import Executor, LocalExecutor
 from sttreid.runner.graph import read_graph
 from sttreid.runner.remotes import copy_remote, remote_settings
 from sttreid.runner.reproduce import Runner
+from sttreid.runner.workplace import log_path
 from sttreid.runtime.errors import InputError, StageError
 from tests.runner.pipelines import dvc, pipeline, ran, script, stage
 
@@ -69,6 +70,19 @@ def test_a_failure_stops_dependants_only_and_the_next_run_goes_on(
     (folder / "allowed").touch()
     Runner(executor, 2).reproduce(folder, [])
     assert ran(folder)[2:] == ["bad", "last"]
+
+
+def test_a_failure_is_not_told_with_the_messages_of_an_earlier_run(
+    tmp_path: Path, executor: Executor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run on a cluster leaves the messages of its cells in files."""
+    folder = pipeline(tmp_path / "p", {"bad": stage("false", [], "bad.txt")})
+    log = log_path(folder, "bad")
+    log.parent.mkdir(parents=True)
+    log.write_text("an earlier reason")
+    with pytest.raises(StageError, match="bad: failed"):
+        Runner(executor, 2).reproduce(folder, [])
+    assert "an earlier reason" not in capsys.readouterr().out
 
 
 RESUMES = """

@@ -340,6 +340,8 @@ def _judged(finding: Finding, study: StudyRuns, claims: Claims) -> Finding:
         if significant and effect.value > 0:
             # if ours never reaches the target, its steps are counted too low, so it looks better than it is
             verdict = Verdict.INCONCLUSIVE if contrast.ours in reasons.never_reached else Verdict.SUPPORTED
-        elif significant or effect.high < min_effect:
-            verdict = Verdict.NOT_SUPPORTED
+        elif significant or effect.high < min_effect:  # likewise if theirs never does
+            verdict = (
+                Verdict.INCONCLUSIVE if contrast.theirs in reasons.never_reached else Verdict.NOT_SUPPORTED
+            )
     return replace(finding, reasons=reasons, verdict=verdict)

@@ -4,7 +4,7 @@ A number is the mean over the cells of a setting, the cross-domain drop, or one 
 targets have several protocols, each has a mean and a drop of its own (:mod:`sttreid.analysis.settings`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -108,14 +108,26 @@ class Publication:
     machines: list[Machine] = field(default_factory=list)
     protocol: dict[str, str] = field(default_factory=dict)
 
-    def of_targets(self, setting: str, targets: Iterable[str]) -> Mapping[str, Spread]:
-        """Metric -> published spread of a setting's mean over exactly these targets; empty without one."""
-        protocols = {target: self.protocol.get(target, "") for target in self.params["targets"]}
-        wanted = set(targets)
-        for name, group in means_of(setting, protocols, protocols).items():
-            if set(group) == wanted:
-                return {metric: spreads[name] for metric, spreads in self.numbers.items() if name in spreads}
-        return {}
+    def tested_on(self, name: str) -> dict[str, str]:
+        """The targets of a cell or of a mean, each with its protocol."""
+        _, arrow, target = name.partition("->")
+        means = means_of(setting_of(name), self.protocol, self.protocol)
+        targets = [target] if arrow else means.get(name, [])
+        return {target: self.protocol.get(target, "") for target in targets}
+
+    def of_targets(self, setting: str, protocols: Mapping[str, str]) -> Mapping[str, Spread]:
+        """Metric -> published spread of a setting's mean over exactly these targets; empty without one.
+
+        Args:
+            setting: its name.
+            protocols: target -> name of the protocol in which it is tested.
+        """
+        return {
+            metric: spread
+            for metric, spreads in self.numbers.items()
+            for name, spread in spreads.items()
+            if "->" not in name and setting_of(name) == setting and self.tested_on(name) == protocols
+        }
 
 
 class Verdict(StrEnum):
@@ -241,11 +253,20 @@ def published(root: Path) -> Publication | None:
 
 
 def compare(publication: Publication, scores: Scores) -> list[Comparison]:
-    """Every number that a run and the publication share, for each seed of the run."""
-    numbers, rows = values(scores), []
+    """Every number that a run and the publication share, for each seed of the run.
+
+    They share what is tested on the same targets in the same protocols.
+    """
+    numbers, rows, protocols = values(scores), [], scores.protocol_names
+    cells = _cells(scores) | _drops(scores)
+    shared = {
+        name
+        for name, of_name in cells.items()
+        if publication.tested_on(name) == {target: protocols[target] for _, target in of_name}
+    }
     for metric, spreads in publication.numbers.items():
         for name, spread in spreads.items():
-            by_seed = numbers.get(metric, {}).get(name, np.empty(0)).tolist()
+            by_seed = numbers[metric][name].tolist() if name in shared else []
             for seed, value in zip(scores.seeds[: len(by_seed)], by_seed, strict=True):
                 earlier = spread.values.get(seed)  # noqa: PD011 (a dict)
                 verdict = _verdict(value, earlier, spread)

@@ -12,7 +12,7 @@ Two runs with equally many seeds, at least 2, need no published spread: the repo
 identities (:mod:`sttreid.analysis.effects`) decides, with the seeds paired in their order.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -114,8 +114,8 @@ class Judge:
                 first = [a.samples[cell, metric] for cell in theirs]
                 second = [b.samples[cell, metric] for cell in ours]
                 row = Row(setting, variant, metric, _value(first), _value(second))
-                cells = [f"{source}->{target}" for _, target in ours]
-                spread = self._of_setting(row, b.targets) if variant is None else self._of_cells(row, cells)
+                found = self._published(row, {t: b.protocol_names[t] for _, t in ours}, source)
+                spread = found if a.protocol_names == b.protocol_names else _sd([])
                 yield self._judged(row, first, second, spread)
 
     def _judged(self, row: Row, a: Sequence[Sample], b: Sequence[Sample], spread: tuple[float, int]) -> Row:
@@ -151,21 +151,26 @@ class Judge:
     def _planned(self, row: Row, sd: float) -> Row:
         """With the number of seeds that would detect a difference."""
         detectable = max(self.min_effect, abs(row.difference))
+        if not detectable:  # no number of seeds detects a difference of 0
+            return row
         return replace(row, detectable=detectable, seeds_needed=seeds_to_detect(detectable, sd))
 
-    def _of_setting(self, row: Row, targets: Sequence[str]) -> tuple[float, int]:
-        """Published sd of a setting and the number of its seeds; NaN and 0 if it is not published."""
+    def _published(self, row: Row, protocols: Mapping[str, str], source: str) -> tuple[float, int]:
+        """Published sd over targets (target -> protocol), and the number of its seeds; NaN and 0 without.
+
+        For a variant it is that of the default run's model of the same source.
+        """
         if self.publication is None:
             return np.nan, 0
-        spread = self.publication.of_targets(row.setting, targets).get(row.metric)
-        return _sd([]) if spread is None else _sd(list(spread.values.values()))
-
-    def _of_cells(self, row: Row, cells: Sequence[str]) -> tuple[float, int]:
-        """The same of a mean over cells, for a variant: of the default run's model of the same source."""
-        numbers = self.publication.numbers.get(row.metric, {}) if self.publication else {}
-        by_seed = [numbers[cell].values for cell in cells if cell in numbers]
-        if len(by_seed) < len(cells):
+        if row.variant is None:
+            spread = self.publication.of_targets(row.setting, protocols).get(row.metric)
+            return _sd([]) if spread is None else _sd(list(spread.values.values()))
+        numbers = self.publication.numbers.get(row.metric, {})
+        cells = [f"{source}->{target}" for target in protocols]
+        tested = {target: name for cell in cells for target, name in self.publication.tested_on(cell).items()}
+        if tested != protocols or not numbers.keys() >= set(cells):
             return _sd([])
+        by_seed = [numbers[cell].values for cell in cells]
         return _sd([float(np.mean([values[seed] for values in by_seed])) for seed in by_seed[0]])
 
 

@@ -191,7 +191,8 @@ class Ablation:
 
     Attributes:
         source: data set that every variant trains on.
-        in_domain: target of the source's domain, where the source has no test split; None: the source itself.
+        in_domain: target of the source's domain, where the source of a study has no test split; None: the
+            source itself.
         min_train_rank1: a variant with a lower rank-1 on its training identities (0 to 1) is not comparable.
         reference: name of the default run's fine-tuned model among the variants; None: it is none of them.
         scratch: schedule of the variants without synthetic pre-training.
@@ -318,6 +319,9 @@ def _check_names(params: Params, path: Path) -> None:
     if params.simulate.domain in params.targets:
         rule = "simulate.domain must not be one of the targets"
         raise InputError(f"{path}: {rule}, got {params.simulate.domain!r}")
+    if ablation.in_domain and params.study is None:
+        rule = "ablation.in_domain must be empty outside of studies"
+        raise InputError(f"{path}: {rule}, got {ablation.in_domain!r}")
     if ablation.reference in ablation.variants:
         rule = "ablation.reference must not be one of ablation.variants"
         raise InputError(f"{path}: {rule}, got {ablation.reference!r}")

@@ -152,9 +152,9 @@ def _this_run(results: Results) -> Section:
     blocks: list[Block] = [f"{run} {_intervals(cross)}"]
     if results.fingerprint:
         blocks.append(credit(results.fingerprint))
-    if (seeds := results.published_seeds) and len(cross.by_protocol()) == 1:
+    if (seeds := results.published_seeds) and (beside := standing.numbers_table(seeds, cross)).rows:
         blocks.append(_text("beside_seeds", number=len(seeds.params["seeds"]), commit=seeds.commit[:10]))
-        blocks.append(standing.numbers_table(seeds, cross))
+        blocks.append(beside)
     claims = results.claims
     if claims is None:
         return Section("This run", [*blocks, _text("left_out", names=TEXT["effects"])])

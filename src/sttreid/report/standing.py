@@ -22,6 +22,8 @@ WORDS: Final = {
     "direct_transfer": "direct transfer",
     DROP: "cross-domain drop",
 }
+DEFINED: Final = ("question", "ours", "theirs", "confirmatory")  # what a contrast compares
+TESTED: Final = ("source", "protocol")  # effects compare where these are equal; early publications lack some
 FORMER: Final = {"cross_domain_more": "cross_minus_in_domain"}  # a setting's name in early publications
 
 
@@ -59,11 +61,10 @@ def with_definitions(published: Content, ours: Content | None) -> Content:
     """
     contrasts, definitions = {}, {} if ours is None else ours["contrasts"]
     for name, each in published["contrasts"].items():
-        if defined := definitions.get(name):
-            keys = ("question", "ours", "theirs", "confirmatory")
-            contrasts[name] = {key: defined[key] for key in keys} | _renamed(each)
-        elif "confirmatory" in each:
-            contrasts[name] = each
+        if "confirmatory" in each:
+            contrasts[name] = _renamed(each)
+        elif defined := definitions.get(name):
+            contrasts[name] = {key: defined[key] for key in DEFINED} | _renamed(each)
     questions = {
         name: {**each, "verdict": _renamed(each["verdict"])} for name, each in published["questions"].items()
     }
@@ -94,16 +95,21 @@ def numbers_table(publication: Publication, scores: Scores) -> Table:
 
 
 def effects_table(published: Content, ours: Content) -> Table | None:
-    """Rank-1 effects of the contrasts that both have; None without one.
+    """Rank-1 effects of the contrasts that both have; None without one, or if they were tested differently.
 
     Args:
         published: with definitions (:func:`with_definitions`).
         ours: content of this run's ``claims.json``.
     """
     rows: list[list[str | Cell]] = []
+    if any(published.get(key, ours.get(key)) != ours.get(key) for key in TESTED):
+        return None
     for name, each in ours["contrasts"].items():
+        before = published["contrasts"].get(name, {})
+        if any(before.get(key) != each[key] for key in DEFINED):
+            continue
         for setting in ordered(each, SETTINGS):
-            before, here = published["contrasts"].get(name, {}), _effect(each, setting)
+            here = _effect(each, setting)
             if each["confirmatory"] and here and (effect := _effect(before, setting)):
                 value, numbers = each[setting]["rank1"]["effect"], before[setting]["rank1"]
                 inside = numbers["low"] <= value <= numbers["high"]

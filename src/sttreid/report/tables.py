@@ -118,11 +118,15 @@ def baselines_table(scores: Scores) -> Table:
 
 
 def open_set_table(scores: Scores) -> Table:
-    """Who is found among strangers: each target's own model, then the means of the settings."""
+    """Who is found among strangers: each target's own model, then the settings' means of each protocol."""
     rates = (ALL, *RATES)
     by_cell = {cell: _searches(scores, cell) for name in scores.settings for cell in scores.cells(name)}
     rows = {f"{target}, own model": [(target, target)] for target in scores.targets}
-    rows |= {f"mean, {name.replace('_', '-')}": scores.cells(name) for name in scores.settings}
+    rows |= {
+        f"mean, {name.replace('_', '-')}{suffix}": part.cells(name)
+        for suffix, part in parts(scores)
+        for name in part.settings
+    }
     lines: list[list[str | Cell]] = []
     for name, cells in rows.items():
         found = [each for cell in cells if (each := by_cell.get(cell)) is not None]

@@ -87,6 +87,7 @@ class Runner:
         def start(cell: Cell) -> Job | None:
             if not self.executor.free(cell.gpus):
                 return None
+            workplace.log_path(folder, cell.name).unlink(missing_ok=True)  # of an earlier run
             return self.executor.submit(self._task(folder, cell, lease, environment), cell.gpus)
 
         def ended(name: str, outcome: Outcome | str) -> None:

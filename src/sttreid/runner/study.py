@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import BytesIO
@@ -27,6 +28,7 @@ from sttreid.config.params import PARAMS
 from sttreid.runner.graph import read_graph
 from sttreid.runner.remotes import copy_remote
 from sttreid.runner.reproduce import Runner
+from sttreid.runner.workplace import alone, hold
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, write_json, write_text
 from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs, machine
@@ -37,6 +39,8 @@ START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # only of a study
 CODE = Path("src") / "sttreid"
 DATA = "data"
 UNFINISHED = "unfinished.json"  # beside the publications of a study
+LOCK = "study.lock"  # of a run: one runner at a time replaces its code and publishes its results
+TRAININGS = ("ablate@", "pretrain@", "finetune@")  # cells with a history
 CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
 CACHE = "[cache]\n    dir = ../../../../.dvc/cache\n"  # studies with equal cells train them once
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
@@ -55,80 +59,99 @@ def run_study(root: Path, name: str, runner: Runner) -> Path:
         The publication's folder.
 
     Raises:
-        InputError: the study is invalid, has uncommitted changes or is already published.
+        InputError: the study is invalid, has uncommitted changes, is already published, or runs already.
         StageError: a stage failed.
     """
     path = overrides_path(root, name)
     for note in check_study(root, name):
         print(note)
-    commit = _clean_commit(root, path.relative_to(root))
+    params = merged(root, read_yaml(path), path.relative_to(root))
+    commit = _clean_commit(root, [path, *_sets_path(root, params)])
     target = root / "metrics" / name / commit[:10]
     if target.exists():
         raise InputError(
             f"{target.relative_to(root)}: is published already; a publication is never overwritten"
         )
-    params = merged(root, read_yaml(path), path.relative_to(root))
     run, analysis = path.parent / RUN, params["study"]["analysis"]
-    _build(root, run, params)
-    if runner.remote is not None:
-        copy_remote(root, run, runner.remote)
-    home = _make_sets(root, run, params, runner)
-    record = target.with_name(UNFINISHED)
-    try:
-        _reproduce(run, home, analysis, runner)
-    finally:
-        write_json(record, {"commit": commit, "cells": finished_cells(run)})
-    _publish(home, run, target, commit, params, read_graph(run).needed([analysis]))
-    record.unlink()
+    run.mkdir(exist_ok=True)
+    with alone(run / LOCK, run):  # from the first change in the folder until the publication
+        _build(root, run, params, commit)
+        if runner.remote is not None:
+            copy_remote(root, run, runner.remote)
+        home = _make_sets(root, run, params, commit, runner)
+        record = target.with_name(UNFINISHED)
+        try:
+            _reproduce(run, home, analysis, runner)
+        finally:
+            with suppress(InputError):  # it must not hide what stopped the cells
+                write_json(record, {"commit": commit, "cells": finished_cells(run)})
+        _publish(home, run, target, commit, params, read_graph(run).needed([analysis]))
+        record.unlink(missing_ok=True)
     return target
 
 
 def finished_cells(run: Path) -> dict[str, dict[str, Any]]:
     """What the finished cells of a run found; a study of many hours keeps it in git until it is published.
 
+    Cells that are out of date are left out: other code, parameters or data made them.
+
     Returns:
         Cell -> of a training: MD5 of its weights, and the last row of its history with rank-1 on training and
-        validation identities; of an evaluation: variant -> moment -> target -> rank1 and mAP.
+        validation identities; of an evaluation: variant -> moment -> target, or model -> target -> rank1 and
+        mAP.
+
+    Raises:
+        InputError: as :func:`sttreid.runner.graph.read_graph`.
     """
     path = run / "dvc.lock"
-    stages = read_yaml(path)["stages"] if path.exists() else {}
+    if not path.exists():
+        return {}
+    stages, graph = read_yaml(path)["stages"], read_graph(run)
     found: dict[str, dict[str, Any]] = {}
-    for cell, stage in sorted(stages.items()):
+    for cell in sorted((stages.keys() & graph.cells.keys()) - graph.outdated()):
+        stage = stages[cell]
         outs = [run / out["path"] for out in stage["outs"]]
-        if not all(out.exists() for out in outs):
-            continue
-        if cell.startswith("ablate@"):
-            table = next(out for out in outs if "history" in out.parts) / "trained.tsv"
+        if cell.startswith(TRAININGS):
+            table = next(out for out in outs if "history" in out.parts)
+            table = table / "trained.tsv" if table.is_dir() else table
             last = pd.read_csv(table, sep="\t").dropna(subset=["train_rank1", "validation_rank1"]).iloc[-1]
             numbers = {
                 name: round(float(last[name]), 4) for name in ("step", "train_rank1", "validation_rank1")
             }
             found[cell] = {"models": locked_outputs({cell: stage}, MODELS), **numbers}
-        elif cell.startswith("evaluate@ablation-"):
+        elif cell.startswith("evaluate@"):
             content = read_json(next(out for out in outs if out.suffix == ".json" and "results" in out.parts))
-            found[cell] = {
-                variant: {
-                    moment: {t: {m: round(by[t][m], 4) for m in ("rank1", "mAP")} for t in by}
-                    for moment, by in each["moments"].items()
+            found[cell] = {name: _headlines(targets) for name, targets in content.get("sources", {}).items()}
+            for variant, each in content.get("variants", {}).items():
+                found[cell][variant] = {
+                    moment: _headlines(targets) for moment, targets in each["moments"].items()
                 }
-                for variant, each in content["variants"].items()
-            }
     return found
 
 
-def _make_sets(root: Path, run: Path, params: dict[str, Any], runner: Runner) -> Path:
-    """Make the tracklet stores that a study needs; returns the folder that holds them."""
+def _headlines(targets: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {target: {name: round(by[name], 4) for name in ("rank1", "mAP")} for target, by in targets.items()}
+
+
+def _sets_path(root: Path, params: dict[str, Any]) -> list[Path]:
+    """The parameters of the study whose sets a study uses, if any."""
     sets = params["study"].get("sets")
+    return [] if sets is None else [overrides_path(root, sets)]
+
+
+def _make_sets(root: Path, run: Path, params: dict[str, Any], commit: str, runner: Runner) -> Path:
+    """Make the tracklet stores that a study needs; returns the folder that holds them."""
     if params["study"]["analysis"] == "sets":
         return run
-    if sets is None:
-        runner.reproduce(root, ["decode"])
-        return root
-    path = overrides_path(root, sets)
-    home = path.parent / RUN
-    _build(root, home, merged(root, read_yaml(path), path.relative_to(root)))
-    _reproduce(home, home, "sets", runner)
-    return home
+    for path in _sets_path(root, params):
+        home = path.parent / RUN
+        home.mkdir(exist_ok=True)
+        with alone(home / LOCK, home):
+            _build(root, home, merged(root, read_yaml(path), path.relative_to(root)), commit)
+            _reproduce(home, home, "sets", runner)
+        return home
+    runner.reproduce(root, ["decode"])
+    return root
 
 
 def _reproduce(run: Path, home: Path, target: str, runner: Runner) -> None:
@@ -136,13 +159,13 @@ def _reproduce(run: Path, home: Path, target: str, runner: Runner) -> None:
     runner.reproduce(run, [target], environment)
 
 
-def _clean_commit(root: Path, path: Path) -> str:
-    """The commit of the working tree's code and parameters.
+def _clean_commit(root: Path, paths: Iterable[Path]) -> str:
+    """The commit of the working tree's code and parameters; ``paths`` are the study's parameter files.
 
     Raises:
         InputError: some of them have uncommitted changes.
     """
-    sources = [CODE.parent, DOMAINS, PARAMS, PIPELINE, SETS_PIPELINE, path, EXPERIMENTS / CLAIMS / PARAMS]
+    sources = [CODE.parent, DOMAINS, PARAMS, PIPELINE, SETS_PIPELINE, *paths, EXPERIMENTS / CLAIMS / PARAMS]
     changes = _git(root, "status", "--porcelain", "--", *map(str, sources)).decode().splitlines()
     if changes:
         raise InputError(
@@ -151,22 +174,26 @@ def _clean_commit(root: Path, path: Path) -> str:
     return _git(root, "rev-parse", "HEAD").decode().strip()
 
 
-def _build(root: Path, run: Path, params: dict[str, Any]) -> None:
-    """Write parameters, pipeline and code into the run's folder; results of earlier runs stay."""
-    run.mkdir(exist_ok=True)
+def _build(root: Path, run: Path, params: dict[str, Any], commit: str) -> None:
+    """Write parameters, pipeline and code into the run's folder; results of earlier runs stay.
+
+    Raises:
+        InputError: cells run there, maybe of a killed runner, which would load the new code.
+    """
     if not (run / ".dvc").exists():
         subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
         write_text(run / ".dvc" / "config", CONFIG + CACHE)
-    shutil.copy(root / ".dvcignore", run / ".dvcignore")
-    for folder in ("src", DOMAINS):
-        shutil.rmtree(run / folder, ignore_errors=True)
-    names = [CODE.as_posix(), DOMAINS.as_posix()]
-    with ZipFile(BytesIO(_git(root, "archive", "--format=zip", "HEAD", *names))) as archive:
-        archive.extractall(run)
-    if not (run / DATA).is_symlink():
-        (run / DATA).symlink_to(os.path.relpath(root / DATA, run))  # a study of sets decodes the pinned ones
-    write_text(run / "dvc.yaml", _pipeline(root, params))
-    write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
+    with hold(run):
+        shutil.copy(root / ".dvcignore", run / ".dvcignore")
+        for folder in ("src", DOMAINS):
+            shutil.rmtree(run / folder, ignore_errors=True)
+        names = [CODE.as_posix(), DOMAINS.as_posix()]
+        with ZipFile(BytesIO(_git(root, "archive", "--format=zip", commit, *names))) as archive:
+            archive.extractall(run)
+        if not (run / DATA).is_symlink():
+            (run / DATA).symlink_to(os.path.relpath(root / DATA, run))  # a study of sets decodes the pinned
+        write_text(run / "dvc.yaml", _pipeline(root, params))
+        write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
 
 def _pipeline(root: Path, params: dict[str, Any]) -> str:
@@ -203,7 +230,10 @@ def _publish(
     machines = [parse(Machine, read_json(path), str(path)) for path in records] or [machine()]
     temporary = target.with_name(f".{target.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
-    shutil.copytree(run / PUBLICATION, temporary)
+    for out in ran[params["study"]["analysis"]]["outs"]:  # the folder may hold those of a former analysis
+        path = temporary / Path(out["path"]).relative_to(PUBLICATION)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(run / out["path"], path)
     files = [path for path in temporary.rglob("*") if path.is_file() and PAGES not in path.parts]
     provenance = Provenance(
         study=run.parent.name,

@@ -44,14 +44,7 @@ def hold(folder: Path) -> Iterator[Path]:
         raise InputError(f"{folder.resolve()}: must be a DVC repository, and has no folder .dvc")
     state = folder / STATE
     state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as file:
-        try:
-            fcntl.flock(
-                file, fcntl.LOCK_EX | fcntl.LOCK_NB
-            )  # released by the system if this process is killed
-        except OSError as error:
-            rule = "one runner at a time may work here, and another one does"
-            raise InputError(f"{folder.resolve()}: {rule}; wait for it, or stop it") from error
+    with alone(state / "lock", folder):
         for left in state.glob("*.lease"):  # of a killed runner: its cells on other machines stop
             left.unlink(missing_ok=True)
         _wait_for_dvc(folder)
@@ -63,6 +56,24 @@ def hold(folder: Path) -> Iterator[Path]:
             yield lease
         finally:
             lease.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone(lock: Path, folder: Path) -> Iterator[None]:
+    """Hold a lock file of a folder for one runner.
+
+    Raises:
+        InputError: another runner holds it; the error names ``folder``.
+    """
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(
+                file, fcntl.LOCK_EX | fcntl.LOCK_NB
+            )  # released by the system if this process is killed
+        except OSError as error:
+            rule = "one runner at a time may work here, and another one does"
+            raise InputError(f"{folder.resolve()}: {rule}; wait for it, or stop it") from error
+        yield
 
 
 def dvc_processes(folder: Path) -> dict[int, str]:

@@ -1,0 +1,175 @@
+"""One runner for each study; what an unfinished study has found; what a publication holds."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sttreid.runner import study
+from sttreid.runner.cells import Cell
+from sttreid.runner.executors import LocalExecutor
+from sttreid.runner.graph import Graph
+from sttreid.runner.reproduce import Runner
+from sttreid.runner.workplace import alone, hold
+from sttreid.runtime.errors import InputError, StageError
+
+STUDY: dict[str, Any] = {
+    "study": {"analysis": "claims", "sets": "sets"},
+    "simulate": {"domain": "unreal"},
+    "targets": ["campus"],
+    "ablation": {"source": "campus"},
+    "compute": {"threads": 1},
+}
+
+
+@pytest.fixture
+def runner() -> Iterator[Runner]:
+    executor = LocalExecutor(1)
+    yield Runner(executor, 1)
+    executor.close()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of two commits with a study and that of its sets, whose parameters are taken as valid."""
+    files = {"src/sttreid/a.py": "1", "domains/a.yaml": "", ".dvcignore": "", "params.yaml": "{}"}
+    files |= {f"experiments/{name}/params.yaml": "{}" for name in ("mine", "sets", "claims")}
+    files |= {
+        f"experiments/{name}.yaml": "stages: {ablate: {deps: []}}" for name in ("pipeline", "sets_pipeline")
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".gitignore").write_text("/experiments/*/run/\n/metrics/\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    monkeypatch.setattr(study, "check_study", lambda *_: [])
+    monkeypatch.setattr(study, "merged", lambda *_: STUDY)
+    monkeypatch.setattr(study, "_pipeline", lambda *_: "stages: {}")
+    return tmp_path
+
+
+def git(folder: Path, *words: str) -> None:
+    identity = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    subprocess.run(["git", *identity, *words], cwd=folder, capture_output=True, check=True)
+
+
+def run_folder(checkout: Path, name: str) -> Path:
+    """A study's folder as it is while its code, "0", runs."""
+    run = checkout / "experiments" / name / "run"
+    for folder in ("src", ".dvc"):
+        (run / folder).mkdir(parents=True)
+    (run / "src" / "a.py").write_text("0")
+    return run
+
+
+@pytest.mark.parametrize("name", ["mine", "sets"])
+def test_a_study_that_runs_keeps_its_code_and_its_record(checkout: Path, runner: Runner, name: str) -> None:
+    run = run_folder(checkout, name)
+    if name == "sets":
+        (run_folder(checkout, "mine") / "src" / "a.py").unlink()
+    with alone(run / study.LOCK, run), pytest.raises(InputError, match=f"{name}/run: one runner at a time"):
+        study.run_study(checkout, "mine", runner)
+    assert (run / "src" / "a.py").read_text() == "0"
+    assert not list((checkout / "metrics").rglob("*.json"))
+
+
+def test_code_is_not_replaced_under_cells_of_another_runner(checkout: Path, runner: Runner) -> None:
+    run = run_folder(checkout, "mine")
+    with hold(run), pytest.raises(InputError, match="one runner at a time"):
+        study.run_study(checkout, "mine", runner)
+    assert (run / "src" / "a.py").read_text() == "0"
+
+
+@pytest.mark.parametrize("name", ["mine", "sets", "claims"])
+def test_a_study_of_changed_parameters_has_no_commit(checkout: Path, runner: Runner, name: str) -> None:
+    (checkout / "experiments" / name / "params.yaml").write_text("{seeds: [1]}")
+    with pytest.raises(InputError, match=f"experiments/{name}/params.yaml: has uncommitted changes"):
+        study.run_study(checkout, "mine", runner)
+
+
+def test_what_stops_the_cells_is_told_and_what_they_found_is_kept(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_folder(checkout, "mine")
+    run_folder(checkout, "sets")
+
+    def fail(run: Path, *_: object) -> None:
+        if run.parent.name == "mine":
+            assert (run / "src" / "sttreid" / "a.py").read_text() == "1"
+            raise StageError("ablate@a-0: failed")
+
+    monkeypatch.setattr(study, "_reproduce", fail)
+    with pytest.raises(StageError, match="failed"):
+        study.run_study(checkout, "mine", runner)
+    assert json.loads((checkout / "metrics" / "mine" / study.UNFINISHED).read_text())["cells"] == {}
+
+
+def out(run: Path, path: str, text: str = "") -> dict[str, str]:
+    (run / path).parent.mkdir(parents=True, exist_ok=True)
+    (run / path).write_text(text)
+    return {"path": path, "md5": "1"}
+
+
+def test_an_unfinished_study_lists_the_cells_that_are_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier commit's cells stay in dvc.lock until they run again, those of dropped variants longer."""
+    history = "step\ttrain_rank1\tvalidation_rank1\n1\t\t\n2\t0.9\t0.5\n3\t\t\n"
+    rank1 = {"campus": {"rank1": 0.5, "mAP": 0.25, "queries": 3}}
+    stages = {}
+    for cell in ("a-0", "b-0", "dropped-0"):
+        path = f"artifacts/history/ablation/0/{cell}"
+        out(tmp_path, f"{path}/trained.tsv", history)
+        stages[f"ablate@{cell}"] = {"outs": [{"path": path, "md5": "1"}]}
+    stages["pretrain@0"] = {"outs": [out(tmp_path, "artifacts/history/cross_domain/0/unreal.tsv", history)]}
+    for group, content in (
+        ("ablation", {"variants": {"a": {"moments": {"trained": rank1}}}}),
+        ("cross_domain", {"sources": {"unreal": rank1}}),
+    ):
+        made = out(tmp_path, f"artifacts/results/{group}/0.json", json.dumps(content))
+        stages[f"evaluate@{group}-0"] = {"outs": [made]}
+    assert study.finished_cells(tmp_path) == {}
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+    cells = {name: Cell(name) for name in stages if "dropped" not in name}
+    cells["evaluate@ablation-0"] = Cell("evaluate@ablation-0", frozenset({"ablate@a-0", "ablate@b-0"}))
+
+    def found(*changed: str) -> dict[str, Any]:
+        monkeypatch.setattr(study, "read_graph", lambda _: Graph(cells, frozenset(changed)))
+        return study.finished_cells(tmp_path)
+
+    all_cells = found()
+    assert all_cells.keys() == cells.keys()
+    assert all_cells["pretrain@0"] == {"models": {}, "step": 2, "train_rank1": 0.9, "validation_rank1": 0.5}
+    tested = {"campus": {"rank1": 0.5, "mAP": 0.25}}
+    assert all_cells["evaluate@ablation-0"] == {"a": {"trained": tested}}
+    assert all_cells["evaluate@cross_domain-0"] == {"unreal": tested}
+    assert found("ablate@b-0").keys() == cells.keys() - {"ablate@b-0", "evaluate@ablation-0"}
+
+
+def test_a_publication_holds_what_its_analysis_wrote(tmp_path: Path) -> None:
+    """A study that was a search before it had contrasts has the page of the search in its folder."""
+    run, target = tmp_path / "mine" / "run", tmp_path / "metrics" / "mine" / "abc"
+    outs = [
+        out(run, f"publication/{name}", name) for name in ("claims.json", "report/claims.html", "plots/a.tsv")
+    ]
+    out(run, "publication/tuning.json")
+    machine = {"python": "3", "packages": {}, "processor": "p", "capability": "c", "numeric_path": "n"}
+    recorded = out(run, "artifacts/machines/ablate-a-0.json", json.dumps(machine | {"device": None}))
+    stages = {"claims": {"outs": outs}, "ablate@a-0": {"outs": [recorded]}}
+    stores = [{"path": f"artifacts/tracklets/{name}", "md5": name} for name in ("campus", "unreal")]
+    stages |= {f"decode@{each['md5']}": {"outs": [each]} for each in stores}
+    (run / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
+    target.parent.mkdir(parents=True)
+    study._publish(run, run, target, "a" * 40, STUDY, ["claims", "ablate@a-0"])
+    files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert files == {"provenance.json", "claims.json", "report/claims.html", "plots/a.tsv"}
+    assert set(json.loads((target / "provenance.json").read_text())["files"]) == {
+        "claims.json",
+        "plots/a.tsv",
+    }
