@@ -1,6 +1,8 @@
 """Charts show every value, in the page's colours alone or in fixed ones, and always the same."""
 
 import re
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import numpy as np
@@ -177,3 +179,22 @@ def test_a_png_is_as_large_as_its_scale():
     assert content.startswith(b"\x89PNG")
     width = int.from_bytes(content[16:20])
     assert width == pytest.approx(2 * float(ElementTree.fromstring(charts.svg(heat())).get("width")), abs=2)
+
+
+@pytest.mark.parametrize("gigabytes", [4, 1000])
+def test_a_limit_of_the_address_space_is_an_error_and_no_abort(gigabytes):
+    code = f"""
+import resource
+import altair as alt
+from sttreid.report import charts
+from sttreid.runtime.errors import InputError
+resource.setrlimit(resource.RLIMIT_AS, ({gigabytes} * 2**30, resource.RLIM_INFINITY))
+chart = alt.Chart(alt.InlineData(values=[{{"a": 1}}])).mark_bar().encode(x="a:Q")
+try:
+    print(len(charts.svg(chart)) > 0)
+except InputError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ("True" in done.stdout) == (gigabytes == 1000)
+    assert ("ulimit -v is 4194304" in done.stdout) == (gigabytes == 4)

@@ -5,14 +5,20 @@ mode; static files have fixed colours. Shape or dash also distinguishes what col
 of a phone and grow with the page.
 """
 
+import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import altair as alt
 import pandas as pd
 import vl_convert
 
+from sttreid.runtime.errors import InputError
+
+ADDRESS_SPACE: Final = (
+    256 * 2**30
+)  # bytes that vl_convert's JavaScript engine reserves; it aborts with 64 GiB
 WIDTH = 250  # pixels of the plane, without the axis
 VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3], [10, 2], [3, 3, 1, 3]]
@@ -45,13 +51,30 @@ STATIC = Palette(
 
 
 def svg(chart: alt.TopLevelMixin, palette: Palette = PAGE) -> str:
-    """SVG text that needs no script; equal charts give equal text."""
+    """SVG text that needs no script; equal charts give equal text.
+
+    Raises:
+        InputError: the address space of the process is limited, which would end it without a word.
+    """
+    _check_address_space()
     return str(vl_convert.vegalite_to_svg(_content(chart, palette), vl_version=VEGA_LITE))
 
 
 def png(chart: alt.TopLevelMixin, scale: float) -> bytes:
-    """A PNG file of a chart with static colours, ``scale`` times as large."""
+    """A PNG file of a chart with static colours, ``scale`` times as large.
+
+    Raises:
+        InputError: as :func:`svg`.
+    """
+    _check_address_space()
     return bytes(vl_convert.vegalite_to_png(_content(chart, STATIC), vl_version=VEGA_LITE, scale=scale))
+
+
+def _check_address_space() -> None:
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < ADDRESS_SPACE:
+        needed = f"{ADDRESS_SPACE // 1024} kB of address space (memory that is reserved, not used)"
+        raise InputError(f"charts need {needed}, but ulimit -v is {limit // 1024}")
 
 
 def heat(table: pd.DataFrame, metric: str, palette: Palette = PAGE) -> Chart:
