@@ -62,7 +62,7 @@ def test_every_image_of_every_tracklet_is_there_once_and_in_order(tmp_path: Path
         if names:
             expected.append((position, *rest))
     held = (
-        set(validation_identities(result.table, TENTH))
+        set(validation_identities(result.table, TENTH, Path("set")))
         if "validation" not in set(result.table["split"])
         else set()
     )

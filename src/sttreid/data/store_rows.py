@@ -104,7 +104,7 @@ def order_rows(published: PublishedSet, validation: Validation, on_error: OnErro
             two training identities.
     """
     incomplete = _incomplete(published, on_error)
-    table = published.table.assign(split=_splits(published.table, validation))
+    table = published.table.assign(split=_splits(published, validation))
     table = table[table["length"] > 0]
     table = table.iloc[np.argsort(table["split"].map(SPLITS.index), kind="stable")].reset_index(drop=True)
     starts, lengths = (table[name].to_numpy(np.int64) for name in ("start", "length"))
@@ -132,12 +132,13 @@ def _incomplete(published: PublishedSet, on_error: OnError) -> list[dict[str, An
     return entries
 
 
-def _splits(table: pd.DataFrame, validation: Validation) -> pd.Series:
+def _splits(published: PublishedSet, validation: Validation) -> pd.Series:
     """The split of every tracklet in the store."""
+    table = published.table
     split = table["split"].mask((table["split"] == TEST) & (table["kind"] != PERSON), DISTRACTORS)
     if (split == "validation").any() or not (split == "train").any():
         return split
-    validates = table["identity"].isin(validation_identities(table, validation))
+    validates = table["identity"].isin(validation_identities(table, validation, published.root))
     return split.mask((split == "train") & validates, "validation")
 
 

@@ -322,5 +322,5 @@ def _splits(folder: Path, boxes: pd.DataFrame, test: float, validation: Validati
         split[multi[: max(1, round(test * len(multi)))]] = TEST
         split[single[: round(test * len(single))]] = DISTRACTORS
     table = boxes.assign(split=boxes["identity"].map(split), length=1)
-    split[validation_identities(table, validation)] = "validation"
+    split[validation_identities(table, validation, folder)] = "validation"
     return {int(identity): str(name) for identity, name in split.items()}
