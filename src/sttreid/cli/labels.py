@@ -18,7 +18,7 @@ def read_labels(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file cannot be read, a column is missing, or a track has two labels.
     """
-    table = read_csv(path, dtype=str, keep_default_na=False, na_values=[""])  # somebody may be called NA
+    table = read_csv(path, dtype=str, keep_default_na=False, na_values=[""])  # "NA" may be a label
     needed = ["video", "track", "identity"]
     for name in needed:
         if name not in table:
