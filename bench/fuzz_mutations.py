@@ -305,6 +305,11 @@ def of_npy(content: bytes, rng: Rng, _: Traps) -> bytes:
     return b"\x93NUMPY\x01\0" + struct.pack("<H", length) + header.encode() + b"\n" + content[-64:]
 
 
+def _undated(name: str) -> zipfile.ZipInfo:
+    """A member without the time of day, which would differ between two runs of one seed."""
+    return zipfile.ZipInfo(name)
+
+
 def of_npz(content: bytes, rng: Rng, traps: Traps) -> bytes:
     """An archive with other members, names that lead outside, or more than it may hold."""
     buffer, changed = io.BytesIO(), False
@@ -330,7 +335,7 @@ def of_npz(content: bytes, rng: Rng, traps: Traps) -> bytes:
                     member = of_npy(member, rng, traps)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                new.writestr(target, member)
+                new.writestr(_undated(target), member, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
@@ -401,7 +406,7 @@ def archive(content: bytes, rng: Rng, traps: Traps) -> bytes:
     target = str(rng.choice(["../canary", str(traps.made), "/a", "a/../../b", "data.pkl"]))
     if rng.integers(2):
         with zipfile.ZipFile(buffer, "w") as file:
-            file.writestr(target, content[:100])
+            file.writestr(_undated(target), content[:100])
     else:
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             entry = tarfile.TarInfo(target)
