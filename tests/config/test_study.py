@@ -18,12 +18,21 @@ def test_trials_vary_the_identities_of_one_schedule(schedule):
     assert counted_schedule(study(trials), {"full-few": {}, "full-all": {}}) == schedule
 
 
+def test_points_with_more_identities_may_train_longer():
+    trials = {
+        "few": {"finetune": {"identities": 3, "steps": 10, "eval_every": 5}},
+        "all": {"finetune": {"identities": None}},
+    }
+    assert counted_schedule(study(trials), {}) == "finetune"
+
+
 @pytest.mark.parametrize(
     "other",
     [
         {"finetune": {"identities": 3}},
         {"pretrain": {"lr": 3}},
-        {"pretrain": {"identities": 3, "steps": 500}},
+        {"pretrain": {"identities": 3, "lr": 0.1}},
+        {"pretrain": {"steps": 500}},
         {"pretrain": {"identities": 3}, "loss": {"entropy": 0}},
         {"pretrain": None},
         {},

@@ -142,6 +142,19 @@ def test_the_curves_page_has_a_row_for_each_point_slope_and_difference(points):
     )
 
 
+def test_the_curves_page_says_how_long_each_point_is_trained(points):
+    longer = [
+        replace(run, steps=777 if run.variant.endswith("30") else 333)
+        for group in points.variants.values()
+        for run in group
+    ]
+    leads = [
+        markdown(curves_page(study, CURVES, curve_effects(study, CURVES, {}), {}, "finetune"))
+        for study in (points, of_runs(longer))
+    ]
+    assert [[number in lead for number in ("333", "777")] for lead in leads] == [[False] * 2, [True] * 2]
+
+
 def test_the_tuning_page_marks_the_choice():
     histories = {
         ("first", trial): [history([rank1]).assign(train_rank1=fit)]

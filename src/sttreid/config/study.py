@@ -15,6 +15,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 Counted = Literal["pretrain", "finetune"]  # the training whose identities a learning curve varies
 DEFAULT_HOME: Final = "../../.."  # the default run, from experiments/NAME/run
 SCHEDULES: tuple[Counted, ...] = ("pretrain", "finetune")
+POINT: Final = {"identities", "steps", "eval_every"}  # what a point of a learning curve may set
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -53,14 +54,15 @@ def counted_schedule(
     """The schedule whose number of identities the trials of a learning curve vary.
 
     Args:
-        study: its trials, each ``{schedule: {"identities": number or None}}``.
+        study: its trials, each ``{schedule: {"identities": number or None}}``, and in the same schedule
+            ``steps`` and ``eval_every`` where more identities need a longer training.
         variants: of the ablation, with the trials applied.
         path: file that errors name.
 
     Raises:
-        InputError: there are fewer than two trials; a trial overrides anything but the identities of one
-            schedule, which all trials share; two trials have the same number of identities; or pre-training
-            identities vary for a variant without pre-training.
+        InputError: there are fewer than two trials; a trial sets no identities, or overrides anything but
+            identities, steps and eval_every of one schedule, which all trials share; two trials have the same
+            number of identities; or pre-training identities vary for a variant without pre-training.
     """
     if len(study.trials) < 2:
         raise InputError(f"{path}: study.trials: a curve needs at least 2 points, got {len(study.trials)}")
@@ -70,10 +72,12 @@ def counted_schedule(
     identities: dict[int | None, str] = {}
     for name, trial in study.trials.items():
         key, schedule = f"{path}: study.trials.{name}", trial.get(first)
-        if set(trial) != {first} or not isinstance(schedule, Mapping) or set(schedule) != {"identities"}:
+        keys = set(schedule) if isinstance(schedule, Mapping) else set()
+        if set(trial) != {first} or not {"identities"} <= keys <= POINT:
             rule = "a trial must set the identities of one schedule, pretrain or finetune, the same for all"
+            rule += ", beside steps and eval_every"
             raise InputError(f"{key}: {rule}, got {trial}")
-        number = schedule["identities"]
+        number = trial[first]["identities"]
         if number in identities:
             earlier = identities[number]
             raise InputError(f"{key}: identities must differ from those of {earlier}, got {number}")

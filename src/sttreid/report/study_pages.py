@@ -88,7 +88,11 @@ def curves_page(
         contrasts: the differences among them.
         schedule: the one whose identities are varied, pretrain or finetune.
     """
-    rules = {"whose": TEXT["whose"][schedule], "fit": percent(study.min_train_rank1)}
+    rules = {
+        "whose": TEXT["whose"][schedule],
+        "fit": percent(study.min_train_rank1),
+        "steps": _steps(study, curves, schedule),
+    }
     sentences = {name: text.format(**rules) for name, text in TEXT["curves"].items()}
     levels = trials.levels(effects, curves)
     names = {(c.variant, n): p for c in curves for p, n in zip(c.points, c.identities, strict=True)}
@@ -122,6 +126,21 @@ def curves_page(
         table = _pivot(differences, settings, "identities")
         sections.append(Section("Differences", [sentences["differences"], table]))
     return Page(TEXT["title"]["curves"], [_run(study), sentences["varied"]], sections)
+
+
+def _steps(study: StudyRuns, curves: Sequence[Curve], schedule: str) -> str:
+    """Whether all points are trained for equally many steps, or how many each has."""
+    steps = {
+        identities: run.pretrain_steps if schedule == "pretrain" else run.steps
+        for curve in curves
+        for identities, point in zip(curve.identities, curve.points, strict=True)
+        for run in study.variants[point]
+    }
+    text: Mapping[str, str] = TEXT["steps"]
+    if len(set(steps.values())) == 1:
+        return text["equal"]
+    points = [text["point"].format(steps=steps[number], identities=number) for number in sorted(steps)]
+    return text["differ"].format(each=", ".join(points))
 
 
 def tuning_page(
