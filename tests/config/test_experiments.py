@@ -182,8 +182,8 @@ REFUSED = {
     ),
     "analysis": (["claims", "mine", "study.analysis=claim"], r"study: analysis .* got 'claim'"),
     "trials": (
-        ["claims", "mine", "study.trials={a: {loss: {margin: 0.1}}}"],
-        r"mine/params\.yaml: study\.trials must be empty for the analysis claims",
+        ["claims", "mine", "study.trials={a: {loss: {margen: 0.1}}}"],
+        r"mine/params\.yaml: ablation\.variants\.full-a.*margen",
     ),
     "one seed": (["seeds", "mine", "seeds=[3]"], r"seeds: a spread needs at least 2 seeds, got \[3\]"),
     "seeds of variants": (

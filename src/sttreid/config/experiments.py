@@ -18,6 +18,7 @@ from sttreid.config import consistency
 from sttreid.config.conversion import hint, parse, read_mapping, read_yaml
 from sttreid.config.params import PARAMS, Params, build
 from sttreid.config.study import DEFAULT_HOME, Study, counted_schedule, trial_name
+from sttreid.config.trials import with_trials
 from sttreid.config.variants import Variant, merge, resolve
 from sttreid.runtime.documents import parse_yaml
 from sttreid.runtime.errors import InputError
@@ -79,9 +80,8 @@ def overrides_path(root: Path, name: str) -> Path:
 def merged(root: Path, overrides: object, path: Path) -> dict[str, Any]:
     """Complete parameters of a study.
 
-    The study's overrides are merged over params.yaml and the thresholds of experiments/claims. Of the
-    variants only those of ``study.variants`` remain, each with each trial's overrides; of the analysis
-    ``seeds`` none.
+    The study's overrides are merged over params.yaml and the thresholds of experiments/claims, and its trials
+    applied (:func:`sttreid.config.trials.with_trials`). Of the analysis ``seeds`` no variant remains.
 
     Args:
         root: of a checkout.
@@ -99,13 +99,7 @@ def merged(root: Path, overrides: object, path: Path) -> dict[str, Any]:
         if variant not in variants:
             rule = f"study.variants must name variants of ablation.variants, which has {', '.join(variants)}"
             raise InputError(f"{path}: {rule}; got {variant!r}{hint(variant, list(variants))}")
-    trials: Mapping[str, Mapping[str, Any]] = study.trials or {"": {}}
-    content["ablation"]["variants"] = {
-        trial_name(variant, trial) if trial else variant: merge(variants[variant] or {}, trials[trial])
-        for variant in study.variants
-        for trial in trials
-    }
-    return content
+    return with_trials(content, study, path)
 
 
 def check_study(root: Path, name: str) -> list[str]:
@@ -249,10 +243,6 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
         resolved = {name: resolved[trial_name(name, first)] for name in study.variants}
         notes += _contrast_notes(params, resolved, path)
     else:
-        if study.trials:
-            raise InputError(
-                f"{path}: study.trials must be empty for the analysis claims, got {dict(study.trials)}"
-            )
         notes += [*_contrast_notes(params, resolved, path), *_seed_notes(params)]
     return [f"note: {path}: {note}" for note in notes]
 
