@@ -205,12 +205,19 @@ def test_a_study_without_a_result_is_refused_and_leaves_nothing(root: Path, case
     assert sorted((root / "experiments").rglob("*")) == before
 
 
-def test_a_base_has_no_base(root: Path) -> None:
-    new_study(root, "mine", "curves", ["study.base=claims"])
-    with pytest.raises(
-        InputError, match=r"again/params\.yaml: study\.base must .* no base itself, got 'mine'"
-    ):
-        new_study(root, "again", "curves", ["study.base=mine"])
+def test_a_base_may_have_a_base_but_not_itself(root: Path) -> None:
+    new_study(root, "mine", "claims", ["study.base=claims", "model.width=48"])
+    new_study(root, "again", "seeds", ["study={base: mine, analysis: claims, variants: [cnn, full]}"])
+    content = params_of(root, "again")
+    assert content["model"]["width"] == 48
+    assert content["ablation"]["variants"]["cnn"]["finetune"] == {"lr": 0.5}
+    path = root / "experiments" / "claims" / "params.yaml"
+    path.write_text(path.read_text().replace("study:", "study:\n  base: mine"))
+    for name in ("claims", "mine", "again"):
+        with pytest.raises(
+            InputError, match=r"study\.base must not lead back .* got .*mine > claims|claims > mine"
+        ):
+            params_of(root, name)
 
 
 def test_contrasts_that_compare_nothing_are_noted(root: Path) -> None:

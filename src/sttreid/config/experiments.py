@@ -173,19 +173,23 @@ def _layered(root: Path, overrides: object, path: Path) -> dict[str, Any]:
     return merge(merge(base, _shared(root, sets, path) if sets else {}), overrides)
 
 
-def _over_base(root: Path, overrides: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
+def _over_base(
+    root: Path, overrides: Mapping[str, Any], path: Path, above: tuple[str, ...] = ()
+) -> Mapping[str, Any]:
     """The overrides over those of ``study.base``; ``study``, and ``claims`` if any, are the study's own."""
     study = overrides.get("study")
     if not isinstance(study, Mapping) or study.get("base") is None:
         return overrides
-    base = read_mapping(overrides_path(root, str(study["base"])))
+    name = str(study["base"])
+    if name in above:
+        chain = " > ".join([*above, name])
+        raise InputError(f"{path}: study.base must not lead back to the same study, got {chain}")
+    base = _over_base(root, read_mapping(overrides_path(root, name)), path, (*above, name))
     theirs = base.get("study")
-    if not isinstance(theirs, Mapping) or theirs.get("base") is not None:
-        rule = "study.base must name a study that has no base itself"
-        raise InputError(f"{path}: {rule}, got {study['base']!r}")
+    sets = theirs.get("sets") if isinstance(theirs, Mapping) else None
     own = {"study", CLAIMS} & set(overrides)
     inherited = {name: section for name, section in base.items() if name not in own}
-    return merge({**inherited, "study": {"sets": theirs.get("sets")}}, overrides)
+    return merge({**inherited, "study": {"sets": sets}}, overrides)
 
 
 def _home(study: Study) -> str:
