@@ -156,4 +156,4 @@ def _in_gallery(unit: Singles, queries: int) -> Integers:
 
 def _digest(row: Singles) -> bytes:
     """Of the bits: equal for equal rows alone."""
-    return blake2b(memoryview(row), digest_size=16).digest()
+    return blake2b(row.tobytes(), digest_size=16).digest()
