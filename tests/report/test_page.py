@@ -197,8 +197,8 @@ def test_what_other_parameters_made_is_left_out_and_said(results):
     assert not [text for text in usual if text.startswith(TEXT["left_out"].partition("{")[0])]
     tables = {table.caption for table in blocks(report(results), Table)}
     gone = tables - {table.caption for table in blocks(page, Table)}
-    assert len(gone) == 2  # effects; domain shift
-    assert len(blocks(page, Table)) == len(blocks(report(results), Table)) - 3  # and verdicts of this run
+    assert len(gone) == 3  # effects, verdicts of this run; domain shift
+    assert len(blocks(page, Table)) == len(blocks(report(results), Table)) - 3
 
 
 def test_the_figures_of_several_protocols_have_marks_for_each(results):
