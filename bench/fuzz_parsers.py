@@ -201,11 +201,8 @@ def _claims(folder: Path) -> None:
 
 
 def _read_claims(folder: Path) -> object:
-    content = published_claims(folder)
-    if content is None:
-        return None
-    content = standing.with_definitions(content, None)
-    return render.markdown(render.Page("a", [], [render.Section("b", [standing.claims_table(content)])]))
+    verdicts = standing.study_verdicts(published_claims(folder), None)
+    return render.markdown(render.Page("a", [], [render.Section("b", verdicts)]))
 
 
 def _metrics(folder: Path) -> None:

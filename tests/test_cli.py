@@ -103,6 +103,9 @@ def test_without_words_the_command_prints_its_help_and_the_module_is_the_same_co
         (["evaluate", "--protocol", "market", "--query", "q.txt", "--gallery", "g.npz"], "q.txt"),
         (["evaluate", "--protocol", "market", "--rerank", "--k1", "0"], "k1"),
         (["evaluate", "--protocol", "market", "--k1", "many"], "--k1"),
+        (["evaluate", "--protocol", "market", "--query", "q.npz", "--gallery", "g.npz", "--k2", "3"], "--k2"),
+        (["evaluate", "--protocol", "market", "--query", "q.npz", "--per-query", "q.csv"], "'q.csv'"),
+        (["evaluate", "--protocol", "market", "--query", "q.npz", "--tie", "some"], "--tie"),
         (["describe", "marz", "."], "marz"),
         (["describe", "mars", ".", "-o", "split"], "'split'"),
         (["simulate", "sheet", "out"], "path"),
@@ -207,7 +210,7 @@ def expected(rates: dict[str, dict[str, Any]], protocol: str) -> dict[str, Any]:
         labels,
         protocol,
     )
-    return {"protocol": protocol, **result.numbers()}
+    return {"protocol": protocol, "tie": 1e-9, **result.numbers()}
 
 
 def evaluated(capsys: pytest.CaptureFixture[str], *words: object) -> Any:
@@ -255,6 +258,38 @@ def test_evaluate_takes_distances(tmp_path: Path, capsys: pytest.CaptureFixture[
     words += ["--distances", tmp_path / "distances.npy"]
     assert evaluated(capsys, *words, "--protocol", "market") == expected(test, "market")
     assert run("evaluate", *words, "--protocol", "market", "--rerank") == 2
+    tied = evaluated(capsys, *words, "--protocol", "market", "--tie", "2")
+    assert tied["tie"] == 2
+    assert tied["rank1"] < expected(test, "market")["rank1"]
+
+
+def test_numbers_are_printed_although_the_table_of_queries_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for side, columns in sides().items():
+        np.savez(tmp_path / f"{side}.npz", **columns)
+    (tmp_path / "file").touch()
+    words = "--query", tmp_path / "query.npz", "--gallery", tmp_path / "gallery.npz", "--protocol", "market"
+    capsys.readouterr()
+    assert run("evaluate", *words, "--per-query", tmp_path / "file" / "queries.parquet", "--json") == 2
+    told = capsys.readouterr()
+    assert json.loads(told.out) == expected(sides(), "market")
+    assert str(tmp_path / "file") in told.err
+
+
+def test_what_the_evaluator_refuses_is_named_with_its_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    test = sides()
+    test["gallery"]["features"][7, 1] = np.nan
+    for side, columns in test.items():
+        np.savez(tmp_path / f"{side}.npz", **columns)
+    words = "--query", tmp_path / "query.npz", "--gallery", tmp_path / "gallery.npz", "--protocol", "market"
+    for rerank in ([], ["--rerank"]):
+        assert run("evaluate", *words, *rerank) == 2
+        errors = capsys.readouterr().err
+        assert str(tmp_path / "gallery.npz") in errors
+        assert "gallery feature, row" in errors
 
 
 def test_reranked_metrics_name_a_protocol_of_their_own(
@@ -263,7 +298,11 @@ def test_reranked_metrics_name_a_protocol_of_their_own(
     for side, columns in sides().items():
         np.savez(tmp_path / f"{side}.npz", **columns)
     words = "--query", tmp_path / "query.npz", "--gallery", tmp_path / "gallery.npz", "--protocol", "market"
-    assert evaluated(capsys, *words, "--rerank", "--k1", "5")["protocol"] == "market-reranked"
+    found = evaluated(capsys, *words, "--rerank", "--k1", "5")
+    assert found["protocol"] == "market-reranked"
+    assert (found["rerank"]["k1"], found["tie"]) == (5, 1e-6)
+    assert run("evaluate", *words, "--rerank", "--k1", "5") == 0
+    assert "k1 5, k2 6, weight 0.3" in capsys.readouterr().out
 
 
 def test_evaluate_embeds_a_store_with_a_model_and_prints_a_table(

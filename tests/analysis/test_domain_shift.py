@@ -204,6 +204,12 @@ def test_a_single_camera_is_refused() -> None:
         separate(sampled(random_store(1)), sampled(random_store(2, cameras=1)), 4, 0)
 
 
+def test_the_data_set_of_a_single_camera_is_named() -> None:
+    samples = {"hall": sampled(random_store(1)), "lobby": sampled(random_store(2, cameras=1))}
+    with pytest.raises(InputError, match="^lobby: data sets are compared on unseen cameras"):
+        separate_all(samples, 4, 0)
+
+
 def test_the_order_of_the_crops_changes_nothing() -> None:
     first, second = sampled(random_store(7, tints=10)), sampled(random_store(8, tints=10, warmth=5))
     order = np.random.default_rng(0).permutation(len(first.cameras))

@@ -286,3 +286,41 @@ def test_what_cannot_be_read_at_a_revision_is_named(path, content, told, compare
         git(checkout, "checkout", "-q", ".")
     assert status == 2
     assert told in errors
+
+
+def test_parameters_that_json_does_not_have_are_texts(compared, checkout) -> None:
+    params = (checkout / "params.yaml").read_text()
+    (checkout / "params.yaml").write_text(params + "extra: {since: 2026-11-30, most: .inf, 3: [.nan, 1.5]}\n")
+    with (checkout / "dvc.lock").open() as file:
+        assert "extra" not in file.read()
+    try:
+        for form in ("--json", "--md", None):
+            status, output, _ = compared("base", "workspace", *([form] if form else []))
+            assert status == 0
+            assert "2026-11-30" in output
+            if form == "--json":
+                found = json.loads(output, parse_constant=pytest.fail)["params"]
+                assert found["extra.since"] == {"b": "2026-11-30"}
+                assert found["extra.most"] == {"b": "inf"}
+                assert found["extra.3"] == {"b": ["nan", 1.5]}
+    finally:
+        git(checkout, "checkout", "-q", ".")
+
+
+def test_an_md5_that_looks_like_a_number_stays_an_md5(compared, checkout) -> None:
+    md5 = "12345678901234567890123456789e01"
+    lock = checkout / "dvc.lock"
+    stages = yaml.safe_load(lock.read_text())["stages"]
+    lock.write_text(lock.read_text().replace(stages["decode@winter"]["outs"][0]["md5"], f"'{md5}'"))
+    try:
+        assert md5 in compared("base", "workspace")[2]
+    finally:
+        git(checkout, "checkout", "-q", ".")
+
+
+def test_a_file_is_parsed_once_for_all_stages(checkout, monkeypatch) -> None:
+    parsed = []
+    real = revisions.parse_yaml
+    monkeypatch.setattr(revisions, "parse_yaml", lambda *given: parsed.append(given[1]) or real(*given))
+    revisions.read_outcomes(checkout, ["base"])
+    assert len(parsed) == len(set(parsed)) > 1

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.artifacts import Artifacts
 
@@ -184,6 +185,26 @@ def test_artifacts_must_be_the_last_section(root: Path) -> None:
     with pytest.raises(InputError, match=r"dvc\.yaml: artifacts must be the last section, got stages"):
         publish(root, "tiny-v1", MODEL_PATH, "For tests")
     assert files(root) == before
+
+
+def test_a_remote_that_fails_leaves_every_file_as_it_was(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DvcException("no remote")
+
+    publish(root, "tiny-v1", MODEL_PATH, "For tests: models/.gitignore is there")
+    before = files(root)
+    monkeypatch.setattr(publication.Repo, "push", fail)
+    with pytest.raises(InputError, match="no remote"):
+        publish(root, "tiny-v2", MODEL_PATH, "For tests")
+    assert files(root) == before
+
+
+def test_stages_without_outputs_do_not_matter(root: Path) -> None:
+    lock = yaml.safe_load((root / "dvc.lock").read_text())
+    lock["stages"] = {"notice": {"cmd": "true"}, **lock["stages"]}
+    write_text(root / "dvc.lock", yaml.safe_dump(lock, sort_keys=False))
+    subprocess.run(["git", "commit", "-qam", "notice"], cwd=root, check=True)
+    publish(root, "tiny-v1", MODEL_PATH, "For tests")
 
 
 def changed_model(root: Path) -> None:

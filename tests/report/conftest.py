@@ -196,6 +196,7 @@ CLAIMS = {
 PUBLISHED = {
     "seeds": 5,
     "source": "campus",
+    "trained_on": "campus",
     "publication": {"study": "claims", "folder": "metrics/claims", "commit": "0123456789"},
     "questions": {
         "RQ2": {
@@ -235,7 +236,7 @@ def results(contents, domains, visuals):
         },
         domains=domains,
         claims=CLAIMS,
-        published_claims=PUBLISHED,
+        published_claims=[PUBLISHED],
         published_seeds=None,
         visuals=visuals,
         machines=[MACHINE, replace(MACHINE, processor="Other <2>"), MACHINE],

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from sttreid.report import charts
+from sttreid.report.render import TEMPLATES
 
 NAME = "{http://www.w3.org/2000/svg}"
 
@@ -101,6 +102,52 @@ def test_the_heat_map_writes_every_number():
     assert {"50.0%", "40.0%", "30.0%", "60.0%", "campus", "winter"} <= set(words(charts.svg(heat())))
 
 
+def rgb(colour):
+    """Of #rgb or #rrggbb, 0 to 1."""
+    digits = colour.removeprefix("#")
+    pairs = [each * 2 for each in digits] if len(digits) == 3 else re.findall("..", digits)
+    return np.array([int(pair, 16) / 255 for pair in pairs])
+
+
+def readable(text, ground):
+    """Contrast of two colours: WCAG 2.2, 1.4.3."""
+    lights = []
+    for colour in (text, ground):
+        linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+        lights.append(float(linear @ [0.2126, 0.7152, 0.0722]))
+    return (max(lights) + 0.05) / (min(lights) + 0.05)
+
+
+def palettes():
+    """Names and colours of the page in light and dark mode, and of static files."""
+    light, dark = re.findall(r":root \{(.*?)\}", (TEMPLATES / "style.css").read_text(), re.S)
+    for block in (light, dark):
+        yield {name: rgb(value) for name, value in re.findall(r"--([\w-]+): (#\w{3,6});", block)}
+    static = vars(charts.STATIC)
+    numbered = {f"series-{number}": rgb(each) for number, each in enumerate(static["series"], 1)}
+    yield {name: rgb(each) for name, each in static.items() if name != "series"} | numbered
+
+
+@pytest.mark.parametrize("colours", [*palettes()], ids=["light", "dark", "static"])
+def test_text_is_readable_in_every_mode(colours):
+    for opacity in np.linspace(*charts.DEPTHS, 20):
+        cell = opacity * colours["heat"] + (1 - opacity) * colours["paper"]
+        assert readable(colours["ink"], cell) >= 4.5
+    # the first two series also write numbers
+    texts = ["ink", "soft", "right", "wrong", "link", "series-1", "series-2"]
+    for name in texts:
+        if name in colours:
+            assert readable(colours[name], colours["paper"]) >= 4.5, name
+    for number in range(1, 9):
+        assert readable(colours[f"series-{number}"], colours["paper"]) >= 3
+
+
+def test_all_numbers_of_a_heat_map_are_in_ink():
+    svg = charts.svg(heat(charts.STATIC), charts.STATIC)
+    texts = [each for each in ElementTree.fromstring(svg).iter(f"{NAME}text") if each.text.endswith("%")]
+    assert {each.get("fill") for each in texts} == {charts.STATIC.ink}
+
+
 def test_hollow_marks_have_the_colour_of_the_paper():
     assert charts.svg(forest()).count('fill="var(--paper)"') == 2
 
@@ -187,6 +234,7 @@ def test_a_limit_of_the_address_space_is_an_error_and_no_abort(gigabytes):
 import resource
 import altair as alt
 from sttreid.report import charts
+from sttreid.report.render import TEMPLATES
 from sttreid.runtime.errors import InputError
 resource.setrlimit(resource.RLIMIT_AS, ({gigabytes} * 2**30, resource.RLIM_INFINITY))
 chart = alt.Chart(alt.InlineData(values=[{{"a": 1}}])).mark_bar().encode(x="a:Q")

@@ -16,6 +16,7 @@ from sttreid.report.render import Bullets, Clips, Figure, RankedList, Table, htm
 from sttreid.report.tables import TEXT
 from sttreid.retrieval.metrics import HEADLINE
 from tests.analysis.contents import history
+from tests.report.conftest import CLAIMS, PUBLISHED
 
 
 class Document(HTMLParser):
@@ -196,8 +197,8 @@ def test_what_other_parameters_made_is_left_out_and_said(results):
     assert not [text for text in usual if text.startswith(TEXT["left_out"].partition("{")[0])]
     tables = {table.caption for table in blocks(report(results), Table)}
     gone = tables - {table.caption for table in blocks(page, Table)}
-    assert len(gone) == 2  # effects; domain shift
-    assert len(blocks(page, Table)) == len(blocks(report(results), Table)) - 3  # and verdicts of this run
+    assert len(gone) == 3  # effects, verdicts of this run; domain shift
+    assert len(blocks(page, Table)) == len(blocks(report(results), Table)) - 3
 
 
 def test_the_figures_of_several_protocols_have_marks_for_each(results):
@@ -232,7 +233,38 @@ def test_what_is_open_is_one_of_each_kind(results):
 
 
 def test_without_publications_the_page_says_so(results):
-    bare = report(replace(results, published_claims=None))
+    bare = report(replace(results, published_claims=[]))
     assert bare.sections[0].title == "Verdicts"
     assert len(blocks(bare, Table)) == len(blocks(report(results), Table)) - 2
     assert html(bare) != html(report(results))
+
+
+def test_every_verdict_says_which_study_it_is_of(results):
+    """Contrasts of two studies have one name; only what is trained on one data set stands side by side."""
+    origin = {"study": "large", "folder": "metrics/large/ab", "commit": "ab"}
+    effect = {"rank1": {"effect": -0.3, "low": -0.4, "high": -0.2, "verdict": "supported"}}
+    contrast = CLAIMS["contrasts"]["spatial-vanilla"] | {"in_domain": effect}
+    large = PUBLISHED | {"publication": origin, "trained_on": "campus-large"}
+    large |= {"contrasts": {"spatial-vanilla": contrast}}
+    page = report(replace(results, published_claims=[large, PUBLISHED]))
+    verdicts = [each for each in blocks(page, Table) if each.columns[0].startswith("verdicts of")]
+    assert [each.columns[0] for each in verdicts] == [
+        "verdicts of the study large",
+        "verdicts of the study claims",
+        "verdicts of this run",
+    ]
+    assert ["-30.0" in str(each.rows) for each in verdicts] == [True, False, False]
+    assert all(each.columns[0].removeprefix("verdicts ") in each.caption for each in verdicts)
+    (beside,) = (each for each in blocks(page, Table) if each.columns[0] == "compared")
+    assert "verdict of the study claims" in beside.columns
+    paragraphs = [each for each in blocks(page, str) if "campus-large" in each]
+    assert len(paragraphs) == 1
+    text = markdown(page)
+    for each in verdicts:
+        assert f"| {each.columns[0]} |" in text
+        assert each.caption in text
+
+
+def test_the_columns_of_a_table_have_different_names(results):
+    for table in blocks(report(results), Table):
+        assert len(set(table.columns)) == len(table.columns), table.caption

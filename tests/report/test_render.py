@@ -30,6 +30,7 @@ def test_markdown_gives_back_every_text_when_it_is_parsed():
         ODD,
         "first",
         ODD,
+        "Caption <x>:",
         "name",
         "value",
         ODD,
@@ -53,7 +54,7 @@ def test_a_name_of_a_result_file_stays_text_and_breaks_no_table(name):
     tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(text)
     shown = ["".join(child.content for child in token.children) for token in tokens if token.type == "inline"]
     flat = " ".join(name.split())
-    assert shown == [flat, flat, flat, flat, flat, "value", flat, "1", "b", flat]
+    assert shown == [flat, flat, flat, flat, "Caption:", flat, "value", flat, "1", "b", flat]
     assert [token.type for token in tokens].count("tr_open") == 3
     assert not {"html_block", "html_inline", "hr", "code_block"} & {token.type for token in tokens}
 

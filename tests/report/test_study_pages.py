@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sttreid.analysis.claims import findings
+from sttreid.analysis.claims import content, findings
 from sttreid.analysis.spread import seed_results
 from sttreid.analysis.trials import Curve, curve_effects, search
 from sttreid.config.claims import Contrast
@@ -208,3 +208,20 @@ def test_pages_have_numbers_for_each_protocol(study, points):
     (table,) = blocks(page, Table, "Points")
     assert [sum("cross" in column for column in table.columns)] == [2]
     rendered(page)
+
+
+def test_a_study_that_trains_on_another_set_says_so(study):
+    large = replace(study, trained_on="park-large")
+    assert "park-large" in claims_page(large, findings(large, CLAIMS), CLAIMS).lead[0]
+    assert "park-large" not in claims_page(study, findings(study, CLAIMS), CLAIMS).lead[0]
+    made = [content(each, findings(each, CLAIMS), CLAIMS) for each in (large, study)]
+    assert [each.get("trained_on") for each in made] == ["park-large", None]
+    assert made[0]["source"] == made[1]["source"]
+
+
+def test_steps_that_round_to_zero_have_no_minus(study):
+    finding = next(each for each in findings(study, CLAIMS) if each.measure == "steps" and each.effect)
+    small = replace(finding, effect=replace(finding.effect, value=-0.3, low=-0.4, high=0.2))
+    page = claims_page(study, [small], CLAIMS)
+    (effects,) = blocks(page, Table, "Effects")
+    assert effects.rows[0][-3] == "+0 [0, 0]"

@@ -1,6 +1,7 @@
 """Tables and metrics files show means that can be checked by hand."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -126,6 +127,26 @@ def test_thirds_of_the_queries_have_their_own_rank1(contents):
     assert counted == 100
     assert seen[-1][1].startswith("100.0 [")  # the first queries are the visible ones, matched at rank 1
     assert seen[0][1].startswith("0.0 [")
+
+
+def test_no_value_is_in_the_names_of_two_thirds(contents):
+    queries = cross_domain_queries(contents).assign(model=lambda table: table["source"])
+    number = queries.groupby(["model", "target", "seed"]).cumcount()
+    queries = queries.assign(length=990 + number % 40, visibility=np.nan)
+    scores = cross_domain(contents)
+    rows = tables.difficulty_table(scores.__class__(**{**vars(scores), "queries": queries})).rows
+    ends = [[int(end.replace(",", "")) for end in row[0].split()[1::2]] for row in rows]
+    assert len(ends) == 3
+    assert all(before[1] < after[0] for before, after in pairwise(ends))
+    assert ends[-1][1] == queries["length"].max() > 999
+
+
+def test_thirds_without_a_query_are_left_out(contents):
+    queries = cross_domain_queries(contents).assign(model=lambda table: table["source"], visibility=np.nan)
+    scores = cross_domain(contents)
+    two = queries.assign(length=np.where(queries["query"] % 5 == 0, 4, 8))
+    rows = tables.difficulty_table(scores.__class__(**{**vars(scores), "queries": two})).rows
+    assert not [cell for row in rows for cell in row if "nan" in cell]
 
 
 def test_unknown_visibility_makes_no_thirds(contents):

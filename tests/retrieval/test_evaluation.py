@@ -266,6 +266,14 @@ def test_a_matrix_may_have_any_floating_type(crowd, kind):
     assert evaluate_distances(matrix, *labels) == evaluate_distances(coarse, *labels)
 
 
+def test_options_may_be_numbers_of_numpy(crowd):
+    sides = problem(8)
+    labels = sides.query, sides.gallery, MARKET
+    features = sides.query_features, sides.gallery_features
+    expected = evaluate(*features, *labels, tie=0, threads=2)
+    assert evaluate(*features, *labels, tie=np.int64(0), threads=np.int64(2)) == expected
+
+
 def test_the_number_of_rows_ranked_at_once_changes_nothing(crowd, monkeypatch):
     labels = crowd.query, crowd.gallery, MARKET
     whole = evaluate_distances(crowd.distances, *labels)

@@ -20,6 +20,9 @@ def table(seed=0, count=20, width=7):
         "float16",
         "float32",
         "float64",
+        ">f4",
+        ">f8",
+        "longdouble",
         "tensor",
         "double tensor",
         "bfloat16",
@@ -49,9 +52,8 @@ def features(request, tmp_path):
 
 def test_rows_have_length_1_in_both_precisions(features, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 3)
-    values = (
-        (features if isinstance(features, torch.Tensor) else torch.tensor(features)).detach().double().numpy()
-    )
+    given = features.detach().double().numpy() if isinstance(features, torch.Tensor) else features
+    values = np.array(given, np.float64)
     rows = np.array([19, 3, 3, 0, 11])
     index = np.array([4, 0, 1, 3])
     expected = values[rows[index]]
@@ -61,6 +63,13 @@ def test_rows_have_length_1_in_both_precisions(features, monkeypatch):
     single = chosen.unit32(index)
     assert single.dtype == np.float32
     np.testing.assert_allclose(single, expected, rtol=2.0**-24, atol=0)  # rounded once
+
+
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+def test_the_order_of_bytes_changes_no_bit(kind):
+    values = table().astype(kind)
+    rows = [FeatureRows("gallery", values.astype(order + kind), ALL).unit64(ALL) for order in "<>"]
+    assert np.array_equal(*rows)
 
 
 def test_cosines_are_those_of_double_precision(monkeypatch):

@@ -55,6 +55,7 @@ def test_values_per_query():
 def test_values_are_shown_in_the_metrics_format():
     share = metric("mAP")
     assert (share.text(0.5234), share.text(0.5234, 2), share.unit) == ("52.3", "52.34", "%")
+    assert [share.text(value) for value in (-0.0002, -0.0, -0.002)] == ["0.0", "0.0", "-0.2"]
     steps = Metric("steps", "steps", share.of_queries, higher_is_better=False, percent=False)
     assert (steps.text(950, 0), steps.unit) == ("950", "")
 

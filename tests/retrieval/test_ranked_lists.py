@@ -1,5 +1,7 @@
 """Ranked lists follow the protocol, as the ranking by its definition does."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,9 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from sttreid.config.evaluation import Rerank, ResolvedEvaluate
-from sttreid.retrieval.evaluation import evaluate
+from sttreid.retrieval.evaluation import evaluate, evaluate_distances
 from sttreid.retrieval.ranked_lists import ranked_lists
-from sttreid.retrieval.scoring import labels_of, rules
+from sttreid.retrieval.scoring import RERANKED_TIE, labels_of, reranked, rules
 
 PLAIN = Rerank(enabled=False, k1=3, k2=2, weight=0.3)
 
@@ -68,3 +70,36 @@ def test_a_re_ranked_list_has_the_re_ranked_distances():
     )
     assert again["distance"].is_monotonic_increasing
     assert again["distance"].tolist() != plain["distance"].tolist()
+
+
+@pytest.mark.parametrize("rerank", [PLAIN, Rerank(enabled=True, k1=3, k2=2, weight=0.3)])
+def test_ranks_are_those_of_the_evaluation_where_distances_tie(rerank):
+    """Copies of a few rows that float32 normalisation leaves at lengths of about 1."""
+    random = torch.Generator().manual_seed(0)
+    few = torch.randn(5, 64, generator=random)[torch.randint(0, 5, (40,), generator=random)]
+    space, table = F.normalize(few * torch.rand(40, 1, generator=random), dim=1), roles()
+    settings = ResolvedEvaluate(protocol="embedded", rerank=rerank)
+    query, gallery = labels_of(table)
+    if rerank.enabled:
+        distances = reranked(space[gallery.query], space, query, gallery, settings)
+        result = evaluate_distances(distances, query, gallery, rules(settings), tie=RERANKED_TIE)
+    else:
+        result = evaluate(space[gallery.query], space, query, gallery, rules(settings))
+    matched = np.flatnonzero(result.per_query["first_hit"])
+    assert len(matched) > 20
+    for row in matched.tolist():
+        shown = ranked_lists(space, table, settings, [100 + row], 3)
+        assert shown.loc[shown["correct"], "rank"].iloc[0] == result.per_query["first_hit"][row]
+
+
+def test_a_list_needs_no_distances_of_other_queries():
+    """2,000 queries x 2,000 tracklets in double precision are 32 MB."""
+    number = np.arange(2000)
+    table = pd.concat([roles()] * 50, ignore_index=True).assign(tracklet=number, identity=number // 2)
+    space = features(2000)
+    tracemalloc.start()
+    try:
+        ranked_lists(space, table, ResolvedEvaluate(protocol="embedded", rerank=PLAIN), [3], 5)
+        assert tracemalloc.get_traced_memory()[1] < 8e6
+    finally:
+        tracemalloc.stop()

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sttreid.retrieval import exact_rows
 from sttreid.retrieval import rerank as module
 from sttreid.retrieval.evaluation import evaluate_distances
 from sttreid.retrieval.labels import Labels
@@ -23,7 +24,29 @@ def halved_squares(features):
     return [[math.fsum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / 2 for b in rows] for a in rows]
 
 
-def naive(distances, queries, k1, k2, weight):
+def without_twins(problem):
+    """The distinct rows, queries from outside first, and the place of each query: a query in the gallery is
+    the first copy that no query before it is, or the last one.
+    """
+    queries, gallery = (rows.tolist() for rows in problem)
+    free, own = list(range(len(gallery))), []
+    for row in queries:
+        copies = [number for number, other in enumerate(gallery) if other == row]
+        left = [number for number in copies if number in free]
+        own.append(left[0] if left else copies[-1] if copies else None)
+        if left:
+            free.remove(left[0])
+    outside = [number for number, twin in enumerate(own) if twin is None]
+    place = [outside.index(i) if twin is None else len(outside) + twin for i, twin in enumerate(own)]
+    return np.array([*(queries[i] for i in outside), *gallery], problem[0].dtype), place
+
+
+def expected_of(problem, k1, k2, weight):
+    rows, place = without_twins(problem)
+    return naive(halved_squares(rows), place, len(problem[1]), k1, k2, weight)
+
+
+def naive(distances, queries, gallery, k1, k2, weight):
     """Sections 3.2 to 3.5 of the paper in sets and dictionaries, as the module's docstring says."""
     rows = range(len(distances))
     near = [sorted(rows, key=lambda j: (i != j, distances[i][j], j)) for i in rows]
@@ -50,9 +73,7 @@ def naive(distances, queries, k1, k2, weight):
         pairs = list(zip(expanded[i], expanded[j], strict=True))
         return 1 - math.fsum(map(min, pairs)) / math.fsum(map(max, pairs))
 
-    return [
-        [(1 - weight) * jaccard(i, j) + weight * scaled[i][j] for j in rows[queries:]] for i in rows[:queries]
-    ]
+    return [[(1 - weight) * jaccard(i, j) + weight * scaled[i][j] for j in rows[-gallery:]] for i in queries]
 
 
 @st.composite
@@ -72,7 +93,7 @@ parameters = st.tuples(st.integers(1, 30), st.integers(1, 30), st.sampled_from([
 @given(problems(), parameters)
 def test_distances_equal_the_definitions(problem, chosen):
     distances = rerank(*problem, *chosen)
-    expected = naive(halved_squares(np.concatenate(problem)), len(problem[0]), *chosen)
+    expected = expected_of(problem, *chosen)
     assert distances.dtype == np.float32
     np.testing.assert_allclose(distances, expected, atol=2e-6)
     assert distances.min() >= 0
@@ -82,7 +103,7 @@ def test_distances_equal_the_definitions(problem, chosen):
 @pytest.mark.parametrize("k1", [1, 3, 4, 5, 8, 11])
 def test_many_rows_in_clusters_equal_the_definitions(k1):
     queries, gallery = clustered(identities=9, each=8, seed=k1)[:2]
-    expected = naive(halved_squares(np.concatenate([queries, gallery])), len(queries), k1, 3, 0.3)
+    expected = expected_of((queries, gallery), k1, 3, 0.3)
     np.testing.assert_allclose(rerank(queries, gallery, k1, 3, 0.3), expected, atol=2e-6)
 
 
@@ -98,6 +119,20 @@ def test_a_case_by_hand():
     np.testing.assert_allclose(rerank(query, gallery, 1, 1, 0.5), [[0.100087, 0.75, 1]], atol=1e-6)
     # q, a and b are averaged with their nearest row: q and a become equal, b shares half with them
     np.testing.assert_allclose(rerank(query, gallery, 1, 2, 0.0), [[0, 2 / 3, 1]], atol=1e-6)
+
+
+def test_a_query_in_the_gallery_counts_once():
+    """The gallery is that of the last test with the query in it, in another length: nothing changes."""
+    query = np.array([[3.0, 0.0]])
+    gallery = np.array([[0.8, 0.6], [0.0, 2.0], [-1.0, 0.0], [0.5, 0.0]])
+    for k1, k2, expected in ((1, 1, [0.100174, 1, 1, 0]), (1, 2, [0, 2 / 3, 1, 0])):
+        np.testing.assert_allclose(rerank(query, gallery, k1, k2, 0.0), [expected], atol=1e-6)
+
+
+def test_which_other_queries_of_the_gallery_are_asked_does_not_matter():
+    gallery = clustered(identities=12)[1]
+    everyone = rerank(gallery, gallery, 6, 3, 0.3)
+    np.testing.assert_array_equal(rerank(gallery[::7], gallery, 6, 3, 0.3), everyone[::7])
 
 
 def clustered(identities=40, each=8, seed=0, width=12):
@@ -140,15 +175,15 @@ def crowd():
 @pytest.mark.parametrize(("rows", "pairs"), [(1000, 7), (97, 64), (13, 1)])
 def test_blocks_change_nothing(crowd, monkeypatch, rows, pairs):
     expected = rerank(*crowd, 20, 6, 0.3)
-    monkeypatch.setattr(module, "ROWS", rows)
-    monkeypatch.setattr(module, "PAIRS", pairs)
+    monkeypatch.setattr(exact_rows, "ROWS", rows)
+    monkeypatch.setattr(exact_rows, "PAIRS", pairs)
     assert np.array_equal(rerank(*crowd, 20, 6, 0.3), expected)
 
 
 def test_blocks_of_single_rows_change_nothing(monkeypatch):
     queries, gallery = clustered(identities=6)[:2]
     expected = rerank(queries, gallery, 5, 3, 0.3)
-    monkeypatch.setattr(module, "ROWS", 1)
+    monkeypatch.setattr(exact_rows, "ROWS", 1)
     assert np.array_equal(rerank(queries, gallery, 5, 3, 0.3), expected)
 
 
@@ -164,7 +199,7 @@ def test_rows_closer_than_single_precision_tells_apart_equal_the_definitions(spr
     rng = np.random.default_rng(1)
     centres = rng.standard_normal((6, 200))
     rows = centres[rng.integers(0, 6, 60)] + spread * rng.standard_normal((60, 200))
-    expected = naive(halved_squares(rows), 15, 8, 3, 0.3)
+    expected = expected_of((rows[:15], rows[15:]), 8, 3, 0.3)
     np.testing.assert_allclose(rerank(rows[:15], rows[15:], 8, 3, 0.3), expected, atol=2e-6)
 
 
@@ -200,7 +235,7 @@ def test_arguments_are_left_alone():
 
 def test_memory_does_not_grow_with_all_pairs(monkeypatch):
     rows = np.random.default_rng(0).standard_normal((3000, 8)).astype(np.float32)
-    monkeypatch.setattr(module, "ROWS", 128)
+    monkeypatch.setattr(exact_rows, "ROWS", 128)
     tracemalloc.start()
     try:
         rerank(rows[:20], rows[20:], 10, 3, 0.3)
@@ -240,8 +275,8 @@ ONES = np.ones((3, 4), np.float32)
     ],
 )
 def test_broken_features_are_refused_by_name(monkeypatch, queries, gallery, message):
-    for rows in (module.ROWS, 3):
-        monkeypatch.setattr(module, "ROWS", rows)
+    for rows in (exact_rows.ROWS, 3):
+        monkeypatch.setattr(exact_rows, "ROWS", rows)
         with pytest.raises(InputError, match=message):
             rerank(queries, gallery, 5, 3, 0.3)
 

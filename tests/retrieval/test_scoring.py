@@ -15,7 +15,15 @@ from sttreid.retrieval.labels import Labels
 from sttreid.retrieval.open_set import halves
 from sttreid.retrieval.protocol import EMBEDDED
 from sttreid.retrieval.rerank import rerank
-from sttreid.retrieval.scoring import query_table, rules, score_histogram, score_network
+from sttreid.retrieval.scoring import (
+    labels_of,
+    query_table,
+    reranked,
+    rules,
+    score_histogram,
+    score_network,
+)
+from sttreid.runtime.errors import InputError
 from sttreid.tracklets.clips import normalise
 from sttreid.tracklets.store import write_store
 
@@ -270,3 +278,30 @@ def test_re_ranking_uses_the_gallery_without_junk(official):
     distances = rerank(*(features[part.index.tolist()] for part in sides), 4, 2, 0.3)
     expected = evaluate_distances(distances, *labels, EMBEDDED, tie=1e-6)
     assert score_histogram(official, RERANKED, equalised=True).mAP == expected.mAP
+
+
+@pytest.mark.parametrize("name", ["no-distractors", "minus-queries", "minus-queries-no-distractors"])
+def test_re_ranking_uses_only_what_the_protocol_ranks(store, name):
+    gallery = store.gallery()
+    features = histograms(store, gallery, True).double().sqrt()
+    query, everything = labels_of(gallery.assign(query=gallery["query"] & (gallery["tracklet"] % 2 == 0)))
+    settings = ResolvedEvaluate(protocol=name, rerank=RERANKED.rerank)
+    kept = np.flatnonzero(
+        ~(everything.query & ("queries" in name)) & ~(everything.distractor & ("distractors" in name))
+    )
+    assert 0 < len(kept) < len(everything)
+    queries = features[np.flatnonzero(everything.query)]
+    found = reranked(queries, features, query, everything, settings)
+    assert np.array_equal(found[:, kept], rerank(queries, features[kept], 4, 2, 0.3))
+    assert np.isnan(np.delete(found, kept, axis=1)).all()
+
+
+def test_labels_that_break_a_rule_are_refused_before_re_ranking(store, monkeypatch):
+    monkeypatch.setattr(scoring, "rerank", None)
+    query, gallery = labels_of(store.gallery())
+    features = torch.ones(len(gallery), 3)
+    with pytest.raises(InputError, match="12 gallery labels need as many features, got 11"):
+        reranked(features[: len(query)], features[1:], query, gallery, RERANKED)
+    wrong = Labels([8], [1])  # the identity of a distractor
+    with pytest.raises(InputError, match="query 0: its identity 8 must not be that of a distractor"):
+        reranked(features[:1], features, wrong, gallery, RERANKED)

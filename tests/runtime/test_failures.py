@@ -16,6 +16,10 @@ from sttreid.runtime.failures import machine_failure
         (PermissionError(errno.EACCES, "Permission denied", "a.txt"), "a.txt: cannot be opened"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 5000), "a: no such file or folder can be"),
         (OSError(errno.EISDIR, "Is a directory", ".a.tmp", None, "out/a.pt"), "out/a.pt: no such file"),
+        (
+            FileExistsError(errno.EEXIST, "File exists", "notes.txt"),
+            "notes.txt: no such file or folder can be",
+        ),
         (MemoryError("Unable to allocate 4 GiB"), "4 GiB"),
         (MemoryError(), "memory"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory"),

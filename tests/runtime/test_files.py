@@ -12,6 +12,7 @@ import pytest
 
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import (
+    read_csv,
     read_json,
     read_table,
     replace_folder,
@@ -194,3 +195,33 @@ def test_a_table_with_two_columns_of_a_name_is_refused(tmp_path):
     pq.write_table(pa.table([[1], [2], [3]], names=["a", "b", "a"]), tmp_path / "t.parquet")
     with pytest.raises(InputError, match=r"t\.parquet: .* names, got 'a' twice"):
         read_table(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("rows", ["1,2,3\n4,5,6\n", "1,2,3\n2,5,6\n3,8,9\n", "1,2\n4,5,6\n", "x,1,2\n"])
+def test_a_text_table_whose_rows_are_longer_than_its_header_is_refused(tmp_path, rows):
+    """Otherwise the first cells would name the rows, and the columns would be shifted."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"identity,camera\n{rows}")
+    with pytest.raises(InputError, match=r"^[^\n]*a\.csv: must be a CSV or TSV table with a header"):
+        read_csv(path)
+
+
+def test_a_comma_after_the_last_cell_shifts_nothing(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("identity,camera\n1,2,\n4,5,\n")
+    assert read_csv(path).to_dict("list") == {"identity": [1, 4], "camera": [2, 5]}
+
+
+def test_a_text_table_with_two_columns_of_a_name_is_refused(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text("step\tloss\tstep\n1\t2\t3\n")
+    with pytest.raises(
+        InputError, match=r"a\.tsv: the columns must have different names, got 'step' 2 times"
+    ):
+        read_csv(path, sep="\t")
+
+
+def test_a_text_table_without_rows_is_read(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("identity,camera\n")
+    assert read_csv(path).columns.tolist() == ["identity", "camera"]

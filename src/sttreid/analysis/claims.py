@@ -190,6 +190,7 @@ def content(study: StudyRuns, results: Sequence[Finding], claims: Claims) -> dic
     return {
         "protocol": study.protocols,
         "source": study.source,
+        **({"trained_on": study.trained_on} if study.trained_on else {}),
         "seeds": len(study.seeds),
         "min_seeds": claims.min_seeds,
         "questions": {

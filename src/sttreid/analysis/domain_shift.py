@@ -161,7 +161,14 @@ def separate_all(
 
     A pair is listed once, under the name that comes first in ``samples``. (With a key "error" DVC would
     report that it cannot load the file.)
+
+    Raises:
+        InputError: a data set has only one camera; the error names it.
     """
+    for name, each in samples.items():
+        if (cameras := len(np.unique(each.cameras))) < 2:
+            rule = "data sets are compared on unseen cameras and must have at least 2"
+            raise InputError(f"{name}: {rule}, got {cameras}")
     content: dict[str, dict[str, dict[str, float]]] = {"accuracy": {}, "standard_error": {}}
     for first, second in combinations(samples, 2):
         result = separate(samples[first], samples[second], folds, seed)

@@ -87,6 +87,7 @@ class _Claims:
     source: Text
     questions: dict[Text, _Question]
     contrasts: dict[Text, dict[Text, Any]]
+    trained_on: Text | None = None
 
 
 @dataclass(frozen=True, config=CONFIG)

@@ -76,10 +76,11 @@ class StudyRuns:
 
     Attributes:
         variants: name -> its runs, all variants in the same order of seeds.
-        source: target of the domain that all variants are trained on.
+        source: target of the domain that all variants are trained on: their in-domain test.
         targets: data sets that are tested on.
         min_train_rank1: rank-1 on training identities (0 to 1) below which a variant is underfit.
         protocols: target -> name of its evaluation protocol.
+        trained_on: data set that all variants are trained on, if it is not the source itself.
     """
 
     variants: Mapping[str, Sequence[Run]]
@@ -87,6 +88,7 @@ class StudyRuns:
     targets: Sequence[str]
     min_train_rank1: float
     protocols: Mapping[str, str]
+    trained_on: str = ""
 
     @property
     def seeds(self) -> list[int]:
@@ -197,6 +199,7 @@ def study(
     targets: Sequence[str],
     min_train_rank1: float,
     protocols: Mapping[str, str],
+    trained_on: str = "",
 ) -> StudyRuns:
     """Group runs by variant; arguments as :class:`StudyRuns`.
 
@@ -213,7 +216,7 @@ def study(
         if (seeds := [run.seed for run in group]) != first:
             rule = f"variant {name} must have the seeds {first}, as {runs[0].variant} has"
             raise InputError(f"results of the ablation: {rule}, got {seeds}")
-    return StudyRuns(variants, source, targets, min_train_rank1, protocols)
+    return StudyRuns(variants, source, targets, min_train_rank1, protocols, trained_on)
 
 
 def runs_of(

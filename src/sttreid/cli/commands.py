@@ -173,9 +173,18 @@ def evaluate(
     model: Annotated[Path | None, typer.Option(help="A trained model (.pt); needs --tracklets.")] = None,
     tracklets: Annotated[Path | None, typer.Option(help="A tracklet store with a test split.")] = None,
     rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal encoding.")] = False,
-    k1: Annotated[int, typer.Option(help="Of re-ranking.")] = 20,
-    k2: Annotated[int, typer.Option(help="Of re-ranking.")] = 6,
-    weight: Annotated[float, typer.Option(help="Of the plain distance in re-ranking (lambda).")] = 0.3,
+    k1: Annotated[int | None, typer.Option(help="Of re-ranking; default: 20.")] = None,
+    k2: Annotated[int | None, typer.Option(help="Of re-ranking; default: 6.")] = None,
+    weight: Annotated[
+        float | None, typer.Option(help="Of the plain distance in re-ranking (lambda); default: 0.3.")
+    ] = None,
+    tie: Annotated[
+        float | None,
+        typer.Option(
+            help="Distances that differ by no more are tied; default: 1e-9, re-ranked 1e-6. For --distances"
+            " of about 1 in single precision: 1e-6."
+        ),
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     per_query: Annotated[
         Path | None, typer.Option(help="Also write one row per query to this Parquet file.")
@@ -185,17 +194,24 @@ def evaluate(
 
     From features, from distances, or from a model and a tracklet store.
     """
-    from sttreid.cli.feature_files import Files, as_json, as_table, evaluate_files
+    from sttreid.cli.feature_files import Files, as_json, as_table, check_per_query, evaluate_files
     from sttreid.config.conversion import parse
     from sttreid.config.evaluation import Rerank
     from sttreid.runtime.files import write_table
 
     files = Files(query, gallery, distances, query_labels, gallery_labels, model, tracklets)
-    settings = parse(Rerank, {"enabled": True, "k1": k1, "k2": k2, "weight": weight}, "--rerank")
-    result = evaluate_files(files, protocol, settings if rerank else None)
+    given = {name: value for name, value in (("k1", k1), ("k2", k2), ("weight", weight)) if value is not None}
+    if given and not rerank:
+        raise InputError(f"--{next(iter(given))}: is of re-ranking and needs --rerank")
+    settings = None
+    if rerank:
+        settings = parse(Rerank, {"enabled": True, "k1": 20, "k2": 6, "weight": 0.3} | given, "--rerank")
     if per_query is not None:
+        check_per_query(per_query)
+    result = evaluate_files(files, protocol, settings, tie)
+    print(as_json(result, settings) if json_ else as_table(result, settings), flush=True)
+    if per_query is not None:  # after the numbers, which a full disk must not take away
         write_table(per_query, result.per_query)
-    print(as_json(result) if json_ else as_table(result))
 
 
 search.register(app)

@@ -1,6 +1,7 @@
 """The differences between two runs as text of 100 columns, Markdown or JSON."""
 
 import json
+import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -66,12 +67,12 @@ def _markdown_changes(found: Comparison) -> Iterator[str]:
 
 
 def as_json(found: Comparison) -> str:
-    """For a program: all numbers are fractions, no value is null."""
+    """For a program: all numbers are fractions; what is not known is null."""
     publication = found.publication
     content = {
         "a": _run_content(found.a),
         "b": _run_content(found.b),
-        "params": found.params,
+        "params": _plain(found.params),
         "publication": publication and {"commit": publication.commit, "numerics": publication.numerics},
         "forced": found.forced,
         "left_out": found.left_out,
@@ -81,6 +82,17 @@ def as_json(found: Comparison) -> str:
         ],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """A value of a YAML file as JSON has it: dates, infinities and NaN are texts."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def verdict(row: Row) -> str:

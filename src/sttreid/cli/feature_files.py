@@ -5,7 +5,8 @@ Arrays are ``.npy`` or ``.npz``; labels are columns of a CSV or Parquet file, or
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from sttreid.config.evaluation import Rerank, ResolvedEvaluate
 from sttreid.retrieval import Labels, Result, evaluate, evaluate_distances, protocol
+from sttreid.retrieval.evaluation import TIE
 from sttreid.retrieval.metrics import METRICS
 from sttreid.retrieval.result import COUNTS
 from sttreid.runtime.errors import InputError
@@ -50,13 +52,15 @@ class Files:
     tracklets: Path | None = None
 
 
-def evaluate_files(files: Files, name: str, rerank: Rerank | None = None) -> Result:
+def evaluate_files(files: Files, name: str, rerank: Rerank | None = None, tie: float | None = None) -> Result:
     """Compute the metrics of a protocol.
 
     Args:
         files: what to evaluate.
         name: of the protocol.
         rerank: how features are re-ranked; None: they are not.
+        tie: distances that differ by no more than this are tied; None: as much as rounding changes them, but
+            for given distances, which are those of double precision.
 
     Raises:
         InputError: the files are not a complete set, one breaks a rule of its format, or as
@@ -73,28 +77,58 @@ def evaluate_files(files: Files, name: str, rerank: Rerank | None = None) -> Res
     elif given == {"distances", "query_labels", "gallery_labels"} and rerank is None:
         distances = read_array(_path(files.distances), "distances")
         sides = read_labels(_path(files.query_labels)), read_labels(_path(files.gallery_labels))
-        return evaluate_distances(distances, *sides, rules)
+        with _naming(files):
+            return evaluate_distances(distances, *sides, rules, tie=TIE if tie is None else tie)
     else:
         got = ", ".join(f"--{key.replace('_', '-')}" for key in vars(files) if key in given) or "none of them"
         raise InputError(
             "give --query and --gallery (features), or --distances with --query-labels and --gallery-labels"
             f" (not re-ranked), or --model and --tracklets; got {got}"
         )
-    if rerank is None:
-        return evaluate(query, gallery, query_labels, gallery_labels, rules)
-    from sttreid.retrieval import scoring  # loads torch, which plain features do not need
+    with _naming(files):
+        if rerank is None:
+            labels = query_labels, gallery_labels
+            return evaluate(query, gallery, *labels, rules, tie=TIE if tie is None else tie)
+        from sttreid.retrieval import scoring  # loads torch, which plain features do not need
 
-    rules = scoring.rules(ResolvedEvaluate(name, rerank))
-    distances = scoring.reranked(query, gallery, gallery_labels.junk, rerank)
-    return evaluate_distances(distances, query_labels, gallery_labels, rules, tie=scoring.RERANKED_TIE)
+        settings = ResolvedEvaluate(name, rerank)
+        distances = scoring.reranked(query, gallery, query_labels, gallery_labels, settings)
+        tie, rules = scoring.RERANKED_TIE if tie is None else tie, scoring.rules(settings)
+        return evaluate_distances(distances, query_labels, gallery_labels, rules, tie=tie)
 
 
-def as_table(result: Result) -> str:
-    """The metrics, the counts that they depend on, and the rules of the protocol."""
+@contextmanager
+def _naming(files: Files) -> Iterator[None]:
+    """Name the files in the errors of the evaluator, which knows sides and rows alone."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(
+            f"{', '.join(str(path) for path in vars(files).values() if path)}: {error}"
+        ) from error
+
+
+def check_per_query(path: Path) -> None:
+    """Check the name of the table of queries before anything is computed.
+
+    Raises:
+        InputError: it does not end with .parquet, or a folder has the name.
+    """
+    if path.suffix != ".parquet":
+        raise InputError(f"--per-query: must end with .parquet, got {str(path)!r}")
+    if path.is_dir():
+        raise InputError(f"--per-query: must be a file, got the folder {str(path)!r}")
+
+
+def as_table(result: Result, rerank: Rerank | None = None) -> str:
+    """The metrics, the counts that they depend on, and the rules of the protocol and of re-ranking."""
     values = result.metrics
     metrics = {metric.label: f"{metric.text(values[metric.name])} {metric.unit}" for metric in METRICS}
     counts = {name: getattr(result, name) for name in COUNTS}
     rules = {field.name: getattr(result.protocol, field.name) for field in fields(result.protocol)[2:]}
+    rules["ties"] = f"{result.protocol.ties}, within {result.tie:g}"
+    if rerank is not None:
+        rules["re-ranking"] = f"k1 {rerank.k1}, k2 {rerank.k2}, weight {rerank.weight:g}"
     return "\n".join(
         [*_lines(metrics), "", *_lines(counts), "", f"protocol {result.protocol.name}:", *_lines(rules)]
     )
@@ -105,9 +139,12 @@ def _lines(values: Mapping[str, object]) -> list[str]:
     return [f"{name.replace('_', ' '):<18} {value}".rstrip() for name, value in values.items()]
 
 
-def as_json(result: Result) -> str:
-    """The metrics and counts, rates as fractions."""
-    return json.dumps({"protocol": result.protocol.name, **result.numbers()}, indent=1)
+def as_json(result: Result, rerank: Rerank | None = None) -> str:
+    """The metrics and counts, rates as fractions, and what they depend on."""
+    content: dict[str, object] = {"protocol": result.protocol.name, "tie": result.tie, **result.numbers()}
+    if rerank is not None:
+        content["rerank"] = {"k1": rerank.k1, "k2": rerank.k2, "weight": rerank.weight}
+    return json.dumps(content, indent=1)
 
 
 def _embedded(files: Files) -> tuple[NDArray[Any], NDArray[Any], Labels, Labels]:

@@ -64,7 +64,8 @@ def publish(root: Path, name: str, model: str, description: str) -> Card:
     scores = tuple(_scores(root, stages, training))
     target = root / shelf.FOLDER / f"{name}{SAFETENSORS}"
     written = (target, target.with_suffix(".json"), target.with_name(f"{target.name}.dvc"))
-    with _all_or_nothing(root / shelf.PIPELINE, *written):
+    ignored = target.with_name(".gitignore")  # DVC adds the weights to it
+    with _all_or_nothing(root / shelf.PIPELINE, ignored, *written):
         card = Card(
             name=name,
             description=description,
@@ -107,7 +108,7 @@ def _training(root: Path, stages: Stages, model: str) -> Training:
     params: dict[str, Any] = {}
     for stage, content in _ancestors(stages, model):
         params[stage] = dict(content.get("params", {}).get("params.yaml", {}))
-        for dep in content["deps"]:
+        for dep in content.get("deps", []):
             if dep["path"].startswith(STORES):
                 name = dep["path"].removeprefix(STORES)
                 sets[name] = TrainingSet(name, dep["md5"])
@@ -120,8 +121,8 @@ def _training(root: Path, stages: Stages, model: str) -> Training:
 def _ancestors(stages: Stages, output: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The training stages behind a model, the first one first."""
     for name, stage in stages.items():
-        if output in {out["path"] for out in stage["outs"]}:
-            for dep in stage["deps"]:
+        if output in {out["path"] for out in stage.get("outs", [])}:
+            for dep in stage.get("deps", []):
                 if dep["path"].startswith(MODELS):
                     yield from _ancestors(stages, dep["path"])
             yield name, stage
@@ -201,15 +202,17 @@ def _track(root: Path, target: Path) -> None:
 
 
 @contextmanager
-def _all_or_nothing(changed: Path, *written: Path) -> Iterator[None]:
-    """After an error, restore one file and remove others."""
-    before = changed.read_bytes()
+def _all_or_nothing(*written: Path) -> Iterator[None]:
+    """After an error, files are as before: restored, or removed where there was none."""
+    before = {path: path.read_bytes() for path in written if path.exists()}
     try:
         yield
     except BaseException:
-        changed.write_bytes(before)
         for path in written:
-            path.unlink(missing_ok=True)
+            if path in before:
+                path.write_bytes(before[path])
+            else:
+                path.unlink(missing_ok=True)
         raise
 
 
@@ -219,7 +222,7 @@ def _check_locked(root: Path, stages: Stages, path: str) -> str:
     Raises:
         InputError: it does not, or the file has not.
     """
-    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+    outs = {out["path"]: out.get("md5") for stage in stages.values() for out in stage.get("outs", [])}
     if path not in outs:
         raise InputError(f"{root / LOCK}: must list {path}; the pipeline has not made it")
     try:

@@ -183,12 +183,15 @@ class _Revision:
 
     @cached_property
     def _lock(self) -> Mapping[str, Stage]:
-        content = self._content(LOCK)
+        content = self._parsed(LOCK)
         if not isinstance(content, Mapping) or not content.get("stages"):
             raise InputError(f"{self.name}: {LOCK} must have stages, run `dvc repro` and commit it")
         parse(_Lock, content, f"{self.name}: {LOCK}")
-        stages: Mapping[str, Stage] = content["stages"]
-        return stages
+        # an MD5 such as 12e34... is no number
+        return {
+            name: {**stage, "params": _numbers(stage.get("params", {}))}
+            for name, stage in content["stages"].items()
+        }
 
     @cached_property
     def _outputs(self) -> Mapping[str, str]:
@@ -204,15 +207,26 @@ class _Revision:
     def _datasets(self) -> list[str]:
         return [*self._params["targets"], self._synthetic]
 
+    @cached_property
+    def _files(self) -> dict[str, Any]:
+        """Path -> parsed content: every stage of dvc.lock reads params.yaml."""
+        return {}
+
     def _content(self, path: str) -> Any:
-        """Of a YAML file; None: there is none.
+        """Of a YAML file, with numbers as numbers; None: there is none.
 
         Raises:
             InputError: it is not valid, or cannot have such a path.
         """
+        if path not in self._files:
+            self._files[path] = _numbers(self._parsed(path))
+        return self._files[path]
+
+    def _parsed(self, path: str) -> Any:
+        """The same as YAML 1.1 reads it."""
         check_path(self.name, path)
         content = self.read(path)
-        return None if content is None else _numbers(parse_yaml(content, f"{self.name}: {path}"))
+        return None if content is None else parse_yaml(content, f"{self.name}: {path}")
 
     def _group(self, group: paths.Group) -> GroupResults:
         """Results of all seeds.

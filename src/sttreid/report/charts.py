@@ -23,30 +23,30 @@ WIDTH = 250  # pixels of the plane, without the axis
 VEGA_LITE = alt.SCHEMA_VERSION.removeprefix("v").rsplit(".", 1)[0]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 1], [1, 3], [10, 2], [3, 3, 1, 3]]
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-left"]
+DEPTHS = 0.06, 0.5  # opacity of a heat map: text in ink is readable on all of it, in light and dark mode
 BAR, NUMBER, HEAD = 26, 14, 6  # pixels of a bar, of a line of numbers and of a head's row of cells
 Chart = alt.Chart | alt.LayerChart
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours of text, minor text, grid lines, background, heat map, text on it, and series."""
+    """Colours of text, minor text, grid lines, background, heat map, and series."""
 
     ink: str
     soft: str
     line: str
     paper: str
     heat: str
-    heat_ink: str
     series: tuple[str, ...]
 
 
 PAGE = Palette(
-    *("var(--ink)", "var(--soft)", "var(--line)", "var(--paper)", "var(--heat)", "var(--heat-ink)"),
+    *("var(--ink)", "var(--soft)", "var(--line)", "var(--paper)", "var(--heat)"),
     series=tuple(f"var(--series-{number})" for number in range(1, 9)),
 )
 STATIC = Palette(
-    *("#1c1e21", "#5d6269", "#d9dce0", "#fff", "#174e86", "#fff"),
-    series=("#0072b2", "#c05a00", "#00795a", "#a8417e", "#6b5b00", "#5846b0", "#3d3d3d", "#a02c2c"),
+    *("#1c1e21", "#5d6269", "#d9dce0", "#fff", "#174e86"),
+    series=("#0072b2", "#b85600", "#00795a", "#a8417e", "#6b5b00", "#5846b0", "#3d3d3d", "#a02c2c"),
 )
 
 
@@ -92,11 +92,10 @@ def heat(table: pd.DataFrame, metric: str, palette: Palette = PAGE) -> Chart:
         y=alt.Y("source:N", title="trained on", sort=None),
     )
     low, high = float(table[metric].min()), float(table[metric].max())
-    depth = alt.Scale(domain=[low, max(high, low + 1e-9)], range=[0.08, 1])
+    depth = alt.Scale(domain=[low, max(high, low + 1e-9)], range=list(DEPTHS))
     opacity = alt.FillOpacity(metric, scale=depth, legend=None)
     cells = base.mark_rect().encode(fill=alt.value(palette.heat), fillOpacity=opacity)
-    dark = f"datum.{metric} > {low + 0.5 * (high - low)}"
-    ink = alt.condition(dark, alt.value(palette.heat_ink), alt.value(palette.ink))
+    ink = alt.value(palette.ink)
     chart = cells + base.mark_text(dy=-6 if bounded else 0).encode(
         text=alt.Text(metric, format=".1%"), color=ink
     )

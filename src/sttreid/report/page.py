@@ -36,8 +36,9 @@ class Results:
         histories: the same of the variants.
         domains: content of ``metrics/domains.json``; None: other parameters made it.
         claims: content of ``metrics/claims.json``; None: other parameters made it.
-        published_claims: content of the newest published ``claims.json`` with enough seeds, and under
-            "publication" its study, folder and commit; None without one.
+        published_claims: of each study that was published with enough seeds, the newest ``claims.json``, with
+            what its variants are trained on under "trained_on", and under "publication" its study, folder and
+            commit; the newest study first.
         published_seeds: the newest publication of the study ``seeds``; None without one.
         visuals: of the stage ``visualise``.
         machines: of each stage that trained or tested.
@@ -56,7 +57,7 @@ class Results:
     histories: Mapping[str, Sequence[pd.DataFrame]]
     domains: Content | None
     claims: Content | None
-    published_claims: Content | None
+    published_claims: Sequence[Content]
     published_seeds: Publication | None
     visuals: Visuals
     machines: Sequence[Machine]
@@ -131,13 +132,10 @@ def _text(key: str, **values: object) -> str:
 
 def _verdicts(results: Results) -> Section:
     """The published verdicts on the paper's claims, and the paper's own numbers."""
-    content, cross = results.published_claims, results.cross
-    if content is None:
-        blocks: list[Block] = [_text("unpublished", least=MIN_SEEDS)]
-    else:
-        origin = {key: content[key] for key in ("seeds", "source")} | dict(content["publication"])
-        content = standing.with_definitions(content, results.claims)
-        blocks = [_text("published", **origin), standing.claims_table(content)]
+    cross = results.cross
+    blocks: list[Block] = [_text("unpublished", least=MIN_SEEDS)]
+    if results.published_claims:
+        blocks = standing.study_verdicts(results.published_claims, results.claims)
     if all(name.startswith("embedded") for name in cross.protocol_names.values()):
         blocks.append(TEXT["rendered"])
     comparable = {each.name: each.comparable for each in results.variants}
@@ -158,12 +156,9 @@ def _this_run(results: Results) -> Section:
     claims = results.claims
     if claims is None:
         return Section("This run", [*blocks, _text("left_out", names=TEXT["effects"])])
-    if results.published_claims is not None:
-        published = standing.with_definitions(results.published_claims, claims)
-        if effects := standing.effects_table(published, claims):
-            blocks += [TEXT["beside_claims"], effects]
+    blocks += standing.beside_studies(results.published_claims, claims, results.source)
     rules = _text("claims", seeds=claims["seeds"], min_seeds=claims["min_seeds"])
-    verdicts: list[Block] = [rules, standing.claims_table(claims)]
+    verdicts: list[Block] = [rules, standing.claims_table(claims, "this run")]
     return Section("This run", [*blocks, Fold("Verdicts of this run", verdicts)])
 
 

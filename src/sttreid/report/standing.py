@@ -1,6 +1,6 @@
 """Published verdicts and numbers, the paper's included, and this run beside them: the report's beginning."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sttreid.analysis.claims import QUESTIONS
@@ -8,7 +8,7 @@ from sttreid.analysis.phrases import percent, signed
 from sttreid.analysis.results import Content, Scores
 from sttreid.analysis.settings import ordered, spelled
 from sttreid.analysis.spread import DROP, Publication, Verdict, compare
-from sttreid.report.render import Cell, Table
+from sttreid.report.render import Block, Cell, Table
 from sttreid.report.tables import NONE, TEXT, gains, rates
 from sttreid.retrieval.metrics import HEADLINE
 
@@ -27,11 +27,42 @@ TESTED: Final = ("source", "protocol")  # effects compare where these are equal;
 FORMER: Final = {"cross_domain_more": "cross_minus_in_domain"}  # a setting's name in early publications
 
 
-def claims_table(content: Content) -> Table:
+def study_verdicts(published: Sequence[Content], ours: Content | None) -> list[Block]:
+    """Origin and verdicts of each published study.
+
+    Args:
+        published: as :attr:`sttreid.report.page.Results.published_claims`.
+        ours: content of this run's ``claims.json``; None: other parameters made it.
+    """
+    blocks: list[Block] = [TEXT["studies"]]
+    for content in published:
+        origin = content["publication"] | {key: content[key] for key in ("seeds", "trained_on")}
+        whose = f"the study {origin['study']}"
+        blocks += [TEXT["published"].format(**origin), claims_table(with_definitions(content, ours), whose)]
+    return blocks
+
+
+def beside_studies(published: Sequence[Content], ours: Content, trained_on: str) -> list[Block]:
+    """Effects of this run beside those of each study that trains on the same data set.
+
+    Args:
+        published: as :func:`study_verdicts`.
+        ours: content of this run's ``claims.json``.
+        trained_on: data set that its variants are trained on.
+    """
+    blocks: list[Block] = []
+    for content in (each for each in published if each["trained_on"] == trained_on):
+        if effects := effects_table(with_definitions(content, ours), ours):
+            blocks += [TEXT["beside_claims"].format(**content["publication"]), effects]
+    return blocks
+
+
+def claims_table(content: Content, whose: str = "") -> Table:
     """The verdict on each of the paper's questions, and the rank-1 effects that it rests on.
 
     Args:
         content: of ``claims.json``.
+        whose: verdicts they are, where several stand on one page.
     """
     contrasts = [each for each in content["contrasts"].values() if each["confirmatory"]]
     asked = ordered((name for each in content["questions"].values() for name in each["verdict"]), SETTINGS)
@@ -47,8 +78,10 @@ def claims_table(content: Content) -> Table:
             cells.append(Cell(text, mark=MARKS.get(verdict, "")))
         paper = f"{question['paper']} ({question['read_in']})"
         rows.append([f"{name}: {QUESTIONS[name].text}", *cells, paper])
-    columns = ["question", *(spelled(name, WORDS) for name in asked), "the paper, on its data"]
-    return Table(columns, rows, "Verdicts, with rank-1 effects in points", left=len(columns))
+    first = f"verdicts of {whose}" if whose else "question"
+    columns = [first, *(spelled(name, WORDS) for name in asked), "the paper, on its data"]
+    caption = f"Verdicts of {whose}" if whose else "Verdicts"
+    return Table(columns, rows, f"{caption}, with rank-1 effects in points", left=len(columns))
 
 
 def with_definitions(published: Content, ours: Content | None) -> Content:
@@ -102,6 +135,7 @@ def effects_table(published: Content, ours: Content) -> Table | None:
         ours: content of this run's ``claims.json``.
     """
     rows: list[list[str | Cell]] = []
+    study = f"the study {published['publication']['study']}"
     if any(published.get(key, ours.get(key)) != ours.get(key) for key in TESTED):
         return None
     for name, each in ours["contrasts"].items():
@@ -117,9 +151,10 @@ def effects_table(published: Content, ours: Content) -> Table | None:
                 compared = f"{each['question']}: {each['ours']} against {each['theirs']}"
                 verdict = Cell(numbers["verdict"], mark=MARKS.get(numbers["verdict"], ""))
                 rows.append([compared, spelled(setting, WORDS), verdict, effect, here, side])
-    columns = ["compared", "setting", "published verdict", "published effect", "this run's effect"]
-    columns.append("against the published interval")
-    return Table(columns, rows, "Rank-1 effects of this run, in points", left=3) if rows else None
+    columns = ["compared", "setting", f"verdict of {study}", f"effect in {study}", "this run's effect"]
+    columns.append(f"against the interval of {study}")
+    caption = f"Rank-1 effects of this run beside {study}, in points"
+    return Table(columns, rows, caption, left=3) if rows else None
 
 
 def paper_tables(cross: Scores, ablation: Scores, comparable: Mapping[str, bool]) -> list[Table]:
@@ -135,8 +170,8 @@ def paper_tables(cross: Scores, ablation: Scores, comparable: Mapping[str, bool]
     number = max(len(ours), len(papers))
     ours += [[NONE] * (1 + len(HEADLINE))] * (number - len(ours))
     papers = [*papers, *[[NONE] * 4] * (number - len(papers))]
-    columns = ["the paper, in-domain on", "mAP", "rank-1", "read in", "here, in-domain on"]
-    columns += [metric.label for metric in HEADLINE]
+    columns = ["the paper, in-domain on", "the paper's rank-1", "the paper's mAP", "read in"]
+    columns += ["here, in-domain on", *(f"{metric.label} here" for metric in HEADLINE)]
     sets = [[*paper, *our] for paper, our in zip(papers, ours, strict=True)]
     found = [Table(columns, sets, "The paper and this run, in-domain, in per cent", left=5)]
     steps: list[list[str | Cell]] = []

@@ -190,6 +190,8 @@ def seeds_page(results: SeedResults) -> Page:
 
 def _run(study: StudyRuns) -> str:
     named = {"source": study.source, "targets": ", ".join(study.targets), "seeds": seeds_phrase(study.seeds)}
+    if study.trained_on:
+        named["source"] = TEXT["trained_on"].format(name=study.trained_on, source=study.source)
     return str(TEXT["run"].format(protocols=protocols_phrase(study.protocols), **named))
 
 
@@ -211,7 +213,10 @@ def _finding(each: Finding) -> list[str | Cell]:
         shown = [each.ours, each.theirs]
         numbers = [NONE if value is None else f"{value:.0f}" if steps else percent(value) for value in shown]
         effect = each.effect
-        interval = f"{effect.value:+.0f} [{effect.low:.0f}, {effect.high:.0f}]" if steps else _signed(effect)
+        interval = _signed(effect)
+        if steps:
+            value, low, high = (round(end) for end in (effect.value, effect.low, effect.high))
+            interval = f"{value:+d} [{low}, {high}]"
         numbers += [interval, *(NONE if p is None else f"{p:.3g}" for p in (effect.p, each.p_holm))]
     reasons = [
         text.format(names=", ".join(sorted(getattr(each.reasons, name))))

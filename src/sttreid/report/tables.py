@@ -19,7 +19,7 @@ from sttreid.runtime.errors import InputError
 
 NONE = "-"
 TEXT = yaml.safe_load((TEMPLATES / "report.yaml").read_text(encoding="utf-8"))
-THIRDS = {"visibility": "visible share", "length": "frames"}
+THIRDS = {"visibility": ("visible share", "{:.3g}"), "length": ("frames", "{:,.0f}")}
 
 
 def rates(scores: Scores, cells: Sequence[Tested]) -> list[str]:
@@ -64,7 +64,8 @@ def mark(name: str, group: str, mean: Interval, hollow: bool = False) -> dict[st
 
 def counts_table(scores: Scores) -> Table:
     """One row for each target."""
-    columns = ["queries", "without a match", "gallery", "of these distractors", "excluded", "junk removed"]
+    columns = ["queries", "without a match", "gallery", "of these distractors"]
+    columns += ["left out by the protocol", "junk removed"]
     rows = [[str(target), *(str(row[name]) for name in COUNTS)] for target, row in scores.counts.iterrows()]
     return Table(["tested on", *columns], rows, "Number of test tracklets")
 
@@ -113,7 +114,7 @@ def baselines_table(scores: Scores) -> Table:
                 ]
                 level = part.interval(part.cells(baseline), metric.name)
                 rows.append([f"{baseline}{suffix}", metric.label, percent(level.value), *gains])
-    columns = ["baseline", "metric", "baseline", *(name.replace("_", "-") for name in trained)]
+    columns = ["baseline", "metric", "baseline, %", *(f"gain, {name.replace('_', '-')}" for name in trained)]
     return Table(columns, rows, "Gain over baselines, in points", left=2)
 
 
@@ -132,7 +133,11 @@ def open_set_table(scores: Scores) -> Table:
         found = [each for cell in cells if (each := by_cell.get(cell)) is not None]
         complete = cells and len(found) == len(cells)
         lines.append([name, *(bracket(detection(found, rate)) if complete else NONE for rate in rates)])
-    columns = ["model", "rank-1", *(f"DIR at FAR {100 * rate:g} %" for rate in RATES)]
+    columns = [
+        "model",
+        "rank-1, half of the people",
+        *(f"DIR at FAR {100 * rate:g} %" for rate in RATES),
+    ]
     return Table(columns, lines, "People found among strangers, in per cent")
 
 
@@ -163,7 +168,7 @@ def difficulty_table(scores: Scores) -> Table:
     """Rank-1 of the model of each target for thirds of the queries, by visibility and by length."""
     rows, queries = [], counted(scores.queries)
     in_domain = queries[queries["model"] == queries["target"]]
-    for column, name in THIRDS.items():
+    for column, (name, text) in THIRDS.items():
         if column not in in_domain:  # a result need not have it
             continue
         values = in_domain[column].dropna()
@@ -172,7 +177,9 @@ def difficulty_table(scores: Scores) -> Table:
             upper = in_domain[column] <= high if high == edges[-1] else in_domain[column] < high
             third = in_domain[(in_domain[column] >= low) & upper]
             cells = [_third(third[third["target"] == target], target) for target in scores.targets]
-            rows.append([f"{name} {low:.3g} to {high:.3g}", *cells])
+            if len(third):  # few values leave gaps between the thirds
+                ends = third[column].min(), third[column].max()  # no value is in two rows
+                rows.append([f"{name} {' to '.join(map(text.format, ends))}", *cells])
     columns = ["queries", *(f"{target} rank-1 (queries; identities)" for target in scores.targets)]
     return Table(columns, rows, "Rank-1 by visibility and length, in per cent")
 

@@ -62,10 +62,8 @@ def evaluate(
     query_features = as_matrix("query features", query_features)
     gallery_features = as_matrix("gallery features", gallery_features)
     query, gallery, rules = _labels(query), _labels(gallery), _protocol(protocol)
-    for side, features, labels in (("query", query_features, query), ("gallery", gallery_features, gallery)):
-        if len(features) != len(labels):
-            raise InputError(f"{len(labels)} {side} labels need as many features, got {len(features)}")
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
+    check_lengths(query_features, gallery_features, query, gallery)
+    if threads is not None and (not isinstance(threads, int | np.integer) or threads < 1):
         raise InputError(f"threads must be at least 1, got {threads}")
     _check_tie(tie)
     ranked = candidates(query, gallery, rules)
@@ -103,6 +101,15 @@ def evaluate_distances(
     return score(ranking, ranked, query, rules, tie)
 
 
+def check_lengths(
+    query_features: Features, gallery_features: Features, query: Labels, gallery: Labels
+) -> None:
+    """Raises InputError: a side has not as many features as labels."""
+    for side, features, labels in (("query", query_features, query), ("gallery", gallery_features, gallery)):
+        if len(features) != len(labels):
+            raise InputError(f"{len(labels)} {side} labels need as many features, got {len(features)}")
+
+
 def _labels(side: Side) -> Labels:
     if isinstance(side, Labels):
         return side
@@ -121,5 +128,5 @@ def _protocol(protocol: Protocol | str) -> Protocol:
 
 
 def _check_tie(tie: float) -> None:
-    if not isinstance(tie, int | float | np.floating) or not 0 <= tie < np.inf:
+    if not isinstance(tie, int | float | np.number) or not 0 <= tie < np.inf:
         raise InputError(f"tie must be at least 0 and finite, got {tie!r:.100}")

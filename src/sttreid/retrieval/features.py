@@ -89,7 +89,7 @@ class FeatureRows:
         given = as_array(self.features[self.rows[index]])
         rows = memory[: len(index)]  # row by row, so that sums do not depend on the layout of the features
         rows[:] = given
-        if given.dtype not in (np.float16, np.float32):  # their squares stay in double precision's range
+        if not (given.dtype.kind == "f" and given.dtype.itemsize <= 4):  # squares of others leave the range
             largest = np.abs(rows).max(axis=1, keepdims=True)
             rows /= np.where(np.isfinite(largest) & (largest > 0), largest, 1.0)
         lengths = self.lengths[index]

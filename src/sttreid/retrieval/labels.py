@@ -86,9 +86,9 @@ class Labels:
 
 def _integers(name: str, values: ArrayLike) -> Integers:
     array = unmasked(name, values)
-    if array.size and not np.issubdtype(array.dtype, np.integer):
+    if array.size and array.dtype.kind not in "iu":  # a span of time is an integer to NumPy
         raise InputError(f"{name} must be integers, got {array.dtype}")
-    if array.dtype == np.uint64 and (large := array > LARGEST).any():  # they would become negative
+    if array.dtype.kind == "u" and (large := array > LARGEST).any():  # they would become negative
         row = int(large.argmax())
         raise InputError(f"{name}: row {row} must be at most {LARGEST}, got {array.flat[row]}")
     return np.array(array, np.int64)

@@ -42,8 +42,11 @@ class Metric:
         return float(self.of_queries(counted(queries)).mean())
 
     def text(self, value: float, decimals: int = 1) -> str:
-        """A value as it is shown, in per cent (without the sign) if the metric is: 0.523 -> "52.3"."""
-        return f"{100 * value if self.percent else value:.{decimals}f}"
+        """A value as it is shown, in per cent (without the sign) if the metric is: 0.523 -> "52.3".
+
+        What rounds to zero has no minus.
+        """
+        return f"{round(100 * value if self.percent else value, decimals) + 0.0:.{decimals}f}"
 
     @property
     def unit(self) -> str:

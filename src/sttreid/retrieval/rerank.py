@@ -6,7 +6,15 @@ Two tracklets are close if they are among each other's nearest neighbours and sh
 Re-ranking uses the whole gallery and all other queries for each query. Report its results as re-ranked and
 compare them with re-ranked results only: re-ranking raises the mAP of the same features by several points and
 says nothing about the network. All given rows take part, including those that a protocol excludes for a
-query; remove junk before.
+query; remove junk, and what the protocol never ranks, before.
+
+**A query that is also in the gallery counts once.** In the paper the gallery does not hold the query. Public
+programs put the queries before the gallery, as rows of their own. Where the gallery holds them too, as that
+of MARS does, they count each twice, and its copy takes one of the k1 and of the k2 places of every neighbour:
+if all rows are queries, half of the places are lost, and k2 = 2 averages nothing. Here a query that equals a
+row of the gallery is that row. Rows are equal if they are so after normalisation; features of one tracklet
+that were computed twice may differ in their last bits, and then count twice. Copies inside of the gallery,
+and queries that are not in it, are rows of their own, as in the public programs.
 
 Where the paper is silent or the authors' code differs, this module follows the code, which produced the
 published results:
@@ -18,44 +26,40 @@ published results:
   of k1 is rounded to the nearest integer, and from .5 to the even one.
 - The encoding of a row sums to 1; in the paper its entries are exp(-d).
 - A row is its own first neighbour, in addition to k1 others. Here that also holds if there are copies of the
-  row. Among other rows at the same distance, the smaller index is nearer; queries precede the gallery.
+  row. Among other rows at the same distance, the smaller index is nearer; queries from outside precede the
+  gallery.
 
-L2-normalised rows are rounded to multiples of 2^-25, which changes a distance by about 1e-8. All products and
-sums are then exact in double precision: copies of a row tie exactly, and neither the block length nor the
-number of threads changes the result. Single precision only chooses which pairs need it.
+Distances are exact (:mod:`sttreid.retrieval.exact_rows`), so that neither the block length nor the number of
+threads changes the result. Single precision only chooses which pairs need it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from scipy import sparse
 
-from sttreid.retrieval.counting import rounding_bound
-from sttreid.retrieval.features import CHUNK, Doubles, FeatureRows, Features, Singles
+from sttreid.retrieval import exact_rows
+from sttreid.retrieval.exact_rows import ExactRows, distinct_rows
+from sttreid.retrieval.features import Doubles, Features, Singles
 from sttreid.retrieval.labels import Integers
 from sttreid.runtime.errors import InputError
 
-ROWS: Final = 1024  # of a tile of distances: 4 MB, and 42 MB while one is computed exactly, if D = 2048
-PAIRS: Final = 64  # of one row, at most, whose exact distances are computed at once
 CROWD: Final = 128  # rows whose distances to all are computed at once: 14 MB at the size of MARS
 SPARE: Final = 4  # nearest rows that are kept in addition, because single precision may confuse them
-ADDED: Final = 4  # roundings of a distance in single precision beside those of its product
 COLUMN_BITS: Final = 22  # of a key, below 31 bits of a value
 OWNER_BITS: Final = COLUMN_BITS + 31
 EMPTY: Final = 0x7F800000 << COLUMN_BITS  # a key of infinity
-GRID: Final = np.float32(2**25)  # steps of 1; double precision holds sums below 4 in steps of 2^-51
 
 
 def rerank(query_features: Features, gallery_features: Features, k1: int, k2: int, weight: float) -> Singles:
     """Distances of each query to the gallery after re-ranking; the paper uses k1 = 20, k2 = 6, weight = 0.3.
 
-    Memory grows with Q x G and N x D, N = Q + G, but not with N x N; the time does.
+    Memory grows with Q x G and N x D, but not with N x N; the time does. N is G and the queries that are not
+    in the gallery.
 
     Args:
-        query_features: [Q, D] rows of any nonzero norm.
+        query_features: [Q, D] rows of any nonzero norm. A query that equals a row of the gallery is that row.
         gallery_features: [G, D].
         k1: neighbours of a row, in addition to itself, that may be reciprocal; fewer if there are fewer rows.
         k2: nearest neighbours, including the row itself, whose encodings are averaged; 1: no averaging.
@@ -74,108 +78,15 @@ def rerank(query_features: Features, gallery_features: Features, k1: int, k2: in
             raise InputError(f"re-ranking: {name} must be at least 1, got {value}")
     if not 0 <= weight <= 1:
         raise InputError(f"re-ranking: weight must be between 0 and 1, got {weight}")
-    rows = _rows(query_features, gallery_features)
-    count, queries = len(rows.unit), len(query_features)
-    distances = np.empty((queries, count - queries), np.float32)
-    index, farthest = _search(rows, min(count, max(k1 + 1, k2)), distances)
+    rows, place = distinct_rows(query_features, gallery_features)
+    count, order = len(rows.unit), np.argsort(place, kind="stable")  # queries from outside come first
+    outside = count - len(gallery_features)
+    distances = np.empty((len(place), count - outside), np.float32)
+    index, farthest = _search(rows, min(count, max(k1 + 1, k2)), distances[:outside])
+    rows.fill(place[order[outside:]], distances[outside:])
     encoding = _average(_encode(index, farthest, rows, k1), index[:, :k2])
-    _combine(distances, encoding, farthest, weight)
-    return distances
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """All rows, queries first: unit [N, D] on the grid, half [N] half of their squared lengths."""
-
-    unit: Singles
-    half: Doubles
-
-    @property
-    def error(self) -> float:
-        """Largest error of a distance in single precision."""
-        return rounding_bound(self.unit.shape[1] + ADDED) + 4 * float(np.abs(self.half - 0.5).max())
-
-    def tiles(self, distances: Singles) -> Iterator[tuple[slice, slice, Singles]]:
-        """Similarities, 1 minus distances, of all pairs of blocks on and above the diagonal, that first.
-
-        They are off by at most ``error``. Between queries and gallery the distances are exact and also
-        written to ``distances`` [Q, G]. The memory of a tile is reused for the next one.
-        """
-        count, queries = len(self.unit), len(distances)
-        starts = [*range(0, queries, ROWS), *range(queries, count, ROWS)]
-        blocks = [slice(first, end) for first, end in zip(starts, [*starts[1:], count], strict=True)]
-        memory, doubles = np.empty(min(ROWS, count) ** 2, np.float32), self.doubles()
-        for step in range(len(blocks)):
-            for block, others in zip(blocks, blocks[step:], strict=False):
-                shape = block.stop - block.start, others.stop - others.start
-                tile = memory[: shape[0] * shape[1]].reshape(shape)
-                if block.stop <= queries <= others.start:
-                    exact = self.exact(block, others, doubles)
-                    distances[block, others.start - queries : others.stop - queries] = exact
-                    np.subtract(1, exact, out=tile, casting="same_kind")
-                else:
-                    np.matmul(self.unit[block], self.unit[others].T, out=tile)
-                yield block, others, tile
-
-    def doubles(self) -> list[Doubles]:
-        """Memory in double precision for two blocks of rows and a tile."""
-        most, width = min(ROWS, len(self.unit)), self.unit.shape[1]
-        return [np.empty(size) for size in (most * width, most * width, most**2)]
-
-    def exact(self, rows: slice | Integers, others: slice, doubles: list[Doubles]) -> Doubles:
-        """Half squared Euclidean distances of some rows to others, in the memory of :meth:`doubles`."""
-        sides = self.unit[rows], self.unit[others]
-        shapes = sides[0].shape, sides[1].shape, (len(sides[0]), len(sides[1]))
-        left, right, tile = (
-            memory[: shape[0] * shape[1]].reshape(shape)
-            for memory, shape in zip(doubles, shapes, strict=True)
-        )
-        left[:], right[:] = sides
-        np.matmul(left, right.T, out=tile)
-        np.subtract(self.half[others], tile, out=tile)
-        tile += self.half[rows, None]
-        return tile
-
-    def pairs(self, rows: Integers, columns: Integers) -> Doubles:
-        """[M] the same for single pairs; each is computed once, whatever its order."""
-        count = len(self.unit)
-        pairs = np.minimum(rows, columns) * count + np.maximum(rows, columns)
-        keys, back = np.unique(pairs, return_inverse=True)
-        row, column = np.divmod(keys, count)
-        first = (np.diff(row, prepend=-1) != 0) | (np.arange(len(row)) % PAIRS == 0)
-        parts = np.append(np.flatnonzero(first), len(row)).tolist()
-        out = np.empty(len(keys))
-        for start, end in pairwise(parts):
-            left, right = self.unit[row[start]], self.unit[column[start:end]]
-            out[start:end] = right.astype(np.float64) @ left.astype(np.float64)
-        return (self.half[row] + self.half[column] - out)[back]
-
-
-def _rows(query_features: Features, gallery_features: Features) -> _Rows:
-    """All rows at length 1, rounded to the grid."""
-    sides = [
-        FeatureRows(side, features, np.arange(len(features)))
-        for side, features in (("query", query_features), ("gallery", gallery_features))
-    ]
-    for features in sides:
-        if not len(features.rows):
-            raise InputError(f"re-ranking: there must be at least 1 {features.side} feature, got 0")
-    if sides[0].width != sides[1].width:
-        widths = f"{sides[0].width} and {sides[1].width} columns"
-        raise InputError(f"query and gallery features must be equally wide, got {widths}")
-    count = sum(len(features.rows) for features in sides)
-    rows, filled = _Rows(np.empty((count, sides[0].width), np.float32), np.empty(count)), 0
-    memory = np.empty((CHUNK, sides[0].width))
-    for features in sides:
-        for start in range(0, len(features.rows), CHUNK):
-            block = features.unit64(features.rows[start : start + CHUNK], memory)
-            # float32 first: above 1/2 it is coarser than the grid, and so holds every multiple that results
-            unit = np.rint(block.astype(np.float32) * GRID) / GRID
-            part = slice(filled, filled + len(unit))
-            block[:] = rows.unit[part] = unit
-            rows.half[part] = np.vecdot(block, block) / 2
-            filled = part.stop
-    return rows
+    _combine(distances, encoding, farthest, place[order], weight)
+    return distances if (order[1:] > order[:-1]).all() else distances[np.argsort(order)]
 
 
 @dataclass(frozen=True)
@@ -227,7 +138,7 @@ class _Lists:
         kept.keys[:] = keys[starts[:, None] + np.arange(length)] & ((1 << OWNER_BITS) - 1)
 
 
-def _search(rows: _Rows, length: int, distances: Singles) -> tuple[Integers, Doubles]:
+def _search(rows: ExactRows, length: int, distances: Singles) -> tuple[Integers, Doubles]:
     """The nearest rows of each row [N, K], nearest first, and its largest distance [N].
 
     Every tile is visited once, for its rows and its columns; the plain [Q, G] distances are written. Single
@@ -259,21 +170,21 @@ def _search(rows: _Rows, length: int, distances: Singles) -> tuple[Integers, Dou
     return index, farthest
 
 
-def _settle(rows: _Rows, unsettled: Integers, index: Integers, farthest: Doubles) -> None:
+def _settle(rows: ExactRows, unsettled: Integers, index: Integers, farthest: Doubles) -> None:
     """Find the nearest rows and the largest distance of a few rows among exact distances to all."""
-    count, doubles, step = len(rows.unit), rows.doubles(), min(CROWD, ROWS)
+    count, doubles, step = len(rows.unit), rows.doubles(), min(CROWD, exact_rows.ROWS)
     for start in range(0, len(unsettled), step):
         some = unsettled[start : start + step]
         tile = np.empty((len(some), count))
-        for first in range(0, count, ROWS):
-            others = slice(first, min(first + ROWS, count))
+        for first in range(0, count, exact_rows.ROWS):
+            others = slice(first, min(first + exact_rows.ROWS, count))
             tile[:, others] = rows.exact(some, others, doubles)
         farthest[some] = tile.max(axis=1)
         tile[np.arange(len(some)), some] = -1.0
         index[some] = tile.argsort(axis=1, kind="stable")[:, : index.shape[1]]
 
 
-def _encode(index: Integers, farthest: Doubles, rows: _Rows, k1: int) -> sparse.csr_array:
+def _encode(index: Integers, farthest: Doubles, rows: ExactRows, k1: int) -> sparse.csr_array:
     """[N, N] rows that sum to 1: exp(-d) at the expanded reciprocal neighbours."""
     expanded = _expanded(index, k1)
     owner = np.repeat(np.arange(expanded.shape[0]), np.diff(expanded.indptr))
@@ -319,15 +230,17 @@ def _average(encoding: sparse.csr_array, index: Integers) -> sparse.csr_array:
     return mean
 
 
-def _combine(distances: Singles, encoding: sparse.csr_array, farthest: Doubles, weight: float) -> None:
-    """Replace the plain distances [Q, G] by the final ones.
+def _combine(
+    distances: Singles, encoding: sparse.csr_array, farthest: Doubles, place: Integers, weight: float
+) -> None:
+    """Replace the plain distances [Q, G] of the queries with these places [Q] by the final ones.
 
     The Jaccard distance of two rows that sum to 1 needs the sum of their smaller entries only: that of the
     larger ones is 2 minus it. A query's entries meet those of the gallery through the columns.
     """
-    queries, gallery = distances.shape
-    columns = encoding[queries:].tocsc()
-    for query, line in enumerate(distances):
+    gallery = distances.shape[1]
+    columns = encoding[encoding.shape[0] - gallery :].tocsc()
+    for query, line in zip(place.tolist(), distances, strict=True):
         entries = slice(encoding.indptr[query], encoding.indptr[query + 1])
         terms = encoding.indices[entries]
         starts, counts = columns.indptr[terms], columns.indptr[terms + 1] - columns.indptr[terms]

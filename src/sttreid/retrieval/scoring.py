@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sttreid.config.evaluation import Rerank, ResolvedEvaluate
+from sttreid.config.evaluation import ResolvedEvaluate
 from sttreid.embedding import Precision, embed_tracklets
 from sttreid.model.network import Network
-from sttreid.retrieval.evaluation import evaluate, evaluate_distances
+from sttreid.retrieval.evaluation import check_lengths, evaluate, evaluate_distances
 from sttreid.retrieval.features import Features
 from sttreid.retrieval.histogram import histograms
-from sttreid.retrieval.labels import Integers, Labels
+from sttreid.retrieval.labels import Integers, Labels, candidates
 from sttreid.retrieval.open_set import with_strangers
 from sttreid.retrieval.protocol import Protocol, protocol
 from sttreid.retrieval.rerank import rerank
@@ -102,22 +102,33 @@ def _evaluate(
             rules(settings),
             threads=torch.get_num_threads(),
         )
-    distances = reranked(query_features, gallery_features, gallery_labels.junk, settings.rerank)
+    distances = reranked(query_features, gallery_features, query_labels, gallery_labels, settings)
     return evaluate_distances(distances, query_labels, gallery_labels, rules(settings), tie=RERANKED_TIE)
 
 
 def reranked(
-    query_features: Features, gallery_features: Features, junk: NDArray[np.bool_], settings: Rerank
+    query_features: Features,
+    gallery_features: Features,
+    query: Labels,
+    gallery: Labels,
+    settings: ResolvedEvaluate,
 ) -> NDArray[np.float32]:
     """[Q, G] re-ranked distances of queries [Q, D] to a gallery [G, D].
 
-    Junk [G] is left out, because it would change the neighbours of other tracklets; its columns are NaN.
+    What the protocol never ranks, such as junk, is left out, because it would change the neighbours of other
+    tracklets; its columns are NaN.
+
+    Raises:
+        InputError: lengths disagree; as :func:`sttreid.retrieval.labels.candidates`, before distances are
+            computed, and :func:`sttreid.retrieval.rerank.rerank`.
     """
-    distances = np.full((len(query_features), len(gallery_features)), np.nan, np.float32)
-    kept = np.flatnonzero(~junk)
-    distances[:, kept] = rerank(
-        query_features, gallery_features[kept], settings.k1, settings.k2, settings.weight
-    )
+    check_lengths(query_features, gallery_features, query, gallery)
+    kept, how = candidates(query, gallery, rules(settings)).rows, settings.rerank
+    found = rerank(query_features, gallery_features[kept], how.k1, how.k2, how.weight)
+    if len(kept) == len(gallery):
+        return found
+    distances = np.full((len(query), len(gallery)), np.nan, np.float32)
+    distances[:, kept] = found
     return distances
 
 

@@ -8,7 +8,9 @@ from typing import Final
 from sttreid.runtime.files import FULL
 
 UNWRITABLE: Final = frozenset({*FULL, errno.EACCES, errno.EPERM})
-IMPOSSIBLE: Final = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR})  # paths
+IMPOSSIBLE: Final = frozenset(  # paths
+    {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+)
 SHOWN: Final = 300  # characters of such a path
 NO_MEMORY: Final = ("can't allocate memory", "out of memory", "can't start new thread")  # of RuntimeError
 

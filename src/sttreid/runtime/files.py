@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -147,14 +148,23 @@ def read_csv(path: Path, **options: Any) -> pd.DataFrame:
         options: of :func:`pandas.read_csv`.
 
     Raises:
-        InputError: the file cannot be read, or is no such table.
+        InputError: the file cannot be read, or is no such table; two columns have one name; or rows have more
+            cells than the header.
     """
-    text = io.StringIO(read_text(path))
+    text = read_text(path)
     try:
-        return pd.read_csv(text, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of cells without a header
+            table = pd.read_csv(io.StringIO(text), index_col=False, **options)
+        first = {**options, "dtype": str, "keep_default_na": False, "header": None, "nrows": 1}
+        names = Counter(pd.read_csv(io.StringIO(text), **first).iloc[0].tolist())
     except Exception as error:  # pandas raises many types, even IndexError
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: must be a CSV or TSV table with a header ({reason})") from error
+    name, count = names.most_common(1)[0]
+    if count > 1:
+        raise InputError(f"{path}: the columns must have different names, got {name!r:.100} {count} times")
+    return table
 
 
 def replace_folder(folder: Path, by: Path) -> None:

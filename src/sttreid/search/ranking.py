@@ -57,8 +57,8 @@ def search(
         gallery: is searched; a query is never its own answer.
         k: number of answers, fewer where the gallery has fewer.
         cross_camera_only: leave out tracklets of the query's own camera.
-        rerank: settings of k-reciprocal re-ranking, which decides the order only; None: none. The queries
-            count as further tracklets, so an order depends on which queries are asked together.
+        rerank: settings of k-reciprocal re-ranking, which decides the order only; None: none. Queries from
+            outside count as further tracklets, so an order depends on which of them are asked together.
         calibration: gives probabilities; None: that of the gallery, if it has one.
         index: of the gallery's embeddings, for an approximate search; None: the search is exact.
 

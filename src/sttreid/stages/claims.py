@@ -26,7 +26,9 @@ def main(params: Params, claims: Claims) -> None:
     runs, protocols = ablation_runs(ablation, simulate.domain, targets, seeds)
     views = {target: read_table(paths.views(target)).set_index("tracklet")["turn"] for target in targets}
     runs = [_with_viewpoints(each, views) for each in runs]
-    results = study(runs, ablation.home_target, targets, ablation.min_train_rank1, protocols)
+    trained_on = ablation.source if ablation.in_domain else ""
+    rules = ablation.home_target, targets, ablation.min_train_rank1, protocols
+    results = study(runs, *rules, trained_on)
     findings = analysis.findings(results, claims)
     made_by = fingerprint.of_ablation(params, paths.home() / DOMAINS)
     page = claims_page(results, findings, claims, made_by)

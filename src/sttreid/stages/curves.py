@@ -50,7 +50,9 @@ def main(
         numerics.prepare(compute.threads, compute.numerics)
         fewest = min(identities.values())
         runs = [_with_common_test(each, store, fewest, compute) for each in runs]
-    results = group(runs, ablation.home_target, targets, ablation.min_train_rank1, protocols)
+    trained_on = ablation.source if ablation.in_domain else ""
+    rules = ablation.home_target, targets, ablation.min_train_rank1, protocols
+    results = group(runs, *rules, trained_on)
     effects = curve_effects(results, curves, claims.contrasts)
     page = curves_page(results, curves, effects, claims.contrasts, schedule)
     folder = paths.publication()

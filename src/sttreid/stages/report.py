@@ -102,9 +102,8 @@ def _machines(params: Params) -> list[Machine]:
     return [parse(Machine, read_json(path), str(path)) for path in records]
 
 
-def published_claims(metrics: Path) -> Content | None:
-    """The newest published ``claims.json`` of enough seeds for verdicts, and under "publication" its study,
-    folder and commit; None without one.
+def published_claims(metrics: Path) -> list[Content]:
+    """As :attr:`sttreid.report.page.Results.published_claims`.
 
     Args:
         metrics: folder of the published studies.
@@ -112,7 +111,7 @@ def published_claims(metrics: Path) -> Content | None:
     Raises:
         InputError: a publication cannot be read.
     """
-    found: list[tuple[datetime, Content]] = []
+    newest: dict[str, tuple[datetime, Content]] = {}
     for path in sorted(metrics.glob("*/**/claims.json")):
         record = path.with_name("provenance.json")
         hidden = path.parent.name.startswith(".")  # a publication that is being written
@@ -122,8 +121,13 @@ def published_claims(metrics: Path) -> Content | None:
         if content["seeds"] >= MIN_SEEDS:
             origin = parse(Provenance, read_json(record), str(record))
             study = {"study": origin.study, "folder": path.parent.as_posix(), "commit": origin.commit[:10]}
-            found.append((publication_date(origin, record), {**content, "publication": study}))
-    return max(found, key=lambda each: each[0])[1] if found else None
+            section = origin.params.get("ablation")
+            source = section.get("source") if isinstance(section, Mapping) else None
+            content = {"trained_on": str(source or content["source"]), **content, "publication": study}
+            date = publication_date(origin, record)
+            if origin.study not in newest or newest[origin.study][0] < date:
+                newest[origin.study] = date, content
+    return [content for _, content in sorted(newest.values(), key=lambda each: each[0], reverse=True)]
 
 
 def _reference(params: Params, name: str) -> Content:
