@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sttreid.data import pyav_frames
 from sttreid.data.films import examine
-from sttreid.data.videos import count_frames
+from sttreid.data.videos import check_video, count_frames
 from sttreid.runtime.errors import DecodeError, PlaceError
 
 Frame = NDArray[np.uint8]
@@ -258,6 +258,21 @@ def test_a_film_that_starts_between_keyframes_has_no_place_for_its_frames(
     found = examine(tmp_path / "b.mkv")
     assert found.readable == 0
     assert "keyframe" in str(found.damage)
+
+
+@pytest.mark.parametrize("x264", ["keyint=20", "keyint=20:bframes=3"])
+@pytest.mark.parametrize("lost", [1, 7, 25])
+def test_a_trimmed_film_begins_with_the_first_frame_that_is_shown(
+    film: Callable[..., Path], burnt_in: Callable[[Frame], int], x264: str, lost: int
+) -> None:
+    """A telephone trims a film without encoding it: an edit list hides what precedes the first frame."""
+    path = film("a.mp4", {}, x264, times=[40 * (number - lost) for number in range(FRAMES)])
+    found = examine(path)
+    assert (found.frames, found.readable, found.damage) == (FRAMES - lost, FRAMES - lost, None)
+    stream = pyav_frames.frames(path, FRAMES - lost)
+    assert [burnt_in(frame) for frame in stream] == list(range(lost + 1, FRAMES + 1))
+    with pytest.raises(PlaceError, match=r"frames that the file hides .* set decode\.decoder to pyav"):
+        check_video(path, FRAMES - lost, "decord")
 
 
 def test_frames_that_only_serve_as_references_do_not_count(tmp_path: Path, numbered: Numbered) -> None:

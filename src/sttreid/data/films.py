@@ -134,7 +134,7 @@ class _Packets:
         self.places = array("q")  # byte in the file; -1 where unknown
         self.broken: int | None = None  # the first one that the file does not hold whole
         self.timed = True  # AVI has no timestamps; FFmpeg counts the packets, also where frames are reordered
-        self.starts_with_key = True
+        self.starts_with_key: bool | None = None  # None: there is no packet yet
         self.hidden = 0  # packets that are decoded and not shown
         self.sizes: str | None = None  # how the size of the picture changes
         self.resized: int | None = None  # timestamp of the first frame of another size
@@ -169,7 +169,7 @@ def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            if not packets.times:
+            if packets.starts_with_key is None:  # of a trimmed film, the first packets may be hidden
                 packets.starts_with_key = bool(packet.is_keyframe)
             if packet.is_corrupt and packets.broken is None:
                 packets.broken = len(packets.times)
