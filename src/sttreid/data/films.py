@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from sttreid.data.clean_starts import CleanStarts
 from sttreid.data.container_structure import first_fault
+from sttreid.data.film_files import count_films, import_av, open_film
 from sttreid.data.picture_sizes import Sizes
-from sttreid.runtime.errors import InputError, PlaceError
+from sttreid.runtime.errors import PlaceError
 
 UNREADABLE: Final = "cannot be opened as a video"
 NOT_VIDEO: Final = frozenset({"ansi", "bintext", "idf", "xbin"})  # FFmpeg's picture of a text file
@@ -49,6 +50,7 @@ class Film:
         pixels: FFmpeg's name of the format of the pixels.
         stretch: bytes of the longest part between places where decoding may start without a trace of what
             came before.
+        films: number of films in the file; only the one that players show is read.
     """
 
     frames: int
@@ -60,6 +62,7 @@ class Film:
     misread: str | None
     pixels: str | None
     stretch: int
+    films: int = 1
 
 
 def examine(path: Path) -> Film:
@@ -80,14 +83,13 @@ def examine(path: Path) -> Film:
 def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
     av = import_av()
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.best("video")
+        with open_film(path) as (container, stream):
             if stream is None or stream.codec_context is None or stream.codec_context.name in NOT_VIDEO:
                 raise PlaceError(path, f"{UNREADABLE} (it holds no film, or one of an unknown codec)")
-            packets = _read_packets(av, container, stream)
+            packets = _read_packets(av, path, container, stream)
             codec, pixels = str(stream.codec_context.name), stream.codec_context.pix_fmt
             promised = _promised(container, stream)
-            kind = container.format.name
+            kind, films = container.format.name, count_films(container)
     except PlaceError:
         raise
     except (av.FFmpegError, ValueError) as error:
@@ -106,24 +108,8 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
         misread=_misread(kind, packets),
         pixels=pixels,
         stretch=packets.stretch,
+        films=films,
     )
-
-
-def import_av() -> Any:
-    """PyAV.
-
-    Raises:
-        InputError: it is not installed.
-    """
-    try:
-        import av
-    except (ImportError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"PyAV is needed to read videos, but cannot be imported ({reason}):"
-            " pip install 'sttreid[pipeline]'"
-        ) from error
-    return av
 
 
 class _Packets:
@@ -162,7 +148,7 @@ class _Packets:
         return start + int(holes[0]) + 1 if len(holes) else good
 
 
-def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
+def _read_packets(av: Any, path: Path, container: Any, stream: Any) -> _Packets:
     packets, sizes, starts, stretch = _Packets(), Sizes(stream), CleanStarts(stream), 0
     packets.timed = container.format.name != "avi" or not stream.codec_context.has_b_frames
     try:
@@ -185,7 +171,7 @@ def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
     except av.FFmpegError:
         packets.broken = len(packets.times)
     if sizes.may_change:
-        packets.sizes, packets.resized = sizes.decode(av, container.name)
+        packets.sizes, packets.resized = sizes.decode(path)
     return packets
 
 
@@ -257,8 +243,8 @@ def _display_matrix(path: Path) -> Matrix | None:
     """How a player shows the frames: [x y] -> [x y] [[a, b], [c, d]]; None if the file does not say."""
     av = import_av()
     try:
-        with av.open(str(path)) as container:
-            matrix: Any = next(container.decode(video=0)).side_data.get("DISPLAYMATRIX")
+        with open_film(path) as (container, stream):
+            matrix: Any = next(container.decode(stream)).side_data.get("DISPLAYMATRIX")
     except (av.FFmpegError, StopIteration):  # the decoder reports what is wrong
         return None
     if matrix is None:

@@ -4,19 +4,21 @@ from pathlib import Path
 
 from PIL import Image
 
+from sttreid.data.film_files import import_av, open_film
 from sttreid.tracklets.images import DECODE_ERRORS
 
 
 def video_size(path: Path) -> tuple[int, int] | None:
     """Width and height of the upright frames in pixels; None if the first frame cannot be decoded."""
-    import av
-
+    av = import_av()
     try:
-        with av.open(str(path)) as container:
-            frame = next(container.decode(video=0))
+        with open_film(path) as (container, stream):
+            if stream is None:
+                return None
+            frame = next(container.decode(stream))
             turned = round(frame.rotation) % 180 == 90
             return (frame.height, frame.width) if turned else (frame.width, frame.height)
-    except (av.FFmpegError, StopIteration, IndexError, ValueError):
+    except (av.FFmpegError, StopIteration, ValueError):
         return None
 
 

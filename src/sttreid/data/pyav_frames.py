@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sttreid.data.films import examine, import_av
+from sttreid.data.film_files import import_av, open_film
+from sttreid.data.films import examine
 from sttreid.runtime.errors import DecodeError, PlaceError
 
 
@@ -51,8 +52,7 @@ def frames(path: Path, expected: int) -> Iterator[NDArray[np.uint8]]:
 def _decoded(path: Path) -> Iterator[Any]:
     """Decoded frames up to the first damaged packet, with those that the decoder held back."""
     av = import_av()
-    with av.open(str(path)) as container:
-        stream = container.streams.best("video")
+    with open_film(path) as (container, stream):
         stream.codec_context.thread_count = 1
         try:
             for packet in container.demux(stream):

@@ -13,6 +13,7 @@ import pandas as pd
 from sttreid.config.track_format import TrackFormat
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import Camera
+from sttreid.data.film_files import open_film
 from sttreid.data.frame_sizes import image_size, video_size
 from sttreid.data.tracks.plausibility import Checked, check_boxes
 from sttreid.data.tracks.sources import TrackFile, read_all
@@ -224,12 +225,8 @@ def seconds_per_frame(video: Path) -> float:
     """
     if video.is_dir():
         return 1 / 25
-    try:
-        import av
-    except ImportError as error:
-        raise InputError("PyAV is needed to read videos: pip install 'sttreid[pipeline]'") from error
-    with av.open(str(video)) as container:
-        rate = container.streams.video[0].average_rate
+    with open_film(video) as (_, stream):
+        rate = stream.average_rate
     return float(1 / rate) if rate else 1 / 25
 
 
