@@ -17,10 +17,14 @@ from sttreid.config.datasets import Decoder
 from sttreid.data import videos
 from sttreid.data.camera_videos import Camera
 from sttreid.data.folder_listing import image_names
+from sttreid.data.frame_sizes import upright
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.tracklets.images import DECODE_ERRORS, describe_error
 
 MOST_FRAMES: Final = 100_000_000  # of a camera: 46 days at 25 frames per second
+BRIGHTEST: Final = (
+    255  # Pillow would show all that is brighter in 16-bit images, as of thermal cameras, white
+)
 
 Frame = NDArray[np.uint8]
 
@@ -115,6 +119,9 @@ def _read_sequence_image(folder: Path, path: Path | None, number: int) -> Frame 
         return PlaceError(folder, f"the image of frame {number} is missing")
     try:
         with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
+            if image.mode.startswith("I") and (brightest := int(np.asarray(image).max())) > BRIGHTEST:
+                rule = f"the image must have 8 bits a channel, values up to {BRIGHTEST}"
+                return PlaceError(path, f"{rule}, got {brightest}")
+            return np.array(upright(image).convert("RGB"))
     except DECODE_ERRORS as error:
         return PlaceError(path, f"the image cannot be decoded ({describe_error(error)})")

@@ -26,6 +26,7 @@ from PIL import Image
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import Camera
 from sttreid.data.film_files import import_av, open_film
+from sttreid.data.frame_sizes import upright
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.images import DECODE_ERRORS
 
@@ -224,6 +225,7 @@ def _grey_images(camera: Camera, width: int, height: int) -> Iterator[Grey]:
         for number in range(camera.start, camera.start + camera.frames):
             with Image.open(paths[number]) as image:
                 image.draft("L", (width, height))
-                yield np.array(image.convert("L").resize((width, height), Image.Resampling.BOX))
+                reduced = upright(image).convert("L").resize((width, height), Image.Resampling.BOX)
+                yield np.array(reduced)
     except (*DECODE_ERRORS, InputError, KeyError):
         return

@@ -169,6 +169,50 @@ def test_the_frames_of_images_are_found(tmp_path: Path, first_image: int, first:
     assert shown(store) == sorted(range(1, FRAMES + 1)) * 2
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_shown_as_their_orientation_says(tmp_path: Path, orientation: int) -> None:
+    """Boxes are in pixels of the upright image: trackers read images with OpenCV, which turns them."""
+    turned = {
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.transpose(1, 0, 2),
+        6: lambda a: np.rot90(a),
+        7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
+        8: lambda a: np.rot90(a, -1),
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    (tmp_path / "a" / "hall").mkdir(parents=True)
+    for number, pixels in enumerate(films(), 1):
+        pixels[:48, :64] = 0  # so that the upper left quarter of the upright image is black
+        stored = Image.fromarray(np.ascontiguousarray(turned[orientation](pixels)))
+        stored.save(tmp_path / "a" / "hall" / f"{number:06d}.jpg", exif=exif, quality=95)
+    boxes = ((1, 10, 8), (2, 80, 8), (3, 10, 56), (4, 80, 56))
+    text = "".join(f"{f},{p},{x},{y},32,32\n" for f in range(1, FRAMES + 1) for p, x, y in boxes)
+    (tmp_path / "a" / "hall.txt").write_text(text)
+    source = read(tmp_path / "a")
+    assert not source.warnings
+    store = decoded(source, tmp_path / "store")
+    black = store.index["identity"] == 1
+    assert shown(store) == store.index["frame"].mask(black, 0).tolist()
+
+
+def test_images_of_16_bits_are_told_rather_than_shown_white(tmp_path: Path) -> None:
+    (tmp_path / "a" / "hall").mkdir(parents=True)
+    (tmp_path / "a" / "hall.txt").write_text(lines())
+    for number in range(1, FRAMES + 1):  # the last one is brighter than 8 bits allow
+        levels = np.full((SIZE[1], SIZE[0]), 30_000 if number == FRAMES else LEVEL * number, np.uint16)
+        Image.fromarray(levels).save(tmp_path / "a" / "hall" / f"{number:06d}.png")
+    with pytest.raises(InputError, match=r"000012\.png: the image must have 8 bits .* got 30000"):
+        decoded(read(tmp_path / "a"), tmp_path / "store")
+    skipped = decode_videos(read(tmp_path / "a"), 16, 8, tmp_path / "store", "skip")
+    assert [(entry["path"], entry["boxes"]) for entry in skipped.images] == [("hall/000012.png", 2)]
+    store = open_store(tmp_path / "store")
+    assert shown(store) == store.index["frame"].tolist() == [*range(1, FRAMES)] * 2
+
+
 def test_images_from_0_with_an_empty_last_frame_must_be_declared(tmp_path: Path) -> None:
     images(tmp_path / "a" / "hall", 0, "frame_{:06d}.png")
     (tmp_path / "a" / "hall.txt").write_text(lines(first=0, skip=1))
