@@ -1,6 +1,7 @@
 """The files of a folder of footage: which video goes with which tracks, and which files nobody uses."""
 
 import configparser
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,6 +147,27 @@ def _sequence(folder: Path) -> Recording:
             f"{folder}: a sequence must hold its images in {images}/ or one video, found {_content(folder)}"
         )
     return Recording(folder.name, videos[0], folder / TRACKS, labels, 0, declared)
+
+
+def check_tracks(recording: Recording) -> None:
+    """Raise InputError if a recording has no tracks of a form that is read."""
+    if not recording.tracks.exists():
+        raise InputError(f"{recording.tracks}: {missing_tracks(recording.tracks, recording.video)}")
+
+
+def missing_tracks(tracks: Path, video: Path) -> str:
+    """A sentence on tracks that are not there, with what is there in their place."""
+    names = [path.name for path in tracks.parent.iterdir()] if tracks.parent.is_dir() else []
+    others = sorted(name for name in names if _is_beside(name, tracks.stem) and name != video.name)
+    return (
+        f"the tracks of {video.name} are missing: {', '.join(TEXTS)} of its name are read, and folders of"
+        f" ultralytics' labels, got {shorten(others) if others else 'none'}"
+    )
+
+
+def _is_beside(name: str, stem: str) -> bool:
+    """Whether a file may hold the tracks of a video: hall.json, hall_tracks.xml."""
+    return re.fullmatch(rf"{re.escape(stem)}[._ -].*", name) is not None
 
 
 def check_length(recording: Recording, last: int) -> None:

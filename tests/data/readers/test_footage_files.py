@@ -1,5 +1,6 @@
 """Footage as recorders, annotators and trackers leave it: containers, segments, images, and litter."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +91,19 @@ def test_a_video_that_is_there_is_not_called_missing(tmp_path: Path, name: str, 
     (tmp_path / "a.txt").write_text(lines())
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(InputError, match=sentence):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.xml", "a_tracks.json", "a.coco.json"])
+def test_tracks_of_a_form_that_is_not_read_are_named(
+    tmp_path: Path, film: Callable[..., Path], name: str
+) -> None:
+    film(tmp_path / "a.mp4")
+    (tmp_path / "ab.json").write_text("{}")
+    with pytest.raises(InputError, match=r"a\.txt: the tracks of a\.mp4 are missing: .*, got none$"):
+        read(tmp_path)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match=rf"\.txt, \.csv, \.tsv of its name .*, got {re.escape(name)}$"):
         read(tmp_path)
 
 
@@ -258,6 +272,63 @@ def test_labels_of_ultralytics_are_read(tmp_path: Path, film: Callable[..., Path
     assert sorted(map(tuple, boxes.round(6).to_numpy().tolist())) == [(40, 10, 20, 60), (70, 10, 20, 60)]
     store = decoded(source, tmp_path / "out" / "store")
     assert shown(store) == store.index["frame"].tolist()
+
+
+def label(left: float, top: float, width: float, height: float, person: int) -> str:
+    """A line of ultralytics, of a box in pixels."""
+    x, y = (left + width / 2) / SIZE[0], (top + height / 2) / SIZE[1]
+    return f"0 {x} {y} {width / SIZE[0]} {height / SIZE[1]} {person}\n"
+
+
+@pytest.fixture
+def labelled(tmp_path: Path, film: Callable[..., Path]) -> Path:
+    """A film with two people a frame, in a file per frame."""
+    (tmp_path / "set").mkdir()
+    film(tmp_path / "set" / "hall.mp4")
+    (tmp_path / "set" / "labels").mkdir()
+    for frame in range(1, FRAMES + 1):
+        text = "".join(label(20 + 30 * p, 10, 20, 60, p) for p in (1, 2))
+        (tmp_path / "set" / "labels" / f"hall_{frame}.txt").write_text(text)
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize(
+    ("frame", "line", "sentence"),
+    [
+        (FRAMES + 1, label(20, 10, 20, 60, 1), r"hall_13\.txt:1: frame must be between 1 and the video's 12"),
+        (5, label(20, 10, 0, 60, 3), r"hall_5\.txt:4: width and height of a box must be above 0"),
+        (5, label(20, 10, 20, 60, 2), r"hall_5\.txt:4: an identity must have one box per frame"),
+        (5, label(20, 10, 20, 60, 3).replace(" 3", " 1.5"), r"hall_5\.txt:4: id must be a whole number"),
+        (5, "0 0.5 0.5\n", r"hall_5\.txt:4: a line must hold class x y width height"),
+    ],
+)
+def test_an_error_in_a_folder_of_labels_names_the_file_and_its_line(
+    labelled: Path, frame: int, line: str, sentence: str
+) -> None:
+    for number in range(1, FRAMES + 1):  # with seven words, the last is the identity
+        path = labelled / "labels" / f"hall_{number}.txt"
+        path.write_text(re.sub(r" (\d)$", r" 0.9 \1", path.read_text(), flags=re.M))
+    path = labelled / "labels" / f"hall_{frame}.txt"
+    if len(words := line.split()) == 6:
+        line = " ".join([*words[:5], "0.9", words[5]]) + "\n"
+    path.write_text((path.read_text() + "\n" if path.exists() else "") + line)
+    with pytest.raises(InputError, match=rf"/labels/{sentence}"):
+        read(labelled)
+
+
+def test_a_box_of_a_folder_of_labels_that_has_no_image_is_named(labelled: Path, tmp_path: Path) -> None:
+    path = labelled / "labels" / "hall_5.txt"
+    path.write_text(path.read_text() + label(127, 10, 20, 60, 3))
+    (warning,) = read(labelled).warnings
+    assert warning.endswith("(the first is hall_5.txt:3)")
+    path.write_text(path.read_text() + label(20, 10, 20, 60, 3).replace(" 3", " 4"))
+    source = read(labelled)
+    (last,) = source.boxes.index[source.boxes["line"] == 4 * 2 + 4]
+    source.boxes.loc[last, ["left", "top"]] = 500.0  # as of a later image that is smaller
+    with pytest.raises(InputError, match=r"labels/hall_5\.txt:4: the box left 500"):
+        decoded(source, tmp_path / "store")
+    skipped = decode_videos(source, 16, 8, tmp_path / "store", "skip")
+    assert "labels/hall_5.txt:4" in {entry["path"] for entry in skipped.images}
 
 
 def test_identities_that_the_store_cannot_hold_are_numbered(
