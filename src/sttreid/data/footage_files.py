@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sttreid.data.folder_listing import check_relative, image_names, shorten, subfolders
+from sttreid.data.folder_listing import (
+    check_relative,
+    content_of,
+    image_names,
+    list_folder,
+    shorten,
+    subfolders,
+)
 from sttreid.data.tracks.label_folders import label_files
 from sttreid.runtime.documents import read_bytes
 from sttreid.runtime.errors import InputError
@@ -20,14 +27,6 @@ STREAMS: Final = (".ts", ".mts", ".m2ts", ".m2t", ".264", ".h264", ".265", ".h26
 TEXTS: Final = (".txt", ".csv", ".tsv")
 TRACKS: Final = "gt/gt.txt"
 LABELS: Final = "labels.txt"
-LITTER: Final = (
-    "thumbs.db",
-    "desktop.ini",
-    "__macosx",
-    "@eadir",
-    "system volume information",
-    "$recycle.bin",
-)
 _INI_BYTES: Final = 2**20  # of a seqinfo.ini
 _SPARE: Final = 1000  # frames that seqinfo.ini may promise beyond twice the number of images
 
@@ -62,7 +61,7 @@ def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: the folder of the footage does not exist")
-    files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+    files = [folder / name for name in list_folder(folder)[0] if (folder / name).is_file()]
     sequences = [_sequence(path) for path in subfolders(folder) if _is_sequence(path)]
     found = [*_videos(folder, files), *_image_folders(folder, files), *_visdrone(folder), *sequences]
     names = [recording.name for recording in found]
@@ -77,7 +76,7 @@ def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
     if not found:
         raise InputError(
             f"{folder}: looked for <camera>.mp4 with <camera>.txt, or <sequence>/{TRACKS},"
-            f" found {_content(folder)}"
+            f" found {shorten(content_of(folder))}"
         )
     return found, _unused(folder, found)
 
@@ -141,10 +140,11 @@ def _sequence(folder: Path) -> Recording:
     labels = folder / "gt" / LABELS if (folder / "gt" / LABELS).is_file() else None
     if (folder / images).is_dir():
         return Recording(folder.name, folder / images, folder / TRACKS, labels, length, declared)
-    videos = sorted(path for path in folder.iterdir() if path.name[0] != "." and is_video(path))
+    videos = [folder / name for name in list_folder(folder)[0] if is_video(Path(name))]
     if len(videos) != 1:
+        found = shorten(content_of(folder))
         raise InputError(
-            f"{folder}: a sequence must hold its images in {images}/ or one video, found {_content(folder)}"
+            f"{folder}: a sequence must hold its images in {images}/ or one video, found {found}"
         )
     return Recording(folder.name, videos[0], folder / TRACKS, labels, 0, declared)
 
@@ -157,8 +157,8 @@ def check_tracks(recording: Recording) -> None:
 
 def missing_tracks(tracks: Path, video: Path) -> str:
     """A sentence on tracks that are not there, with what is there in their place."""
-    names = [path.name for path in tracks.parent.iterdir()] if tracks.parent.is_dir() else []
-    others = sorted(name for name in names if _is_beside(name, tracks.stem) and name != video.name)
+    names = content_of(tracks.parent) if tracks.parent.is_dir() else []
+    others = [name for name in names if _is_beside(name, tracks.stem) and name != video.name]
     return (
         f"the tracks of {video.name} are missing: {', '.join(TEXTS)} of its name are read, and folders of"
         f" ultralytics' labels, got {shorten(others) if others else 'none'}"
@@ -201,11 +201,8 @@ def _seqinfo(path: Path) -> tuple[str, int, tuple[int, int] | None]:
 
 def _beside(text: Path) -> str:
     """What there is in place of the video of a tracks file."""
-    others = sorted(
-        path.name
-        for path in text.parent.iterdir()
-        if path.stem == text.stem and path.is_file() and path != text
-    )
+    files = list_folder(text.parent)[0]
+    others = [name for name in files if Path(name).stem == text.stem and name != text.name]
     if not others:
         return "none"
     streams = [name for name in others if Path(name).suffix.lower() in STREAMS]
@@ -214,18 +211,11 @@ def _beside(text: Path) -> str:
     return f"{shorten(others)}, which is no container that is read ({', '.join(VIDEOS)})"
 
 
-def _content(folder: Path) -> str:
-    return shorten(sorted(path.name for path in folder.iterdir()))
-
-
 def _unused(folder: Path, found: Iterable[Recording]) -> list[str]:
-    """The visible files and folders that no recording uses, without the litter of file managers."""
+    """The files and folders that no recording uses, without those that are ignored everywhere."""
     used = set()
     for recording in found:
         for path in (recording.video, recording.tracks, recording.labels):
             if path is not None:
                 used.add(path.relative_to(folder).parts[0])
-    names = [
-        path.name for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in LITTER
-    ]
-    return sorted(name for name in names if name not in used)
+    return [name for name in content_of(folder) if name not in used]

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from sttreid.data.folder_listing import list_folder
 from sttreid.data.tracks.numbers import real, whole
 from sttreid.data.tracks.syntax import Words, lines, read_text
 from sttreid.runtime.errors import InputError
@@ -21,10 +22,10 @@ from sttreid.runtime.errors import InputError
 def label_files(folder: Path, stem: str) -> dict[int, Path]:
     """Frame -> file of its labels, by ascending frame."""
     files = {}
-    for path in folder.iterdir():
-        match = re.fullmatch(rf"{re.escape(stem)}_(\d{{1,9}})\.txt", path.name, re.ASCII)
-        if match and path.is_file():
-            files[int(match.group(1))] = path
+    for name in list_folder(folder)[0]:
+        match = re.fullmatch(rf"{re.escape(stem)}_(\d{{1,9}})\.txt", name, re.ASCII)
+        if match and (folder / name).is_file():
+            files[int(match.group(1))] = folder / name
     return dict(sorted(files.items()))
 
 
