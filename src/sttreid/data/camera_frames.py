@@ -1,7 +1,8 @@
 """The frames of a camera: those of its video, or single images.
 
 The folder ``img1`` of a MOTChallenge sequence holds a camera's frames as images. The file name is the frame
-number, with any padding: ``000001.jpg`` is frame 1. All names may begin alike: ``frame_000001.jpg``.
+number, with any padding: ``000001.jpg`` is frame 1. All names may begin alike: ``frame_000001.jpg``, or
+``frame0001.jpg`` as FFmpeg's manual has it.
 """
 
 import re
@@ -98,7 +99,7 @@ def list_image_sequence(folder: Path) -> dict[int, Path]:
     for name in sorted(image_names(folder)):
         path = folder / name
         match = re.fullmatch(r"(.*?)(\d{1,9})", path.stem, re.ASCII)
-        if not match or (match[1] and not match[1].endswith(("_", "-"))):
+        if not match or not re.fullmatch(r"|.*[^\W\d]|.*[-_ ]", match[1], re.DOTALL):
             raise InputError(f"{path}: the image of a frame must be named like 000001.jpg")
         prefix = match[1] if prefix is None else prefix
         if match[1] != prefix:

@@ -4,6 +4,7 @@ import configparser
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from sttreid.data.folder_listing import (
     subfolders,
 )
 from sttreid.data.tracks.label_folders import label_files
+from sttreid.data.tracks.numbers import real
+from sttreid.data.tracks.syntax import find_syntax, read_text, rows
 from sttreid.runtime.documents import read_bytes
 from sttreid.runtime.errors import InputError
 
@@ -28,6 +31,8 @@ TEXTS: Final = (".txt", ".csv", ".tsv")
 TRACKS: Final = "gt/gt.txt"
 LABELS: Final = "labels.txt"
 _INI_BYTES: Final = 2**20  # of a seqinfo.ini
+_PROBED: Final = 100  # lines of a text that may be tracks
+_NUMBERS: Final = 5  # of a line of tracks, at least: frame and box
 _SPARE: Final = 1000  # frames that seqinfo.ini may promise beyond twice the number of images
 
 
@@ -69,7 +74,8 @@ def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
         if names.count(name) > 1:
             raise InputError(f"{folder}: a camera must have one video, got {name!r} twice")
     for path in sorted(files):
-        if path.suffix.lower() == ".txt" and path.stem not in names and path.name.lower() != LABELS:
+        is_used = path.stem in names or path.name.lower() == LABELS
+        if path.suffix.lower() == ".txt" and not is_used and _may_be_tracks(path):
             raise InputError(
                 f"{path}: tracks must have a video of the same name in the folder, got {_beside(path)}"
             )
@@ -79,6 +85,17 @@ def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
             f" found {shorten(content_of(folder))}"
         )
     return found, _unused(folder, found)
+
+
+def _may_be_tracks(path: Path) -> bool:
+    """Whether a text is empty or has lines with a frame and a box, unlike README.txt or classes.txt."""
+    try:
+        text = read_text(path)
+        lines = list(islice(rows(text, find_syntax(path, text, None)), _PROBED))
+    except InputError:
+        return False
+    numbers = [[real(word) is not None for word in words] for _, _, words in lines]
+    return not lines or any(line[:1] == [True] and sum(line) >= _NUMBERS for line in numbers)
 
 
 def is_video(path: Path) -> bool:

@@ -42,7 +42,7 @@ class Row:
 def write_sheet(source: DataSource, path: Path, count: int, seed: int) -> list[str]:
     """Draw tracklets at random and write their labels and images, from the first to the last.
 
-    A video is decoded from its beginning to the last frame of the sheet: decord is reliable only in order.
+    A video is decoded from its beginning to the last frame of the sheet, by PyAV, which reads more of them.
 
     Args:
         source: the data set.
@@ -112,7 +112,7 @@ def _cut(camera: Camera, wanted: pd.DataFrame) -> tuple[dict[int, Cell], list[st
     if not by_frame:
         return cells, failures
     try:
-        for number, frame in read_frames(camera, by_frame):
+        for number, frame in read_frames(camera, by_frame, "pyav"):
             if isinstance(frame, PlaceError):
                 failures.append(str(frame))
             elif number in by_frame:

@@ -366,6 +366,50 @@ def test_what_nobody_uses_is_named(tmp_path: Path, film: Callable[..., Path]) ->
     assert read(tmp_path).warnings == ("not used in this folder: c3, notes.pdf",)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "README.txt",
+            "The films of the hall in 2024.\n\n1. Unpack them into a folder of your own choice.\n",
+        ),
+        ("classes.txt", "person\ncar\n"),
+        ("table.txt", "a,b,c,d,e,f\n,,,,,,\n"),
+        ("LICENSE.txt", "Copyright \xa9 2024\n"),
+    ],
+)
+def test_a_text_that_holds_no_tracks_needs_no_video(
+    tmp_path: Path, film: Callable[..., Path], name: str, text: str
+) -> None:
+    film(tmp_path / "a.mp4")
+    (tmp_path / "a.txt").write_text(lines())
+    (tmp_path / name).write_text(text, "latin-1")
+    assert read(tmp_path).warnings == (f"not used in this folder: {name}",)
+    for content in (lines(), "", "frame id x y w h\n" + lines().replace(",", " ")):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(InputError, match=rf"{name}: tracks must have a video of the same name"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["frame{:04d}.png", "img{:05d}.png", "cam 2 {}.png", "c1-{:03d}.png"])
+def test_images_may_have_a_word_before_their_number(tmp_path: Path, name: str) -> None:
+    images(tmp_path / "a" / "hall", 1, name)
+    (tmp_path / "a" / "hall.txt").write_text(lines())
+    store = decoded(read(tmp_path / "a"), tmp_path / "store")
+    assert shown(store) == store.index["frame"].tolist()
+
+
+def test_the_sheet_shows_films_that_decord_does_not_read(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mpg"), "w") as file:
+        stream = file.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for pixels in films():
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        file.mux(stream.encode())
+    (tmp_path / "a.txt").write_text(lines())
+    assert write_sheet(read(tmp_path), tmp_path / "sheet.jpg", 4, 0) == []
+
+
 def test_a_sequence_of_another_size_is_told(tmp_path: Path) -> None:
     images(tmp_path / "task" / "img1", 1)
     (tmp_path / "task" / "gt").mkdir()
