@@ -32,8 +32,6 @@ REORDERED: Final = 16  # frames that a decoder may hold back at most, to bring t
 UNTIMED: Final = -(2**63)  # FFmpeg's AV_NOPTS_VALUE
 GAP: Final = 1.5  # a longer step than this many medians is a hole, in a film that is damaged anyway
 
-Matrix = tuple[float, float, float, float]
-
 
 @dataclass(frozen=True, eq=False)
 class Film:
@@ -51,6 +49,7 @@ class Film:
         stretch: bytes of the longest part between places where decoding may start without a trace of what
             came before.
         films: number of films in the file; only the one that players show is read.
+        lost: frames of the first group that nobody shows, as they need frames before it; they do not count.
     """
 
     frames: int
@@ -63,6 +62,7 @@ class Film:
     pixels: str | None
     stretch: int
     films: int = 1
+    lost: int = 0
 
 
 def examine(path: Path) -> Film:
@@ -96,19 +96,22 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
         raise PlaceError(path, f"{UNREADABLE} (it is cut short, damaged or no video)") from error
     if not packets.times:
         raise PlaceError(path, f"{UNREADABLE} (it holds no frame)")
+    first, turns = _first_frame(path)
+    lost = packets.leave_out_before(first)
     readable, damage = _damage(path, packets, promised)
     frames = max(len(packets.times), promised if damage else 0)
     return Film(
         frames=frames,
         readable=readable,
         damage=damage,
-        turns=_turns(path),
+        turns=turns,
         times=packets.order(),
         codec=codec,
         misread=_misread(kind, packets),
         pixels=pixels,
         stretch=packets.stretch,
         films=films,
+        lost=lost,
     )
 
 
@@ -125,6 +128,28 @@ class _Packets:
         self.sizes: str | None = None  # how the size of the picture changes
         self.resized: int | None = None  # timestamp of the first frame of another size
         self.stretch = 0  # as of Film
+
+    def leave_out_before(self, first: int | None) -> int:
+        """Leave out what precedes the first keyframe in time, if that is the first frame that is shown.
+
+        Films that were cut without re-encoding begin so, and recordings of broadcasts: such frames need
+        frames before the cut, so no player or tracker shows them.
+
+        Args:
+            first: timestamp of the first decoded frame; None: unknown.
+
+        Returns:
+            How many frames were left out.
+        """
+        times = np.array(self.times, np.int64)
+        needed = times >= self.times[0]
+        if self.order() is None or not self.starts_with_key or self.hidden or first != self.times[0]:
+            return 0
+        if self.broken is not None:
+            self.broken -= int((~needed[: self.broken]).sum())
+        self.times = array("q", times[needed].tolist())
+        self.places = array("q", np.array(self.places, np.int64)[needed].tolist())
+        return int((~needed).sum())
 
     def order(self) -> NDArray[np.int64] | None:
         """The timestamps by frame; None if some are missing or equal, or are not those of the frames."""
@@ -225,29 +250,25 @@ def _damage(path: Path, packets: _Packets, promised: int) -> tuple[int, str | No
     return readable, f"the film is cut short: {first} can be read"
 
 
-def _turns(path: Path) -> int:
-    matrix = _display_matrix(path)
-    if matrix is None:
-        return 0
-    a, b, c, d = matrix
+def _first_frame(path: Path) -> tuple[int | None, int]:
+    """Timestamp of the first frame, and quarter turns that make it upright; None and 0 if it has none."""
+    av = import_av()
+    try:
+        with open_film(path) as (container, stream):
+            frame = next(container.decode(stream))
+            matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    except (av.FFmpegError, StopIteration):  # the decoder reports what is wrong
+        return None, 0
+    return frame.pts, 0 if matrix is None else _turns(path, bytes(matrix))
+
+
+def _turns(path: Path, matrix: bytes) -> int:
+    """Quarter turns by the matrix of a frame: [x y] is shown at [x y] [[a, b], [c, d]]."""
+    a, b, _, c, d, *_ = (number / 65536 for number in struct.unpack("9i", matrix))
     if (a, b) != (d, -c) or sorted((abs(a), abs(b))) != [0, 1]:
         raise PlaceError(
             path,
             "the video must be shown upright or rotated by 90, 180 or 270 degrees, but it is mirrored"
-            f" or rotated by another angle (display matrix {matrix}): re-encode it",
+            f" or rotated by another angle (display matrix {(a, b, c, d)}): re-encode it",
         )
     return round(math.atan2(-b, a) / (math.pi / 2)) % 4
-
-
-def _display_matrix(path: Path) -> Matrix | None:
-    """How a player shows the frames: [x y] -> [x y] [[a, b], [c, d]]; None if the file does not say."""
-    av = import_av()
-    try:
-        with open_film(path) as (container, stream):
-            matrix: Any = next(container.decode(stream)).side_data.get("DISPLAYMATRIX")
-    except (av.FFmpegError, StopIteration):  # the decoder reports what is wrong
-        return None
-    if matrix is None:
-        return None
-    a, b, _, c, d, *_ = (number / 65536 for number in struct.unpack("9i", bytes(matrix)))
-    return a, b, c, d

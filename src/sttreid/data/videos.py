@@ -54,7 +54,8 @@ def frames(path: Path, expected: int, decoder: Decoder = "decord") -> Iterator[N
         yield from process_frames(MODULES["pyav"], [(path, expected)])
         raise PlaceError(path, film.damage)
     _check(path, film, expected, decoder)
-    if film.pixels in EQUAL_PIXELS and (_is_one_of_several(film) or longest_segment(path, film) > MOST_BYTES):
+    is_too_long = longest_segment(path, film) > MOST_BYTES
+    if film.pixels in EQUAL_PIXELS and (film.lost or _is_one_of_several(film) or is_too_long):
         decoder = "pyav"
     number = 0
     try:
@@ -105,6 +106,9 @@ def _check(path: Path, film: Film, expected: int, decoder: Decoder) -> None:
     if decoder == "decord" and _is_one_of_several(film) and film.pixels not in EQUAL_PIXELS:
         rule = f"decord may read another of the {film.films} films in the file"
         raise PlaceError(path, f"{rule}: set decode.decoder to pyav, or copy out the one that was tracked")
+    if decoder == "decord" and film.lost and film.pixels not in EQUAL_PIXELS:
+        rule = f"decord counts {film.lost} frames at its beginning that cannot be shown since it was cut"
+        raise PlaceError(path, f"{rule}: set decode.decoder to pyav, or re-encode it")
 
 
 def _is_one_of_several(film: Film) -> bool:
