@@ -236,6 +236,20 @@ def unreal_video(folder: Path) -> Path:
     return root
 
 
+def litter(root: Path) -> Path:
+    """Put into every folder what file managers, archives and servers leave there."""
+    for folder in (root, *[path for path in root.rglob("*") if path.is_dir()]):
+        names = [path.name for path in folder.iterdir()]
+        for name in ("Thumbs.db", "desktop.ini", ".DS_Store", *[f"._{name}" for name in names]):
+            (folder / name).write_bytes(b"x")
+        for name in ("@eaDir", "__MACOSX", ".AppleDouble", "#recycle"):
+            for inside in names or ["x"]:
+                target = folder / name / inside
+                target.mkdir(parents=True)
+                (target / f"0001{target.suffix}").write_bytes(b"x")
+    return root
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {  # reader -> writes a tiny copy of its published set
     "mars": mars,
     "duke_video": duke,

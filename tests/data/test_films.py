@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sttreid.data import pyav_frames
 from sttreid.data.films import examine
-from sttreid.data.videos import count_frames
+from sttreid.data.videos import check_video, count_frames, frames
 from sttreid.runtime.errors import DecodeError, PlaceError
 
 Frame = NDArray[np.uint8]
@@ -258,6 +258,53 @@ def test_a_film_that_starts_between_keyframes_has_no_place_for_its_frames(
     found = examine(tmp_path / "b.mkv")
     assert found.readable == 0
     assert "keyframe" in str(found.damage)
+
+
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_frames_that_need_those_before_a_cut_do_not_count(
+    tmp_path: Path, numbered: Numbered, burnt_in: Callable[[Frame], int], codec: str, decoder: str
+) -> None:
+    """In an open group of pictures, frames that follow a keyframe in the file precede it in time."""
+    options = "open-gop=1:keyint=10:min-keyint=10:bframes=3:b-adapt=0:scenecut=0:crf=4"
+    with av.open(str(tmp_path / "a.mkv"), "w") as file:
+        stream = file.add_stream(codec, rate=25, options={f"{codec[3:]}-params": options})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for image in numbered(FRAMES, 64, 64):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode())
+    with av.open(str(tmp_path / "a.mkv")) as whole:
+        packets = [packet for packet in whole.demux(video=0) if packet.size]
+        keys = [place for place, packet in enumerate(packets) if packet.is_keyframe]
+        first = packets[keys[1]]
+        leading = sum(packet.pts < first.pts for packet in packets[keys[1] :])
+        assert leading
+        with av.open(str(tmp_path / "b.mkv"), "w") as part:
+            stream, start = part.add_stream_from_template(whole.streams.video[0]), first.dts
+            for packet in packets[keys[1] :]:
+                packet.stream, packet.pts, packet.dts = stream, packet.pts - start, packet.dts - start
+                part.mux(packet)
+    path, count = tmp_path / "b.mkv", len(packets) - keys[1] - leading
+    found = examine(path)
+    assert (found.frames, found.readable, found.damage, found.lost) == (count, count, None, leading)
+    shown = [burnt_in(frame) for frame in frames(path, count, decoder)]  # type: ignore[arg-type]
+    assert shown == list(range(FRAMES - count + 1, FRAMES + 1))
+    assert examine(tmp_path / "a.mkv").lost == 0
+
+
+@pytest.mark.parametrize("x264", ["keyint=20", "keyint=20:bframes=3"])
+@pytest.mark.parametrize("lost", [1, 7, 25])
+def test_a_trimmed_film_begins_with_the_first_frame_that_is_shown(
+    film: Callable[..., Path], burnt_in: Callable[[Frame], int], x264: str, lost: int
+) -> None:
+    """A telephone trims a film without encoding it: an edit list hides what precedes the first frame."""
+    path = film("a.mp4", {}, x264, times=[40 * (number - lost) for number in range(FRAMES)])
+    found = examine(path)
+    assert (found.frames, found.readable, found.damage) == (FRAMES - lost, FRAMES - lost, None)
+    stream = pyav_frames.frames(path, FRAMES - lost)
+    assert [burnt_in(frame) for frame in stream] == list(range(lost + 1, FRAMES + 1))
+    with pytest.raises(PlaceError, match=r"frames that the file hides .* set decode\.decoder to pyav"):
+        check_video(path, FRAMES - lost, "decord")
 
 
 def test_frames_that_only_serve_as_references_do_not_count(tmp_path: Path, numbered: Numbered) -> None:

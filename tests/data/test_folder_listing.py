@@ -1,12 +1,18 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sttreid.config.datasets import Dataset, Validation
 from sttreid.data.folder_listing import check_relative, image_names, locate, natural_key, subfolders
-from sttreid.data.registry import find_reader
+from sttreid.data.folder_manifest import scan
+from sttreid.data.published.published_set import PublishedSet
+from sttreid.data.reading import read_dataset
+from sttreid.data.registry import ReadSettings, find_reader
 from sttreid.runtime.errors import InputError
 from tests import sets
 from tests.sets import WRITERS
@@ -44,6 +50,27 @@ def test_wrong_places_are_told(tmp_path: Path) -> None:
             locate(tmp_path / folder, "mars", find_reader("mars").landmarks)
 
 
+@pytest.mark.parametrize("reader", WRITERS)
+def test_litter_is_no_part_of_a_data_set(tmp_path: Path, reader: str) -> None:
+    root = WRITERS[reader](tmp_path / "sets")
+    options = dict(find_reader(reader).usual)
+    settings = ReadSettings(Validation(share=0.5, seed=0))
+
+    def read() -> PublishedSet:
+        found = read_dataset(Dataset(reader, Path("sets/none.json"), options=options), root, settings)
+        assert isinstance(found, PublishedSet)
+        return found
+
+    before, manifest = read(), scan(root)
+    paths = [before.image_paths(row) for row in range(len(before.table))]
+    sets.litter(root)
+    after = read()
+    pd.testing.assert_frame_equal(before.table, after.table)
+    assert paths == [after.image_paths(row) for row in range(len(after.table))]
+    assert (before.checks, before.remarks) == (after.checks, after.remarks)
+    assert scan(root) == manifest
+
+
 @given(st.text(max_size=20) | st.text("./\\:aC", max_size=12))
 def test_a_path_from_a_list_never_leaves_the_root(text: str) -> None:
     root = Path("/sets/root")
@@ -78,11 +105,40 @@ def test_images_and_folders_are_told_from_everything_else(tmp_path: Path) -> Non
     (tmp_path / "linked.jpg").symlink_to(tmp_path / "10.jpg")
     (tmp_path / "link to c9").symlink_to(tmp_path / "c9", target_is_directory=True)
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "a folder.jpg").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.jpg")).write_bytes(b"")
     assert sorted(image_names(tmp_path)) == sorted([*names, "linked.jpg"])
-    assert [path.name for path in subfolders(tmp_path)] == ["c9", "link to c9", "c10"]
+    assert [path.name for path in subfolders(tmp_path)] == ["a folder.jpg", "c9", "link to c9", "c10"]
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere: the folder cannot be listed"):
         subfolders(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("reader", "closed"),
+    [*((reader, "") for reader in WRITERS), *(("footage", name) for name in ("", "lobby", "labels"))],
+)
+def test_a_closed_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, closed: str
+) -> None:
+    """The system's answer is imitated, as the superuser may open every folder."""
+    (tmp_path / closed / "gt").mkdir(parents=True)
+    if closed == "lobby":
+        (tmp_path / "lobby" / "gt" / "gt.txt").write_text("1,1,1,1,9,9")
+    (tmp_path / "hall.mp4").write_bytes(b"")
+
+    def refusing(listing: Callable[..., object]) -> Callable[..., object]:
+        def call(folder: str = ".") -> object:
+            if Path(folder) == tmp_path / closed:
+                raise PermissionError(13, "Permission denied")
+            return listing(folder)
+
+        return call
+
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    dataset = Dataset(reader, Path("sets/none.json"), options=dict(find_reader(reader).usual))
+    with pytest.raises(InputError, match=r"the folder cannot be listed \(Permission denied\)"):
+        read_dataset(dataset, tmp_path, ReadSettings(Validation(share=0.5, seed=0)))

@@ -241,3 +241,40 @@ def test_the_frames_before_a_damage_are_the_same_in_every_run(
     assert [burnt_in(frame) for frame in islice(stream, 40)] == list(range(1, 41))
     with pytest.raises(InputError, match="frame 41 of 60"):
         next(stream)
+
+
+def interlaced(path: Path, images: list[Frame], codec: str, options: dict[str, str], colours: int) -> Path:
+    """A film of two fields a frame, whose rows differ in colour."""
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream(codec, rate=25, options=options)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.colorspace = stream.codec_context.color_primaries = colours
+        stream.codec_context.thread_count = 1
+        for image in images:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize("colours", [1, 2, 6])  # BT.709, unspecified, BT.601
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.mp4", "libx264", {"x264-params": "tff=1:keyint=10"}),
+        ("a.mkv", "mpeg2video", {"flags": "+ildct+ilme"}),
+    ],
+)
+def test_the_decoders_give_equal_pixels_of_interlaced_films(
+    tmp_path: Path, numbered: Numbered, name: str, codec: str, options: dict[str, str], colours: int
+) -> None:
+    """In recordings of old cameras, neighbouring rows are of different times."""
+    images = numbered(20, 64, 64)
+    for number, image in enumerate(images):
+        image[32:] = np.random.default_rng(number).integers(0, 256, (32, 1, 3))
+    path = interlaced(tmp_path / name, images, codec, options, colours)
+    with av.open(str(path)) as file:
+        assert next(file.decode(video=0)).interlaced_frame
+    one, two = by_decord(path, 20), list(pyav_frames.frames(path, 20))
+    assert len(one) == len(two) == 20
+    assert all(map(np.array_equal, one, two))

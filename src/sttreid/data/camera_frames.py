@@ -1,7 +1,8 @@
 """The frames of a camera: those of its video, or single images.
 
 The folder ``img1`` of a MOTChallenge sequence holds a camera's frames as images. The file name is the frame
-number, with any padding: ``000001.jpg`` is frame 1. All names may begin alike: ``frame_000001.jpg``.
+number, with any padding: ``000001.jpg`` is frame 1. All names may begin alike: ``frame_000001.jpg``, or
+``frame0001.jpg`` as FFmpeg's manual has it.
 """
 
 import re
@@ -17,10 +18,14 @@ from sttreid.config.datasets import Decoder
 from sttreid.data import videos
 from sttreid.data.camera_videos import Camera
 from sttreid.data.folder_listing import image_names
+from sttreid.data.frame_sizes import upright
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.tracklets.images import DECODE_ERRORS, describe_error
 
 MOST_FRAMES: Final = 100_000_000  # of a camera: 46 days at 25 frames per second
+BRIGHTEST: Final = (
+    255  # Pillow would show all that is brighter in 16-bit images, as of thermal cameras, white
+)
 
 Frame = NDArray[np.uint8]
 
@@ -94,7 +99,7 @@ def list_image_sequence(folder: Path) -> dict[int, Path]:
     for name in sorted(image_names(folder)):
         path = folder / name
         match = re.fullmatch(r"(.*?)(\d{1,9})", path.stem, re.ASCII)
-        if not match or (match[1] and not match[1].endswith(("_", "-"))):
+        if not match or not re.fullmatch(r"|.*[^\W\d]|.*[-_ ]", match[1], re.DOTALL):
             raise InputError(f"{path}: the image of a frame must be named like 000001.jpg")
         prefix = match[1] if prefix is None else prefix
         if match[1] != prefix:
@@ -115,6 +120,9 @@ def _read_sequence_image(folder: Path, path: Path | None, number: int) -> Frame 
         return PlaceError(folder, f"the image of frame {number} is missing")
     try:
         with Image.open(path) as image:
-            return np.array(image.convert("RGB"))
+            if image.mode.startswith("I") and (brightest := int(np.asarray(image).max())) > BRIGHTEST:
+                rule = f"the image must have 8 bits a channel, values up to {BRIGHTEST}"
+                return PlaceError(path, f"{rule}, got {brightest}")
+            return np.array(upright(image).convert("RGB"))
     except DECODE_ERRORS as error:
         return PlaceError(path, f"the image cannot be decoded ({describe_error(error)})")

@@ -12,8 +12,9 @@ from tqdm import tqdm
 
 from sttreid.config.datasets import Decoder, OnError
 from sttreid.data.camera_frames import Frame, check_footage, check_length, read_frames
-from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets, boxes_of_file
+from sttreid.data.camera_videos import CameraVideos, assign_tracklets, boxes_of_file
 from sttreid.data.crops import Box, crop
+from sttreid.data.tracks.label_folders import LinePlaces
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.runtime.files import only_writer, writing
 from sttreid.tracklets.store import Skipped, write_store
@@ -98,10 +99,11 @@ def _crops(
         last = {camera.number: camera for camera in videos.cameras}
         for camera in videos.cameras:
             boxes = _Boxes(boxes_of_file(camera, rows[OF_BOX], camera is last[camera.number]))
+            places = LinePlaces(camera.tracks, camera.video.stem)
             for number, frame in read_frames(camera, boxes, decoder):
                 for row, line, box in boxes.at(number):
                     try:
-                        yield row, _crop(camera, line, frame, box, height, width)
+                        yield row, _crop(places, line, frame, box, height, width)
                     except PlaceError as error:
                         if losses is None:
                             raise
@@ -172,10 +174,12 @@ class _Boxes(Collection[int]):
                 yield int(self._rows[number]), int(self._lines[number]), (left, top, width, height)
 
 
-def _crop(camera: Camera, line: int, frame: Frame | PlaceError, box: Box, height: int, width: int) -> Frame:
+def _crop(
+    places: LinePlaces, line: int, frame: Frame | PlaceError, box: Box, height: int, width: int
+) -> Frame:
     if isinstance(frame, PlaceError):
         raise frame
     try:
         return crop(frame, box, height, width)
     except InputError as error:
-        raise PlaceError(f"{camera.tracks}:{line}", str(error)) from None
+        raise PlaceError(places(line), str(error)) from None

@@ -20,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sttreid.data.film_files import ffmpeg_name
 from sttreid.runtime.errors import DecodeError, InputError, PlaceError
 
 FAULT_TOLERANCE: Final = 1e-4  # share of repeated frames; a single one is above it
@@ -90,7 +91,7 @@ def _open(path: Path) -> Any:
     """A decord.VideoReader."""
     decord = _import_decord()
     try:
-        return decord.VideoReader(str(path), num_threads=1, fault_tol=FAULT_TOLERANCE)
+        return decord.VideoReader(ffmpeg_name(path), num_threads=1, fault_tol=FAULT_TOLERANCE)
     except _decode_errors() as error:
         rule = "decord does not read this container or codec: set decode.decoder to pyav, or re-encode it"
         raise PlaceError(path, f"cannot be opened as a video ({rule})") from error

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sttreid.data.clean_starts import CLEAN, CleanStarts
-from sttreid.data.films import Film, import_av
+from sttreid.data.film_files import import_av, open_film
+from sttreid.data.films import Film
 from sttreid.runtime.errors import PlaceError
 
 SEGMENT_BYTES: Final = 4 * 2**20
@@ -21,12 +22,15 @@ SEGMENT_BYTES: Final = 4 * 2**20
 def segments(path: Path, film: Film) -> Iterator[tuple[Path, int]]:
     """Files that follow each other, and the number of frames in each: the film itself if it is short.
 
+    Of a file with several films, the copies hold the one that is examined.
+
     A file exists until the next one is asked for.
 
     Raises:
         PlaceError: the packets cannot be copied.
     """
-    if path.stat().st_size <= SEGMENT_BYTES or not _has_segments(film):
+    is_short = path.stat().st_size <= SEGMENT_BYTES and film.films == 1
+    if is_short or not has_segments(film):
         yield path, film.frames
         return
     av = import_av()
@@ -42,10 +46,10 @@ def segments(path: Path, film: Film) -> Iterator[tuple[Path, int]]:
 def longest_segment(path: Path, film: Film) -> int:
     """About how many bytes the longest segment of a film has."""
     length = path.stat().st_size
-    return min(length, SEGMENT_BYTES + film.stretch) if _has_segments(film) else length
+    return min(length, SEGMENT_BYTES + film.stretch) if has_segments(film) else length
 
 
-def _has_segments(film: Film) -> bool:
+def has_segments(film: Film) -> bool:
     """Whether the film may be cut: Matroska needs timestamps, and a copy does not tell that it is turned."""
     return film.codec in CLEAN and film.times is not None and not film.turns
 
@@ -55,8 +59,7 @@ def _write(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
     output: Any = None
     number = count = length = 0
     segment = folder / "0.mkv"
-    with av.open(str(path)) as container:
-        stream = container.streams.best("video")
+    with open_film(path) as (container, stream):
         starts = CleanStarts(stream)
         for packet in container.demux(stream):
             if not packet.size:

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from sttreid.data.clean_starts import CleanStarts
 from sttreid.data.container_structure import first_fault
+from sttreid.data.film_files import count_films, import_av, open_film
 from sttreid.data.picture_sizes import Sizes
-from sttreid.runtime.errors import InputError, PlaceError
+from sttreid.runtime.errors import PlaceError
 
 UNREADABLE: Final = "cannot be opened as a video"
 NOT_VIDEO: Final = frozenset({"ansi", "bintext", "idf", "xbin"})  # FFmpeg's picture of a text file
@@ -30,8 +31,6 @@ VP8: Final = frozenset({"vp8", "libvpx"})
 REORDERED: Final = 16  # frames that a decoder may hold back at most, to bring them into order
 UNTIMED: Final = -(2**63)  # FFmpeg's AV_NOPTS_VALUE
 GAP: Final = 1.5  # a longer step than this many medians is a hole, in a film that is damaged anyway
-
-Matrix = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +48,8 @@ class Film:
         pixels: FFmpeg's name of the format of the pixels.
         stretch: bytes of the longest part between places where decoding may start without a trace of what
             came before.
+        films: number of films in the file; only the one that players show is read.
+        lost: frames of the first group that nobody shows, as they need frames before it; they do not count.
     """
 
     frames: int
@@ -60,6 +61,8 @@ class Film:
     misread: str | None
     pixels: str | None
     stretch: int
+    films: int = 1
+    lost: int = 0
 
 
 def examine(path: Path) -> Film:
@@ -80,50 +83,36 @@ def examine(path: Path) -> Film:
 def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
     av = import_av()
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.best("video")
+        with open_film(path) as (container, stream):
             if stream is None or stream.codec_context is None or stream.codec_context.name in NOT_VIDEO:
                 raise PlaceError(path, f"{UNREADABLE} (it holds no film, or one of an unknown codec)")
-            packets = _read_packets(av, container, stream)
+            packets = _read_packets(av, path, container, stream)
             codec, pixels = str(stream.codec_context.name), stream.codec_context.pix_fmt
             promised = _promised(container, stream)
-            kind = container.format.name
+            kind, films = container.format.name, count_films(container)
     except PlaceError:
         raise
     except (av.FFmpegError, ValueError) as error:
         raise PlaceError(path, f"{UNREADABLE} (it is cut short, damaged or no video)") from error
     if not packets.times:
         raise PlaceError(path, f"{UNREADABLE} (it holds no frame)")
+    first, turns = _first_frame(path)
+    lost = packets.leave_out_before(first)
     readable, damage = _damage(path, packets, promised)
     frames = max(len(packets.times), promised if damage else 0)
     return Film(
         frames=frames,
         readable=readable,
         damage=damage,
-        turns=_turns(path),
+        turns=turns,
         times=packets.order(),
         codec=codec,
         misread=_misread(kind, packets),
         pixels=pixels,
         stretch=packets.stretch,
+        films=films,
+        lost=lost,
     )
-
-
-def import_av() -> Any:
-    """PyAV.
-
-    Raises:
-        InputError: it is not installed.
-    """
-    try:
-        import av
-    except (ImportError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"PyAV is needed to read videos, but cannot be imported ({reason}):"
-            " pip install 'sttreid[pipeline]'"
-        ) from error
-    return av
 
 
 class _Packets:
@@ -134,11 +123,33 @@ class _Packets:
         self.places = array("q")  # byte in the file; -1 where unknown
         self.broken: int | None = None  # the first one that the file does not hold whole
         self.timed = True  # AVI has no timestamps; FFmpeg counts the packets, also where frames are reordered
-        self.starts_with_key = True
+        self.starts_with_key: bool | None = None  # None: there is no packet yet
         self.hidden = 0  # packets that are decoded and not shown
         self.sizes: str | None = None  # how the size of the picture changes
         self.resized: int | None = None  # timestamp of the first frame of another size
         self.stretch = 0  # as of Film
+
+    def leave_out_before(self, first: int | None) -> int:
+        """Leave out what precedes the first keyframe in time, if that is the first frame that is shown.
+
+        Films that were cut without re-encoding begin so, and recordings of broadcasts: such frames need
+        frames before the cut, so no player or tracker shows them.
+
+        Args:
+            first: timestamp of the first decoded frame; None: unknown.
+
+        Returns:
+            How many frames were left out.
+        """
+        times = np.array(self.times, np.int64)
+        needed = times >= self.times[0]
+        if self.order() is None or not self.starts_with_key or self.hidden or first != self.times[0]:
+            return 0
+        if self.broken is not None:
+            self.broken -= int((~needed[: self.broken]).sum())
+        self.times = array("q", times[needed].tolist())
+        self.places = array("q", np.array(self.places, np.int64)[needed].tolist())
+        return int((~needed).sum())
 
     def order(self) -> NDArray[np.int64] | None:
         """The timestamps by frame; None if some are missing or equal, or are not those of the frames."""
@@ -162,14 +173,14 @@ class _Packets:
         return start + int(holes[0]) + 1 if len(holes) else good
 
 
-def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
+def _read_packets(av: Any, path: Path, container: Any, stream: Any) -> _Packets:
     packets, sizes, starts, stretch = _Packets(), Sizes(stream), CleanStarts(stream), 0
     packets.timed = container.format.name != "avi" or not stream.codec_context.has_b_frames
     try:
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            if not packets.times:
+            if packets.starts_with_key is None:  # of a trimmed film, the first packets may be hidden
                 packets.starts_with_key = bool(packet.is_keyframe)
             if packet.is_corrupt and packets.broken is None:
                 packets.broken = len(packets.times)
@@ -185,7 +196,7 @@ def _read_packets(av: Any, container: Any, stream: Any) -> _Packets:
     except av.FFmpegError:
         packets.broken = len(packets.times)
     if sizes.may_change:
-        packets.sizes, packets.resized = sizes.decode(av, container.name)
+        packets.sizes, packets.resized = sizes.decode(path)
     return packets
 
 
@@ -239,29 +250,25 @@ def _damage(path: Path, packets: _Packets, promised: int) -> tuple[int, str | No
     return readable, f"the film is cut short: {first} can be read"
 
 
-def _turns(path: Path) -> int:
-    matrix = _display_matrix(path)
-    if matrix is None:
-        return 0
-    a, b, c, d = matrix
+def _first_frame(path: Path) -> tuple[int | None, int]:
+    """Timestamp of the first frame, and quarter turns that make it upright; None and 0 if it has none."""
+    av = import_av()
+    try:
+        with open_film(path) as (container, stream):
+            frame = next(container.decode(stream))
+            matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    except (av.FFmpegError, StopIteration):  # the decoder reports what is wrong
+        return None, 0
+    return frame.pts, 0 if matrix is None else _turns(path, bytes(matrix))
+
+
+def _turns(path: Path, matrix: bytes) -> int:
+    """Quarter turns by the matrix of a frame: [x y] is shown at [x y] [[a, b], [c, d]]."""
+    a, b, _, c, d, *_ = (number / 65536 for number in struct.unpack("9i", matrix))
     if (a, b) != (d, -c) or sorted((abs(a), abs(b))) != [0, 1]:
         raise PlaceError(
             path,
             "the video must be shown upright or rotated by 90, 180 or 270 degrees, but it is mirrored"
-            f" or rotated by another angle (display matrix {matrix}): re-encode it",
+            f" or rotated by another angle (display matrix {(a, b, c, d)}): re-encode it",
         )
     return round(math.atan2(-b, a) / (math.pi / 2)) % 4
-
-
-def _display_matrix(path: Path) -> Matrix | None:
-    """How a player shows the frames: [x y] -> [x y] [[a, b], [c, d]]; None if the file does not say."""
-    av = import_av()
-    try:
-        with av.open(str(path)) as container:
-            matrix: Any = next(container.decode(video=0)).side_data.get("DISPLAYMATRIX")
-    except (av.FFmpegError, StopIteration):  # the decoder reports what is wrong
-        return None
-    if matrix is None:
-        return None
-    a, b, _, c, d, *_ = (number / 65536 for number in struct.unpack("9i", bytes(matrix)))
-    return a, b, c, d

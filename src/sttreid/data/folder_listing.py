@@ -1,7 +1,7 @@
 """Content of a folder: image files and subfolders, the layout of a data set, and relative paths.
 
-Symbolic links are followed. Hidden files and files that are not images are ignored. Paths from lists are not
-trusted: none may leave the root of its data set.
+Symbolic links are followed. Hidden files, files that are not images, and what file managers and servers leave
+(:data:`LITTER`) are ignored. Paths from lists are not trusted: none may leave the root of its data set.
 """
 
 import os
@@ -18,6 +18,10 @@ from sttreid.runtime.errors import InputError
 
 SUFFIXES: Final = (".jpg", ".jpeg", ".png")  # in any case
 SHOWN: Final = 8  # names in a message
+LITTER: Final = (
+    "thumbs.db", "desktop.ini", "__macosx", "@eadir", "#recycle", "system volume information", "$recycle.bin",
+    "lost+found",
+)  # fmt: skip
 
 Landmarks = tuple[tuple[str, ...], ...]  # layouts, each a set of glob patterns
 
@@ -50,7 +54,7 @@ def locate(folder: Path, reader: str, landmarks: Landmarks) -> Path:
         names = shorten([path.name for path in roots])
         raise InputError(f"{folder}: must hold one copy of {reader}, got {names}")
     wanted = " or ".join(", ".join(layout) for layout in landmarks)
-    content = shorten(sorted(path.name for path in folder.iterdir()))
+    content = shorten(content_of(folder))
     raise LayoutError(
         f"{folder}: looked for {wanted} ({reader}) in this folder and its subfolders, found {content}"
     )
@@ -83,7 +87,7 @@ def subfolders(folder: Path) -> list[Path]:
     Raises:
         InputError: the folder cannot be listed.
     """
-    names = [entry.name for entry in _entries(folder) if entry.name[0] != "." and _is(entry.is_dir)]
+    names = [entry.name for entry in _entries(folder) if is_visible(entry.name) and _is(entry.is_dir)]
     return [folder / name for name in sorted(names, key=natural_key)]
 
 
@@ -102,14 +106,14 @@ def image_names(folder: Path) -> Iterator[str]:
         entry.name
         for entry in _entries(folder)
         if entry.name.lower().endswith(SUFFIXES)
-        and entry.name[0] != "."
-        and (not entry.is_symlink() or _is(entry.is_file))
+        and is_visible(entry.name)
+        and _is(entry.is_file)
         and is_utf8(entry.name)  # Arrow cannot hold other names
     )
 
 
 def list_folder(folder: Path) -> tuple[list[str], list[str]]:
-    """The names of all files in a folder, and of the folders in it, without hidden ones, each sorted.
+    """The names of all files in a folder, and of all folders in it, each sorted; none that is ignored.
 
     Raises:
         InputError: the folder cannot be listed.
@@ -117,12 +121,26 @@ def list_folder(folder: Path) -> tuple[list[str], list[str]]:
     files: list[str] = []
     folders: list[str] = []
     for entry in _entries(folder):
-        if entry.name[0] != ".":
+        if is_visible(entry.name):
             try:
                 (folders if entry.is_dir() else files).append(entry.name)
             except OSError:  # a link to itself
                 continue
     return sorted(files), sorted(folders)
+
+
+def content_of(folder: Path) -> list[str]:
+    """The names of all files and folders in a folder that are not ignored, sorted.
+
+    Raises:
+        InputError: the folder cannot be listed.
+    """
+    return sorted(name for names in list_folder(folder) for name in names)
+
+
+def is_visible(name: str) -> bool:
+    """Whether a file or folder of this name is not ignored."""
+    return name[0] != "." and name.lower() not in LITTER
 
 
 def is_utf8(name: str) -> bool:

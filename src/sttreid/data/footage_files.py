@@ -1,13 +1,24 @@
 """The files of a folder of footage: which video goes with which tracks, and which files nobody uses."""
 
 import configparser
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from sttreid.data.folder_listing import check_relative, image_names, shorten, subfolders
+from sttreid.data.folder_listing import (
+    check_relative,
+    content_of,
+    image_names,
+    list_folder,
+    shorten,
+    subfolders,
+)
 from sttreid.data.tracks.label_folders import label_files
+from sttreid.data.tracks.numbers import real
+from sttreid.data.tracks.syntax import find_syntax, read_text, rows
 from sttreid.runtime.documents import read_bytes
 from sttreid.runtime.errors import InputError
 
@@ -19,15 +30,9 @@ STREAMS: Final = (".ts", ".mts", ".m2ts", ".m2t", ".264", ".h264", ".265", ".h26
 TEXTS: Final = (".txt", ".csv", ".tsv")
 TRACKS: Final = "gt/gt.txt"
 LABELS: Final = "labels.txt"
-LITTER: Final = (
-    "thumbs.db",
-    "desktop.ini",
-    "__macosx",
-    "@eadir",
-    "system volume information",
-    "$recycle.bin",
-)
 _INI_BYTES: Final = 2**20  # of a seqinfo.ini
+_PROBED: Final = 100  # lines of a text that may be tracks
+_NUMBERS: Final = 5  # of a line of tracks, at least: frame and box
 _SPARE: Final = 1000  # frames that seqinfo.ini may promise beyond twice the number of images
 
 
@@ -61,7 +66,7 @@ def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: the folder of the footage does not exist")
-    files = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+    files = [folder / name for name in list_folder(folder)[0] if (folder / name).is_file()]
     sequences = [_sequence(path) for path in subfolders(folder) if _is_sequence(path)]
     found = [*_videos(folder, files), *_image_folders(folder, files), *_visdrone(folder), *sequences]
     names = [recording.name for recording in found]
@@ -69,16 +74,28 @@ def find_recordings(folder: Path) -> tuple[list[Recording], list[str]]:
         if names.count(name) > 1:
             raise InputError(f"{folder}: a camera must have one video, got {name!r} twice")
     for path in sorted(files):
-        if path.suffix.lower() == ".txt" and path.stem not in names and path.name.lower() != LABELS:
+        is_used = path.stem in names or path.name.lower() == LABELS
+        if path.suffix.lower() == ".txt" and not is_used and _may_be_tracks(path):
             raise InputError(
                 f"{path}: tracks must have a video of the same name in the folder, got {_beside(path)}"
             )
     if not found:
         raise InputError(
             f"{folder}: looked for <camera>.mp4 with <camera>.txt, or <sequence>/{TRACKS},"
-            f" found {_content(folder)}"
+            f" found {shorten(content_of(folder))}"
         )
     return found, _unused(folder, found)
+
+
+def _may_be_tracks(path: Path) -> bool:
+    """Whether a text is empty or has lines with a frame and a box, unlike README.txt or classes.txt."""
+    try:
+        text = read_text(path)
+        lines = list(islice(rows(text, find_syntax(path, text, None)), _PROBED))
+    except InputError:
+        return False
+    numbers = [[real(word) is not None for word in words] for _, _, words in lines]
+    return not lines or any(line[:1] == [True] and sum(line) >= _NUMBERS for line in numbers)
 
 
 def is_video(path: Path) -> bool:
@@ -140,12 +157,34 @@ def _sequence(folder: Path) -> Recording:
     labels = folder / "gt" / LABELS if (folder / "gt" / LABELS).is_file() else None
     if (folder / images).is_dir():
         return Recording(folder.name, folder / images, folder / TRACKS, labels, length, declared)
-    videos = sorted(path for path in folder.iterdir() if path.name[0] != "." and is_video(path))
+    videos = [folder / name for name in list_folder(folder)[0] if is_video(Path(name))]
     if len(videos) != 1:
+        found = shorten(content_of(folder))
         raise InputError(
-            f"{folder}: a sequence must hold its images in {images}/ or one video, found {_content(folder)}"
+            f"{folder}: a sequence must hold its images in {images}/ or one video, found {found}"
         )
     return Recording(folder.name, videos[0], folder / TRACKS, labels, 0, declared)
+
+
+def check_tracks(recording: Recording) -> None:
+    """Raise InputError if a recording has no tracks of a form that is read."""
+    if not recording.tracks.exists():
+        raise InputError(f"{recording.tracks}: {missing_tracks(recording.tracks, recording.video)}")
+
+
+def missing_tracks(tracks: Path, video: Path) -> str:
+    """A sentence on tracks that are not there, with what is there in their place."""
+    names = content_of(tracks.parent) if tracks.parent.is_dir() else []
+    others = [name for name in names if _is_beside(name, tracks.stem) and name != video.name]
+    return (
+        f"the tracks of {video.name} are missing: {', '.join(TEXTS)} of its name are read, and folders of"
+        f" ultralytics' labels, got {shorten(others) if others else 'none'}"
+    )
+
+
+def _is_beside(name: str, stem: str) -> bool:
+    """Whether a file may hold the tracks of a video: hall.json, hall_tracks.xml."""
+    return re.fullmatch(rf"{re.escape(stem)}[._ -].*", name) is not None
 
 
 def check_length(recording: Recording, last: int) -> None:
@@ -179,11 +218,8 @@ def _seqinfo(path: Path) -> tuple[str, int, tuple[int, int] | None]:
 
 def _beside(text: Path) -> str:
     """What there is in place of the video of a tracks file."""
-    others = sorted(
-        path.name
-        for path in text.parent.iterdir()
-        if path.stem == text.stem and path.is_file() and path != text
-    )
+    files = list_folder(text.parent)[0]
+    others = [name for name in files if Path(name).stem == text.stem and name != text.name]
     if not others:
         return "none"
     streams = [name for name in others if Path(name).suffix.lower() in STREAMS]
@@ -192,18 +228,11 @@ def _beside(text: Path) -> str:
     return f"{shorten(others)}, which is no container that is read ({', '.join(VIDEOS)})"
 
 
-def _content(folder: Path) -> str:
-    return shorten(sorted(path.name for path in folder.iterdir()))
-
-
 def _unused(folder: Path, found: Iterable[Recording]) -> list[str]:
-    """The visible files and folders that no recording uses, without the litter of file managers."""
+    """The files and folders that no recording uses, without those that are ignored everywhere."""
     used = set()
     for recording in found:
         for path in (recording.video, recording.tracks, recording.labels):
             if path is not None:
                 used.add(path.relative_to(folder).parts[0])
-    names = [
-        path.name for path in folder.iterdir() if path.name[0] != "." and path.name.lower() not in LITTER
-    ]
-    return sorted(name for name in names if name not in used)
+    return [name for name in content_of(folder) if name not in used]

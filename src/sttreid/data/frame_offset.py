@@ -25,6 +25,8 @@ from PIL import Image
 
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import Camera
+from sttreid.data.film_files import import_av, open_film
+from sttreid.data.frame_sizes import upright
 from sttreid.runtime.errors import InputError
 from sttreid.tracklets.images import DECODE_ERRORS
 
@@ -205,16 +207,15 @@ def _grey_frames(sample: Sample, scale: float) -> Iterator[Grey]:
     if sample.camera.video.is_dir():
         yield from _grey_images(sample.camera, width, height)
         return
-    import av
-
+    av = import_av()
     try:
-        with av.open(str(sample.camera.video)) as container:
-            for frame in container.decode(video=0):
+        with open_film(sample.camera.video) as (container, stream):
+            for frame in container.decode(stream):
                 if (frame.width, frame.height) != sample.picture:
                     return
                 reduced = frame.reformat(width=width, height=height, format="gray")
                 yield np.asarray(reduced.to_ndarray(), np.uint8)
-    except (av.FFmpegError, IndexError, ValueError):
+    except (av.FFmpegError, ValueError):
         return
 
 
@@ -224,6 +225,7 @@ def _grey_images(camera: Camera, width: int, height: int) -> Iterator[Grey]:
         for number in range(camera.start, camera.start + camera.frames):
             with Image.open(paths[number]) as image:
                 image.draft("L", (width, height))
-                yield np.array(image.convert("L").resize((width, height), Image.Resampling.BOX))
+                reduced = upright(image).convert("L").resize((width, height), Image.Resampling.BOX)
+                yield np.array(reduced)
     except (*DECODE_ERRORS, InputError, KeyError):
         return

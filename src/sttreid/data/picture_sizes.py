@@ -5,8 +5,10 @@ keyframes are decoded: a header may also change for another reason.
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
+from sttreid.data.film_files import import_av, open_film
 from sttreid.data.nal_units import length_bytes, nal_units
 
 Header = Callable[[bytes, int], bytes]
@@ -31,11 +33,10 @@ class Sizes:
                 self._seen.add(header)
                 self.may_change = len(self._seen) > 1
 
-    def decode(self, av: Any, name: str) -> tuple[str | None, int | None]:
+    def decode(self, path: Path) -> tuple[str | None, int | None]:
         """Decode the keyframes: a sentence and a timestamp, of the first one of another size; or None."""
         first = None
-        with av.open(name) as container:
-            stream = container.streams.best("video")
+        with open_film(path) as (container, stream):
             stream.codec_context.skip_frame = "NONKEY"
             try:
                 for frame in container.decode(stream):
@@ -46,7 +47,7 @@ class Sizes:
                             f"the size of the picture must not change, got {_size(first)}, then {_size(now)}",
                             frame.pts,
                         )
-            except av.FFmpegError:  # the damage is found elsewhere
+            except import_av().FFmpegError:  # the damage is found elsewhere
                 pass
         return None, None
 

@@ -15,6 +15,7 @@ from sttreid.data.camera_videos import Camera, CameraVideos, assign_tracklets, b
 from sttreid.data.crops import crop
 from sttreid.data.published.published_set import PublishedSet
 from sttreid.data.reading import DataSource
+from sttreid.data.tracks.label_folders import LinePlaces
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.runtime.files import write_bytes
 from sttreid.tracklets.images import DECODE_ERRORS, describe_error
@@ -41,7 +42,7 @@ class Row:
 def write_sheet(source: DataSource, path: Path, count: int, seed: int) -> list[str]:
     """Draw tracklets at random and write their labels and images, from the first to the last.
 
-    A video is decoded from its beginning to the last frame of the sheet: decord is reliable only in order.
+    A video is decoded from its beginning to the last frame of the sheet, by PyAV, which reads more of them.
 
     Args:
         source: the data set.
@@ -111,7 +112,7 @@ def _cut(camera: Camera, wanted: pd.DataFrame) -> tuple[dict[int, Cell], list[st
     if not by_frame:
         return cells, failures
     try:
-        for number, frame in read_frames(camera, by_frame):
+        for number, frame in read_frames(camera, by_frame, "pyav"):
             if isinstance(frame, PlaceError):
                 failures.append(str(frame))
             elif number in by_frame:
@@ -129,7 +130,8 @@ def _crops(camera: Camera, frame: Frame, boxes: pd.DataFrame) -> dict[int, Cell]
         try:
             pixels = crop(frame, (box[0], box[1], box[2], box[3]), HEIGHT, WIDTH)
         except InputError as error:
-            raise InputError(f"{camera.tracks}:{line}: {error}") from None
+            place = LinePlaces(camera.tracks, camera.video.stem)(line)
+            raise InputError(f"{place}: {error}") from None
         cells[int(row)] = Image.fromarray(pixels)
     return cells
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sttreid.config.datasets import Decoder, OnError
-from sttreid.data.film_segments import longest_segment, segments
+from sttreid.data.film_segments import has_segments, longest_segment, segments
 from sttreid.data.films import Film, examine
 from sttreid.data.frame_process import process_frames
 from sttreid.runtime.errors import DecodeError, PlaceError
@@ -54,7 +54,8 @@ def frames(path: Path, expected: int, decoder: Decoder = "decord") -> Iterator[N
         yield from process_frames(MODULES["pyav"], [(path, expected)])
         raise PlaceError(path, film.damage)
     _check(path, film, expected, decoder)
-    if film.pixels in EQUAL_PIXELS and longest_segment(path, film) > MOST_BYTES:
+    is_too_long = longest_segment(path, film) > MOST_BYTES
+    if film.pixels in EQUAL_PIXELS and (film.lost or _is_one_of_several(film) or is_too_long):
         decoder = "pyav"
     number = 0
     try:
@@ -102,3 +103,14 @@ def _check(path: Path, film: Film, expected: int, decoder: Decoder) -> None:
         raise PlaceError(path, f"the video must hold {expected} frames, got {film.frames}")
     if decoder == "decord" and film.misread is not None:
         raise PlaceError(path, film.misread)
+    if decoder == "decord" and _is_one_of_several(film) and film.pixels not in EQUAL_PIXELS:
+        rule = f"decord may read another of the {film.films} films in the file"
+        raise PlaceError(path, f"{rule}: set decode.decoder to pyav, or copy out the one that was tracked")
+    if decoder == "decord" and film.lost and film.pixels not in EQUAL_PIXELS:
+        rule = f"decord counts {film.lost} frames at its beginning that cannot be shown since it was cut"
+        raise PlaceError(path, f"{rule}: set decode.decoder to pyav, or re-encode it")
+
+
+def _is_one_of_several(film: Film) -> bool:
+    """Whether decord may take another film of the file, since no copy of this one can be handed to it."""
+    return film.films > 1 and not has_segments(film)

@@ -13,6 +13,8 @@ import pandas as pd
 from sttreid.config.track_format import TrackFormat
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import Camera
+from sttreid.data.film_files import open_film
+from sttreid.data.footage_files import missing_tracks
 from sttreid.data.frame_sizes import image_size, video_size
 from sttreid.data.tracks.plausibility import Checked, check_boxes
 from sttreid.data.tracks.sources import TrackFile, read_all
@@ -85,8 +87,9 @@ def pair_up(
         if not video.exists():
             raise InputError(f"{video}: the video is missing")
         if not file.exists():
-            rule = f"the tracks file of {video.name} is missing"
-            raise InputError(f"{file}: {rule} (for videos without tracks, see --detect)")
+            raise InputError(
+                f"{file}: {missing_tracks(file, video)} (for videos without tracks, see --detect)"
+            )
     called = cameras or [video.stem for video in videos]
     return tuple(Recording(*parts) for parts in zip(videos, found, called, strict=True))
 
@@ -118,9 +121,8 @@ def read_recordings(
     footage = []
     for recording, file, read in zip(recordings, files, read_all(files, formats, "raise"), strict=True):
         numbering = read.numbering
-        checked = check_boxes(
-            file.path, read.boxes.table, file.picture, numbering.frames, formats.plausibility
-        )
+        table, frames = read.boxes.table, numbering.frames
+        checked = check_boxes(file.path, table, file.picture, frames, formats.plausibility, file.places())
         _check_film(file, read.boxes.table, checked)
         account = read.boxes.account.without(checked.left_out, "without an image")
         warnings = (f"warning: {text}" for text in (*read.warnings, *checked.warnings))
@@ -141,7 +143,7 @@ def _check_film(file: TrackFile, boxes: pd.DataFrame, checked: Checked) -> None:
     line = int(boxes.loc[~boxes["line"].isin(checked.table["line"]), "line"].iloc[0])
     width, height = file.picture
     rule = f"boxes must lie in the {width}x{height} frames of their film"
-    raise InputError(f"{file.path}:{line}: {rule}, got {checked.left_out} of {len(boxes)} outside")
+    raise InputError(f"{file.places()(line)}: {rule}, got {checked.left_out} of {len(boxes)} outside")
 
 
 def _track_file(recording: Recording) -> TrackFile:
@@ -224,12 +226,8 @@ def seconds_per_frame(video: Path) -> float:
     """
     if video.is_dir():
         return 1 / 25
-    try:
-        import av
-    except ImportError as error:
-        raise InputError("PyAV is needed to read videos: pip install 'sttreid[pipeline]'") from error
-    with av.open(str(video)) as container:
-        rate = container.streams.video[0].average_rate
+    with open_film(video) as (_, stream):
+        rate = stream.average_rate
     return float(1 / rate) if rate else 1 / 25
 
 

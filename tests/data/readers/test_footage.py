@@ -321,7 +321,7 @@ def spoil(name: str, text: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda folder: (folder / "hall.txt").unlink(), "hall.txt: the tracks file is missing"),
+        (lambda folder: (folder / "hall.txt").unlink(), "hall.txt: the tracks of hall.mp4 are missing"),
         (spoil("yard.txt", "1,1,1,1,1,1"), "yard.txt: tracks must have a video of the same name"),
         (spoil("hall.mp4", "no video"), "hall.mp4: cannot be opened as a video"),
         (spoil("hall.txt", "7,1,1,1,9,9"), "hall.txt:1: frame must be between 1 and the video's 6, got 7"),

@@ -1,5 +1,6 @@
 """Footage as recorders, annotators and trackers leave it: containers, segments, images, and litter."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,19 @@ def test_a_video_that_is_there_is_not_called_missing(tmp_path: Path, name: str, 
         read(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.xml", "a_tracks.json", "a.coco.json"])
+def test_tracks_of_a_form_that_is_not_read_are_named(
+    tmp_path: Path, film: Callable[..., Path], name: str
+) -> None:
+    film(tmp_path / "a.mp4")
+    (tmp_path / "ab.json").write_text("{}")
+    with pytest.raises(InputError, match=r"a\.txt: the tracks of a\.mp4 are missing: .*, got none$"):
+        read(tmp_path)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(InputError, match=rf"\.txt, \.csv, \.tsv of its name .*, got {re.escape(name)}$"):
+        read(tmp_path)
+
+
 @pytest.fixture
 def segments(tmp_path: Path, film: Callable[..., Path]) -> Path:
     """Two cameras in two files each; people 1 and 2 are seen by the first alone, 4 and 5 by the second."""
@@ -169,6 +183,50 @@ def test_the_frames_of_images_are_found(tmp_path: Path, first_image: int, first:
     assert shown(store) == sorted(range(1, FRAMES + 1)) * 2
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_shown_as_their_orientation_says(tmp_path: Path, orientation: int) -> None:
+    """Boxes are in pixels of the upright image: trackers read images with OpenCV, which turns them."""
+    turned = {
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.transpose(1, 0, 2),
+        6: lambda a: np.rot90(a),
+        7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
+        8: lambda a: np.rot90(a, -1),
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    (tmp_path / "a" / "hall").mkdir(parents=True)
+    for number, pixels in enumerate(films(), 1):
+        pixels[:48, :64] = 0  # so that the upper left quarter of the upright image is black
+        stored = Image.fromarray(np.ascontiguousarray(turned[orientation](pixels)))
+        stored.save(tmp_path / "a" / "hall" / f"{number:06d}.jpg", exif=exif, quality=95)
+    boxes = ((1, 10, 8), (2, 80, 8), (3, 10, 56), (4, 80, 56))
+    text = "".join(f"{f},{p},{x},{y},32,32\n" for f in range(1, FRAMES + 1) for p, x, y in boxes)
+    (tmp_path / "a" / "hall.txt").write_text(text)
+    source = read(tmp_path / "a")
+    assert not source.warnings
+    store = decoded(source, tmp_path / "store")
+    black = store.index["identity"] == 1
+    assert shown(store) == store.index["frame"].mask(black, 0).tolist()
+
+
+def test_images_of_16_bits_are_told_rather_than_shown_white(tmp_path: Path) -> None:
+    (tmp_path / "a" / "hall").mkdir(parents=True)
+    (tmp_path / "a" / "hall.txt").write_text(lines())
+    for number in range(1, FRAMES + 1):  # the last one is brighter than 8 bits allow
+        levels = np.full((SIZE[1], SIZE[0]), 30_000 if number == FRAMES else LEVEL * number, np.uint16)
+        Image.fromarray(levels).save(tmp_path / "a" / "hall" / f"{number:06d}.png")
+    with pytest.raises(InputError, match=r"000012\.png: the image must have 8 bits .* got 30000"):
+        decoded(read(tmp_path / "a"), tmp_path / "store")
+    skipped = decode_videos(read(tmp_path / "a"), 16, 8, tmp_path / "store", "skip")
+    assert [(entry["path"], entry["boxes"]) for entry in skipped.images] == [("hall/000012.png", 2)]
+    store = open_store(tmp_path / "store")
+    assert shown(store) == store.index["frame"].tolist() == [*range(1, FRAMES)] * 2
+
+
 def test_images_from_0_with_an_empty_last_frame_must_be_declared(tmp_path: Path) -> None:
     images(tmp_path / "a" / "hall", 0, "frame_{:06d}.png")
     (tmp_path / "a" / "hall.txt").write_text(lines(first=0, skip=1))
@@ -216,6 +274,63 @@ def test_labels_of_ultralytics_are_read(tmp_path: Path, film: Callable[..., Path
     assert shown(store) == store.index["frame"].tolist()
 
 
+def label(left: float, top: float, width: float, height: float, person: int) -> str:
+    """A line of ultralytics, of a box in pixels."""
+    x, y = (left + width / 2) / SIZE[0], (top + height / 2) / SIZE[1]
+    return f"0 {x} {y} {width / SIZE[0]} {height / SIZE[1]} {person}\n"
+
+
+@pytest.fixture
+def labelled(tmp_path: Path, film: Callable[..., Path]) -> Path:
+    """A film with two people a frame, in a file per frame."""
+    (tmp_path / "set").mkdir()
+    film(tmp_path / "set" / "hall.mp4")
+    (tmp_path / "set" / "labels").mkdir()
+    for frame in range(1, FRAMES + 1):
+        text = "".join(label(20 + 30 * p, 10, 20, 60, p) for p in (1, 2))
+        (tmp_path / "set" / "labels" / f"hall_{frame}.txt").write_text(text)
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize(
+    ("frame", "line", "sentence"),
+    [
+        (FRAMES + 1, label(20, 10, 20, 60, 1), r"hall_13\.txt:1: frame must be between 1 and the video's 12"),
+        (5, label(20, 10, 0, 60, 3), r"hall_5\.txt:4: width and height of a box must be above 0"),
+        (5, label(20, 10, 20, 60, 2), r"hall_5\.txt:4: an identity must have one box per frame"),
+        (5, label(20, 10, 20, 60, 3).replace(" 3", " 1.5"), r"hall_5\.txt:4: id must be a whole number"),
+        (5, "0 0.5 0.5\n", r"hall_5\.txt:4: a line must hold class x y width height"),
+    ],
+)
+def test_an_error_in_a_folder_of_labels_names_the_file_and_its_line(
+    labelled: Path, frame: int, line: str, sentence: str
+) -> None:
+    for number in range(1, FRAMES + 1):  # with seven words, the last is the identity
+        path = labelled / "labels" / f"hall_{number}.txt"
+        path.write_text(re.sub(r" (\d)$", r" 0.9 \1", path.read_text(), flags=re.M))
+    path = labelled / "labels" / f"hall_{frame}.txt"
+    if len(words := line.split()) == 6:
+        line = " ".join([*words[:5], "0.9", words[5]]) + "\n"
+    path.write_text((path.read_text() + "\n" if path.exists() else "") + line)
+    with pytest.raises(InputError, match=rf"/labels/{sentence}"):
+        read(labelled)
+
+
+def test_a_box_of_a_folder_of_labels_that_has_no_image_is_named(labelled: Path, tmp_path: Path) -> None:
+    path = labelled / "labels" / "hall_5.txt"
+    path.write_text(path.read_text() + label(127, 10, 20, 60, 3))
+    (warning,) = read(labelled).warnings
+    assert warning.endswith("(the first is hall_5.txt:3)")
+    path.write_text(path.read_text() + label(20, 10, 20, 60, 3).replace(" 3", " 4"))
+    source = read(labelled)
+    (last,) = source.boxes.index[source.boxes["line"] == 4 * 2 + 4]
+    source.boxes.loc[last, ["left", "top"]] = 500.0  # as of a later image that is smaller
+    with pytest.raises(InputError, match=r"labels/hall_5\.txt:4: the box left 500"):
+        decoded(source, tmp_path / "store")
+    skipped = decode_videos(source, 16, 8, tmp_path / "store", "skip")
+    assert "labels/hall_5.txt:4" in {entry["path"] for entry in skipped.images}
+
+
 def test_identities_that_the_store_cannot_hold_are_numbered(
     tmp_path: Path, film: Callable[..., Path]
 ) -> None:
@@ -249,6 +364,50 @@ def test_what_nobody_uses_is_named(tmp_path: Path, film: Callable[..., Path]) ->
     for name in ("Thumbs.db", "desktop.ini", "notes.pdf"):
         (tmp_path / name).write_bytes(b"")
     assert read(tmp_path).warnings == ("not used in this folder: c3, notes.pdf",)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "README.txt",
+            "The films of the hall in 2024.\n\n1. Unpack them into a folder of your own choice.\n",
+        ),
+        ("classes.txt", "person\ncar\n"),
+        ("table.txt", "a,b,c,d,e,f\n,,,,,,\n"),
+        ("LICENSE.txt", "Copyright \xa9 2024\n"),
+    ],
+)
+def test_a_text_that_holds_no_tracks_needs_no_video(
+    tmp_path: Path, film: Callable[..., Path], name: str, text: str
+) -> None:
+    film(tmp_path / "a.mp4")
+    (tmp_path / "a.txt").write_text(lines())
+    (tmp_path / name).write_text(text, "latin-1")
+    assert read(tmp_path).warnings == (f"not used in this folder: {name}",)
+    for content in (lines(), "", "frame id x y w h\n" + lines().replace(",", " ")):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(InputError, match=rf"{name}: tracks must have a video of the same name"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["frame{:04d}.png", "img{:05d}.png", "cam 2 {}.png", "c1-{:03d}.png"])
+def test_images_may_have_a_word_before_their_number(tmp_path: Path, name: str) -> None:
+    images(tmp_path / "a" / "hall", 1, name)
+    (tmp_path / "a" / "hall.txt").write_text(lines())
+    store = decoded(read(tmp_path / "a"), tmp_path / "store")
+    assert shown(store) == store.index["frame"].tolist()
+
+
+def test_the_sheet_shows_films_that_decord_does_not_read(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mpg"), "w") as file:
+        stream = file.add_stream("mpeg2video", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for pixels in films():
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        file.mux(stream.encode())
+    (tmp_path / "a.txt").write_text(lines())
+    assert write_sheet(read(tmp_path), tmp_path / "sheet.jpg", 4, 0) == []
 
 
 def test_a_sequence_of_another_size_is_told(tmp_path: Path) -> None:

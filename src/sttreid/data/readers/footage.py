@@ -38,7 +38,7 @@ from sttreid.config.track_format import Plausibility, TrackFormat
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos, LeftOut
 from sttreid.data.folder_listing import shorten
-from sttreid.data.footage_files import Recording, check_length, find_recordings
+from sttreid.data.footage_files import Recording, check_length, check_tracks, find_recordings
 from sttreid.data.frame_offset import Sample, check_offset
 from sttreid.data.frame_sizes import image_size, video_size
 from sttreid.data.registry import Reader, ReadSettings
@@ -170,7 +170,8 @@ class _Found:
     def add(self, file: _File, tracks: ReadTracks, plausibility: Plausibility) -> None:
         """Check the boxes of a file and add them."""
         picture, frames = file.tracks.picture, tracks.numbering.frames
-        checked = check_boxes(file.tracks.path, tracks.boxes.table, picture, frames, plausibility)
+        table, places = tracks.boxes.table, file.tracks.places()
+        checked = check_boxes(file.tracks.path, table, picture, frames, plausibility, places)
         account = tracks.boxes.account.without(checked.left_out, OUT)
         path = file.tracks.path.relative_to(self.folder)
         where = f"camera {file.number} ({path})"
@@ -200,8 +201,9 @@ def _open(number: int, camera: str, recording: Recording, on_error: OnError) -> 
     """Count the frames of a recording and look at the first.
 
     Raises:
-        InputError: it cannot be opened and ``on_error`` is ``raise``.
+        InputError: it has no tracks; it cannot be opened and ``on_error`` is ``raise``.
     """
+    check_tracks(recording)
     video, fault = recording.video, None
     frames: int | None
     if not video.is_dir():

@@ -20,7 +20,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from sttreid.config.datasets import CONFIG
-from sttreid.data.folder_listing import locate, shorten, subfolders
+from sttreid.data.folder_listing import content_of, locate, shorten, subfolders
 from sttreid.data.published.disk_buffer import DiskBuffer
 from sttreid.data.published.file_names import Ints, parse_names, pattern_groups
 from sttreid.data.published.official_counts import expect_none
@@ -113,10 +113,12 @@ def _tracklet_folders(root: Path, tops: list[Path]) -> list[Path]:
     """The tracklets of the video layout; InputError if there is none, as in a zipped release."""
     folders = [folder for top in tops for folder in subfolders(top)]
     if not folders:
-        content = shorten(sorted(path.name for top in tops for path in (top, *top.iterdir()) if path != root))
+        names = [path.name for path in tops if path != root] + [
+            name for top in tops for name in content_of(top)
+        ]
         raise InputError(
             f"{root}: looked for unreal_v<scene>.<version>/images or folders of tracklets, unpacked,"
-            f" found {content}"
+            f" found {shorten(sorted(names))}"
         )
     return folders
 

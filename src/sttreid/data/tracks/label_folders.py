@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from sttreid.data.folder_listing import list_folder
 from sttreid.data.tracks.numbers import real, whole
 from sttreid.data.tracks.syntax import Words, lines, read_text
 from sttreid.runtime.errors import InputError
@@ -21,11 +22,42 @@ from sttreid.runtime.errors import InputError
 def label_files(folder: Path, stem: str) -> dict[int, Path]:
     """Frame -> file of its labels, by ascending frame."""
     files = {}
-    for path in folder.iterdir():
-        match = re.fullmatch(rf"{re.escape(stem)}_(\d{{1,9}})\.txt", path.name, re.ASCII)
-        if match and path.is_file():
-            files[int(match.group(1))] = path
+    for name in list_folder(folder)[0]:
+        match = re.fullmatch(rf"{re.escape(stem)}_(\d{{1,9}})\.txt", name, re.ASCII)
+        if match and (folder / name).is_file():
+            files[int(match.group(1))] = folder / name
     return dict(sorted(files.items()))
+
+
+class LinePlaces:
+    """Where the lines of tracks are, for errors: of a folder, the file and the line in it."""
+
+    def __init__(self, tracks: Path, stem: str = "") -> None:
+        """No line is read before its place in a folder is asked for.
+
+        Args:
+            tracks: the file, or the folder of labels.
+            stem: of a folder: the name of the video.
+        """
+        self._tracks, self._stem, self._is_folder = tracks, stem, tracks.is_dir()
+        self._in_folder: list[tuple[Path, int]] | None = None
+
+    def __call__(self, number: int) -> str:
+        """FILE:LINE of a line that counts over all files, from 1."""
+        return "{}:{}".format(*self._find(number)) if self._is_folder else f"{self._tracks}:{number}"
+
+    def short(self, number: int) -> str:
+        """The same in a sentence that names the tracks."""
+        if not self._is_folder:
+            return f"line {number}"
+        path, line = self._find(number)
+        return f"{path.name}:{line}"
+
+    def _find(self, number: int) -> tuple[Path, int]:
+        if self._in_folder is None:
+            files = label_files(self._tracks, self._stem).values()
+            self._in_folder = [(path, line) for path in files for line, _ in lines(read_text(path))]
+        return self._in_folder[number - 1]
 
 
 def label_rows(folder: Path, stem: str, picture: tuple[int, int] | None) -> Iterator[tuple[int, str, Words]]:
@@ -37,7 +69,7 @@ def label_rows(folder: Path, stem: str, picture: tuple[int, int] | None) -> Iter
         picture: width and height of its frames.
 
     Yields:
-        Number of the line, counted over all files, text, and words.
+        Number of the line, counted over all files (:class:`LinePlaces`), text, and words.
 
     Raises:
         InputError: the size of the picture is unknown; a line has another number of words.

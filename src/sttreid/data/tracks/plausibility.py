@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from sttreid.config.track_format import Plausibility
 from sttreid.data.crops import SLIVER
+from sttreid.data.tracks.label_folders import LinePlaces
 from sttreid.runtime.errors import InputError
 
 CORNERS: Final = 0.25  # least share of boxes beyond the right or bottom border
@@ -70,6 +71,7 @@ def check_boxes(
     picture: tuple[int, int] | None,
     frames: int,
     plausibility: Plausibility = "raise",
+    places: LinePlaces | None = None,
 ) -> Checked:
     """Check the boxes of one video.
 
@@ -79,6 +81,7 @@ def check_boxes(
         picture: width and height of the frames; None: unknown, and only sizes are checked.
         frames: number of frames.
         plausibility: as in :class:`sttreid.config.track_format.TrackFormat`.
+        places: of the lines; None: of the lines of the file ``path``.
 
     Raises:
         InputError: the boxes are normalised, corners, of a picture of another size, or mostly without an
@@ -111,7 +114,8 @@ def check_boxes(
         left.min() >= 0 and top.min() >= 0 and ((right > wide + 1) | (bottom > high + 1)).mean() > MOST
     )
     columns = _other_columns((left, top, width, height), picture) if picture and fault is None else ()
-    warnings = _warnings(table, cut, small, sliver, tracks, reach, one_sided)
+    slivers = _slivers(table, sliver, places or LinePlaces(path))
+    warnings = (*slivers, *_warnings(len(table), cut, small, tracks, reach, one_sided))
     said = (*((fault,) if fault else ()), *columns, *warnings)
     return Checked(kept, int(sliver.sum()), statement, said)
 
@@ -193,25 +197,27 @@ def _are_of_another_size(box: tuple[Floats, ...], picture: tuple[int, int]) -> s
     return None
 
 
+def _slivers(table: pd.DataFrame, sliver: NDArray[np.bool_], places: LinePlaces) -> Iterator[str]:
+    if sliver.any():
+        first = places.short(int(table["line"].to_numpy()[sliver][0]))
+        yield f"{sliver.sum():,} boxes {OUT} give no crop (the first is {first})"
+
+
 def _warnings(
-    table: pd.DataFrame,
+    boxes: int,
     cut: NDArray[np.bool_],
     small: NDArray[np.bool_],
-    sliver: NDArray[np.bool_],
     tracks: "pd.Series[int]",
     reach: tuple[float, float],
     one_sided: bool,
 ) -> Iterator[str]:
-    if sliver.any():
-        first = table["line"].to_numpy()[sliver][0]
-        yield f"{sliver.sum():,} boxes {OUT} give no crop (the first is line {first})"
     if one_sided:
         yield "most boxes reach beyond the right or bottom border, none the others: was the video larger?"
     elif cut.mean() > MOST:
         yield f"{cut.mean():.0%} of the boxes are cut by the border"
     if small.any():
         yield f"{small.sum():,} boxes show less than {SMALL} pixels of width or height"
-    if len(table) >= ENOUGH and 0 < max(reach) <= REACH:
+    if boxes >= ENOUGH and 0 < max(reach) <= REACH:
         yield f"no box reaches beyond {max(reach):.0%} of the picture: was it tracked in a smaller video?"
     if (tracks == 1).mean() > MOST:
         yield f"{(tracks == 1).sum():,} of {len(tracks):,} tracks have one frame only"

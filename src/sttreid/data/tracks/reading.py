@@ -2,9 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Final
 
 import pandas as pd
@@ -98,11 +97,11 @@ class _LeftOutError(Exception):
         self.reason, self.kind = reason, kind
 
 
-def read_boxes(path: Path, rows: Iterator[Row], rules: Rules) -> Boxes:
+def read_boxes(places: Callable[[int], str], rows: Iterator[Row], rules: Rules) -> Boxes:
     """Read the lines of one file.
 
     Args:
-        path: of the file, for errors.
+        places: number of a line -> where it is, for errors.
         rows: its lines of data.
         rules: what they mean.
 
@@ -115,7 +114,7 @@ def read_boxes(path: Path, rows: Iterator[Row], rules: Rules) -> Boxes:
     for number, text, words in rows:
         total += 1
         try:
-            boxes.append(_Line(f"{path}:{number}", text, words, rules).box(number))
+            boxes.append(_Line(places(number), text, words, rules).box(number))
         except _LeftOutError as error:
             left_out[error.reason] += 1
             examples.setdefault(error.reason, number)
@@ -125,7 +124,7 @@ def read_boxes(path: Path, rows: Iterator[Row], rules: Rules) -> Boxes:
     if any(isinstance(one, str) or one > LARGEST for one in table["identity"].unique()):
         # as Python's numbers: int64 and uint64 together would become floats
         table["identity"] = pd.Series([box[1] for box in boxes], dtype=object)
-    _check_unique(path, table)
+    _check_unique(places, table)
     return Boxes(table, Account(total, len(boxes), left_out, classes, examples))
 
 
@@ -247,11 +246,11 @@ _NEEDED: Final = {
 }  # fmt: skip
 
 
-def _check_unique(path: Path, table: pd.DataFrame) -> None:
+def _check_unique(places: Callable[[int], str], table: pd.DataFrame) -> None:
     repeated = table[table.duplicated(["frame", "identity"])]
     if len(repeated):
         line, identity, frame = repeated[["line", "identity", "frame"]].iloc[0].tolist()
         raise InputError(
-            f"{path}:{line}: an identity must have one box per frame, got identity {identity}"
+            f"{places(line)}: an identity must have one box per frame, got identity {identity}"
             f" twice in frame {frame}"
         )

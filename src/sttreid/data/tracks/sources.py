@@ -11,7 +11,7 @@ from sttreid.data.tracks import flavours
 from sttreid.data.tracks.first_frame import Numbering, Span, find_numbering
 from sttreid.data.tracks.flavours import FLAVOURS, Flavour, Profile
 from sttreid.data.tracks.headers import columns_of
-from sttreid.data.tracks.label_folders import label_rows
+from sttreid.data.tracks.label_folders import LinePlaces, label_rows
 from sttreid.data.tracks.numbers import whole
 from sttreid.data.tracks.reading import BEYOND, EMPTY_BOX, IGNORED, NO_IDENTITY, Boxes, Row, Rules, read_boxes
 from sttreid.data.tracks.syntax import Syntax, find_syntax, read_text, rows
@@ -39,6 +39,10 @@ class TrackFile:
     labels: Path | None = None
     stem: str = ""
     picture: tuple[int, int] | None = None
+
+    def places(self) -> LinePlaces:
+        """Where its lines are."""
+        return LinePlaces(self.path, self.stem)
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +201,7 @@ def _read(
             )
         persons = None
     rules = Rules(columns, persons, numbering.first_frame, numbering.frames, labels, on_error)
-    boxes = read_boxes(path, scan.rows(), rules)
+    boxes = read_boxes(scan.file.places(), scan.rows(), rules)
     _check_most_are_used(scan, boxes, flavour, given)
     warnings = tuple(_warn(scan, flavour, numbering, boxes, given))
     return ReadTracks(boxes, numbering, _statement(scan, flavour, reason, numbering), warnings)
@@ -259,7 +263,8 @@ def read_tracks(path: Path, frames: int, on_error: OnError = "raise") -> Boxes:
     data = list(rows(read_text(path), Syntax("comma")))
     if not data:
         raise InputError(f"{path}: a tracks file must hold at least one line, got none")
-    boxes = read_boxes(path, iter(data), Rules(OWN_COLUMNS, None, 1, frames, {}, on_error, adjustable=False))
+    rules = Rules(OWN_COLUMNS, None, 1, frames, {}, on_error, adjustable=False)
+    boxes = read_boxes(LinePlaces(path), iter(data), rules)
     if line := boxes.account.examples.get(NO_IDENTITY):
         raise InputError(f"{path}:{line}: every line must be the box of an identity, got one {NO_IDENTITY}")
     return boxes
