@@ -12,6 +12,7 @@ import pytest
 
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import (
+    check_writable,
     read_json,
     read_table,
     replace_folder,
@@ -194,3 +195,20 @@ def test_a_table_with_two_columns_of_a_name_is_refused(tmp_path):
     pq.write_table(pa.table([[1], [2], [3]], names=["a", "b", "a"]), tmp_path / "t.parquet")
     with pytest.raises(InputError, match=r"t\.parquet: .* names, got 'a' twice"):
         read_table(tmp_path / "t.parquet")
+
+
+def test_a_file_that_can_be_written_is_left_as_it_is(tmp_path):
+    check_writable(tmp_path / "a" / "b.txt")
+    assert list((tmp_path / "a").iterdir()) == []
+    (tmp_path / "c.txt").write_text("old")
+    check_writable(tmp_path / "c.txt")
+    assert (tmp_path / "c.txt").read_text() == "old"
+
+
+def test_a_file_that_cannot_be_written_is_refused_with_its_name(tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(InputError, match=r"a/b.txt: cannot be written"):
+        check_writable(tmp_path / "a" / "b.txt")
+    (tmp_path / "c").mkdir()
+    with pytest.raises(InputError, match="c: must be the name of a file"):
+        check_writable(tmp_path / "c")
