@@ -8,7 +8,6 @@ balance, contrast, saturation, shift, normalisation, erasing) made with PIL fram
 saves PIL work: one table for gamma, brightness and white balance.
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from bench.costs import per_call
-from bench.figures import Figure, add_json, at_least, compared, in_words
+from bench.figures import Figure, at_least, command_line, compared, show
 from sttreid.config.params import Augment, load
 from sttreid.tracklets import clips
 from sttreid.tracklets.clips import MEAN, STD, Change, restricted_random
@@ -155,16 +154,10 @@ def figures(sizes: Sequence[tuple[int, int, int]] = SIZES, rounds: int = 5) -> I
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.clips",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("clips", __doc__, figures)
     parser.add_argument("--rounds", type=int, default=5)
-    add_json(parser, figures)
     given = parser.parse_args(words)
-    for figure in figures(rounds=given.rounds):
-        print(in_words(figure), flush=True)
+    show(figures(rounds=given.rounds))
 
 
 if __name__ == "__main__":

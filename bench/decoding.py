@@ -9,7 +9,6 @@ lengths: a process of its own that decodes all frames with one thread and copies
 new processes; the median of the ratios is printed.
 """
 
-import argparse
 import os
 import re
 import resource
@@ -29,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from bench.costs import cpu, in_process
-from bench.figures import Figure, add_json, alone, at_most, compared
+from bench.figures import Figure, alone, at_most, command_line, compared
 from sttreid.config.datasets import Decoder
 from sttreid.data import videos
 from sttreid.data.camera_videos import COLUMNS, Camera, CameraVideos
@@ -193,13 +192,12 @@ def figures(length: int = 400, rounds: int = 3) -> Iterator[Figure]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Writes, decodes and prints."""
-    parser = argparse.ArgumentParser(prog="python -m bench.decoding", description=__doc__)
+    parser = command_line("decoding", __doc__, figures)
     parser.add_argument("lengths", type=int, nargs="+", help="in frames")
     parser.add_argument("--decoder", choices=get_args(Decoder), default="decord")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--rounds", type=int, default=5, help="of --speed (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="for the films (default: the system's)")
-    add_json(parser, figures)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         for length in given.lengths[:1] if given.speed else given.lengths:

@@ -4,7 +4,6 @@ By default the published model and the pinned set `campus`, which `dvc pull` bri
 that of decoding alone; the memory is measured on the film, and on the film ten times in a row.
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 import sttreid.stages  # chooses the numeric path, before torch is loaded
 from bench.costs import cpu, in_process
-from bench.figures import Figure, add_json, alone, compared, in_words, missing
+from bench.figures import Figure, alone, command_line, compared, missing, show
 from bench.film_memory import peaks, repeat
 from sttreid.data.videos import count_frames, frames
 from sttreid.search.videos import EmbedSettings, embed_videos
@@ -64,17 +63,11 @@ def figures(
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.embedding",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("embedding", __doc__, figures)
     parser.add_argument("model", type=Path, nargs="?", default=MODEL)
     parser.add_argument("video", type=Path, nargs="?", default=VIDEO, help="with its tracks beside it")
-    add_json(parser, figures)
     given = parser.parse_args(words)
-    for figure in figures(given.model, given.video):
-        print(in_words(figure), flush=True)
+    show(figures(given.model, given.video))
 
 
 if __name__ == "__main__":

@@ -124,20 +124,40 @@ def from_json(content: Iterable[Mapping[str, Any]]) -> tuple[Figure, ...]:
     )
 
 
-def add_json(parser: argparse.ArgumentParser, measure: Callable[[], Iterable[Figure]]) -> None:
-    """Add the option ``--json``: measure at the size of docs/performance.md, print the figures, and stop."""
+def command_line(
+    name: str, text: str | None, measure: Callable[[], Iterable[Figure]]
+) -> argparse.ArgumentParser:
+    """The command line of a benchmark that docs/performance.md quotes.
+
+    Args:
+        name: of its module in ``bench/``.
+        text: the module's docstring.
+        measure: gives the figures at the size of the document; ``--json`` prints them alone.
+    """
 
     class Print(argparse.Action):
         def __call__(self, *_: object, **__: object) -> None:
             print(json.dumps(to_json(measure()), allow_nan=False), flush=True)
             parser.exit()
 
+    parser = argparse.ArgumentParser(
+        prog=f"python -m bench.{name}",
+        description=text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--json",
         action=Print,
         nargs=0,
         help="measure what docs/performance.md quotes, print JSON, stop",
     )
+    return parser
+
+
+def show(figures: Iterable[Figure]) -> None:
+    """Print figures as they are measured."""
+    for figure in figures:
+        print(in_words(figure), flush=True)
 
 
 def _rounded(value: float) -> float:

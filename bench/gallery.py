@@ -9,7 +9,6 @@ and several tracklets around it. ``--probes`` also builds an index and searches 
 share of the exact answers that it finds.
 """
 
-import argparse
 import json
 import resource
 import time
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.figures import Figure, add_json, alone, compared, missing
+from bench.figures import Figure, alone, command_line, compared, missing
 from sttreid.search.approximate import build_index
 from sttreid.search.neighbours import Limits, nearest
 
@@ -144,16 +143,13 @@ def figures(tracklets: int = 1_000_000, queries: int = 100, rounds: int = 3) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line("gallery", __doc__, figures)
     parser.add_argument("--tracklets", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--dimensions", type=int, default=192, help="of an embedding of the models here")
     parser.add_argument("-k", type=int, default=10)
     parser.add_argument("--per-person", type=int, default=0, help="tracklets of a person; 0: no people")
     parser.add_argument("--probes", type=int, nargs="*", default=(), help="cells; needs faiss")
-    add_json(parser, figures)
     options = parser.parse_args(arguments)
     with TemporaryDirectory() as folder:
         path = Path(folder, "rows.npy")

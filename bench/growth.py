@@ -5,7 +5,6 @@ axes: 1 where ten times the data cost ten times as much, below 1 where a fixed c
 cost outgrows the data. Memory is the growth during the call, CPU time that of all processes.
 """
 
-import argparse
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ import pandas as pd
 from bench.costs import Call, Candidate, Cost, side_by_side
 from bench.decoding import footage, write_film
 from bench.evaluation_set import Size, generate, load
-from bench.figures import Figure, add_json, alone, in_words
+from bench.figures import Figure, alone, command_line, show
 
 TIMES: Final = 10
 CROP: Final = 8, 4  # height and width of the tracklets' images
@@ -137,16 +136,10 @@ def figures(shrink: int = 1, rounds: int = 2) -> Iterator[Figure]:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.growth",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("growth", __doc__, figures)
     parser.add_argument("--rounds", type=int, default=3)
-    add_json(parser, figures)
     given = parser.parse_args(words)
-    for figure in figures(rounds=given.rounds):
-        print(in_words(figure), flush=True)
+    show(figures(rounds=given.rounds))
 
 
 if __name__ == "__main__":

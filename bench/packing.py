@@ -7,7 +7,6 @@ the rest of the stage (manifest, reader, order), the peak memory, and the cost o
 reading 8 frames of a tracklet. The first round warms the caches and is not counted.
 """
 
-import argparse
 import shutil
 import statistics
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.costs import in_process
-from bench.figures import Figure, add_json, alone, compared
+from bench.figures import Figure, alone, command_line, compared
 from bench.readers import READERS, peak_memory, read, write
 from sttreid.config.datasets import Decode
 from sttreid.config.params import load
@@ -136,11 +135,10 @@ def figures(rounds: int = 2) -> Iterator[Figure]:
 
 def main(arguments: list[str] | None = None) -> None:
     """Writes, packs and prints."""
-    parser = argparse.ArgumentParser(prog="python -m bench.packing", description=__doc__)
+    parser = command_line("packing", __doc__, figures)
     parser.add_argument("name", choices=READERS)
     parser.add_argument("--folder", type=Path, help="for the temporary tree (default: the system's)")
     parser.add_argument("--rounds", type=int, default=3, help="that count (default: %(default)s)")
-    add_json(parser, figures)
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:
         root = Path(folder) / "set"

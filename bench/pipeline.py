@@ -5,7 +5,6 @@ stage, the sum over the processes of a stage, sampled; pages that processes shar
 Then `dvc repro`, which has nothing to do, stands beside the start of DVC alone.
 """
 
-import argparse
 import os
 import re
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.costs import cpu
-from bench.figures import Figure, add_json, alone, compared, in_words
+from bench.figures import Figure, alone, command_line, compared, show
 from bench.film_memory import family
 
 PERIOD: Final = 0.1  # seconds between two looks
@@ -98,15 +97,9 @@ def figures(rounds: int = 3) -> Iterator[Figure]:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.pipeline",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_json(parser, figures)
+    parser = command_line("pipeline", __doc__, figures)
     parser.parse_args(words)
-    for figure in figures():
-        print(in_words(figure), flush=True)
+    show(figures())
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from bench.figures import Figure, add_json, at_most, compared, missing
+from bench.figures import Figure, at_most, command_line, compared, missing
 from bench.rivals import installed
 from sttreid.model.distances import euclidean
 from sttreid.retrieval.rerank import rerank
@@ -133,11 +133,7 @@ def gap(ours: Floats, theirs: Floats) -> str:
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.reranking",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("reranking", __doc__, figures)
     numbers = {"queries": 1980, "gallery": 11310, "width": 2048, "k1": 20, "k2": 6, "threads": 2, "seed": 0}
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
@@ -171,7 +167,6 @@ def figures(queries: int = 1980, gallery: int = 11310, rounds: int = 3) -> Itera
 def main(words: list[str] | None = None) -> None:
     """Measure and print."""
     parser = arguments()
-    add_json(parser, figures)
     given = parser.parse_args(words)
     candidates = {OURS: None} | ({REFERENCE: given.reference} if given.reference else {})
     with tempfile.TemporaryDirectory() as name:

@@ -11,7 +11,6 @@ folder with that file of github.com/KaiyangZhou/deep-person-reid (torchreid/metr
 `cythonize -i rank_cy.pyx`. Without it, the Python is measured instead.
 """
 
-import argparse
 import importlib.metadata
 import importlib.util
 import os
@@ -30,7 +29,7 @@ from numpy.typing import NDArray
 
 from bench.costs import Call, Candidate, Cost, side_by_side
 from bench.evaluation_set import SIZES, TINY, EvaluationSet, Size, generate, load
-from bench.figures import Figure, add_json, at_most, compared, missing
+from bench.figures import Figure, at_most, command_line, compared, missing
 
 FOLDER: Final = "TORCHREID"  # environment variable
 BLOCK: Final = 4096  # gallery rows at once
@@ -238,14 +237,9 @@ def figures(sizes: Sequence[str] = ("mars", "lsvid", "million"), rounds: int = 3
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.rivals",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("rivals", __doc__, figures)
     parser.add_argument("--size", nargs="*", default=["mars"], choices=LABELS)
     parser.add_argument("--rounds", type=int, default=3)
-    add_json(parser, figures)
     given = parser.parse_args(words)
     for size in given.size:
         of_size = MILLION if size == "million" else SIZES[size]

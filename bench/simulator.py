@@ -4,7 +4,6 @@ Every rendering is a separate process. The first renders a tiny set with an empt
 difference to the second is the time of compilation, which an installation spends once.
 """
 
-import argparse
 import cProfile
 import json
 import multiprocessing
@@ -21,7 +20,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from bench.figures import Figure, add_json, alone, at_least
+from bench.figures import Figure, alone, at_least, command_line
 from sttreid.config.domain import Domain, Scale, load_benchmark, load_domain
 from sttreid.config.params import Simulate, load
 from sttreid.simulate.plan import sightings
@@ -123,8 +122,7 @@ def figures(fraction: float = 0.4, rounds: int = 3) -> Iterator[Figure]:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(prog="python -m bench.simulator", description=__doc__)
-    add_json(parser, figures)
+    parser = command_line("simulator", __doc__, figures)
     parser.parse_args(words)
     simulate, benchmark = load().simulate, load_benchmark()
     domain = load_domain(simulate.domain)

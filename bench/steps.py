@@ -5,7 +5,6 @@ with one thread. Ours runs with the processor's own kernels, as the usual one do
 which is the default of the pipeline (docs/numerics.md).
 """
 
-import argparse
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ import torch
 
 from bench.clips import random_images
 from bench.costs import Call, Candidate, per_call, side_by_side
-from bench.figures import Figure, add_json, alone, at_least, compared, in_words, missing
+from bench.figures import Figure, alone, at_least, command_line, compared, missing, show
 from bench.training import Timing, network_of, ours, parameters, parts, usual
 from sttreid.runtime import checkpoints, numerics
 from sttreid.training.optimisation import build_optimiser
@@ -117,17 +116,11 @@ def figures(networks: Sequence[str] = tuple(NETWORKS), rounds: int = 3) -> Itera
 
 def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bench.steps",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("steps", __doc__, figures)
     parser.add_argument("--network", nargs="*", default=list(NETWORKS), choices=NETWORKS)
     parser.add_argument("--rounds", type=int, default=3)
-    add_json(parser, figures)
     given = parser.parse_args(words)
-    for figure in figures(given.network, given.rounds):
-        print(in_words(figure), flush=True)
+    show(figures(given.network, given.rounds))
 
 
 if __name__ == "__main__":

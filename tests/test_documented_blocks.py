@@ -7,6 +7,7 @@ targets of the Makefile, stages, parameters with their values, extras, options o
 
 import argparse
 import importlib
+import json
 import re
 import shutil
 import subprocess
@@ -76,11 +77,20 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, write_video: Callable[..
             for track, walker in WALKERS.items()
         ]
         (folder / f"{name}.txt").write_text("\n".join(rows) + "\n")
+        boxes = [
+            {"frame": frame + 1, "id": track, "bbox": [walker.left(frame), walker.top, BODY[1], BODY[0]]}
+            for frame in range(FRAMES)
+            for track, walker in WALKERS.items()
+        ]
+        (folder / f"{name}.json").write_text(json.dumps(boxes))
+    labelled = [f"{name}.mp4,{track},{track}\n" for name in ("hall", "lobby") for track in WALKERS]
+    (folder / "labels.csv").write_text("".join(["video,track,identity\n", *labelled]))
     published, model = locate(None, folder), folder / "campus.pt"
     network = load_model(published)
     save(network, read_architecture(published).model, model)
     torch.save(network.state_dict(), folder / "checkpoint.pth")
-    shutil.copy(calibration_path(published), calibration_path(model))  # the same weights
+    for path in (calibration_path(model), folder / "mine.calibration.json"):  # the same weights
+        shutil.copy(calibration_path(published), path)
     write_small_store(folder / "artifacts" / "tracklets" / "campus", *network.image_size)
     write_features(folder)
     return folder

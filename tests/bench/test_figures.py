@@ -1,14 +1,13 @@
-import argparse
 import json
 
 import pytest
 
 from bench.figures import (
     Figure,
-    add_json,
     alone,
     at_least,
     at_most,
+    command_line,
     compared,
     from_json,
     in_words,
@@ -56,9 +55,8 @@ def test_figures_survive_json() -> None:
 
 def test_the_option_json_prints_the_figures_and_stops(capsys: pytest.CaptureFixture[str]) -> None:
     figure = alone("a", "MB", [1.0])
-    parser = argparse.ArgumentParser()
+    parser = command_line("clips", None, lambda: [figure])
     parser.add_argument("needed", type=int)
-    add_json(parser, lambda: [figure])
     with pytest.raises(SystemExit) as stopped:
         parser.parse_args(["--json"])
     assert stopped.value.code == 0

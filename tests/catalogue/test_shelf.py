@@ -41,6 +41,13 @@ def test_a_model_is_found_by_name_and_the_newest_by_none(root: Path, model: str 
     assert path.read_bytes() == CONTENT[name]
 
 
+def test_a_published_model_is_told_from_other_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root / "models")
+    assert shelf.published_name(Path("new-v1.safetensors")) == "new-v1"
+    assert shelf.published_name(shelf.locate("old-v1")) == "old-v1"
+    assert shelf.published_name(root / "new-v1.safetensors") is None
+
+
 def test_a_file_that_is_there_is_left_alone(root: Path) -> None:
     path = root / "models" / "new-v1.safetensors"
     path.write_bytes(b"own")

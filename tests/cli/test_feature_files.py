@@ -1,16 +1,19 @@
 """Damaged and malicious NumPy files are refused in a sentence."""
 
 import io
+import json
 import struct
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from sttreid.cli.feature_files import read_array, read_labels
 from sttreid.runtime import parquet
 from sttreid.runtime.errors import InputError
+from tests.cli.command import run
 
 SHAPES = [
     "(-1, 3)",
@@ -82,3 +85,56 @@ def test_other_files_with_the_name_of_an_archive_are_refused(tmp_path: Path) -> 
     path.write_bytes(content)
     with pytest.raises(InputError, match="features must be an array"):
         read_array(path, "features")
+
+
+def write_sides(folder: Path, **columns: object) -> None:
+    """Features and labels of four queries, of eight gallery tracklets of theirs and of one of another."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((4, 8))
+    for name, people, camera in (("q", [0, 1, 2, 3], 1), ("g", [0, 1, 2, 3, 0, 1, 2, 3, 9], 2)):
+        np.save(folder / f"{name}.npy", centres[np.array(people) % 4] + rng.standard_normal((len(people), 8)))
+        labels = pd.DataFrame({"identity": people, "camera": camera})
+        labels.assign(**columns if name == "g" else {}).to_csv(folder / f"{name}.csv", index=False)
+
+
+def evaluate(folder: Path, protocol: str, *more: object) -> int:
+    words: list[object] = ["evaluate", "--protocol", protocol]
+    for side, name in (("query", "q"), ("gallery", "g")):
+        words += [f"--{side}", folder / f"{name}.npy", f"--{side}-labels", folder / f"{name}.csv"]
+    return run(*words, *more)
+
+
+@pytest.mark.parametrize(("protocol", "flag"), [("minus-queries", "query"), ("no-distractors", "distractor")])
+def test_a_protocol_that_leaves_tracklets_out_needs_their_flag(
+    tmp_path: Path, protocol: str, flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sides(tmp_path)
+    assert evaluate(tmp_path, "market") == 0
+    assert evaluate(tmp_path, protocol) == 2
+    assert f"g.csv: protocol {protocol}" in (told := capsys.readouterr().err)
+    assert f"column {flag}," in told
+    write_sides(tmp_path, **{flag: [0] * 8 + [1]})
+    assert evaluate(tmp_path, protocol, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["left_out"] == 1
+
+
+def test_features_without_labels_name_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_sides(tmp_path)
+    words = "--query", tmp_path / "q.npy", "--gallery", tmp_path / "g.npy", "--protocol", "market"
+    assert run("evaluate", *words) == 2
+    assert "q.npy: " in (told := capsys.readouterr().err)
+    assert "--query-labels" in told
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "g.npy/rows.parquet"])
+def test_rows_that_cannot_be_written_are_refused_before_the_evaluation(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_sides(tmp_path)
+    assert evaluate(tmp_path, "market", "--per-query", tmp_path / "rows.parquet") == 0
+    assert len(pd.read_parquet(tmp_path / "rows.parquet")) == 4
+    capsys.readouterr()
+    assert evaluate(tmp_path, "market", "--per-query", tmp_path / name) == 2
+    told = capsys.readouterr()
+    assert name in told.err
+    assert not told.out

@@ -218,6 +218,35 @@ def test_queries_come_from_a_file_and_from_images(folder: Path) -> None:
         assert pd.read_csv("r.csv")["query"].unique().tolist() == [str(path)]
 
 
+def test_the_nearest_answers_of_few_queries_are_printed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("search", "g.parquet", "--query", "cam1.mp4:1", "--cross-camera-only", "-o", "r.json") == 0
+    (found,) = json.loads((folder / "r.json").read_text())["queries"]
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("cam1.mp4:1: "))
+    nearest = [answer["tracklet"]["name"] for answer in found["answers"][:3]]
+    assert len(nearest) == 3
+    assert [word for word in line.split() if word in nearest] == nearest
+    assert run("search", "g.parquet", "--all", "-o", "r.json") == 0
+    assert "cam1.mp4:1: " not in capsys.readouterr().out
+
+
+def test_the_calibration_of_a_published_model_is_replaced_on_demand_only(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = folder / "m.calibration.json"
+    own.write_text("{}")
+    (folder / "src" / "sttreid").mkdir(parents=True)
+    artifact = "{path: m.pt, type: model}"
+    (folder / "dvc.yaml").write_text(f"artifacts: {{m-v1: {artifact}}}")
+    for model in ("m-v1", "m.pt"):
+        assert run("calibrate", model, "--gallery", "g.parquet") == 2
+        assert "published model m-v1" in capsys.readouterr().err
+    assert run("calibrate", "m-v1", "--gallery", "g.parquet", "-o", own) == 2  # of another model: further on
+    assert "one model" in capsys.readouterr().err
+    assert own.read_text() == "{}"
+
+
 def test_calibrate_writes_beside_the_model_and_embed_uses_it(
     folder: Path, store_folder: Path, painted: Path
 ) -> None:
@@ -255,6 +284,10 @@ BAD = {
     "no answers": ("search g.parquet --all -k 0 -o r.csv", "got 0"),
     "no such calibration": ("search g.parquet --all --calibration c.json -o r.csv", "c.json"),
     "images without a model": ("search g.parquet --images m.pt -o r.csv", "model"),
+    "no folder for a calibration": ("calibrate m.pt --gallery g.parquet -o g.parquet/c.json", "be written"),
+    "a folder for a calibration": ("calibrate m.pt --gallery g.parquet -o .", "is a folder"),
+    "no folder for a gallery": ("embed cam.mp4 -m m.pt -o m.pt/g.parquet", "be written"),
+    "no folder for identities": ("link g.parquet -o m.pt/i.csv", "be written"),
     "no such folder": ("search g.parquet --all -o g.parquet/r.csv", "cannot be written"),
     "identities of another kind": ("link g.parquet -o i.txt", "i.txt"),
     "an impossible threshold": ("link g.parquet -o i.csv --threshold 3", "got 3"),

@@ -12,6 +12,7 @@ import pytest
 
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import (
+    check_writable,
     read_csv,
     read_json,
     read_table,
@@ -225,3 +226,20 @@ def test_a_text_table_without_rows_is_read(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("identity,camera\n")
     assert read_csv(path).columns.tolist() == ["identity", "camera"]
+
+
+def test_a_file_that_can_be_written_is_left_as_it_is(tmp_path):
+    check_writable(tmp_path / "a" / "b.txt")
+    assert list((tmp_path / "a").iterdir()) == []
+    (tmp_path / "c.txt").write_text("old")
+    check_writable(tmp_path / "c.txt")
+    assert (tmp_path / "c.txt").read_text() == "old"
+
+
+def test_a_file_that_cannot_be_written_is_refused_with_its_name(tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(InputError, match=r"a/b.txt: cannot be written"):
+        check_writable(tmp_path / "a" / "b.txt")
+    (tmp_path / "c").mkdir()
+    with pytest.raises(InputError, match="c: must be the name of a file"):
+        check_writable(tmp_path / "c")

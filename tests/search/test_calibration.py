@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from sttreid.runtime.errors import InputError
+from sttreid.search import calibration
 from sttreid.search.calibration import (
     Calibration,
     Labelled,
@@ -45,6 +47,32 @@ def test_pairs_are_those_of_two_cameras() -> None:
     np.testing.assert_allclose(np.sort(same), np.sort(expected[0]))
     np.testing.assert_allclose(np.sort(different), np.sort(expected[1]))
     assert (len(same), len(different)) == (15, 60)
+
+
+def test_blocks_change_neither_pairs_nor_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    sets = labelled(gallery_of(people=60, cameras=3, noise=0.5, seed=7))
+    whole, expected = pair_distances(sets), fitted()
+    monkeypatch.setattr(calibration, "BLOCK", 7)
+    monkeypatch.setattr(calibration, "CHUNK", 100)
+    for found, distances in zip(pair_distances(sets), whole, strict=True):
+        np.testing.assert_allclose(np.sort(found), np.sort(distances))
+    assert (fitted().intercept, fitted().slope) == pytest.approx((expected.intercept, expected.slope))
+
+
+def test_memory_grows_with_the_pairs_alone() -> None:
+    """8 bytes for each pair; the matrix of all pairs and its indices took 40."""
+    rng = np.random.default_rng(0)
+    count = 3_000
+    sets = Labelled(rng.standard_normal((count, 8)), rng.integers(0, 50, count), np.arange(count) % 2)
+    tracemalloc.start()
+    try:
+        distances = pair_distances(sets)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    pairs = sum(map(len, distances))
+    assert pairs == (count // 2) ** 2
+    assert peak < 30 * pairs
 
 
 def test_the_fit_is_a_logistic_regression_without_its_prior() -> None:
@@ -184,6 +212,9 @@ def test_what_cannot_be_calibrated_is_refused() -> None:
         calibrate(many, "m", "thirty people", rendered=True, rate=0)
     with pytest.raises(InputError, match="one person"):
         calibrate([], "m", "nobody", rendered=True)
+    crowd = np.zeros((calibration.MOST + 1, 1))
+    with pytest.raises(InputError, match="at most 20,000 tracklets, got 20,001"):
+        calibrate([Labelled(crowd, crowd[:, 0], crowd[:, 0])], "m", "a crowd", rendered=True)
     gallery = gallery_of(people=30)
     backwards = gallery.embeddings.copy()
     backwards[30:] *= -1  # the same person is farthest

@@ -7,7 +7,7 @@ import pytest
 
 from sttreid.config.track_format import TrackFormat
 from sttreid.runtime.errors import InputError
-from sttreid.search.recordings import read_embedded_boxes, video_of
+from sttreid.search.recordings import pair_up, read_embedded_boxes, video_of
 
 
 def rows(first: int, tracks: int = 3, length: int = 8) -> tuple[list[tuple[int, ...]], pd.DataFrame]:
@@ -61,3 +61,14 @@ def test_tracks_belong_to_the_one_video_that_is_named_like_them() -> None:
     for name in ("hall.txt", "yard.txt"):
         with pytest.raises(InputError, match=name):
             video_of(Path("x", name), videos)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".XML"])
+def test_tracks_without_lines_are_refused_by_their_suffix(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "hall.mp4").write_bytes(b"")
+    tracks = tmp_path / f"hall{suffix}"
+    tracks.write_text('[{"frame": 1}]')
+    with pytest.raises(InputError, match=rf"hall\{suffix}: .* line for each box"):
+        pair_up([tmp_path / "hall.mp4"], [tracks])
+    tracks.rename(tmp_path / "hall.log")
+    assert pair_up([tmp_path / "hall.mp4"], [tmp_path / "hall.log"])[0].camera == "hall"

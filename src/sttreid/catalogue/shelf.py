@@ -93,6 +93,15 @@ def published(root: Path) -> dict[str, Path]:
     return {name: Path(each.path) for name, each in found.items()}
 
 
+def published_name(model: Path) -> str | None:
+    """The name of the published model that a file of the present checkout is; None: it is another file."""
+    root = _checkout()
+    if root is None:
+        return None
+    files = {(root / path).resolve(): name for name, path in published(root).items()}
+    return files.get(model.resolve())
+
+
 def check_inside(where: str, path: str) -> None:
     """Raise InputError unless a path, which ``where`` names, can be that of a file inside of its folder."""
     if not path or "\0" in path or Path(path).is_absolute() or ".." in Path(path).parts:

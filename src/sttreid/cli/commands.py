@@ -35,6 +35,15 @@ EXTRAS = {  # package -> the extra that installs it
 }
 
 
+READER_HELP = (
+    "A reader: mars, duke_video, ls_vid, ilids_vid, prid2011, unreal_person, footage or cameras; without"
+    " FOLDER, a data set of params.yaml."
+)
+PROTOCOL_HELP = (
+    "market, mars-official, lsvid-official, duke-official, minus-queries, no-distractors,"
+    " minus-queries-no-distractors, embedded (the rendered sets), ilids-1 to ilids-10 or prid-1 to prid-10."
+)
+
 app = typer.Typer(
     help="Video-based person re-identification with the Spatiotemporal Transformer.",
     epilog=examples(
@@ -105,7 +114,7 @@ def _version(
     )
 )
 def describe(
-    name: Annotated[str, typer.Argument(help="A reader; without FOLDER, a data set of params.yaml.")],
+    name: Annotated[str, typer.Argument(help=READER_HELP)],
     folder: Annotated[Path | None, typer.Argument(help="Where the data set lies.")] = None,
     option: Annotated[
         list[str] | None,
@@ -155,7 +164,7 @@ def index(
     )
 )
 def evaluate(
-    protocol: Annotated[str, typer.Option(help="Name of the protocol, e.g. market or mars-official.")],
+    protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)],
     query: Annotated[
         Path | None, typer.Option(help="Features [Q, D]: .npy, or .npz with features, identity, camera.")
     ] = None,
@@ -165,12 +174,17 @@ def evaluate(
     ] = None,
     query_labels: Annotated[
         Path | None,
-        typer.Option(help="CSV, Parquet or .npz with the columns identity and camera, one row per query."),
+        typer.Option(
+            help="CSV, Parquet or .npz with the columns identity and camera, one row per query; default:"
+            " --query, if it is .npz."
+        ),
     ] = None,
     gallery_labels: Annotated[
         Path | None, typer.Option(help="As --query-labels; columns distractor, junk and query are flags.")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="A trained model (.pt); needs --tracklets.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help=f"{models.MODEL_HELP}; needs --tracklets, instead of features.")
+    ] = None,
     tracklets: Annotated[Path | None, typer.Option(help="A tracklet store with a test split.")] = None,
     rerank: Annotated[bool, typer.Option("--rerank", help="Re-rank by k-reciprocal encoding.")] = False,
     k1: Annotated[int | None, typer.Option(help="Of re-ranking; default: 20.")] = None,
@@ -187,18 +201,23 @@ def evaluate(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     per_query: Annotated[
-        Path | None, typer.Option(help="Also write one row per query to this Parquet file.")
+        Path | None, typer.Option(help="Also write one row per query to this Parquet file (.parquet).")
     ] = None,
 ) -> None:
     """Compute rank-k, mAP and mINP under a named protocol.
 
-    From features, from distances, or from a model and a tracklet store.
+    From features, from distances, or from a model and a tracklet store. docs/evaluation.md defines the
+    protocols.
     """
     from sttreid.cli.feature_files import Files, as_json, as_table, check_per_query, evaluate_files
     from sttreid.config.conversion import parse
     from sttreid.config.evaluation import Rerank
-    from sttreid.runtime.files import write_table
+    from sttreid.runtime.files import check_writable, write_table
 
+    if per_query is not None:
+        if per_query.suffix != ".parquet":
+            raise InputError(f"--per-query: must end in .parquet, got {str(per_query)!r}")
+        check_writable(per_query)
     files = Files(query, gallery, distances, query_labels, gallery_labels, model, tracklets)
     given = {name: value for name, value in (("k1", k1), ("k2", k2), ("weight", weight)) if value is not None}
     if given and not rerank:
@@ -222,7 +241,7 @@ running.register(app)
 
 
 @app.command(
-    "new-study", epilog=examples("sttreid new-study wide --from claims model.width=64 'seeds=[0,1]'")
+    "new-study", epilog=examples("sttreid new-study narrow --from claims model.width=64 'seeds=[0,1]'")
 )
 def new_study(
     name: Annotated[str, typer.Argument(help="Of the new study.")],
@@ -236,7 +255,7 @@ def new_study(
 
     for line in new_study(checkout.root(), name, source, overrides or []):
         print(line)
-    print(f"experiments/{name}: created; `sttreid run-study {name}` runs it")
+    print(f"experiments/{name}: created; commit it, then `sttreid run-study {name}` runs it")
 
 
 @app.command("check-study", epilog=examples("sttreid check-study claims"))

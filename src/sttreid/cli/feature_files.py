@@ -5,7 +5,7 @@ Arrays are ``.npy`` or ``.npz``; labels are columns of a CSV or Parquet file, or
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,6 +19,7 @@ from sttreid.config.evaluation import Rerank, ResolvedEvaluate
 from sttreid.retrieval import Labels, Result, evaluate, evaluate_distances, protocol
 from sttreid.retrieval.evaluation import TIE
 from sttreid.retrieval.metrics import METRICS
+from sttreid.retrieval.protocol import Protocol
 from sttreid.retrieval.result import COUNTS
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_csv, read_table
@@ -26,6 +27,7 @@ from sttreid.runtime.parquet import most_memory
 
 NUMBERS = ("identity", "camera")
 FLAGS = ("query", "distractor", "junk")  # optional
+LEFT_OUT = {"query": "queries", "distractor": "distractors"}  # flag -> its word in Protocol.gallery
 ARRAYS = (".npy", ".npz")
 
 
@@ -39,7 +41,7 @@ class Files:
         distances: [Q, G], smaller is nearer.
         query_labels: one row per query.
         gallery_labels: one row per gallery tracklet.
-        model: a model from :func:`sttreid.load_model`.
+        model: file or name of a model, as :func:`sttreid.load_model` takes it.
         tracklets: a tracklet store with a test split.
     """
 
@@ -63,8 +65,8 @@ def evaluate_files(files: Files, name: str, rerank: Rerank | None = None, tie: f
             for given distances, which are those of double precision.
 
     Raises:
-        InputError: the files are not a complete set, one breaks a rule of its format, or as
-            :func:`sttreid.retrieval.evaluation.evaluate`.
+        InputError: the files are not a complete set, one breaks a rule of its format or lacks flags that the
+            protocol needs, or as :func:`sttreid.retrieval.evaluation.evaluate`.
     """
     rules = protocol(name)
     given = {key for key, path in vars(files).items() if path is not None}
@@ -72,11 +74,13 @@ def evaluate_files(files: Files, name: str, rerank: Rerank | None = None, tie: f
         query, gallery, query_labels, gallery_labels = _embedded(files)
     elif {"query", "gallery"} <= given <= {"query", "gallery", "query_labels", "gallery_labels"}:
         query, gallery = (read_array(_path(path), "features") for path in (files.query, files.gallery))
-        query_labels = read_labels(files.query_labels or _path(files.query))
-        gallery_labels = read_labels(files.gallery_labels or _path(files.gallery))
+        query_labels = read_labels(_labels(files.query_labels, files.query, "--query-labels"))
+        gallery_labels = _gallery_labels(
+            _labels(files.gallery_labels, files.gallery, "--gallery-labels"), rules
+        )
     elif given == {"distances", "query_labels", "gallery_labels"} and rerank is None:
         distances = read_array(_path(files.distances), "distances")
-        sides = read_labels(_path(files.query_labels)), read_labels(_path(files.gallery_labels))
+        sides = read_labels(_path(files.query_labels)), _gallery_labels(_path(files.gallery_labels), rules)
         with _naming(files):
             return evaluate_distances(distances, *sides, rules, tie=TIE if tie is None else tie)
     else:
@@ -118,6 +122,19 @@ def check_per_query(path: Path) -> None:
         raise InputError(f"--per-query: must end with .parquet, got {str(path)!r}")
     if path.is_dir():
         raise InputError(f"--per-query: must be a file, got the folder {str(path)!r}")
+
+
+def _labels(labels: Path | None, features: Path | None, option: str) -> Path:
+    """The file with the labels of one side: a ``.npz`` file of features may hold them."""
+    if labels is None and _path(features).suffix == ".npy":
+        raise InputError(f"{features}: a .npy file holds no labels: give {option}")
+    return labels or _path(features)
+
+
+def _gallery_labels(path: Path, rules: Protocol) -> Labels:
+    """Labels of the gallery; a protocol that leaves tracklets out must be told which."""
+    flags = [flag for flag, word in LEFT_OUT.items() if word in rules.gallery]
+    return read_labels(path, flags, f"protocol {rules.name} (gallery {rules.gallery})")
 
 
 def as_table(result: Result, rerank: Rerank | None = None) -> str:
@@ -182,12 +199,14 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
     return array
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: Path, needed: Sequence[str] = (), reason: str = "") -> Labels:
     """Labels of one side, one row per tracklet.
 
     Args:
         path: CSV (``.csv``), Parquet (``.parquet``) or ``.npz``, with the whole numbers identity and camera,
             and perhaps the flags query, distractor and junk (true and false, or 1 and 0).
+        needed: flags that must not be left out.
+        reason: what needs them.
 
     Raises:
         InputError: the file cannot be read, a column is missing, or a value is of the wrong kind.
@@ -199,6 +218,10 @@ def read_labels(path: Path) -> Labels:
     missing = [name for name in NUMBERS if name not in columns]
     if missing:
         raise InputError(f"{path}: must have the columns identity and camera, got {', '.join(columns)}")
+    for name in needed:
+        if name not in columns:
+            rule = f"{reason} needs the column {name}, true or false (1 or 0)"
+            raise InputError(f"{path}: {rule}, got {', '.join(columns)}")
     flags = {name: _flag(path, name, columns[name]) for name in FLAGS if name in columns}
     try:
         return Labels(columns["identity"], columns["camera"], **flags)

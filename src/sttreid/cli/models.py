@@ -53,7 +53,8 @@ def info(
     """
     numerics.choose()  # before torch is loaded
     from sttreid.catalogue import shelf
-    from sttreid.cli.searching import calibration_beside, describe_calibration, describe_file
+    from sttreid.cli.calibrating import calibration_beside, describe_calibration
+    from sttreid.cli.searching import describe_file
 
     if file is not None and Path(file).suffix in (".parquet", ".json"):
         if json_:

@@ -23,8 +23,8 @@ FormatOption = Annotated[
     typer.Option(
         "--format",
         metavar="KEY=VALUE",
-        help="What is not to be detected of the tracks: flavour, first_frame, class, separator, columns,"
-        " plausibility (docs/tracks.md); repeatable.",
+        help="Says how the tracks are written where detection would err: KEY is flavour, first_frame, class,"
+        " separator, columns or plausibility (docs/tracks.md); repeatable.",
     ),
 ]
 
@@ -67,7 +67,10 @@ def embed(
     model: ModelOption = None,
     tracks: Annotated[
         list[Path] | None,
-        typer.Option(help="A tracks file per video, in their order; default: CAM1.txt beside CAM1.mp4."),
+        typer.Option(
+            help="Once per video, in their order: its tracks file, or the folder of labels that ultralytics"
+            " writes; default: CAM1.txt (.csv, .tsv) beside CAM1.mp4."
+        ),
     ] = None,
     detect: Annotated[
         str | None,
@@ -80,13 +83,14 @@ def embed(
     ] = None,
     camera: Annotated[
         list[str] | None,
-        typer.Option(help="The camera of each video, in their order; default: the video's name."),
+        typer.Option(help="Once per video, in their order: the name of its camera; default: the video's."),
     ] = None,
     numbers: Annotated[
         str,
         typer.Option(
-            help="own: each tracker counts for itself; shared: equal numbers are one person, whose number"
-            " becomes the label."
+            metavar="own|shared",
+            help="own: each video has its own track numbers; shared: equal numbers in two videos are one"
+            " person, and the number is its label.",
         ),
     ] = "own",
     labels: Annotated[
@@ -189,14 +193,20 @@ def calibrate(
         list[Path] | None, typer.Option(help="A gallery of this model with identities; repeatable.")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Wanted false-match rate of pairs, 0 to 1; default: 0.003.")
+        float | None,
+        typer.Option(help="Wanted false-match rate of pairs, a fraction between 0 and 1; default: 0.003."),
     ] = None,
     real: Annotated[
         bool | None,
-        typer.Option("--real/--rendered", help="Whom it shows; default: galleries real, stores rendered."),
+        typer.Option(
+            "--real/--rendered",
+            help="Whether the labelled tracklets show real people; default: those of galleries do, those of"
+            " stores do not.",
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Default: MODEL.calibration.json, beside the model.")
+        Path | None,
+        typer.Option("--output", "-o", help="Default: MODEL.calibration.json, beside a model of your own."),
     ] = None,
 ) -> None:
     """Learn from labelled tracklets what a distance means.
@@ -204,7 +214,7 @@ def calibrate(
     The result maps a distance to a probability, and holds the distance beyond which a person is not here.
     """
     numerics.choose()  # before torch is loaded
-    from sttreid.cli.searching import write_calibration
+    from sttreid.cli.calibrating import write_calibration
 
     if bool(tracklets) == bool(gallery):
         raise InputError("calibrate needs --tracklets or --gallery, not both")

@@ -5,30 +5,23 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sttreid.catalogue.shelf import locate
+from sttreid.cli.calibrating import calibration_beside, describe_calibration
 from sttreid.cli.labels import label, read_labels, with_identities
+from sttreid.cli.wording import columns, counted
 from sttreid.config.evaluation import Rerank
 from sttreid.config.track_format import TrackFormat
 from sttreid.data.shared_numbers import warn_of_shared_numbers
-from sttreid.inference import embed, embed_store, load_model, open_store
+from sttreid.inference import embed, load_model
 from sttreid.runtime.documents import read_text
 from sttreid.runtime.errors import InputError
+from sttreid.runtime.files import check_writable
 from sttreid.search.answers import Answers, write_csv, write_json
 from sttreid.search.approximate import build_index
-from sttreid.search.calibration import (
-    RATE,
-    Calibration,
-    Labelled,
-    calibrate,
-    calibration_path,
-    check_rate,
-    read_calibration,
-)
+from sttreid.search.calibration import calibration_path, read_calibration
 from sttreid.search.gallery import Gallery, check_model
 from sttreid.search.linking import link, score_identities, write_identities, write_mot
 from sttreid.search.ranking import Outsider, Query, search
@@ -36,8 +29,12 @@ from sttreid.search.recordings import read_embedded_boxes, video_of
 from sttreid.search.strips import join_files
 from sttreid.search.videos import EmbedSettings, embed_videos, refer_to
 
-RENDERED = "probabilities are those of rendered people: label some of your own tracklets and calibrate again"
+RENDERED = (
+    "probabilities are those of rendered people: label some of your own tracklets and calibrate again"
+    " (docs/search.md)"
+)
 LINKED = 5_000  # tracklets of a gallery whose page shows who was where when
+TOLD = 5  # queries whose first answers are printed
 IMAGES = (".jpg", ".jpeg", ".png")
 
 
@@ -97,6 +94,7 @@ def write_gallery(
     if detect is not None and numbers == "shared":
         raise InputError("--numbers shared needs tracks that share their numbers, not those of --detect")
     table = None if labels is None else read_labels(labels)
+    check_writable(output)
     weights = locate(model)
     calibration = calibration_beside(weights)
     network = load_model(weights)
@@ -130,8 +128,8 @@ def write_gallery(
     gallery.write(output)
     shutil.rmtree(parts, ignore_errors=True)
     counts = gallery.tracklets.groupby("camera", sort=False).size()
-    yield from (f"{name}: {count} tracklets" for name, count in counts.items())
-    yield f"{output}: {len(gallery)} tracklets of {len(videos)} videos"
+    yield from (f"{name}: {counted(count, 'tracklet')}" for name, count in counts.items())
+    yield f"{output}: {counted(len(gallery), 'tracklet')} of {counted(len(videos), 'video')}"
 
 
 def write_answers(
@@ -144,8 +142,10 @@ def write_answers(
     if output.suffix not in suffixes:
         raise InputError(f"{output}: a result must end in {', '.join(suffixes)}, got {output.suffix!r}")
     gallery = _with_calibration(Gallery.read(path), calibration)
+    wanted = _queries(queries, gallery)
+    check_writable(output)
     found = search(
-        _queries(queries, gallery),
+        wanted,
         gallery,
         method.k,
         cross_camera_only=method.cross_camera_only,
@@ -153,16 +153,31 @@ def write_answers(
         index=build_index(gallery.embeddings) if method.approximate else None,
     )
     _write(output, found, gallery)
+    if len(found) <= TOLD:
+        yield from (_first_answers(one, gallery) for one in found)
     correct = [one.answers[0].correct for one in found if one.answers and one.answers[0].correct is not None]
     if correct:
         yield f"rank-1: {100 * np.mean(correct):.1f} % of {len(correct)} labelled queries"
     if gallery.calibration is not None:
-        yield f"not here: {sum(one.here is False for one in found)} of {len(found)} queries"
+        strangers = sum(one.here is False for one in found)
+        bound = f"no answer nearer than {gallery.calibration.threshold:.3f}"
+        yield f"not here ({bound}): {strangers} of {counted(len(found), 'query')}"
         if gallery.calibration.rendered:
             yield RENDERED
     else:
         yield "no probabilities: this gallery has no calibration (sttreid calibrate --help)"
-    yield f"{output}: {len(found)} queries against {len(gallery)} tracklets"
+    yield f"{output}: {counted(len(found), 'query')} against {counted(len(gallery), 'tracklet')}"
+
+
+def _first_answers(one: Answers, gallery: Gallery) -> str:
+    """The three nearest answers to a query in a line."""
+    name = gallery.names[one.query] if isinstance(one.query, int) else one.query
+    told = [
+        f"{gallery.names[each.row]} at distance {each.distance:.3f}"
+        + ("" if each.probability is None else f" ({100 * each.probability:.0f} %)")
+        for each in one.answers[:3]
+    ]
+    return f"{name}: {', '.join(told) or 'no tracklet may answer'}"
 
 
 def write_links(
@@ -188,6 +203,8 @@ def write_links(
         read_embedded_boxes(file, gallery.tracklets[videos == name], formats)
         for file, name in zip(tracks, names, strict=True)
     ]
+    for target in (output, *targets):
+        check_writable(target)
     identities = link(gallery, threshold)
     for target, name, table in zip(targets, names, boxes, strict=True):
         yield f"{target}: {write_mot(target, table, gallery, name, identities)} boxes"
@@ -203,7 +220,8 @@ def write_links(
             f"IDF1 {100 * scores.idf1:.1f} %, pairs: precision {100 * scores.precision:.1f} %,"
             f" recall {100 * scores.recall:.1f} %, F1 {100 * scores.f1:.1f} %"
         )
-    yield f"{output}: {identities.max()} identities in {len(gallery)} tracklets"
+    found = counted(int(identities.max()), "identity")
+    yield f"{output}: {found} in {counted(len(gallery), 'tracklet')}"
 
 
 def _check_targets(output: Path, tracks: Sequence[Path], targets: Sequence[Path]) -> None:
@@ -222,56 +240,15 @@ def describe_file(path: Path) -> Iterator[str]:
     """What a gallery (.parquet) or a calibration (.json) holds."""
     if path.suffix == ".parquet":
         gallery = Gallery.read(path)
-        yield from _lines({"gallery": path, "tracklets": len(gallery)})
+        yield from columns({"gallery": path, "tracklets": len(gallery)})
         for (video, camera), rows in gallery.tracklets.groupby(["video", "camera"], sort=False):
             yield f"  {video} ({camera}): {len(rows)} tracklets, {rows['boxes'].sum()} boxes"
-        yield from _lines(vars(gallery.model))
-        yield from _lines({"labelled": int(gallery.tracklets["identity"].notna().sum())})
-        yield from _lines({"film strips": "yes" if gallery.strips else "no"})
+        yield from columns(vars(gallery.model))
+        yield from columns({"labelled": int(gallery.tracklets["identity"].notna().sum())})
+        yield from columns({"film strips": "yes" if gallery.strips else "no"})
         yield from describe_calibration(gallery.calibration)
     else:
         yield from describe_calibration(read_calibration(path))
-
-
-def describe_calibration(calibration: Calibration | None) -> list[str]:
-    """A calibration as lines of text."""
-    return _lines({"calibration": "none"} if calibration is None else calibration.summary())
-
-
-def write_calibration(
-    model: str,
-    stores: Sequence[Path],
-    galleries: Sequence[Path],
-    rate: float | None,
-    real: bool | None,
-    output: Path | None,
-) -> Iterator[str]:
-    """Calibrate a model on validation identities of stores, or on labelled galleries."""
-    rate = RATE if rate is None else rate
-    check_rate(rate)
-    weights = locate(model)
-    network = load_model(weights)
-    reference = refer_to(network, weights.name)
-    sets = []
-    for path in galleries:
-        gallery = Gallery.read(path)
-        check_model(gallery.model, reference, f"{path}: the gallery and the model")
-        rows = np.flatnonzero(gallery.tracklets["identity"].notna())
-        table = gallery.tracklets.iloc[rows]
-        sets.append(Labelled(gallery.embeddings[rows], _text(table["identity"]), _text(table["camera"])))
-    for path in stores:
-        store = open_store(path)
-        table = store.of_split("validation")
-        features = embed_store(network, store, table)
-        sets.append(Labelled(features, _text(table["identity"]), _text(table["camera"])))
-    names = ", ".join(path.name for path in (*stores, *galleries))
-    source = f"validation identities of {names}" if stores else f"labelled tracklets of {names}"
-    rendered = bool(stores) if real is None else not real
-    found = calibrate(sets, reference.sha256, source, rendered=rendered, rate=rate)
-    path = output or calibration_path(weights)
-    found.write(path)
-    yield from _lines(found.summary())
-    yield f"{path}: written"
 
 
 def _queries(queries: Queries, gallery: Gallery) -> list[Query] | None:
@@ -316,12 +293,6 @@ def _write(output: Path, found: Sequence[Answers], gallery: Gallery) -> None:
         write_page(output, found, gallery, identities=identities, calibration=gallery.calibration)
 
 
-def calibration_beside(model: Path) -> Calibration | None:
-    """The calibration of a model's file, if there is one."""
-    path = calibration_path(model)
-    return read_calibration(path) if path.exists() else None
-
-
 def _tell(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
@@ -332,12 +303,3 @@ def _with_calibration(gallery: Gallery, path: Path | None) -> Gallery:
 
 def _read_names(path: Path) -> list[str]:
     return [line.strip() for line in read_text(path).splitlines() if line.strip()]
-
-
-def _text(values: pd.Series) -> np.ndarray[Any, np.dtype[Any]]:
-    text: np.ndarray[Any, np.dtype[Any]] = values.astype(str).to_numpy(object)
-    return text
-
-
-def _lines(values: dict[str, Any]) -> list[str]:
-    return [f"{name:<12} {value}" for name, value in values.items()]

@@ -1,4 +1,6 @@
-"""What commands have in common: examples in their help, and options that are KEY=VALUE."""
+"""What commands have in common: examples in their help, KEY=VALUE options, counts, facts in two columns."""
+
+from typing import Any
 
 from sttreid.runtime.errors import InputError
 
@@ -6,6 +8,20 @@ from sttreid.runtime.errors import InputError
 def examples(*commands: str) -> str:
     """The end of a command's help; the control character keeps the lines as they are."""
     return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: "1 query", "2 queries"."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def columns(values: dict[str, Any]) -> list[str]:
+    """Names and values in two columns."""
+    return [
+        f"{name:<12} {f'{value:.4g}' if isinstance(value, float) else value}"
+        for name, value in values.items()
+    ]
 
 
 def pairs(words: list[str], option: str) -> dict[str, str]:

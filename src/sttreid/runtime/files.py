@@ -76,6 +76,27 @@ def only_writer(path: Path) -> Iterator[None]:
         os.close(file)
 
 
+def check_writable(path: Path) -> None:
+    """Make the folders of a file that a long run writes at its end, and try to write there.
+
+    Raises:
+        InputError: the file cannot be written, or a folder has its name.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: must be the name of a file, and is a folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(path)
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically; missing folders are created.
 
@@ -86,7 +107,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         OSError: the folder cannot be created or written to.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         temporary.write_bytes(content)
         temporary.replace(path)

@@ -28,7 +28,10 @@ FORMAT: Final = "sttreid-calibration/1"
 SUFFIX: Final = ".calibration.json"
 RATE: Final = 0.003  # usual false-match rate
 FEWEST: Final = 20  # pairs of each kind
+MOST: Final = 20_000  # tracklets; the distances of all pairs of so many take 1.6 GB
 FLOOR: Final = 1e-6  # of a variance
+BLOCK: Final = 512  # tracklets compared with all others at once
+CHUNK: Final = 2**20  # distances whose log-odds are held at once
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -164,10 +167,12 @@ def calibrate(
         rate: wanted false-match rate, between 0 and 1.
 
     Raises:
-        InputError: the rate is not in its range; there are too few pairs of either kind for the fit or the
-            rate; or pairs of one person are not nearer than others.
+        InputError: the rate is not in its range; there are more than ``MOST`` tracklets, or too few pairs of
+            either kind for the fit or the rate; or pairs of one person are not nearer than others.
     """
     check_rate(rate)
+    if (count := sum(len(one.embeddings) for one in sets)) > MOST:
+        raise InputError(f"a calibration takes at most {MOST:,} tracklets, got {count:,} ({source})")
     pairs = [pair_distances(one) for one in sets]
     same, different = (np.concatenate([part[kind] for part in pairs] or [np.zeros(0)]) for kind in (0, 1))
     for kind, distances, least in (
@@ -219,14 +224,22 @@ def threshold_of(different: NDArray[np.float64], rate: float) -> float:
 
 
 def pair_distances(labelled: Labelled) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Cosine distances of all pairs in two different cameras: those of one person, and of two."""
-    first, second = np.triu_indices(len(labelled.embeddings), 1)
-    apart = labelled.cameras[first] != labelled.cameras[second]
-    first, second = first[apart], second[apart]
+    """Cosine distances of all pairs in two different cameras: those of one person, and of two.
+
+    The matrix of all pairs is never held: blocks of its rows give the distances above its diagonal.
+    """
     unit = labelled.embeddings.astype(np.float64)
-    distances = 1 - (unit @ unit.T)[first, second]
-    same = labelled.identities[first] == labelled.identities[second]
-    return distances[same], distances[~same]
+    cameras = np.unique(labelled.cameras, return_inverse=True)[1]
+    people = np.unique(labelled.identities, return_inverse=True)[1]
+    same, different = [np.zeros(0)], [np.zeros(0)]
+    for start in range(0, len(unit), BLOCK):
+        rows = slice(start, start + BLOCK)
+        distances = 1 - unit[rows] @ unit[start:].T
+        pairs = np.triu(cameras[rows, None] != cameras[None, start:], 1)
+        alike = people[rows, None] == people[None, start:]
+        same.append(distances[pairs & alike])
+        different.append(distances[pairs & ~alike])
+    return np.concatenate(same), np.concatenate(different)
 
 
 def calibration_path(model: Path) -> Path:
@@ -257,10 +270,15 @@ def fit_log_odds(same: NDArray[np.float64], different: NDArray[np.float64]) -> t
         (same, (len(same) + 1) / (len(same) + 2)),  # distances, and the target of Platt
         (different, 1 / (len(different) + 2)),
     ]
+    chunks = [
+        (distances[start : start + CHUNK], target)
+        for distances, target in sides
+        for start in range(0, len(distances), CHUNK)
+    ]
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         total, gradient = 0.0, np.zeros(2)
-        for distances, target in sides:
+        for distances, target in chunks:
             odds = values[0] - values[1] * distances
             total -= float((target * log_expit(odds) + (1 - target) * log_expit(-odds)).sum()) / count
             error = (expit(odds) - target) / count

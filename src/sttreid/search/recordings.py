@@ -24,6 +24,7 @@ from sttreid.runtime.errors import InputError
 OUTSIDE: Final = 0.1  # share of boxes outside of the frame above which the tracks are those of another film
 SAME: Final = 0.01  # relative difference of heights that are written with few digits
 BESIDE: Final = (".txt", ".csv", ".tsv")  # suffixes of tracks beside a video
+NESTED: Final = (".json", ".jsonl", ".xml")  # of files that have no line for each box
 COLUMNS: Final = ["frame", "track", "left", "top", "width", "height", "line"]
 
 
@@ -71,7 +72,7 @@ def pair_up(
         cameras: names, one per video; none: the names of the videos without their suffix.
 
     Raises:
-        InputError: a rule is broken, or a file is missing.
+        InputError: a rule is broken, a file is missing, or tracks have no line for each box.
     """
     if not videos:
         raise InputError("there must be at least 1 video, got 0")
@@ -87,9 +88,11 @@ def pair_up(
         if not video.exists():
             raise InputError(f"{video}: the video is missing")
         if not file.exists():
-            raise InputError(
-                f"{file}: {missing_tracks(file, video)} (for videos without tracks, see --detect)"
-            )
+            hint = "--tracks gives another file, --detect finds the people first"
+            raise InputError(f"{file}: {missing_tracks(file, video)} ({hint})")
+        if file.suffix.lower() in NESTED and file.is_file():
+            rule = "tracks must be text with a line for each box (docs/tracks.md converts JSON)"
+            raise InputError(f"{file}: {rule}, got {file.suffix!r}")
     called = cameras or [video.stem for video in videos]
     return tuple(Recording(*parts) for parts in zip(videos, found, called, strict=True))
 
