@@ -16,8 +16,10 @@ import typer
 
 from sttreid.cli import checkout
 from sttreid.cli.commands import app, main
+from sttreid.data import readers
 from sttreid.model.weights import save
 from sttreid.retrieval import Labels, evaluate
+from sttreid.retrieval.protocol import PROTOCOLS
 from tests.sections import MODEL, small_network
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +39,7 @@ NAMES = [" ".join(words) for words in COMMANDS]
 
 def examples(command: Any) -> list[str]:
     """The command lines of a command's examples; a backslash continues one."""
-    lines = command.epilog.replace("\\\n", " ").splitlines()
+    lines = command.epilog.partition("\n\n")[0].replace("\\\n", " ").splitlines()
     return [line.strip() for line in lines[2:]]
 
 
@@ -74,6 +76,17 @@ def test_every_example_is_a_command_line_that_parses(group: tuple[str, ...], lin
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
     command.make_context(command.name, words)
+
+
+def test_help_lists_all_protocols_and_readers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("evaluate", "--help") == 0
+    assert {each.name for each in PROTOCOLS if not each.name[-1].isdigit()} <= set(
+        capsys.readouterr().out.split()
+    )
+    folder = Path(readers.__file__).parent
+    assert run("describe", "--help") == 0
+    words = capsys.readouterr().out.replace(",", " ").replace(";", " ").split()
+    assert {path.stem for path in folder.glob("[a-z]*.py")} <= set(words)
 
 
 def test_help_loads_no_heavy_package() -> None:

@@ -13,7 +13,7 @@ import typer
 from sttreid.cli import checkout, models, rendering, running, search
 from sttreid.cli.compare import compare
 from sttreid.cli.watch import watch
-from sttreid.cli.wording import examples, pairs
+from sttreid.cli.wording import as_written, examples, pairs
 from sttreid.runtime.errors import InputError, StageError
 
 EXTRAS = {  # package -> the extra that installs it
@@ -39,9 +39,10 @@ READER_HELP = (
     "A reader: mars, duke_video, ls_vid, ilids_vid, prid2011, unreal_person, footage or cameras; without"
     " FOLDER, a data set of params.yaml."
 )
-PROTOCOL_HELP = (
-    "market, mars-official, lsvid-official, duke-official, minus-queries, no-distractors,"
-    " minus-queries-no-distractors, embedded (the rendered sets), ilids-1 to ilids-10 or prid-1 to prid-10."
+PROTOCOLS = (  # of sttreid.retrieval.protocol, which loads NumPy and pandas
+    "market  minus-queries  no-distractors  minus-queries-no-distractors",
+    "mars-official  lsvid-official  duke-official",
+    "embedded (the rendered sets)  ilids-1 ... ilids-10  prid-1 ... prid-10",
 )
 
 app = typer.Typer(
@@ -162,9 +163,11 @@ def index(
         "sttreid evaluate --distances d.npy --query-labels q.csv --gallery-labels g.csv --protocol market",
         "sttreid evaluate --model campus.pt --tracklets artifacts/tracklets/campus --protocol embedded",
     )
+    + "\n\n"
+    + as_written("Protocols", *PROTOCOLS)
 )
 def evaluate(
-    protocol: Annotated[str, typer.Option(help=PROTOCOL_HELP)],
+    protocol: Annotated[str, typer.Option(help="Name of the protocol, one of those below.")],
     query: Annotated[
         Path | None, typer.Option(help="Features [Q, D]: .npy, or .npz with features, identity, camera.")
     ] = None,

@@ -6,8 +6,13 @@ from sttreid.runtime.errors import InputError
 
 
 def examples(*commands: str) -> str:
-    """The end of a command's help; the control character keeps the lines as they are."""
-    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+    """The end of a command's help."""
+    return as_written("Examples", *commands)
+
+
+def as_written(title: str, *lines: str) -> str:
+    """A paragraph of a command's help; the control character keeps the lines as they are."""
+    return "\n".join(["\b", f"{title}:", *(f"  {line}" for line in lines)])
 
 
 def counted(number: int, noun: str) -> str:
