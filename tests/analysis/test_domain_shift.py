@@ -206,7 +206,7 @@ def test_a_single_camera_is_refused() -> None:
 
 def test_the_data_set_of_a_single_camera_is_named() -> None:
     samples = {"hall": sampled(random_store(1)), "lobby": sampled(random_store(2, cameras=1))}
-    with pytest.raises(InputError, match="^lobby: data sets are compared on unseen cameras"):
+    with pytest.raises(InputError, match=r"^lobby: data sets are compared on unseen cameras"):
         separate_all(samples, 4, 0)
 
 
