@@ -212,7 +212,7 @@ def evaluate(
     From features, from distances, or from a model and a tracklet store. docs/evaluation.md defines the
     protocols.
     """
-    from sttreid.cli.feature_files import Files, as_json, as_table, check_per_query, evaluate_files
+    from sttreid.cli.feature_files import Files, as_json, as_table, evaluate_files
     from sttreid.config.conversion import parse
     from sttreid.config.evaluation import Rerank
     from sttreid.runtime.files import check_writable, write_table
@@ -228,8 +228,6 @@ def evaluate(
     settings = None
     if rerank:
         settings = parse(Rerank, {"enabled": True, "k1": 20, "k2": 6, "weight": 0.3} | given, "--rerank")
-    if per_query is not None:
-        check_per_query(per_query)
     result = evaluate_files(files, protocol, settings, tie)
     print(as_json(result, settings) if json_ else as_table(result, settings), flush=True)
     if per_query is not None:  # after the numbers, which a full disk must not take away

@@ -112,18 +112,6 @@ def _naming(files: Files) -> Iterator[None]:
         ) from error
 
 
-def check_per_query(path: Path) -> None:
-    """Check the name of the table of queries before anything is computed.
-
-    Raises:
-        InputError: it does not end with .parquet, or a folder has the name.
-    """
-    if path.suffix != ".parquet":
-        raise InputError(f"--per-query: must end with .parquet, got {str(path)!r}")
-    if path.is_dir():
-        raise InputError(f"--per-query: must be a file, got the folder {str(path)!r}")
-
-
 def _labels(labels: Path | None, features: Path | None, option: str) -> Path:
     """The file with the labels of one side: a ``.npz`` file of features may hold them."""
     if labels is None and _path(features).suffix == ".npy":
