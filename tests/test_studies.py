@@ -365,8 +365,8 @@ def test_a_study_resumes_and_publishes_next_to_earlier_publications(
     _kill_after_the_first_model(checkout, "claims")
     before = _trained(run)
     assert before
-    record = checkout / "metrics" / "claims" / "unfinished.json"
-    cells = json.loads(record.read_text())["cells"]
+    record = checkout / "metrics" / "claims" / "unfinished"
+    cells = json.loads((record / "cells.json").read_text())["cells"]
     assert len([name for name in cells if name.startswith("ablate@")]) == len(before)
     assert all(0 <= cell["train_rank1"] <= 1 and cell["models"] for cell in cells.values())
     call(checkout, *TOOL, "claims")

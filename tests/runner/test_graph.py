@@ -67,6 +67,20 @@ def test_a_change_reaches_all_that_waits_for_it() -> None:
     assert Graph(CHAIN.cells, frozenset()).outdated() == set()
 
 
+def test_missing_outputs_are_made_again_where_they_are_wanted_or_read_by_a_cell_that_runs() -> None:
+    def outdated(*changed: str, targets: tuple[str, ...] = (), **lacks: str) -> set[str]:
+        read = {name.replace("_", "@"): frozenset({other}) for name, other in lacks.items()}
+        missing = frozenset(lacks.values()) | {"b@2"}
+        return Graph(CHAIN.cells, frozenset(changed), missing=missing, lacks=read).outdated(targets)
+
+    assert outdated(b_1="a", c="b@1") == set()
+    assert outdated("c", b_1="a") == {"c"}, "it reads the present outputs of b@1"
+    assert outdated("c", c="b@1") == {"b@1", "c"}
+    assert outdated("c", b_1="a", c="b@1") == {"a", "b@1", "b@2", "c"}
+    assert outdated(targets=("c", "d")) == set()
+    assert outdated(targets=("b", "d")) == {"b@2"}
+
+
 def test_an_unknown_target_is_refused_with_its_likely_name() -> None:
     with pytest.raises(InputError, match=r"no stage 'b@3'.*a, .*b"):
         CHAIN.needed(["b@3"])

@@ -155,3 +155,13 @@ def test_a_cell_that_waits_for_a_device_lets_others_start(machine: Machine) -> N
 def test_no_cells_are_no_work(machine: Machine) -> None:
     assert machine.run({}, 2) == Report()
     assert machine.now == 0
+
+
+def test_a_lower_rank_starts_before_a_longer_path_and_leaves_no_core_idle(machine: Machine) -> None:
+    after = cells({"a": (), "a2": ("a",), "b": (), "b2": ("b",), "b3": ("b2",)})
+    ranks = {"a": 0, "a2": 0, "b": 1, "b2": 1, "b3": 1}
+    run_cells(after, machine.start, 2, {"a": 3}, lambda *_: None, ranks)
+    assert machine.started == {"a": 0, "b": 0, "b2": 1, "b3": 2, "a2": 3}
+    machine.started = {}
+    run_cells(after, machine.start, 1, {}, lambda *_: None, ranks)
+    assert list(machine.started) == ["a", "a2", "b", "b2", "b3"]

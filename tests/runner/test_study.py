@@ -1,4 +1,4 @@
-"""One runner for each study; what an unfinished study has found; what a publication holds."""
+"""One runner for each study; the order of its cells; what a publication holds."""
 
 import json
 import subprocess
@@ -93,21 +93,26 @@ def test_a_study_of_changed_parameters_has_no_commit(checkout: Path, runner: Run
         study.run_study(checkout, "mine", runner)
 
 
-def test_what_stops_the_cells_is_told_and_what_they_found_is_kept(
+def test_each_cell_that_ends_is_recorded_although_a_later_one_fails(
     checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_folder(checkout, "mine")
     run_folder(checkout, "sets")
+    monkeypatch.setattr(study, "read_graph", lambda *_, **__: Graph({"claims": Cell("claims")}, frozenset()))
+    recorded: list[Path] = []
+    monkeypatch.setattr(study, "write_record", lambda *words: recorded.append(words[1]))
 
-    def fail(run: Path, *_: object) -> None:
+    def fail(run: Path, home: Path, targets: list[str], runner: Runner, finished: Any = None) -> None:
         if run.parent.name == "mine":
+            assert targets == ["claims"]
             assert (run / "src" / "sttreid" / "a.py").read_text() == "1"
-            raise StageError("ablate@a-0: failed")
+            finished("ablate@a-0")
+            raise StageError("ablate@b-0: failed")
 
     monkeypatch.setattr(study, "_reproduce", fail)
     with pytest.raises(StageError, match="failed"):
         study.run_study(checkout, "mine", runner)
-    assert json.loads((checkout / "metrics" / "mine" / study.UNFINISHED).read_text())["cells"] == {}
+    assert recorded == [checkout / "metrics" / "mine" / study.UNFINISHED]
 
 
 def out(run: Path, path: str, text: str = "") -> dict[str, str]:
@@ -116,40 +121,15 @@ def out(run: Path, path: str, text: str = "") -> dict[str, str]:
     return {"path": path, "md5": "1"}
 
 
-def test_an_unfinished_study_lists_the_cells_that_are_up_to_date(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An earlier commit's cells stay in dvc.lock until they run again, those of dropped variants longer."""
-    history = "step\ttrain_rank1\tvalidation_rank1\n1\t\t\n2\t0.9\t0.5\n3\t\t\n"
-    rank1 = {"campus": {"rank1": 0.5, "mAP": 0.25, "queries": 3}}
-    stages = {}
-    for cell in ("a-0", "b-0", "dropped-0"):
-        path = f"artifacts/history/ablation/0/{cell}"
-        out(tmp_path, f"{path}/trained.tsv", history)
-        stages[f"ablate@{cell}"] = {"outs": [{"path": path, "md5": "1"}]}
-    stages["pretrain@0"] = {"outs": [out(tmp_path, "artifacts/history/cross_domain/0/unreal.tsv", history)]}
-    for group, content in (
-        ("ablation", {"variants": {"a": {"moments": {"trained": rank1}}}}),
-        ("cross_domain", {"sources": {"unreal": rank1}}),
-    ):
-        made = out(tmp_path, f"artifacts/results/{group}/0.json", json.dumps(content))
-        stages[f"evaluate@{group}-0"] = {"outs": [made]}
-    assert study.finished_cells(tmp_path) == {}
-    (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
-    cells = {name: Cell(name) for name in stages if "dropped" not in name}
-    cells["evaluate@ablation-0"] = Cell("evaluate@ablation-0", frozenset({"ablate@a-0", "ablate@b-0"}))
-
-    def found(*changed: str) -> dict[str, Any]:
-        monkeypatch.setattr(study, "read_graph", lambda _: Graph(cells, frozenset(changed)))
-        return study.finished_cells(tmp_path)
-
-    all_cells = found()
-    assert all_cells.keys() == cells.keys()
-    assert all_cells["pretrain@0"] == {"models": {}, "step": 2, "train_rank1": 0.9, "validation_rank1": 0.5}
-    tested = {"campus": {"rank1": 0.5, "mAP": 0.25}}
-    assert all_cells["evaluate@ablation-0"] == {"a": {"trained": tested}}
-    assert all_cells["evaluate@cross_domain-0"] == {"unreal": tested}
-    assert found("ablate@b-0").keys() == cells.keys() - {"ablate@b-0", "evaluate@ablation-0"}
+def test_a_seed_is_evaluated_before_the_next_one_begins() -> None:
+    cells = {f"evaluate@{group}-{seed}": () for group in ("ablation", "cross_domain") for seed in (1, 0)}
+    claims = Cell("claims", frozenset({"evaluate@ablation-1", "evaluate@ablation-0"}))
+    graph = Graph({**{name: Cell(name) for name in cells}, "claims": claims}, frozenset())
+    assert study._seed_by_seed(graph, [1, 0], "claims") == [
+        "evaluate@ablation-1",
+        "evaluate@ablation-0",
+        "claims",
+    ]
 
 
 def test_a_publication_holds_what_its_analysis_wrote(tmp_path: Path) -> None:

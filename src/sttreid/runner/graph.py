@@ -26,11 +26,15 @@ class Graph:
         cells: name -> cell, in the order of dvc.yaml.
         changed: cells whose command, parameters, dependencies or outputs differ from dvc.lock.
         altered: cell -> a .dvc file whose files it reads, and which differ from it or are missing.
+        missing: cells with missing outputs.
+        lacks: cell -> those whose missing outputs it reads.
     """
 
     cells: Mapping[str, Cell]
     changed: frozenset[str]
     altered: Mapping[str, Path] = field(default_factory=dict)
+    missing: frozenset[str] = frozenset()
+    lacks: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def needed(self, targets: Iterable[str]) -> set[str]:
         """The cells of the targets and all that they wait for, directly or not.
@@ -50,13 +54,25 @@ class Graph:
                 queue += self.cells[name].after
         return found
 
-    def outdated(self) -> set[str]:
-        """The changed cells and all that wait for them, directly or not; DVC may find some unchanged."""
-        found: set[str] = set()
-        for name in self._in_order():
-            if name in self.changed or self.cells[name].after & found:
-                found.add(name)
-        return found
+    def outdated(self, targets: Iterable[str] = ()) -> set[str]:
+        """The cells that must run; DVC may find some unchanged.
+
+        They are the changed cells, all that wait for them, and those whose missing outputs these read.
+
+        Args:
+            targets: cells or stages whose missing outputs are wanted.
+        """
+        wanted = {name for target in targets for name in self._named(target)}
+        changed = self.changed | (self.missing & wanted)
+        while True:
+            found: set[str] = set()
+            for name in self._in_order():
+                if name in changed or self.cells[name].after & found:
+                    found.add(name)
+            read = {other for name in found for other in self.lacks.get(name, ())}
+            if read <= found:
+                return found
+            changed |= read
 
     def subset(self, names: Iterable[str]) -> dict[str, Cell]:
         """Some cells, in the order of dvc.yaml."""
@@ -86,10 +102,14 @@ class Graph:
         return names
 
 
-def read_graph(folder: Path) -> Graph:
+def read_graph(folder: Path, *, allow_missing: bool = False) -> Graph:
     """The graph of the pipeline in a DVC repository, and what is out of date in it.
 
     Frozen stages and files that ``dvc add`` tracks are no cells.
+
+    Args:
+        folder: of the repository.
+        allow_missing: a cell that has run and has not changed but for missing files is not changed.
 
     Raises:
         InputError: dvc.yaml, dvc.lock or a parameter file is invalid, or another DVC command locks the
@@ -108,7 +128,22 @@ def read_graph(folder: Path) -> Graph:
                 )
                 for stage, name in names.items()
             ]
-            changed = frozenset(name for stage, name in names.items() if stage.changed())
+            changed = frozenset(
+                name
+                for stage, name in names.items()
+                if not all(out.hash_info for out in stage.outs) or stage.changed(allow_missing)
+            )
+            missing = frozenset(
+                name for stage, name in names.items() if not all(out.exists for out in stage.outs)
+            )
+            lacks = {
+                name: frozenset(
+                    names[other]
+                    for other in graph.successors(stage)
+                    if other in names and _reads_missing(stage, other)
+                )
+                for stage, name in names.items()
+            }
             altered = {
                 names[stage]: Path(source.relpath)
                 for source in graph
@@ -119,13 +154,20 @@ def read_graph(folder: Path) -> Graph:
             }
     except DvcException as error:
         raise InputError(f"{folder / 'dvc.yaml'}: {' '.join(str(error).split())}") from error
-    return Graph({cell.name: cell for cell in cells}, changed, altered)
+    return Graph({cell.name: cell for cell in cells}, changed, altered, missing, lacks)
 
 
 def _name(stage: Any) -> str:
     """As DVC addresses the stage in the root of its repository; its own ``addressing`` starts from ours."""
     file = Path(stage.path_in_repo)
     return str(stage.name) if file == Path("dvc.yaml") else f"{file.as_posix()}:{stage.name}"
+
+
+def _reads_missing(reader: Any, writer: Any) -> bool:
+    """Whether a missing output of ``writer`` is, or lies in, a dependency of ``reader``, or contains it."""
+    missing = [Path(out.fs_path) for out in writer.outs if not out.exists]
+    deps = [Path(dep.fs_path) for dep in reader.deps]
+    return any(out.is_relative_to(dep) or dep.is_relative_to(out) for out in missing for dep in deps)
 
 
 def _uses_device(stage: Any) -> bool:

@@ -1,7 +1,7 @@
 """Run what is out of date in a DVC pipeline."""
 
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,14 +50,23 @@ class Runner:
     remote: str | None = None
 
     def reproduce(
-        self, folder: Path, targets: Iterable[str], environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        targets: Iterable[str],
+        environment: Mapping[str, str] | None = None,
+        finished: Callable[[str], None] | None = None,
+        *,
+        allow_missing: bool = False,
     ) -> bool:
         """Run the cells that are out of date; each as ``dvc repro --single-item``, so DVC records them.
 
         Args:
             folder: of a DVC repository.
-            targets: cells or stages that are wanted, with all that they wait for; empty: all.
+            targets: cells or stages that are wanted, with all that they wait for; what an earlier one needs
+                starts first. Empty: all.
             environment: variables to set for the cells.
+            finished: is called with the name of each cell that succeeded, before the next cell starts.
+            allow_missing: only missing outputs of targets, and those that a cell that runs reads, are made.
 
         Returns:
             Whether anything was out of date.
@@ -71,18 +80,25 @@ class Runner:
         with workplace.hold(folder) as lease:
             plan: dict[str, Cell] = {}
             for ran in range(ROUNDS + 1):
-                graph = read_graph(folder)
+                graph = read_graph(folder, allow_missing=allow_missing)
                 plan = _plan(graph, targets)
                 if not plan:
                     return ran > 0
                 _check_pins(graph, plan)
                 if ran < ROUNDS:
                     _announce(graph, plan, again=ran > 0)
-                    self._run(folder, plan, lease, environment or {})
+                    ranks = _ranks(graph, targets)
+                    self._run(folder, plan, ranks, lease, environment or {}, finished)
         raise StageError(f"{', '.join(plan)}: out of date again: inputs change while the pipeline runs")
 
     def _run(
-        self, folder: Path, plan: Mapping[str, Cell], lease: Path, environment: Mapping[str, str]
+        self,
+        folder: Path,
+        plan: Mapping[str, Cell],
+        ranks: Mapping[str, int],
+        lease: Path,
+        environment: Mapping[str, str],
+        finished: Callable[[str], None] | None,
     ) -> None:
         def start(cell: Cell) -> Job | None:
             if not self.executor.free(cell.gpus):
@@ -94,9 +110,12 @@ class Runner:
             _report(folder, name, outcome)
             if isinstance(outcome, Outcome) and outcome.status == 0:
                 workplace.record_seconds(folder, {name: outcome.seconds})
+                if finished is not None:
+                    finished(name)
 
         try:
-            report = run_cells(plan, start, self.jobs, workplace.recorded_seconds(folder), ended)
+            recorded = workplace.recorded_seconds(folder)
+            report = run_cells(plan, start, self.jobs, recorded, ended, ranks)
         except BaseException:
             lease.unlink(missing_ok=True)  # asks the cells to stop
             self.executor.settle()
@@ -122,7 +141,16 @@ class Runner:
 
 def _plan(graph: Graph, targets: list[str]) -> dict[str, Cell]:
     wanted = graph.needed(targets) if targets else set(graph.cells)
-    return graph.subset(wanted & graph.outdated())
+    return graph.subset(wanted & graph.outdated(targets))
+
+
+def _ranks(graph: Graph, targets: list[str]) -> dict[str, int]:
+    """Cell -> position of the first target that needs it."""
+    ranks: dict[str, int] = {}
+    for rank, target in enumerate(targets):
+        for name in graph.needed([target]):
+            ranks.setdefault(name, rank)
+    return ranks
 
 
 def _check_pins(graph: Graph, plan: Mapping[str, Cell]) -> None:

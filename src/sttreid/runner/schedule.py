@@ -69,6 +69,7 @@ def run_cells(
     jobs: int,
     recorded: Mapping[str, float],
     ended: Callable[[str, Outcome | str], None],
+    ranks: Mapping[str, int] | None = None,
 ) -> Report:
     """Keep up to ``jobs`` cells running, each after those that it waits for, the longest path first.
 
@@ -80,9 +81,10 @@ def run_cells(
         jobs: at least 1.
         recorded: seconds of earlier runs.
         ended: is told the name of each cell that ended, with its outcome, or why there is none.
+        ranks: name -> rank; cells of a lower rank start before longer paths. A cell without one has rank 0.
     """
-    lengths = path_lengths(cells, recorded)
-    waiting = sorted(cells, key=lambda name: -lengths[name])  # stable: as in dvc.yaml where they are equal
+    lengths, ranks = path_lengths(cells, recorded), ranks or {}
+    waiting = sorted(cells, key=lambda name: (ranks.get(name, 0), -lengths[name]))  # stable: as in dvc.yaml
     running: dict[str, Job] = {}
     report = Report()
     while True:

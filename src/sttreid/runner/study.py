@@ -2,14 +2,15 @@
 
 The study runs in experiments/NAME/run. The folder is a separate DVC repository: git ignores it, and DVC
 refuses stages in a folder that git ignores. It has a copy of the code of one commit, so that edits during the
-run change no result. An interrupted study resumes.
+run change no result. An interrupted study resumes, on another machine with the seeds that were evaluated
+(:mod:`sttreid.runner.record`).
 """
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,14 +19,14 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
-import pandas as pd
 import yaml
 
 from sttreid.config.conversion import parse, read_yaml
 from sttreid.config.domain import DOMAINS
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, RUN, check_study, merged, overrides_path
 from sttreid.config.params import PARAMS
-from sttreid.runner.graph import read_graph
+from sttreid.runner.graph import Graph, read_graph
+from sttreid.runner.record import MACHINES, MODELS, UNFINISHED, restore, write_record
 from sttreid.runner.remotes import copy_remote
 from sttreid.runner.reproduce import Runner
 from sttreid.runner.workplace import alone, hold
@@ -38,13 +39,10 @@ SETS_PIPELINE = EXPERIMENTS / "sets_pipeline.yaml"  # of the analysis sets
 START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # only of a study with a section start
 CODE = Path("src") / "sttreid"
 DATA = "data"
-UNFINISHED = "unfinished.json"  # beside the publications of a study
 LOCK = "study.lock"  # of a run: one runner at a time replaces its code and publishes its results
-TRAININGS = ("ablate@", "pretrain@", "finetune@")  # cells with a history
 CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
 CACHE = "[cache]\n    dir = ../../../../.dvc/cache\n"  # studies with equal cells train them once
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
-MACHINES, MODELS = "artifacts/machines", "artifacts/models"  # of a run
 
 
 def run_study(root: Path, name: str, runner: Runner) -> Path:
@@ -80,57 +78,23 @@ def run_study(root: Path, name: str, runner: Runner) -> Path:
             copy_remote(root, run, runner.remote)
         home = _make_sets(root, run, params, commit, runner)
         record = target.with_name(UNFINISHED)
-        try:
-            _reproduce(run, home, analysis, runner)
-        finally:
-            with suppress(InputError):  # it must not hide what stopped the cells
-                write_json(record, {"commit": commit, "cells": finished_cells(run)})
-        _publish(home, run, target, commit, params, read_graph(run).needed([analysis]))
-        record.unlink(missing_ok=True)
+        restore(record, run)
+
+        def keep(_: str) -> None:
+            with suppress(InputError):  # another DVC command may lock the folder; the next cell writes it
+                write_record(run, record, commit)
+
+        _reproduce(run, home, _seed_by_seed(read_graph(run), params["seeds"], analysis), runner, keep)
+        _publish(home, run, target, commit, params, read_graph(run, allow_missing=True).needed([analysis]))
+        shutil.rmtree(record, ignore_errors=True)
     return target
 
 
-def finished_cells(run: Path) -> dict[str, dict[str, Any]]:
-    """What the finished cells of a run found; a study of many hours keeps it in git until it is published.
-
-    Cells that are out of date are left out: other code, parameters or data made them.
-
-    Returns:
-        Cell -> of a training: MD5 of its weights, and the last row of its history with rank-1 on training and
-        validation identities; of an evaluation: variant -> moment -> target, or model -> target -> rank1 and
-        mAP.
-
-    Raises:
-        InputError: as :func:`sttreid.runner.graph.read_graph`.
-    """
-    path = run / "dvc.lock"
-    if not path.exists():
-        return {}
-    stages, graph = read_yaml(path)["stages"], read_graph(run)
-    found: dict[str, dict[str, Any]] = {}
-    for cell in sorted((stages.keys() & graph.cells.keys()) - graph.outdated()):
-        stage = stages[cell]
-        outs = [run / out["path"] for out in stage["outs"]]
-        if cell.startswith(TRAININGS):
-            table = next(out for out in outs if "history" in out.parts)
-            table = table / "trained.tsv" if table.is_dir() else table
-            last = pd.read_csv(table, sep="\t").dropna(subset=["train_rank1", "validation_rank1"]).iloc[-1]
-            numbers = {
-                name: round(float(last[name]), 4) for name in ("step", "train_rank1", "validation_rank1")
-            }
-            found[cell] = {"models": locked_outputs({cell: stage}, MODELS), **numbers}
-        elif cell.startswith("evaluate@"):
-            content = read_json(next(out for out in outs if out.suffix == ".json" and "results" in out.parts))
-            found[cell] = {name: _headlines(targets) for name, targets in content.get("sources", {}).items()}
-            for variant, each in content.get("variants", {}).items():
-                found[cell][variant] = {
-                    moment: _headlines(targets) for moment, targets in each["moments"].items()
-                }
-    return found
-
-
-def _headlines(targets: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-    return {target: {name: round(by[name], 4) for name in ("rank1", "mAP")} for target, by in targets.items()}
+def _seed_by_seed(graph: Graph, seeds: Iterable[int], analysis: str) -> list[str]:
+    """Targets in the order in which they start: an evaluated seed survives the loss of the machine."""
+    needed = graph.needed([analysis])
+    evaluations = [f"evaluate@{group}-{seed}" for seed in seeds for group in ("cross_domain", "ablation")]
+    return [*(cell for cell in evaluations if cell in needed), analysis]
 
 
 def _sets_path(root: Path, params: dict[str, Any]) -> list[Path]:
@@ -148,15 +112,21 @@ def _make_sets(root: Path, run: Path, params: dict[str, Any], commit: str, runne
         home.mkdir(exist_ok=True)
         with alone(home / LOCK, home):
             _build(root, home, merged(root, read_yaml(path), path.relative_to(root)), commit)
-            _reproduce(home, home, "sets", runner)
+            _reproduce(home, home, ["sets"], runner)
         return home
     runner.reproduce(root, ["decode"])
     return root
 
 
-def _reproduce(run: Path, home: Path, target: str, runner: Runner) -> None:
+def _reproduce(
+    run: Path,
+    home: Path,
+    targets: Iterable[str],
+    runner: Runner,
+    finished: Callable[[str], None] | None = None,
+) -> None:
     environment = {"STTREID_HOME": str(home.resolve()), "PYTHONPATH": str(run.resolve() / "src")}
-    runner.reproduce(run, [target], environment)
+    runner.reproduce(run, targets, environment, finished, allow_missing=True)
 
 
 def _clean_commit(root: Path, paths: Iterable[Path]) -> str:
