@@ -5,7 +5,10 @@ import shutil
 import pytest
 
 from sttreid.config import fingerprint
+from sttreid.config.conversion import read_yaml
+from sttreid.config.experiments import merged, overrides_path
 from sttreid.config.params import build
+from sttreid.config.variants import merge
 from tests.tiny import ROOT, parameters
 
 DOMAINS = ROOT / "domains"
@@ -68,6 +71,32 @@ def test_the_domain_belongs_to_what_is_pre_trained(tmp_path):
     shutil.copy(tmp_path / "domains" / "campus.yaml", path)
     after = fingerprint.of_variants(built(), tmp_path / "domains")
     assert {name for name in before if before[name] != after[name]} == {"full"}
+
+
+def of_study(name, values):
+    """The fingerprint of a study's variants, with other overrides."""
+    path = overrides_path(ROOT, name)
+    return fingerprint.of_ablation(build(merged(ROOT, merge(read_yaml(path), values), path), path), DOMAINS)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("large", {"start": {"schedule": {"steps": 4000}}}),
+        ("large", {"start": {"batch": {"identities": 32}}}),
+        ("large", {"rendered": {"street": {"first_identity": 7}}}),
+        ("large", {"rendered": {"campus-large": {"identities": 900}}}),
+        ("large", {"datasets": {"campus-large": {"protocol": "mars"}}}),
+        ("large", {"ablation": {"in_domain": "winter"}}),
+        ("large-synthetic", {"rendered": {"unreal": {"identities": 1000}}}),
+    ],
+)
+def test_what_only_a_study_has_belongs_to_its_fingerprint(name, values):
+    assert of_study(name, values) != of_study(name, {})
+
+
+def test_a_set_that_a_study_does_not_use_changes_no_fingerprint():
+    assert of_study("large", {"rendered": {"winter-large": {"identities": 9}}}) == of_study("large", {})
 
 
 def test_a_name_is_no_parameter():

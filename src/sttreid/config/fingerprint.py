@@ -14,7 +14,7 @@ from typing import Any, Final
 from sttreid.config.conversion import dump
 from sttreid.config.datasets import Compare, Dataset, Decode
 from sttreid.config.domain import DOMAINS, read_domain
-from sttreid.config.params import Params, Simulate
+from sttreid.config.params import PARAMS, Params, Simulate, rendered_set
 from sttreid.config.variants import content, default_run, resolve
 
 FINGERPRINT: Final = "params"  # the key of a JSON file and the column of a table
@@ -44,6 +44,7 @@ def of_default_run(params: Params, domains: Path = DOMAINS) -> str:
 def of_variants(params: Params, domains: Path = DOMAINS) -> dict[str, str]:
     """The same of each variant of the ablation, the reference included."""
     shared = {**_testing(params), "min_train_rank1": params.ablation.min_train_rank1}
+    shared |= _of_study(params, domains)
     found = {}
     for name in params.ablation.variants:
         variant = resolve(params, name, params.seeds[0])
@@ -97,7 +98,35 @@ def _synthetic(params: Params, domains: Path) -> dict[str, Any]:
     """What decides the synthetic set."""
     dataset = dump(params.datasets[params.simulate.domain])
     domain = _domain(params.simulate, domains)
-    return {"simulate": dump(params.simulate), "domain": domain, "dataset": dataset}
+    found = {"simulate": dump(params.simulate), "domain": domain, "dataset": dataset}
+    rendered = _rendered(params, {params.simulate.domain}, domains)
+    return {**found, "rendered": rendered} if rendered else found
+
+
+def _of_study(params: Params, domains: Path) -> dict[str, Any]:
+    """What only studies have: a start, sets beside the targets, a source of another name; elsewhere empty."""
+    ablation, start, found = params.ablation, params.start, dict[str, Any]()
+    if ablation.in_domain is not None:
+        found["in_domain"] = ablation.in_domain
+    if start is not None:
+        found["start"] = dump(start)
+    others = {ablation.source, *([start.dataset] if start else [])} - set(params.targets)
+    if others:
+        found["datasets"] = {name: dump(params.datasets[name]) for name in others}
+    if rendered := _rendered(params, {*others, *params.targets}, domains):
+        found["rendered_sets"] = rendered
+    return found
+
+
+def _rendered(params: Params, datasets: set[str], domains: Path) -> dict[str, Any]:
+    """What decides those of the sets that a study renders which some data sets read."""
+    folders = {params.datasets[name].root.name for name in datasets}
+    sets = {
+        name: rendered_set(params.rendered, dump(params.simulate), name, PARAMS)
+        for name in params.rendered
+        if name in folders
+    }
+    return {name: {"simulate": dump(made), "domain": _domain(made, domains)} for name, made in sets.items()}
 
 
 def _domain(simulate: Simulate, domains: Path) -> Any:
