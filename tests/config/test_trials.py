@@ -7,9 +7,10 @@ import pytest
 
 from sttreid.config.conversion import read_yaml
 from sttreid.config.params import build
-from sttreid.config.study import Study
+from sttreid.config.study import Study, counted_schedule
 from sttreid.config.trials import with_trials
 from sttreid.config.variants import merge, resolve
+from sttreid.runtime.errors import InputError
 from tests.tiny import CLAIMS, ROOT
 
 PATH = Path("params.yaml")
@@ -68,6 +69,31 @@ def test_a_variant_that_a_trial_does_not_change_is_trained_once(parameters):
 def test_a_contrast_of_two_variants_that_a_trial_does_not_change_is_made_once(parameters):
     parameters["claims"]["contrasts"] = {"c": contrast("vanilla", "cnn")}
     assert set(sides(with_trials(parameters, study(TRIALS), PATH))) == {"c-ours", "c-margin"}
+
+
+def test_questions_about_one_pair_of_variants_keep_their_contrasts(parameters):
+    pair = contrast("constrained", "vanilla")
+    parameters["claims"]["contrasts"] = {"a": pair, "b": {**pair, "question": "RQ2", "confirmatory": True}}
+    made = with_trials(parameters, study(TRIALS), PATH)["claims"]["contrasts"]
+    asked = [(each["question"], each["confirmatory"]) for each in made.values()]
+    assert sorted(asked) == sorted([("RQ1", False), ("RQ2", True)] * len(TRIALS))
+
+
+@pytest.mark.parametrize("analysis", ["tuning", "claims"])
+def test_a_trial_pre_trains_no_variant_that_has_no_pre_training(parameters, analysis):
+    """Merged with an empty section, its learning rate would bring the default's pre-training."""
+    trials = {"ours": {}, "slow": {"pretrain": {"lr": 0.001}, "finetune": {"lr": 0.001}}}
+    params = build(with_trials(parameters, study(trials, analysis), PATH), PATH)
+    assert resolve(params, "vanilla-slow", 0).pretrain is None
+    assert resolve(params, "vanilla-slow", 0).train.lr == 0.001
+
+
+def test_points_of_synthetic_identities_need_variants_with_pre_training(parameters):
+    trials = {"few": {"pretrain": {"identities": 12}}, "all": {"pretrain": {"identities": None}}}
+    curves = study(trials, "curves")
+    made = with_trials(parameters, curves, PATH)["ablation"]["variants"]
+    with pytest.raises(InputError, match=r"constrained-few: must be pre-trained .*, got null"):
+        counted_schedule(curves, made)
 
 
 def test_a_network_before_its_training_is_that_of_the_trial(parameters):

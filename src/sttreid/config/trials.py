@@ -14,6 +14,7 @@ Mappings = Mapping[str, Mapping[str, Any]]
 def with_trials(parameters: Mapping[str, Any], study: Study, path: Path) -> dict[str, Any]:
     """Parameters with each variant of ``study.variants`` under each trial, and without all other variants.
 
+    A variant without pre-training (``pretrain: null``) stays without, whatever a trial sets in that section.
     In a study of claims, each contrast is made under each trial, to see whether a verdict depends on it. A
     variant whose effective configuration is the same under two trials (an attention threshold changes no CNN)
     is trained under the first of them alone, and a contrast of two such variants is left out.
@@ -28,7 +29,7 @@ def with_trials(parameters: Mapping[str, Any], study: Study, path: Path) -> dict
     """
     variants: Mappings = {name: parameters["ablation"]["variants"][name] or {} for name in study.variants}
     made = {
-        trial_name(variant, trial): merge(overrides, study.trials[trial])
+        trial_name(variant, trial): _under(overrides, study.trials[trial])
         for variant, overrides in variants.items()
         for trial in study.trials
     }
@@ -40,11 +41,18 @@ def with_trials(parameters: Mapping[str, Any], study: Study, path: Path) -> dict
     for trial in study.trials:
         for name, contrast in trained["claims"]["contrasts"].items():
             sides = {key: _operand(contrast[key], trial, first) for key in ("ours", "theirs")}
-            if sides not in [{key: one[key] for key in sides} for one in contrasts.values()]:
+            made_before = {**contrast, **sides} in contrasts.values()  # two questions may compare one pair
+            if not made_before:
                 contrasts[trial_name(name, trial)] = {**contrast, **sides}
     distinct = {name: made[name] for name in dict.fromkeys(first.values())}
     claims = {**trained["claims"], "contrasts": contrasts}
     return {**_with_variants(trained, distinct), "claims": claims}
+
+
+def _under(overrides: Mapping[str, Any], trial: Mapping[str, Any]) -> dict[str, Any]:
+    """A variant's overrides under a trial, which gives no pre-training to a variant without one."""
+    merged = merge(overrides, trial)
+    return merged | {"pretrain": None} if overrides.get("pretrain", ...) is None else merged
 
 
 def _operand(name: str, trial: str, first: Mapping[str, str]) -> str:
