@@ -76,9 +76,22 @@ def test_missing_outputs_are_made_again_where_they_are_wanted_or_read_by_a_cell_
     assert outdated(b_1="a", c="b@1") == set()
     assert outdated("c", b_1="a") == {"c"}, "it reads the present outputs of b@1"
     assert outdated("c", c="b@1") == {"b@1", "c"}
-    assert outdated("c", b_1="a", c="b@1") == {"a", "b@1", "b@2", "c"}
+    assert outdated("c", b_1="a", c="b@1") == {"a", "b@1", "c"}, "not b@2: a gives what it gave"
+    assert outdated("b@2", "d", targets=("d",)) == {"d"}, "not for cells that nobody wants"
     assert outdated(targets=("c", "d")) == set()
     assert outdated(targets=("b", "d")) == {"b@2"}
+
+
+def test_what_decides_whether_cells_without_outputs_run_comes_first() -> None:
+    """DVC would run such a cell even if the changed one that it waits for gives what it gave."""
+
+    def first(*changed: str, missing: str = "b@1") -> set[str]:
+        return Graph(CHAIN.cells, frozenset(changed), missing=frozenset({missing, "d"})).first(["c"])
+
+    assert first("a") == {"a"}
+    assert first("a", "b@1") == set(), "it has changed itself"
+    assert first("a", missing="c") == {"a", "b@1"}
+    assert first("a", missing="b@2") == set(), "nobody wants it"
 
 
 def test_an_unknown_target_is_refused_with_its_likely_name() -> None:

@@ -3,22 +3,26 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from sttreid.runner import record
 from sttreid.runner.cells import Cell
 from sttreid.runner.executors import LocalExecutor
 from sttreid.runner.graph import Graph, read_graph
 from sttreid.runner.reproduce import Runner
-from tests.runner.pipelines import dvc, pipeline, ran
+from sttreid.runtime.errors import InputError
+from tests.runner.pipelines import pipeline, ran
 
 HISTORY = "step\ttrain_rank1\tvalidation_rank1\n1\t\t\n2\t0.9\t0.5\n3\t\t\n"
 RANK1 = {"campus": {"rank1": 0.5, "mAP": 0.25, "queries": 3}}
 RESULTS = {"variants": {"a": {"moments": {"trained": RANK1}}}}
+WRITTEN = json.dumps(RESULTS).replace("3", "SEED") + "\n"  # by an evaluation
 COMMIT = "a" * 40
 
 
@@ -52,6 +56,7 @@ def test_the_record_lists_the_cells_that_are_up_to_date(
     ):
         made = out(run, f"artifacts/results/{group}/0.json", json.dumps(content))
         stages[f"evaluate@{group}-0"] = {"outs": [made]}
+    monkeypatch.setattr(record, "read_graph", lambda *_, **__: Graph({}, frozenset()))
     record.write_record(run, folder, COMMIT)
     assert not folder.exists(), "nothing has run yet"
     (run / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
@@ -59,7 +64,9 @@ def test_the_record_lists_the_cells_that_are_up_to_date(
     cells["evaluate@ablation-0"] = Cell("evaluate@ablation-0", frozenset({"ablate@a-0", "ablate@b-0"}))
 
     def found(*changed: str) -> dict[str, Any]:
-        monkeypatch.setattr(record, "read_graph", lambda *_, **__: Graph(cells, frozenset(changed)))
+        locked = (run / "dvc.lock").read_bytes()
+        graph = Graph(cells, frozenset(changed), locked=locked)
+        monkeypatch.setattr(record, "read_graph", lambda *_, **__: graph)
         record.write_record(run, folder, COMMIT)
         content = json.loads((folder / record.CELLS).read_text())
         assert content["commit"] == COMMIT
@@ -78,41 +85,74 @@ def test_the_record_lists_the_cells_that_are_up_to_date(
 
 
 def study(folder: Path) -> Path:
-    """Two seeds; each has a start, two trainings with a model and a history, and an evaluation."""
+    """Two seeds; each has a start, two trainings with a model and a history, and an evaluation.
+
+    All wait for one cell; ``models`` reads what no other analysis reads.
+    """
     seeds, variant, seed = {"seed": [0, 1]}, "${item.variant}", "${item.seed}"
     start, models = f"artifacts/backbones/{seed}", f"artifacts/models/ablation/{seed}"
-    results = f"artifacts/results/ablation/{seed}.json"
+    results, config = f"artifacts/results/ablation/{seed}.json", "artifacts/configs/config.txt"
+    trained = {
+        f"{models}/{variant}": f"echo {variant}-{seed}",
+        f"artifacts/history/ablation/{seed}/{variant}.tsv": "cat history.tsv",
+    }
+    tested = {results: f"sed s/SEED/{seed}/ results.json"}
     run = pipeline(
         folder,
         {
-            "backbone": {"matrix": seeds, **_stage(f"backbone@{seed}", ["code.txt"], {start: "code.txt"})},
+            "resolve": _stage("resolve", ["params.txt"], {config: "head -n 1 params.txt"}),
+            "backbone": {
+                "matrix": seeds,
+                **_stage(f"backbone@{seed}", ["code.txt"], {start: f"echo {seed}"}),
+            },
             "ablate": {
                 "matrix": {"variant": ["a", "b"], **seeds},
-                **_stage(
-                    f"ablate@{variant}-{seed}",
-                    [start],
-                    {
-                        f"{models}/{variant}": "code.txt",
-                        f"artifacts/history/ablation/{seed}/{variant}.tsv": "history.tsv",
-                    },
-                ),
+                **_stage(f"ablate@{variant}-{seed}", [start, config], trained),
             },
             "evaluate": {
                 "matrix": {"group": ["ablation"], **seeds},
-                **_stage(f"evaluate@ablation-{seed}", [models], {results: "results.json"}),
+                **_stage(f"evaluate@ablation-{seed}", [models, "artifacts/configs"], tested),
             },
-            "claims": _stage("claims", ["artifacts/results", "artifacts/history"], {"out.txt": "code.txt"}),
+            "claims": _stage(
+                "claims",
+                ["artifacts/results", "artifacts/history"],
+                {"out.txt": "cat artifacts/results/ablation/*"},
+            ),
+            "models": _stage("models", ["artifacts/models"], {"models.txt": "echo"}),
         },
     )
-    for name, text in {"code.txt": "1", "history.tsv": HISTORY, "results.json": json.dumps(RESULTS)}.items():
+    content = {"code.txt": "1", "params.txt": "1\n", "history.tsv": HISTORY, "results.json": WRITTEN}
+    for name, text in content.items():
         (run / name).write_text(text)
     return run
 
 
 def _stage(name: str, deps: list[str], outs: dict[str, str]) -> dict[str, Any]:
-    """A stage that writes its name to ``times.txt`` and copies files to its outputs."""
-    lines = [f"mkdir -p $(dirname {path}) && cp {source} {path}" for path, source in outs.items()]
+    """A stage that writes its name to ``times.txt``, and to its outputs what commands print."""
+    lines = [f"mkdir -p $(dirname {path}) && {command} > {path}" for path, command in outs.items()]
     return {"cmd": " && ".join([f"echo {name} >> times.txt", *lines]), "deps": deps, "outs": list(outs)}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The record of a machine that has evaluated seed 0 and trained one variant of seed 1."""
+    path = tmp_path_factory.mktemp("first")
+    run = study(path / "run")
+    _repro(run, "evaluate@ablation-0", "ablate@a-1")
+    record.write_record(run, path / "record", COMMIT)
+    shutil.rmtree(run)
+    return path / "record"
+
+
+def _repro(run: Path, *cells: str) -> None:
+    """In this process, which takes a second less for each cell."""
+    with chdir(run), Repo(str(run)) as repo:
+        repo.reproduce(cells)
+
+
+@pytest.fixture
+def folder(first: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(first, tmp_path / "record"))
 
 
 def continued(folder: Path, tmp_path: Path, name: str) -> Path:
@@ -122,45 +162,69 @@ def continued(folder: Path, tmp_path: Path, name: str) -> Path:
     return run
 
 
-def test_another_machine_continues_after_the_evaluated_seeds(tmp_path: Path, runner: Runner) -> None:
-    run, folder = study(tmp_path / "first"), tmp_path / "record"
-    runner.reproduce(run, ["evaluate@ablation-0", "ablate@a-1"], allow_missing=True)
-    record.write_record(run, folder, COMMIT)
-    shutil.rmtree(run)
-
+def test_another_machine_continues_after_the_evaluated_seeds(
+    folder: Path, tmp_path: Path, runner: Runner
+) -> None:
     run = continued(folder, tmp_path, "second")
     assert not (run / "artifacts" / "models").exists()
+    (run / "params.txt").write_text("1\nof no effect")
     runner.reproduce(run, ["claims"], allow_missing=True)
-    cells = ["backbone@1", "ablate@a-1", "ablate@b-1", "evaluate@ablation-1", "claims"]
+    cells = ["resolve", "backbone@1", "ablate@a-1", "ablate@b-1", "evaluate@ablation-1", "claims"]
     assert sorted(ran(run)) == sorted(cells), "no cell of seed 0, and the model that was lost once more"
-    assert (run / "out.txt").read_text() == "1"
+    assert (run / "out.txt").read_text() == WRITTEN.replace("SEED", "0") + WRITTEN.replace("SEED", "1")
     assert not runner.reproduce(run, ["claims"], allow_missing=True)
 
     record.write_record(run, folder, COMMIT)
     evaluated = json.loads((folder / record.CELLS).read_text())["cells"]
     assert {"ablate@a-0", "ablate@b-1", "evaluate@ablation-0", "evaluate@ablation-1"} <= evaluated.keys()
     run = continued(folder, tmp_path, "third")
-    runner.reproduce(run, ["claims"], allow_missing=True)
-    assert ran(run) == ["claims"]
-    assert "changed" not in dvc(run, "status", "claims")
+    (run / "params.txt").write_text("1\nof no effect")
+    assert read_graph(run, allow_missing=True).outdated(["claims"]) == {"claims"}
 
 
-def test_a_record_of_other_code_restores_nothing(tmp_path: Path, runner: Runner) -> None:
-    run, folder = study(tmp_path / "first"), tmp_path / "record"
-    runner.reproduce(run, ["claims"], allow_missing=True)
-    record.write_record(run, folder, COMMIT)
+def test_a_record_of_other_code_is_out_of_date(folder: Path, tmp_path: Path) -> None:
     run = continued(folder, tmp_path, "second")
     (run / "code.txt").write_text("2")
-    runner.reproduce(run, ["evaluate@ablation-0"], allow_missing=True)
-    assert sorted(ran(run)) == ["ablate@a-0", "ablate@b-0", "backbone@0", "evaluate@ablation-0"]
+    seed = {"backbone@0", "ablate@a-0", "ablate@b-0", "evaluate@ablation-0"}
+    assert read_graph(run, allow_missing=True).outdated(["evaluate@ablation-0"]) == seed | {"resolve"}
 
 
-def test_a_record_does_not_replace_what_a_run_has(tmp_path: Path, runner: Runner) -> None:
-    first, second, folder = study(tmp_path / "first"), study(tmp_path / "second"), tmp_path / "record"
-    runner.reproduce(first, ["evaluate@ablation-0"])
-    record.write_record(first, folder, COMMIT)
-    runner.reproduce(second, ["ablate@a-1"])
-    before = (second / "dvc.lock").read_bytes()
-    record.restore(folder, second)
-    assert (second / "dvc.lock").read_bytes() == before
-    assert "evaluate@ablation-0" in read_graph(second, allow_missing=True).changed
+@pytest.mark.parametrize("path", ["results/ablation/0.json", "history/ablation/0/a.tsv"])
+def test_a_file_of_the_record_that_has_changed_is_not_published(
+    folder: Path, tmp_path: Path, path: str
+) -> None:
+    """No cache has it, and DVC compares no file that is not in its cache."""
+    changed = folder / "artifacts" / path
+    changed.write_text(changed.read_text().replace("0.5", "0.9"))
+    run = continued(folder, tmp_path, "second")
+    assert "evaluate@ablation-0" in read_graph(run, allow_missing=True).outdated(["claims"])
+
+
+def test_a_seed_without_all_of_its_files_is_not_taken(folder: Path, tmp_path: Path) -> None:
+    (folder / "artifacts" / "history" / "ablation" / "0" / "a.tsv").unlink()
+    assert not (continued(folder, tmp_path, "second") / "dvc.lock").exists()
+
+
+def test_a_record_that_git_could_not_merge_is_named(folder: Path, tmp_path: Path) -> None:
+    path = folder / record.LOCK
+    path.write_text(f"<<<<<<< ours\n{path.read_text()}=======\n>>>>>>> theirs\n")
+    with pytest.raises(InputError, match=r"record/cells\.lock: must be"):
+        continued(folder, tmp_path, "second")
+
+
+def test_a_run_with_cells_of_its_own_takes_the_seeds_that_it_lacks(folder: Path, tmp_path: Path) -> None:
+    """Its own record would otherwise replace that of the machine that was further."""
+    run = study(tmp_path / "second")
+    _repro(run, "ablate@a-0", "ablate@a-1")
+    record.restore(folder, run)
+    graph = read_graph(run, allow_missing=True)
+    assert "evaluate@ablation-0" not in graph.outdated(["claims"])
+    assert "ablate@a-1" not in graph.outdated(["evaluate@ablation-1"]), "its own"
+    record.write_record(run, folder, COMMIT)
+    assert {"evaluate@ablation-0", "ablate@a-1"} <= json.loads((folder / record.CELLS).read_text())[
+        "cells"
+    ].keys()
+
+    before = (run / "dvc.lock").read_bytes()
+    record.restore(folder, run)
+    assert (run / "dvc.lock").read_bytes() == before

@@ -21,6 +21,7 @@ STUDY: dict[str, Any] = {
     "study": {"analysis": "claims", "sets": "sets"},
     "simulate": {"domain": "unreal"},
     "targets": ["campus"],
+    "seeds": [0],
     "ablation": {"source": "campus"},
     "compute": {"threads": 1},
 }
@@ -112,7 +113,55 @@ def test_each_cell_that_ends_is_recorded_although_a_later_one_fails(
     monkeypatch.setattr(study, "_reproduce", fail)
     with pytest.raises(StageError, match="failed"):
         study.run_study(checkout, "mine", runner)
-    assert recorded == [checkout / "metrics" / "mine" / study.UNFINISHED]
+    assert set(recorded) == {checkout / "metrics" / "mine" / study.UNFINISHED}
+
+
+def test_a_record_that_cannot_be_written_stops_no_study(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cell that trains beside it writes and renames files that DVC is about to read."""
+    run_folder(checkout, "mine")
+    run_folder(checkout, "sets")
+    monkeypatch.setattr(study, "read_graph", lambda *_, **__: Graph({"claims": Cell("claims")}, frozenset()))
+    tried, ended = [], []
+
+    def write(*_: object) -> None:
+        tried.append(len(ended))
+        if ended == ["ablate@a-0"]:
+            raise FileNotFoundError("trained.pt.tmp")
+
+    def reproduce(run: Path, home: Path, targets: list[str], runner: Runner, finished: Any = None) -> None:
+        for name in ("ablate@a-0", "ablate@b-0") if finished else ():
+            ended.append(name)
+            finished(name)
+        if finished:
+            raise StageError("evaluate@ablation-0: failed")
+
+    monkeypatch.setattr(study, "write_record", write)
+    monkeypatch.setattr(study, "_reproduce", reproduce)
+    with pytest.raises(StageError, match="evaluate@ablation-0"):
+        study.run_study(checkout, "mine", runner)
+    assert tried == [1, 2, 2], "after each cell, and at the end"
+
+
+def test_stores_that_have_been_removed_are_made_again(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[set[str]] = []
+
+    def reproduce(run: Path, home: Path, targets: list[str], runner: Runner, finished: Any = None) -> None:
+        cells = {"render@a": (), "decode@a": ("render@a",), "sets": ("decode@a",)}
+        graph = Graph(
+            {name: Cell(name, frozenset(after)) for name, after in cells.items()},
+            frozenset(),
+            missing=frozenset({"render@a", "decode@a"}),
+            lacks={"decode@a": frozenset({"render@a"}), "sets": frozenset({"decode@a"})},
+        )
+        made.append(graph.outdated(targets))
+
+    monkeypatch.setattr(study, "_reproduce", reproduce)
+    study._make_sets(checkout, checkout / "experiments" / "mine" / "run", STUDY, "HEAD", runner)
+    assert made == [{"render@a", "decode@a"}]
 
 
 def out(run: Path, path: str, text: str = "") -> dict[str, str]:

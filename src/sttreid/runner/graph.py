@@ -1,6 +1,6 @@
 """DVC's graph of a pipeline as cells."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import environ
 from pathlib import Path
@@ -28,6 +28,7 @@ class Graph:
         altered: cell -> a .dvc file whose files it reads, and which differ from it or are missing.
         missing: cells with missing outputs.
         lacks: cell -> those whose missing outputs it reads.
+        locked: content of dvc.lock at that moment; empty without one.
     """
 
     cells: Mapping[str, Cell]
@@ -35,6 +36,7 @@ class Graph:
     altered: Mapping[str, Path] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     lacks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    locked: bytes = b""
 
     def needed(self, targets: Iterable[str]) -> set[str]:
         """The cells of the targets and all that they wait for, directly or not.
@@ -54,30 +56,55 @@ class Graph:
                 queue += self.cells[name].after
         return found
 
-    def outdated(self, targets: Iterable[str] = ()) -> set[str]:
-        """The cells that must run; DVC may find some unchanged.
+    def stale(self) -> set[str]:
+        """The changed cells, and all that wait for them."""
+        found: set[str] = set()
+        for name in self._in_order():
+            if name in self.changed or self.cells[name].after & found:
+                found.add(name)
+        return found
 
-        They are the changed cells, all that wait for them, and those whose missing outputs these read.
+    def outdated(self, targets: Sequence[str] = ()) -> set[str]:
+        """The cells that must run for some targets; DVC may find some unchanged.
+
+        They are the stale cells, and those whose missing outputs are wanted or read by one of these. What
+        else waits for the latter stays as it is: they give the same outputs again. Where they do not, it is
+        changed in the next graph.
 
         Args:
-            targets: cells or stages whose missing outputs are wanted.
+            targets: cells or stages whose outputs are wanted, missing ones too; empty: all, but no missing.
         """
         wanted = {name for target in targets for name in self._named(target)}
-        changed = self.changed | (self.missing & wanted)
-        while True:
-            found: set[str] = set()
-            for name in self._in_order():
-                if name in changed or self.cells[name].after & found:
-                    found.add(name)
-            read = {other for name in found for other in self.lacks.get(name, ())}
-            if read <= found:
-                return found
-            changed |= read
+        needed = self.needed(targets or self.cells)
+        return self._with_missing(self.stale() & needed | self.missing & wanted)
+
+    def first(self, targets: Sequence[str]) -> set[str]:
+        """The cells that must run before the others are known.
+
+        A cell without its outputs that waits for a changed cell runs only if that cell's outputs change: DVC,
+        which finds a cell with outputs unchanged, would run this one in any case.
+
+        Args:
+            targets: cells or stages that are wanted; empty: all.
+        """
+        stale = self.stale()
+        unsure = (stale - self.changed) & self.missing & self.needed(targets or self.cells)
+        unsure = {name for name in unsure if self.needed([name]) & unsure == {name}}
+        return self._with_missing(self.needed(unsure) & stale - unsure)
 
     def subset(self, names: Iterable[str]) -> dict[str, Cell]:
         """Some cells, in the order of dvc.yaml."""
         chosen = set(names)
         return {name: cell for name, cell in self.cells.items() if name in chosen}
+
+    def _with_missing(self, names: set[str]) -> set[str]:
+        """With the cells whose missing outputs these read, or the ones that are added."""
+        found, queue = set(names), list(names)
+        while queue:
+            read = self.lacks.get(queue.pop(), frozenset()) - found
+            found |= read
+            queue += read
+        return found
 
     def _in_order(self) -> list[str]:
         """Every cell after those that it waits for."""
@@ -117,6 +144,7 @@ def read_graph(folder: Path, *, allow_missing: bool = False) -> Graph:
     """
     try:
         with Repo(str(folder)) as repo, repo.lock:
+            locked = (folder / "dvc.lock").read_bytes() if (folder / "dvc.lock").exists() else b""
             graph = repo.index.graph
             stages = [stage for stage in graph if isinstance(stage, PipelineStage) and not stage.frozen]
             names = {stage: _name(stage) for stage in stages}
@@ -131,7 +159,9 @@ def read_graph(folder: Path, *, allow_missing: bool = False) -> Graph:
             changed = frozenset(
                 name
                 for stage, name in names.items()
-                if not all(out.hash_info for out in stage.outs) or stage.changed(allow_missing)
+                if not all(out.hash_info for out in stage.outs)
+                or stage.changed(allow_missing)
+                or (allow_missing and any(map(_differs, stage.outs)))
             )
             missing = frozenset(
                 name for stage, name in names.items() if not all(out.exists for out in stage.outs)
@@ -154,13 +184,18 @@ def read_graph(folder: Path, *, allow_missing: bool = False) -> Graph:
             }
     except DvcException as error:
         raise InputError(f"{folder / 'dvc.yaml'}: {' '.join(str(error).split())}") from error
-    return Graph({cell.name: cell for cell in cells}, changed, altered, missing, lacks)
+    return Graph({cell.name: cell for cell in cells}, changed, altered, missing, lacks, locked)
 
 
 def _name(stage: Any) -> str:
     """As DVC addresses the stage in the root of its repository; its own ``addressing`` starts from ours."""
     file = Path(stage.path_in_repo)
     return str(stage.name) if file == Path("dvc.yaml") else f"{file.as_posix()}:{stage.name}"
+
+
+def _differs(out: Any) -> bool:
+    """Whether an output differs from dvc.lock; where its cache is missing, DVC does not look at it."""
+    return "modified" in out.workspace_status().values()
 
 
 def _reads_missing(reader: Any, writer: Any) -> bool:

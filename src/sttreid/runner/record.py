@@ -3,15 +3,19 @@
 Another machine continues from it: it restores the seeds that were evaluated, without their models.
 """
 
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
-from sttreid.config.conversion import read_yaml
 from sttreid.runner.graph import Graph, read_graph
+from sttreid.runner.workplace import is_pipeline_lock
+from sttreid.runtime.documents import parse_yaml
+from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, replace_folder, write_json, write_text
 from sttreid.runtime.provenance import locked_outputs
 
@@ -28,10 +32,10 @@ def write_record(run: Path, folder: Path, commit: str) -> None:
     Raises:
         InputError: as :func:`sttreid.runner.graph.read_graph`.
     """
-    path = run / "dvc.lock"
-    if not path.exists():
+    graph = read_graph(run, allow_missing=True)
+    if not graph.locked:
         return
-    lock, graph = read_yaml(path), read_graph(run, allow_missing=True)
+    lock = parse_yaml(graph.locked, run / "dvc.lock")  # not the file: another cell may end now
     cells = finished_cells(run, lock["stages"], graph)
     stages = {name: stage for name, stage in lock["stages"].items() if name in cells}
     temporary = folder.with_name(f".{folder.name}.partial")
@@ -39,21 +43,40 @@ def write_record(run: Path, folder: Path, commit: str) -> None:
     found = {name: numbers for name, numbers in cells.items() if numbers}
     write_json(temporary / CELLS, {"commit": commit, "cells": found})
     write_text(temporary / LOCK, yaml.safe_dump({**lock, "stages": stages}, sort_keys=False))
-    for name in sorted(graph.needed(cell for cell in cells if cell.startswith("evaluate@"))):
+    for name in sorted(graph.needed(filter(_evaluates, cells))):
         for out in stages[name]["outs"]:
-            if out["path"].startswith(KEPT):
+            if out["path"].startswith(KEPT) and (run / out["path"]).exists():
                 _copy(run / out["path"], temporary / out["path"])
     replace_folder(folder, temporary)
 
 
 def restore(folder: Path, run: Path) -> None:
-    """Copy a record into a run that has no cells yet."""
-    if (run / "dvc.lock").exists() or not (folder / LOCK).exists():
+    """Give a run the seeds that a record has evaluated and the run has not, or not with its present code.
+
+    The run's own cells of such a seed are replaced, and their models removed: they stay in DVC's cache.
+
+    Raises:
+        InputError: the record is damaged; or as :func:`sttreid.runner.graph.read_graph`.
+    """
+    recorded = _read_lock(folder / LOCK)
+    if not recorded:
         return
-    for path in KEPT:
-        if (folder / path).exists():
-            _copy(folder / path, run / path)
-    _copy(folder / LOCK, run / "dvc.lock")
+    graph = read_graph(run, allow_missing=True)
+    own = parse_yaml(graph.locked, run / "dvc.lock") if graph.locked else {**recorded, "stages": {}}
+    stages = {name: stage for name, stage in recorded.get("stages", {}).items() if _is_whole(folder, stage)}
+    lacking = {name for name in graph.cells if name not in own["stages"]} | graph.stale()
+    taken: dict[str, Any] = {}
+    for cell in filter(_evaluates, graph.cells):
+        needed = graph.needed([cell])
+        if cell in lacking and needed <= stages.keys() and stages[cell] != own["stages"].get(cell):
+            print(f"{folder}: {cell} is taken from it", flush=True)
+            taken |= {name: stages[name] for name in needed}
+    for stage in taken.values():
+        for out in stage.get("outs", []):
+            _take(folder / out["path"], run / out["path"])
+    if taken:
+        content = {**own, "stages": {**own["stages"], **taken}}
+        write_text(run / "dvc.lock", yaml.safe_dump(content, sort_keys=False))
 
 
 def finished_cells(run: Path, stages: dict[str, Any], graph: Graph) -> dict[str, dict[str, Any]]:
@@ -72,7 +95,7 @@ def finished_cells(run: Path, stages: dict[str, Any], graph: Graph) -> dict[str,
         mAP; of others, and of those whose files are missing: nothing.
     """
     found: dict[str, dict[str, Any]] = {}
-    for cell in sorted((stages.keys() & graph.cells.keys()) - graph.outdated()):
+    for cell in sorted((stages.keys() & graph.cells.keys()) - graph.stale()):
         outs = [run / out["path"] for out in stages[cell]["outs"]]
         found[cell] = {}
         if cell.startswith(TRAININGS):
@@ -100,6 +123,44 @@ def _last_evaluated(table: Path) -> dict[str, float]:
 
 def _headlines(targets: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     return {target: {name: round(by[name], 4) for name in ("rank1", "mAP")} for target, by in targets.items()}
+
+
+def _evaluates(cell: str) -> bool:
+    return cell.startswith("evaluate@")
+
+
+def _read_lock(path: Path) -> dict[str, Any]:
+    """Empty if there is none."""
+    if not path.exists():
+        return {}
+    content = path.read_bytes()
+    if not is_pipeline_lock(content):
+        rule = "must be as dvc.lock; restore it from git, or remove its folder to train every seed again"
+        raise InputError(f"{path}: {rule}")
+    lock: dict[str, Any] = parse_yaml(content, path)
+    for out in (out for stage in lock.get("stages", {}).values() for out in stage.get("outs", [])):
+        if Path(out["path"]).is_absolute() or ".." in Path(out["path"]).parts:
+            raise InputError(f"{path}: outputs must lie in the study's folder, got {out['path']}")
+    return lock
+
+
+def _is_whole(folder: Path, stage: dict[str, Any]) -> bool:
+    """Whether a record has every file of a cell that it keeps."""
+    kept = [out["path"] for out in stage.get("outs", []) if out["path"].startswith(KEPT)]
+    return all((folder / path).exists() for path in kept)
+
+
+def _take(source: Path, target: Path) -> None:
+    """Copy an output, or remove one that a record does not have: a part of a seed's models is out of date."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    if source.exists():
+        _copy(source, target)
+    else:
+        with suppress(OSError):  # of a folder with other files; DVC compares an empty one
+            os.removedirs(target.parent)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -78,17 +78,23 @@ class Runner:
         """
         targets = list(targets)
         with workplace.hold(folder) as lease:
-            plan: dict[str, Cell] = {}
-            for ran in range(ROUNDS + 1):
+            graph = read_graph(folder, allow_missing=allow_missing)
+            first = graph.subset(graph.first(targets))
+            if first:
+                _check_pins(graph, first)
+                self._run(folder, first, _ranks(graph, targets), lease, environment or {}, finished)
+                graph = read_graph(folder, allow_missing=allow_missing)
+            plan = _plan(graph, targets)
+            for ran in range(ROUNDS):
+                if not plan:
+                    return bool(first) or ran > 0
+                _check_pins(graph, plan)
+                _announce(graph, plan, again=ran > 0)
+                self._run(folder, plan, _ranks(graph, targets), lease, environment or {}, finished)
                 graph = read_graph(folder, allow_missing=allow_missing)
                 plan = _plan(graph, targets)
-                if not plan:
-                    return ran > 0
-                _check_pins(graph, plan)
-                if ran < ROUNDS:
-                    _announce(graph, plan, again=ran > 0)
-                    ranks = _ranks(graph, targets)
-                    self._run(folder, plan, ranks, lease, environment or {}, finished)
+            if not plan:
+                return True
         raise StageError(f"{', '.join(plan)}: out of date again: inputs change while the pipeline runs")
 
     def _run(
@@ -140,8 +146,7 @@ class Runner:
 
 
 def _plan(graph: Graph, targets: list[str]) -> dict[str, Cell]:
-    wanted = graph.needed(targets) if targets else set(graph.cells)
-    return graph.subset(wanted & graph.outdated(targets))
+    return graph.subset(graph.outdated(targets))
 
 
 def _ranks(graph: Graph, targets: list[str]) -> dict[str, int]:

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import BytesIO
@@ -80,11 +79,16 @@ def run_study(root: Path, name: str, runner: Runner) -> Path:
         record = target.with_name(UNFINISHED)
         restore(record, run)
 
-        def keep(_: str) -> None:
-            with suppress(InputError):  # another DVC command may lock the folder; the next cell writes it
+        def keep(_: str = "") -> None:
+            try:
                 write_record(run, record, commit)
+            except (InputError, OSError) as error:  # another DVC command locks the folder; a full disk
+                print(f"{record}: is not written before the next cell ends ({error})", flush=True)
 
-        _reproduce(run, home, _seed_by_seed(read_graph(run), params["seeds"], analysis), runner, keep)
+        try:
+            _reproduce(run, home, _seed_by_seed(read_graph(run), params["seeds"], analysis), runner, keep)
+        finally:
+            keep()  # the last cells, if they could not be written
         _publish(home, run, target, commit, params, read_graph(run, allow_missing=True).needed([analysis]))
         shutil.rmtree(record, ignore_errors=True)
     return target
@@ -112,7 +116,7 @@ def _make_sets(root: Path, run: Path, params: dict[str, Any], commit: str, runne
         home.mkdir(exist_ok=True)
         with alone(home / LOCK, home):
             _build(root, home, merged(root, read_yaml(path), path.relative_to(root)), commit)
-            _reproduce(home, home, ["sets"], runner)
+            _reproduce(home, home, ["decode", "sets"], runner)  # the stores, too, if they are missing
         return home
     runner.reproduce(root, ["decode"])
     return root

@@ -135,7 +135,7 @@ def repair_pipeline_lock(folder: Path) -> None:
         InputError: the file is damaged and DVC commands run in the folder.
     """
     path = folder / "dvc.lock"
-    if not path.exists() or _is_pipeline_lock(path.read_bytes()):
+    if not path.exists() or is_pipeline_lock(path.read_bytes()):
         return
     if running := dvc_processes(folder):
         raise InputError(f"{path}: is damaged, and DVC commands run: {_listed(running)}")
@@ -182,7 +182,7 @@ def _holders(content: Any) -> set[int]:
     return {process for process in found if psutil.pid_exists(process)}
 
 
-def _is_pipeline_lock(content: bytes) -> bool:
+def is_pipeline_lock(content: bytes) -> bool:
     """Whether DVC can read a ``dvc.lock``; DVC never writes an empty one."""
     from dvc.dvcfile import Lockfile  # takes a second to import
     from voluptuous import Invalid
