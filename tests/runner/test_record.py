@@ -118,7 +118,7 @@ def _stage(name: str, deps: list[str], outs: dict[str, str]) -> dict[str, Any]:
 def continued(folder: Path, tmp_path: Path, name: str) -> Path:
     """The study on another machine, which has the record alone."""
     run = study(tmp_path / name)
-    record.restore(folder, run)
+    assert record.restore(folder, run) == COMMIT
     return run
 
 
@@ -161,6 +161,7 @@ def test_a_record_does_not_replace_what_a_run_has(tmp_path: Path, runner: Runner
     record.write_record(first, folder, COMMIT)
     runner.reproduce(second, ["ablate@a-1"])
     before = (second / "dvc.lock").read_bytes()
-    record.restore(folder, second)
+    assert record.restore(tmp_path / "missing", second) is None
+    assert record.restore(folder, second) == COMMIT
     assert (second / "dvc.lock").read_bytes() == before
     assert "evaluate@ablation-0" in read_graph(second, allow_missing=True).changed

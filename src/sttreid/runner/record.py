@@ -46,14 +46,16 @@ def write_record(run: Path, folder: Path, commit: str) -> None:
     replace_folder(folder, temporary)
 
 
-def restore(folder: Path, run: Path) -> None:
-    """Copy a record into a run that has no cells yet."""
-    if (run / "dvc.lock").exists() or not (folder / LOCK).exists():
-        return
-    for path in KEPT:
-        if (folder / path).exists():
-            _copy(folder / path, run / path)
-    _copy(folder / LOCK, run / "dvc.lock")
+def restore(folder: Path, run: Path) -> str | None:
+    """Copy a record, if there is one, into a run that has no cells yet; returns its commit."""
+    if not (folder / LOCK).exists():
+        return None
+    if not (run / "dvc.lock").exists():
+        for path in KEPT:
+            if (folder / path).exists():
+                _copy(folder / path, run / path)
+        _copy(folder / LOCK, run / "dvc.lock")
+    return str(read_json(folder / CELLS)["commit"])
 
 
 def finished_cells(run: Path, stages: dict[str, Any], graph: Graph) -> dict[str, dict[str, Any]]:
