@@ -158,7 +158,7 @@ def folder(first: Path, tmp_path: Path) -> Path:
 def continued(folder: Path, tmp_path: Path, name: str) -> Path:
     """The study on another machine, which has the record alone."""
     run = study(tmp_path / name)
-    record.restore(folder, run)
+    assert record.restore(folder, run) == COMMIT
     return run
 
 
@@ -221,10 +221,10 @@ def test_a_run_with_cells_of_its_own_takes_the_seeds_that_it_lacks(folder: Path,
     assert "evaluate@ablation-0" not in graph.outdated(["claims"])
     assert "ablate@a-1" not in graph.outdated(["evaluate@ablation-1"]), "its own"
     record.write_record(run, folder, COMMIT)
-    assert {"evaluate@ablation-0", "ablate@a-1"} <= json.loads((folder / record.CELLS).read_text())[
-        "cells"
-    ].keys()
+    cells = json.loads((folder / record.CELLS).read_text())["cells"]
+    assert {"evaluate@ablation-0", "ablate@a-1"} <= cells.keys()
 
     before = (run / "dvc.lock").read_bytes()
-    record.restore(folder, run)
+    assert record.restore(folder, run) == COMMIT
     assert (run / "dvc.lock").read_bytes() == before
+    assert record.restore(tmp_path / "missing", run) is None

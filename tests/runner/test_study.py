@@ -21,9 +21,9 @@ STUDY: dict[str, Any] = {
     "study": {"analysis": "claims", "sets": "sets"},
     "simulate": {"domain": "unreal"},
     "targets": ["campus"],
-    "seeds": [0],
     "ablation": {"source": "campus"},
     "compute": {"threads": 1},
+    "seeds": [0],
 }
 
 
@@ -160,7 +160,7 @@ def test_stores_that_have_been_removed_are_made_again(
         made.append(graph.outdated(targets))
 
     monkeypatch.setattr(study, "_reproduce", reproduce)
-    study._make_sets(checkout, checkout / "experiments" / "mine" / "run", STUDY, "HEAD", runner)
+    study._make_sets(checkout, checkout, checkout / "experiments" / "mine" / "run", STUDY, "HEAD", runner)
     assert made == [{"render@a", "decode@a"}]
 
 
@@ -168,6 +168,38 @@ def out(run: Path, path: str, text: str = "") -> dict[str, str]:
     (run / path).parent.mkdir(parents=True, exist_ok=True)
     (run / path).write_text(text)
     return {"path": path, "md5": "1"}
+
+
+def test_an_older_commit_runs_with_its_own_code_and_parameters(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [checkout / "src" / "sttreid" / "a.py", checkout / "experiments" / "mine" / "params.yaml"]
+    for path, text in zip(files, ("2", "{seeds: [2]}"), strict=True):
+        path.write_text(text)
+    git(checkout, "commit", "-q", "-a", "-m", "second")
+    files[0].write_text("uncommitted")
+    read: list[str] = []
+
+    def merged(source: Path, *_: object) -> dict[str, Any]:
+        read.append((source / "experiments" / "mine" / "params.yaml").read_text())
+        return STUDY
+
+    def stop(run: Path, *_: object) -> None:
+        if run.parent.name == "mine":
+            raise StageError((run / "src" / "sttreid" / "a.py").read_text())
+
+    monkeypatch.setattr(study, "merged", merged)
+    monkeypatch.setattr(study, "_reproduce", stop)
+    monkeypatch.setattr(study, "read_graph", lambda *_, **__: Graph({"claims": Cell("claims")}, frozenset()))
+    with pytest.raises(InputError, match=r"src/sttreid/a\.py: has uncommitted changes"):
+        study.run_study(checkout, "mine", runner)
+    for revision, number in (("HEAD~1", "1"), ("HEAD", "2")):
+        read.clear()
+        with pytest.raises(StageError, match=number):
+            study.run_study(checkout, "mine", runner, revision)
+        assert set(read) == {"{}" if number == "1" else "{seeds: [2]}"}
+    with pytest.raises(InputError, match=r"--commit: .*'missing'"):
+        study.run_study(checkout, "mine", runner, "missing")
 
 
 def test_a_seed_is_evaluated_before_the_next_one_begins() -> None:

@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
             "sttreid run-study claims",
             "sttreid run-study claims --executor dask --address tcp://10.0.0.1:8786 --jobs 8",
             "sttreid run-study claims --jobs 4 --push shared",
+            "sttreid run-study large --commit 1ef2a90c11",
         ),
     )(run_study)
 
@@ -82,16 +83,21 @@ def run_study(
     address: AddressOption = None,
     slurm: SlurmOption = None,
     push: PushOption = None,
+    commit: Annotated[
+        str | None,
+        typer.Option(metavar="REVISION", help="Whose code and parameters run; default: the present ones."),
+    ] = None,
 ) -> None:
     """Run a study and publish its results in metrics/NAME/COMMIT.
 
-    The code and the parameters of the current commit run. An interrupted study resumes.
+    The code and the parameters of the current commit run. An interrupted study resumes; with --commit, one
+    that an older commit began goes on as if nothing had been edited since.
     """
     root = checkout.root()
     with _runner(root, executor, jobs, address, slurm, push) as runner:
         from sttreid.runner.study import run_study
 
-        publication = run_study(root, name, runner)
+        publication = run_study(root, name, runner, commit)
     print(f"{publication.relative_to(root)}: published; commit it")
 
 

@@ -50,17 +50,20 @@ def write_record(run: Path, folder: Path, commit: str) -> None:
     replace_folder(folder, temporary)
 
 
-def restore(folder: Path, run: Path) -> None:
+def restore(folder: Path, run: Path) -> str | None:
     """Give a run the seeds that a record has evaluated and the run has not, or not with its present code.
 
     The run's own cells of such a seed are replaced, and their models removed: they stay in DVC's cache.
+
+    Returns:
+        The commit whose code and parameters the record belongs to; None: there is no record.
 
     Raises:
         InputError: the record is damaged; or as :func:`sttreid.runner.graph.read_graph`.
     """
     recorded = _read_lock(folder / LOCK)
     if not recorded:
-        return
+        return None
     graph = read_graph(run, allow_missing=True)
     own = parse_yaml(graph.locked, run / "dvc.lock") if graph.locked else {**recorded, "stages": {}}
     stages = {name: stage for name, stage in recorded.get("stages", {}).items() if _is_whole(folder, stage)}
@@ -77,6 +80,7 @@ def restore(folder: Path, run: Path) -> None:
     if taken:
         content = {**own, "stages": {**own["stages"], **taken}}
         write_text(run / "dvc.lock", yaml.safe_dump(content, sort_keys=False))
+    return _commit(folder / CELLS)
 
 
 def finished_cells(run: Path, stages: dict[str, Any], graph: Graph) -> dict[str, dict[str, Any]]:
@@ -142,6 +146,14 @@ def _read_lock(path: Path) -> dict[str, Any]:
         if Path(out["path"]).is_absolute() or ".." in Path(out["path"]).parts:
             raise InputError(f"{path}: outputs must lie in the study's folder, got {out['path']}")
     return lock
+
+
+def _commit(path: Path) -> str:
+    content = read_json(path)
+    commit = content.get("commit") if isinstance(content, dict) else None
+    if not isinstance(commit, str):
+        raise InputError(f"{path}: must have a commit, got {commit!r:.100}")
+    return commit
 
 
 def _is_whole(folder: Path, stage: dict[str, Any]) -> bool:

@@ -10,11 +10,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import ZipFile
 
@@ -36,7 +38,7 @@ from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_ou
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
 SETS_PIPELINE = EXPERIMENTS / "sets_pipeline.yaml"  # of the analysis sets
 START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # only of a study with a section start
-CODE = Path("src") / "sttreid"
+CODE, IGNORED = Path("src") / "sttreid", ".dvcignore"
 DATA = "data"
 LOCK = "study.lock"  # of a run: one runner at a time replaces its code and publishes its results
 CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
@@ -44,40 +46,52 @@ CACHE = "[cache]\n    dir = ../../../../.dvc/cache\n"  # studies with equal cell
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
 
 
-def run_study(root: Path, name: str, runner: Runner) -> Path:
+def run_study(root: Path, name: str, runner: Runner, revision: str | None = None) -> Path:
     """Check, run and publish a study.
 
     Args:
         root: of a checkout.
         name: of the study.
         runner: of its cells.
+        revision: of git, whose code and parameters run; None: the present ones, which must be committed. The
+            runner itself is the present one.
 
     Returns:
         The publication's folder.
 
     Raises:
-        InputError: the study is invalid, has uncommitted changes, is already published, or runs already.
+        InputError: the study is invalid, has uncommitted changes, is already published, or runs already; git
+            has no such revision.
         StageError: a stage failed.
     """
-    path = overrides_path(root, name)
-    for note in check_study(root, name):
+    with _source(root, name, revision) as (source, commit):
+        return _run(root, name, runner, source, commit)
+
+
+def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Path:
+    """Run the study with the code and the parameters in the folder ``source``, those of ``commit``."""
+    for note in check_study(source, name):
         print(note)
-    params = merged(root, read_yaml(path), path.relative_to(root))
-    commit = _clean_commit(root, [path, *_sets_path(root, params)])
+    path = overrides_path(source, name)
+    params = merged(source, read_yaml(path), path.relative_to(source))
     target = root / "metrics" / name / commit[:10]
     if target.exists():
         raise InputError(
             f"{target.relative_to(root)}: is published already; a publication is never overwritten"
         )
-    run, analysis = path.parent / RUN, params["study"]["analysis"]
-    run.mkdir(exist_ok=True)
+    run, analysis = root / EXPERIMENTS / name / RUN, params["study"]["analysis"]
+    run.mkdir(parents=True, exist_ok=True)
     with alone(run / LOCK, run):  # from the first change in the folder until the publication
-        _build(root, run, params, commit)
+        _build(root, source, run, params, commit)
         if runner.remote is not None:
             copy_remote(root, run, runner.remote)
-        home = _make_sets(root, run, params, commit, runner)
+        home = _make_sets(root, source, run, params, commit, runner)
         record = target.with_name(UNFINISHED)
-        restore(record, run)
+        if (begun := restore(record, run)) not in (None, commit):
+            print(
+                f"{record.relative_to(root)}: begun at commit {begun}; cells whose code, parameters or data "
+                f"have changed run again, and --commit {begun} keeps them"
+            )
 
         def keep(_: str = "") -> None:
             try:
@@ -101,21 +115,41 @@ def _seed_by_seed(graph: Graph, seeds: Iterable[int], analysis: str) -> list[str
     return [*(cell for cell in evaluations if cell in needed), analysis]
 
 
-def _sets_path(root: Path, params: dict[str, Any]) -> list[Path]:
-    """The parameters of the study whose sets a study uses, if any."""
+@contextmanager
+def _source(root: Path, name: str, revision: str | None) -> Iterator[tuple[Path, str]]:
+    """A folder with the code and the parameters of a study, and their commit."""
+    if revision is None:
+        path = overrides_path(root, name)
+        params = merged(root, read_yaml(path), path.relative_to(root))
+        yield root, _clean_commit(root, [path, *(path for _, path in _sets_of(root, params))])
+        return
+    try:
+        commit = _git(root, "rev-parse", "--verify", "-q", f"{revision}^{{commit}}").decode().strip()
+    except subprocess.CalledProcessError as error:
+        raise InputError(f"--commit: must be a revision of git, got {revision!r:.100}") from error
+    with TemporaryDirectory(prefix="sttreid-") as folder:
+        _extract(root, commit, [CODE, DOMAINS, PARAMS, EXPERIMENTS, IGNORED], Path(folder))
+        yield Path(folder), commit
+
+
+def _sets_of(source: Path, params: dict[str, Any]) -> list[tuple[str, Path]]:
+    """The study whose sets a study uses, if any: its name, and its parameters."""
     sets = params["study"].get("sets")
-    return [] if sets is None else [overrides_path(root, sets)]
+    return [] if sets is None else [(sets, overrides_path(source, sets))]
 
 
-def _make_sets(root: Path, run: Path, params: dict[str, Any], commit: str, runner: Runner) -> Path:
+def _make_sets(
+    root: Path, source: Path, run: Path, params: dict[str, Any], commit: str, runner: Runner
+) -> Path:
     """Make the tracklet stores that a study needs; returns the folder that holds them."""
     if params["study"]["analysis"] == "sets":
         return run
-    for path in _sets_path(root, params):
-        home = path.parent / RUN
-        home.mkdir(exist_ok=True)
+    for name, path in _sets_of(source, params):
+        home = root / EXPERIMENTS / name / RUN
+        home.mkdir(parents=True, exist_ok=True)
         with alone(home / LOCK, home):
-            _build(root, home, merged(root, read_yaml(path), path.relative_to(root)), commit)
+            own = merged(source, read_yaml(path), path.relative_to(source))
+            _build(root, source, home, own, commit)
             _reproduce(home, home, ["decode", "sets"], runner)  # the stores, too, if they are missing
         return home
     runner.reproduce(root, ["decode"])
@@ -148,7 +182,7 @@ def _clean_commit(root: Path, paths: Iterable[Path]) -> str:
     return _git(root, "rev-parse", "HEAD").decode().strip()
 
 
-def _build(root: Path, run: Path, params: dict[str, Any], commit: str) -> None:
+def _build(root: Path, source: Path, run: Path, params: dict[str, Any], commit: str) -> None:
     """Write parameters, pipeline and code into the run's folder; results of earlier runs stay.
 
     Raises:
@@ -158,23 +192,28 @@ def _build(root: Path, run: Path, params: dict[str, Any], commit: str) -> None:
         subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
         write_text(run / ".dvc" / "config", CONFIG + CACHE)
     with hold(run):
-        shutil.copy(root / ".dvcignore", run / ".dvcignore")
+        shutil.copy(source / IGNORED, run / IGNORED)
         for folder in ("src", DOMAINS):
             shutil.rmtree(run / folder, ignore_errors=True)
-        names = [CODE.as_posix(), DOMAINS.as_posix()]
-        with ZipFile(BytesIO(_git(root, "archive", "--format=zip", commit, *names))) as archive:
-            archive.extractall(run)
+        _extract(root, commit, [CODE, DOMAINS], run)
         if not (run / DATA).is_symlink():
             (run / DATA).symlink_to(os.path.relpath(root / DATA, run))  # a study of sets decodes the pinned
-        write_text(run / "dvc.yaml", _pipeline(root, params))
+        write_text(run / "dvc.yaml", _pipeline(source, params))
         write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
 
-def _pipeline(root: Path, params: dict[str, Any]) -> str:
+def _extract(root: Path, commit: str, paths: Iterable[Path | str], folder: Path) -> None:
+    """Write files of a commit to a folder."""
+    names = [str(path) for path in paths]
+    with ZipFile(BytesIO(_git(root, "archive", "--format=zip", commit, *names))) as archive:
+        archive.extractall(folder)
+
+
+def _pipeline(source: Path, params: dict[str, Any]) -> str:
     """The study's dvc.yaml; without a section ``start``, no variant waits for a backbone."""
     if params["study"]["analysis"] == "sets":
-        return (root / SETS_PIPELINE).read_text(encoding="utf-8")
-    content = read_yaml(root / PIPELINE)
+        return (source / SETS_PIPELINE).read_text(encoding="utf-8")
+    content = read_yaml(source / PIPELINE)
     if params.get("start") is None:
         del content["stages"][START]
         deps = content["stages"]["ablate"]["deps"]
