@@ -160,7 +160,8 @@ def test_no_cells_are_no_work(machine: Machine) -> None:
 def test_a_lower_rank_starts_before_a_longer_path_and_leaves_no_core_idle(machine: Machine) -> None:
     after = cells({"a": (), "a2": ("a",), "b": (), "b2": ("b",), "b3": ("b2",)})
     ranks = {"a": 0, "a2": 0, "b": 1, "b2": 1, "b3": 1}
-    run_cells(after, machine.start, 2, {"a": 3}, lambda *_: None, ranks)
+    machine.ticks = {"a": 3}
+    run_cells(after, machine.start, 2, machine.ticks, lambda *_: None, ranks)
     assert machine.started == {"a": 0, "b": 0, "b2": 1, "b3": 2, "a2": 3}
     machine.started = {}
     run_cells(after, machine.start, 1, {}, lambda *_: None, ranks)
