@@ -191,6 +191,10 @@ REFUSED = {
         r"study\.variants and study\.trials must be empty for the analysis seeds, got \['full'",
     ),
     "base": (["curves", "mine", "study.base=clams"], r"experiments/clams: no such study.*mean 'claims'"),
+    "reference": (
+        ["claims", "mine", "ablation.reference=longer"],
+        r"mine/params\.yaml: ablation\.reference must be null .* claims.*got 'longer'",
+    ),
     "search": (["claims", "mine", "study.analysis=tuning"], "at least 2 trials, got 0"),
 }
 

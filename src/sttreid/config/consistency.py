@@ -14,6 +14,7 @@ from sttreid.config.params import PARAMS, Params
 from sttreid.config.variants import Variant, default_run, resolve
 from sttreid.runtime.errors import InputError
 
+TESTED: Final = ("claims", "curves")  # analyses that read how the variants were tested
 STRIDE: Final = 8  # of the backbone before its last stage
 
 
@@ -22,8 +23,9 @@ def check(params: Params, path: Path = PARAMS) -> None:
 
     Raises:
         InputError: an override of a variant is wrong; the network does not fit the crops; no loss term is on;
-            a training has fewer identities than a batch; the range of the erased area is empty; or the
-            visualised variants have no attention or clips of different lengths. The sentence names ``path``,
+            a training has fewer identities than a batch; the range of the erased area is empty; the
+            visualised variants have no attention or clips of different lengths; or a study compares its
+            variants with the default run's model, which it does not train. The sentence names ``path``,
             the key, the rule and the value.
     """
     variants = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
@@ -32,9 +34,13 @@ def check(params: Params, path: Path = PARAMS) -> None:
     for place, variant in {str(path): default, **places}.items():
         for problem in _problems(variant, params.decode):
             raise InputError(f"{place}: {problem}")
+    reference = params.ablation.reference
+    if params.study is not None and params.study.analysis in TESTED and reference is not None:
+        rule = f"must be null in a study of the analysis {params.study.analysis}, which trains variants alone"
+        raise InputError(f"{path}: ablation.reference {rule}; got {reference!r}")
     if params.study is None:  # a study visualises nothing
-        reference = {} if params.ablation.reference is None else {params.ablation.reference: default}
-        for problem in _not_shown(params.visualise.variants, variants | reference):
+        shown = variants if reference is None else {**variants, reference: default}
+        for problem in _not_shown(params.visualise.variants, shown):
             raise InputError(f"{path}: visualise.variants: {problem}")
 
 
