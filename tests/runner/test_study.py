@@ -87,9 +87,17 @@ def test_code_is_not_replaced_under_cells_of_another_runner(checkout: Path, runn
     assert (run / "src" / "a.py").read_text() == "0"
 
 
-@pytest.mark.parametrize("name", ["mine", "sets", "claims"])
+@pytest.mark.parametrize("name", ["mine", "sets", "claims", "base", "base-of-base"])
 def test_a_study_of_changed_parameters_has_no_commit(checkout: Path, runner: Runner, name: str) -> None:
-    (checkout / "experiments" / name / "params.yaml").write_text("{seeds: [1]}")
+    bases = {"mine": "{study: {base: base}}", "base": "{study: {base: base-of-base}}", "base-of-base": "{}"}
+    for study_name, text in bases.items():
+        path = checkout / "experiments" / study_name / "params.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    git(checkout, "add", ".")
+    git(checkout, "commit", "-q", "-m", "bases")
+    with (checkout / "experiments" / name / "params.yaml").open("a") as file:
+        file.write("# changed\n")
     with pytest.raises(InputError, match=f"experiments/{name}/params.yaml: has uncommitted changes"):
         study.run_study(checkout, "mine", runner)
 

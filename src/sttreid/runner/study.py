@@ -22,7 +22,7 @@ from zipfile import ZipFile
 
 import yaml
 
-from sttreid.config.conversion import parse, read_yaml
+from sttreid.config.conversion import parse, read_mapping, read_yaml
 from sttreid.config.domain import DOMAINS
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, RUN, check_study, merged, overrides_path
 from sttreid.config.params import PARAMS
@@ -121,7 +121,8 @@ def _source(root: Path, name: str, revision: str | None) -> Iterator[tuple[Path,
     if revision is None:
         path = overrides_path(root, name)
         params = merged(root, read_yaml(path), path.relative_to(root))
-        yield root, _clean_commit(root, [path, *(path for _, path in _sets_of(root, params))])
+        names = dict.fromkeys([name, *(sets for sets, _ in _sets_of(root, params))])
+        yield root, _clean_commit(root, [file for each in names for file in _parameter_files(root, each)])
         return
     try:
         commit = _git(root, "rev-parse", "--verify", "-q", f"{revision}^{{commit}}").decode().strip()
@@ -130,6 +131,14 @@ def _source(root: Path, name: str, revision: str | None) -> Iterator[tuple[Path,
     with TemporaryDirectory(prefix="sttreid-") as folder:
         _extract(root, commit, [CODE, DOMAINS, PARAMS, EXPERIMENTS, IGNORED], Path(folder))
         yield Path(folder), commit
+
+
+def _parameter_files(source: Path, name: str) -> list[Path]:
+    """The parameter files of a study, and of those that it is based on."""
+    path = overrides_path(source, name)
+    study = read_mapping(path).get("study")
+    base = study.get("base") if isinstance(study, dict) else None
+    return [path, *([] if base is None else _parameter_files(source, str(base)))]
 
 
 def _sets_of(source: Path, params: dict[str, Any]) -> list[tuple[str, Path]]:
