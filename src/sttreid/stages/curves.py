@@ -11,13 +11,14 @@ from sttreid.analysis.study_runs import study as group
 from sttreid.analysis.trials import Curve, curve_effects, curves_content, levels
 from sttreid.config import paths
 from sttreid.config.claims import Claims
-from sttreid.config.params import Ablation, Compute, Simulate
-from sttreid.config.study import Study, counted_schedule, trial_name
+from sttreid.config.params import PARAMS, Ablation, Compute, Simulate
+from sttreid.config.study import Counted, Study, counted_schedule, trial_name
 from sttreid.embedding import embed_tracklets
 from sttreid.model.weights import restore
 from sttreid.report import render
 from sttreid.report.study_pages import curves_page
 from sttreid.runtime import numerics
+from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_json, write_text
 from sttreid.stages.command import run
 from sttreid.stages.inputs import ablation_runs
@@ -39,7 +40,7 @@ def main(
     schedule = counted_schedule(study, ablation.variants)
     store = open_store(paths.tracklets(simulate.domain if schedule == "pretrain" else ablation.source))
     available = int(store.of_split("train")["identity"].nunique())
-    identities = {name: trial[schedule]["identities"] or available for name, trial in study.trials.items()}
+    identities = identities_of(study, schedule, available)
     trials = sorted(identities, key=lambda trial: identities[trial])
     curves = [
         Curve(variant, [trial_name(variant, trial) for trial in trials], sorted(identities.values()))
@@ -60,6 +61,27 @@ def main(
     write_text(folder / "curves.md", render.markdown(page))
     write_text(folder / "report" / "curves.html", render.html(page))
     write_text(folder / "plots" / "curves.tsv", tsv(levels(effects, curves)))
+
+
+def identities_of(study: Study, schedule: Counted, available: int) -> dict[str, int]:
+    """Trial -> its number of training identities.
+
+    Args:
+        study: a learning curve; null stands for all identities.
+        schedule: whose identities its trials set.
+        available: identities of the training split.
+
+    Raises:
+        InputError: two trials have the same number, because one of them names that of the whole split.
+    """
+    names: dict[int, str] = {}
+    for name, trial in study.trials.items():
+        number = trial[schedule]["identities"] or available
+        if number in names:
+            rule = f"identities must differ from those of {names[number]}"
+            raise InputError(f"{PARAMS}: study.trials.{name}: {rule}, got {number} of {available}")
+        names[number] = name
+    return {name: number for number, name in names.items()}
 
 
 def _with_common_test(each: Run, store: Store, fewest: int, compute: Compute) -> Run:
