@@ -208,6 +208,10 @@ def test_an_older_commit_runs_with_its_own_code_and_parameters(
         assert set(read) == {"{}" if number == "1" else "{seeds: [2]}"}
     with pytest.raises(InputError, match=r"--commit: .*'missing'"):
         study.run_study(checkout, "mine", runner, "missing")
+    git(checkout, "rm", "-r", "-q", "domains")
+    git(checkout, "commit", "-q", "-m", "third")
+    with pytest.raises(InputError, match=r"--commit: HEAD must have .*domains"):
+        study.run_study(checkout, "mine", runner, "HEAD")
 
 
 def test_a_seed_is_evaluated_before_the_next_one_begins() -> None:

@@ -129,7 +129,11 @@ def _source(root: Path, name: str, revision: str | None) -> Iterator[tuple[Path,
     except subprocess.CalledProcessError as error:
         raise InputError(f"--commit: must be a revision of git, got {revision!r:.100}") from error
     with TemporaryDirectory(prefix="sttreid-") as folder:
-        _extract(root, commit, [CODE, DOMAINS, PARAMS, EXPERIMENTS, IGNORED], Path(folder))
+        try:
+            _extract(root, commit, [CODE, DOMAINS, PARAMS, EXPERIMENTS, IGNORED], Path(folder))
+        except subprocess.CalledProcessError as error:  # such as a commit of before there were studies
+            reason = " ".join(error.stderr.decode(errors="replace").split())
+            raise InputError(f"--commit: {revision} must have all that a study needs ({reason})") from error
         yield Path(folder), commit
 
 
