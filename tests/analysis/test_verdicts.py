@@ -119,6 +119,14 @@ def test_several_seeds_of_both_are_tested_as_in_the_report() -> None:
     assert far.seeds_needed is None
 
 
+def test_equal_seeds_are_paired_in_any_order() -> None:
+    same = rows({0: 0.0, 1: 0.05}, {1: 0.05, 0: 0.0}, None)["in_domain", "rank1"]
+    assert same.verdict is Verdict.IDENTICAL
+    better = rows({0: 0.0, 1: 0.05, 2: 0.01}, {2: 0.03, 0: 0.02, 1: 0.07}, None)["in_domain", "rank1"]
+    ordered = rows({0: 0.0, 1: 0.05, 2: 0.01}, {0: 0.02, 1: 0.07, 2: 0.03}, None)["in_domain", "rank1"]
+    assert better == ordered
+
+
 def test_a_variant_has_the_spread_of_the_default_runs_model_of_its_source() -> None:
     default = scores({0: 0.0})
     theirs, ours = (

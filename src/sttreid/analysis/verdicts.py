@@ -9,7 +9,7 @@ lie within t(0.975, n - 1) times that, the margin. A difference within the margi
 Two runs with the same seed count as runs with different ones: a changed parameter changes all weights.
 
 Two runs with equally many seeds, at least 2, need no published spread: the report's own test over seeds and
-identities (:mod:`sttreid.analysis.effects`) decides, with the seeds paired in their order.
+identities (:mod:`sttreid.analysis.effects`) decides, with equal seeds paired, and others in their order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,7 +112,7 @@ class Judge:
             theirs, ours = (_ordered(scores.cells(setting, variant)) for scores in (a, b))
             for metric in (metric.name for metric in HEADLINE if ours and theirs):
                 first = [a.samples[cell, metric] for cell in theirs]
-                second = [b.samples[cell, metric] for cell in ours]
+                second = [_in_order_of(b.samples[cell, metric], b.seeds, a.seeds) for cell in ours]
                 row = Row(setting, variant, metric, _value(first), _value(second))
                 found = self._published(row, {t: b.protocol_names[t] for _, t in ours}, source)
                 spread = found if a.protocol_names == b.protocol_names else _sd([])
@@ -214,6 +214,13 @@ def _value(samples: Sequence[Sample]) -> float:
 def _ordered(cells: Sequence[Cell]) -> list[Cell]:
     """By target, then by model: in the same order for both runs."""
     return sorted(cells, key=lambda cell: cell[::-1])
+
+
+def _in_order_of(sample: Sample, own: Sequence[int], seeds: Sequence[int]) -> Sample:
+    """A sample of the seeds ``own`` in the order of ``seeds``, if these are the same."""
+    if sorted(own) != sorted(seeds):
+        return sample
+    return replace(sample, sums=sample.sums[[list(own).index(seed) for seed in seeds]])
 
 
 def _mean(sample: Sample) -> Sample:
