@@ -27,7 +27,8 @@ from sttreid.data.videos import count_frames
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.runtime.files import read_json, write_bytes, write_json
 from sttreid.search.detectors import Detector, DetectorSource, code_of, detect, load_detector
-from sttreid.search.recordings import seconds_per_frame, state_of
+from sttreid.search.frame_times import seconds_per_frame
+from sttreid.search.recordings import state_of
 
 LOST: Final = 1.0  # seconds without a box after which a track ends
 SHORTEST: Final = 1.0  # seconds with boxes that a track needs

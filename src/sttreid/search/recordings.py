@@ -13,13 +13,13 @@ import pandas as pd
 from sttreid.config.track_format import TrackFormat
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import Camera
-from sttreid.data.film_files import open_film
 from sttreid.data.footage_files import missing_tracks
 from sttreid.data.frame_sizes import image_size, video_size
 from sttreid.data.tracks.plausibility import Checked, check_boxes
 from sttreid.data.tracks.sources import TrackFile, read_all
 from sttreid.data.videos import count_frames
 from sttreid.runtime.errors import InputError
+from sttreid.search.frame_times import FrameTimes
 
 OUTSIDE: Final = 0.1  # share of boxes outside of the frame above which the tracks are those of another film
 SAME: Final = 0.01  # relative difference of heights that are written with few digits
@@ -221,19 +221,6 @@ def state_of(video: Path) -> str:
     return hashlib.sha256(repr(states).encode()).hexdigest()
 
 
-def seconds_per_frame(video: Path) -> float:
-    """The mean time between two frames; 1/25 for a folder of images, which does not say.
-
-    Raises:
-        InputError: PyAV is not installed.
-    """
-    if video.is_dir():
-        return 1 / 25
-    with open_film(video) as (_, stream):
-        rate = stream.average_rate
-    return float(1 / rate) if rate else 1 / 25
-
-
 def mark_cut_boxes(boxes: pd.DataFrame, width: int, height: int) -> pd.DataFrame:
     """The boxes with the column ``cut``: whether the border of the frame cuts the box."""
     right, bottom = boxes["left"] + boxes["width"], boxes["top"] + boxes["height"]
@@ -259,13 +246,13 @@ def split_tracks(boxes: pd.DataFrame, max_frame_gap: int | None) -> pd.DataFrame
     return rows.sort_values(["frame", "tracklet"], ignore_index=True)
 
 
-def describe_tracklets(boxes: pd.DataFrame, recording: Recording, seconds: float) -> pd.DataFrame:
+def describe_tracklets(boxes: pd.DataFrame, recording: Recording, times: FrameTimes) -> pd.DataFrame:
     """The table of a gallery for the boxes of :func:`split_tracks`; identities are not known.
 
     Args:
         boxes: of one video, with the column ``cut``.
         recording: the video.
-        seconds: per frame.
+        times: of its frames.
     """
     table = boxes.groupby("tracklet").agg(
         track=("track", "first"),
@@ -278,8 +265,8 @@ def describe_tracklets(boxes: pd.DataFrame, recording: Recording, seconds: float
     table = table.assign(
         video=recording.video.name,
         camera=recording.camera,
-        start=(table["first"] - 1) * seconds,
-        end=table["last"] * seconds,
+        start=times.starts(table["first"].to_numpy()),
+        end=times.ends(table["last"].to_numpy()),
         identity=None,
     )
     return table.reset_index(drop=True)

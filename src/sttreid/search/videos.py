@@ -32,6 +32,7 @@ from sttreid.search import strips
 from sttreid.search.averaging import ClipAverager
 from sttreid.search.detection import detect_tracks, format_of
 from sttreid.search.detectors import DetectorSource
+from sttreid.search.frame_times import frame_times
 from sttreid.search.gallery import Gallery, ModelReference, concatenate, empty_table
 from sttreid.search.recordings import (
     Footage,
@@ -40,7 +41,6 @@ from sttreid.search.recordings import (
     mark_cut_boxes,
     pair_up,
     read_recordings,
-    seconds_per_frame,
     split_tracks,
     state_of,
 )
@@ -246,7 +246,7 @@ def embed_footage(
     first = next(frames)
     boxes = mark_cut_boxes(boxes, first[1].shape[1], first[1].shape[0])
     boxes = split_tracks(boxes, settings.max_frame_gap)
-    table = describe_tracklets(boxes, recording, seconds_per_frame(recording.video))
+    table = describe_tracklets(boxes, recording, frame_times(recording.video))
     averager = ClipAverager(model, settings.batch)
     pictures = _add_crops(averager, chain([first], frames), boxes, table, model.image_size, settings.images)
     names = (table["video"] + ":" + table["track"] + "@" + table["first"].astype(str)).tolist()
