@@ -72,3 +72,23 @@ def test_tracks_without_lines_are_refused_by_their_suffix(tmp_path: Path, suffix
         pair_up([tmp_path / "hall.mp4"], [tracks])
     tracks.rename(tmp_path / "hall.log")
     assert pair_up([tmp_path / "hall.mp4"], [tmp_path / "hall.log"])[0].camera == "hall"
+
+
+def test_a_folder_of_images_gives_its_camera_its_whole_name(tmp_path: Path) -> None:
+    for name in ("site.1", "site.2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.txt").write_text("1,1,1,1,9,9\n")
+    found = pair_up([tmp_path / "site.1", tmp_path / "site.2"])
+    assert [one.camera for one in found] == ["site.1", "site.2"]
+
+
+def test_two_videos_share_neither_tracks_nor_unasked_a_camera(tmp_path: Path) -> None:
+    videos = [tmp_path / "hall.mp4", tmp_path / "hall.avi"]
+    tracks = [tmp_path / "hall.txt", tmp_path / "other.txt"]
+    for file in (*videos, *tracks):
+        file.write_bytes(b"")
+    with pytest.raises(InputError, match=r"tracks.*hall\.txt twice"):
+        pair_up(videos)
+    with pytest.raises(InputError, match=r"--camera.*hall twice"):
+        pair_up(videos, tracks)
+    assert [one.camera for one in pair_up(videos, tracks, ["hall", "hall"])] == ["hall", "hall"]

@@ -69,20 +69,18 @@ def pair_up(
     Args:
         videos: at least one; their file names must differ.
         tracks: one per video in the same order; none: CAM1.txt beside CAM1.mp4.
-        cameras: names, one per video; none: the names of the videos without their suffix.
+        cameras: names, one per video; none: the names of the videos without the suffix of a file.
 
     Raises:
-        InputError: a rule is broken, a file is missing, or tracks have no line for each box.
+        InputError: a rule is broken, a file is missing, tracks have no line for each box, or two videos would
+            have the same tracks or, without being told, the same camera.
     """
     if not videos:
         raise InputError("there must be at least 1 video, got 0")
     for name, given in (("tracks files", tracks), ("names of cameras", cameras)):
         if given and len(given) != len(videos):
             raise InputError(f"{len(videos)} videos need as many {name}, or none, got {len(given)}")
-    names = [video.name for video in videos]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"the names of the videos must differ (queries use them), got {name} twice")
+    _check_different(videos, [video.name for video in videos], "the names", "queries use them")
     found = tracks or [_beside(video) for video in videos]
     for video, file in zip(videos, found, strict=True):
         if not video.exists():
@@ -93,13 +91,29 @@ def pair_up(
         if file.suffix.lower() in NESTED and file.is_file():
             rule = "tracks must be text with a line for each box (docs/tracks.md converts JSON)"
             raise InputError(f"{file}: {rule}, got {file.suffix!r}")
-    called = cameras or [video.stem for video in videos]
+    _check_different(videos, [str(file) for file in found], "the tracks", "--tracks gives them")
+    called = cameras or [_stem(video) for video in videos]
+    if not cameras:
+        _check_different(videos, called, "the cameras", "--camera names them, also if they are one")
     return tuple(Recording(*parts) for parts in zip(videos, found, called, strict=True))
+
+
+def _check_different(videos: Sequence[Path], names: Sequence[str], what: str, why: str) -> None:
+    """Raise InputError if two videos have one name."""
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            both = f"{videos[names.index(name)]} and {videos[number]}"
+            raise InputError(f"{both}: {what} of videos must differ ({why}), got {name} twice")
+
+
+def _stem(video: Path) -> str:
+    """The name of a video; that of a folder of images has no suffix, whatever follows its last dot."""
+    return video.name if video.is_dir() else video.stem
 
 
 def _beside(video: Path) -> Path:
     """The tracks file of a video, or of a folder of images."""
-    stem = video.name if video.is_dir() else video.stem
+    stem = _stem(video)
     found = [video.with_name(stem + suffix) for suffix in BESIDE]
     return next((path for path in found if path.is_file()), found[0])
 
@@ -150,12 +164,12 @@ def _check_film(file: TrackFile, boxes: pd.DataFrame, checked: Checked) -> None:
 
 
 def _track_file(recording: Recording) -> TrackFile:
-    video, stem = recording.video, recording.video.stem
+    video, stem = recording.video, _stem(recording.video)
     if not video.is_dir():
         return TrackFile(recording.tracks, count_frames(video), stem=stem, picture=video_size(video))
     images = list_image_sequence(video)
     first, last = min(images), max(images)
-    return TrackFile(recording.tracks, last, first, stem=video.name, picture=image_size(images[first]))
+    return TrackFile(recording.tracks, last, first, stem=stem, picture=image_size(images[first]))
 
 
 def video_of(tracks: Path, videos: Sequence[str]) -> str:
