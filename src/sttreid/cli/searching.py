@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from sttreid.data.shared_numbers import warn_of_shared_numbers
 from sttreid.inference import embed, load_model
 from sttreid.runtime.documents import read_text
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import check_writable
+from sttreid.runtime.files import check_apart, check_writable
 from sttreid.search.answers import Answers, write_csv, write_json
 from sttreid.search.approximate import build_index
 from sttreid.search.calibration import calibration_path, read_calibration
@@ -141,9 +142,12 @@ def write_answers(
     suffixes = (".html", ".json", ".csv")
     if output.suffix not in suffixes:
         raise InputError(f"{output}: a result must end in {', '.join(suffixes)}, got {output.suffix!r}")
+    targets = _targets(output)
+    check_apart(targets, (path, calibration, queries.file))
     gallery = _with_calibration(Gallery.read(path), calibration)
     wanted = _queries(queries, gallery)
-    check_writable(output)
+    for target in targets:
+        check_writable(target)
     found = search(
         wanted,
         gallery,
@@ -167,6 +171,14 @@ def write_answers(
     else:
         yield "no probabilities: this gallery has no calibration (sttreid calibrate --help)"
     yield f"{output}: {counted(len(found), 'query')} against {counted(len(gallery), 'tracklet')}"
+
+
+def _targets(output: Path) -> list[Path]:
+    """The files of a result; a page needs Jinja, which must not be missing after the search."""
+    if output.suffix != ".html":
+        return [output]
+    import_module("sttreid.search.page")
+    return [output, output.with_suffix(".json")]
 
 
 def _first_answers(one: Answers, gallery: Gallery) -> str:
@@ -226,14 +238,12 @@ def write_links(
 
 def _check_targets(output: Path, tracks: Sequence[Path], targets: Sequence[Path]) -> None:
     """Raise InputError if a file that is written is one of the tracks, or another one that is written."""
-    read, written = {file.resolve() for file in tracks}, {output.resolve()}
+    written = {output.resolve()}
     for file, target in zip(tracks, targets, strict=True):
         if target.resolve() in written:
             raise InputError(f"{file}: each output needs a name of its own, got {target} twice")
         written.add(target.resolve())
-    for path in (output, *targets):
-        if path.resolve() in read:
-            raise InputError(f"{path}: would replace the tracks: give another --mot or --output")
+    check_apart((output, *targets), tracks)
 
 
 def describe_file(path: Path) -> Iterator[str]:
@@ -287,7 +297,7 @@ def _write(output: Path, found: Sequence[Answers], gallery: Gallery) -> None:
         return
     write_json(output.with_suffix(".json"), found, gallery, gallery.calibration)
     if output.suffix == ".html":
-        from sttreid.search.page import write_page  # needs Jinja
+        from sttreid.search.page import write_page
 
         identities = link(gallery) if gallery.calibration and len(gallery) <= LINKED else None
         write_page(output, found, gallery, identities=identities, calibration=gallery.calibration)
