@@ -159,9 +159,9 @@ def write_answers(
     _write(output, found, gallery)
     if len(found) <= TOLD:
         yield from (_first_answers(one, gallery) for one in found)
-    correct = [one.answers[0].correct for one in found if one.answers and one.answers[0].correct is not None]
+    correct = [one.first for one in found if one.first is not None]
     if correct:
-        yield f"rank-1: {100 * np.mean(correct):.1f} % of {len(correct)} labelled queries"
+        yield f"rank-1: {100 * np.mean(correct):.1f} % of {len(correct)} labelled queries with a match"
     if gallery.calibration is not None:
         strangers = sum(one.here is False for one in found)
         bound = f"no answer nearer than {gallery.calibration.threshold:.3f}"
