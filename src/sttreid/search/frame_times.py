@@ -35,11 +35,12 @@ class FrameTimes:
 
     def starts(self, frames: Integers) -> Seconds:
         """When these frames, from 1, begin."""
-        return (frames - 1) * self.step if self.shown is None else self.shown[frames - 1]
+        shown = (frames - 1) * self.step if self.shown is None else self.shown[frames - 1]
+        return np.asarray(shown, np.float64)
 
     def ends(self, frames: Integers) -> Seconds:
         """When they end: a usual step after they began, since the next one may come hours later."""
-        return frames * self.step if self.shown is None else self.shown[frames - 1] + self.step
+        return self.starts(frames) + self.step
 
 
 def frame_times(video: Path) -> FrameTimes:
