@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from sttreid.catalogue import foreign
 from sttreid.catalogue.shelf import locate
+from sttreid.data.camera_frames import BRIGHTEST
 from sttreid.data.crops import crop
 from sttreid.embedding import Precision, embed_tracklets
 from sttreid.model.network import Network
@@ -56,7 +57,9 @@ def load_model(
             such a published model; or torch has no such device.
     """
     numerics.warn_if_too_late()
-    network = foreign.restore(locate(model), None if like is None else locate(like))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # of classifiers that a file lacks, as the sha256 of the weights covers them
+        network = foreign.restore(locate(model), None if like is None else locate(like))
     try:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         network.to(place)
@@ -190,11 +193,11 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     """A JPEG or PNG file as uint8 [height, width, 3], RGB, upright: phones store how they were held.
 
     Raises:
-        InputError: the file cannot be read or decoded.
+        InputError: the file cannot be read or decoded, or has more than 8 bits a channel.
     """
     content = read_whole(path)
-    turned = _turned(content)
     try:
+        turned = _prepared(content)
         if turned is None:
             return decode_image(content, height, width)
     except InputError as error:
@@ -202,17 +205,26 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     return _resized(turned, 0, height, width)
 
 
-def _turned(content: bytes) -> Image.Image | None:
-    """The picture of a JPEG that was held askew; None: no such file."""
+def _prepared(content: bytes) -> Image.Image | None:
+    """The picture of a file that was held askew, or may have more than 8 bits; None: the file is plain."""
     try:
-        with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
-            return _upright(image) if image.getexif().get(ORIENTATION, 1) != 1 else None
+        with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
+            tells = image.format == "JPEG" or "exif" in image.info  # a PNG would be decoded to tell more
+            askew = tells and image.getexif().get(ORIENTATION, 1) != 1
+            return _upright(image) if askew or image.mode.startswith("I") else None
+    except InputError:
+        raise
     except Exception:  # Pillow raises many types for damaged files; the decoder says what is wrong
         return None
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    return ImageOps.exif_transpose(image).convert("RGB")
+    """The picture in RGB; InputError if it has values that Pillow would all show white."""
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode.startswith("I") and (brightest := int(np.asarray(turned).max())) > BRIGHTEST:
+        rule = f"the image must have 8 bits a channel, values up to {BRIGHTEST}"
+        raise InputError(f"{rule}, got {brightest}")
+    return turned.convert("RGB")
 
 
 def _folder(path: Path) -> list[Path]:
