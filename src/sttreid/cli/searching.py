@@ -277,7 +277,8 @@ def _queries(queries: Queries, gallery: Gallery) -> list[Query] | None:
     check_model(refer_to(network, weights.name), gallery.model, "the model of --images and the gallery")
     for path in queries.images:
         files = _pictures(path)
-        found.append(Outsider(str(path), embed(network, files), join_files(files)))
+        name = str(path).encode("utf-8", "backslashreplace").decode()  # a file's name may be no UTF-8
+        found.append(Outsider(name, embed(network, files), join_files(files)))
     return found
 
 

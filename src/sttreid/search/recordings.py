@@ -91,11 +91,23 @@ def pair_up(
         if file.suffix.lower() in NESTED and file.is_file():
             rule = "tracks must be text with a line for each box (docs/tracks.md converts JSON)"
             raise InputError(f"{file}: {rule}, got {file.suffix!r}")
-    _check_different(videos, [str(file) for file in found], "the tracks", "--tracks gives them")
+    own = [file / _stem(video) if file.is_dir() else file for video, file in zip(videos, found, strict=True)]
+    _check_different(videos, list(map(str, own)), "the tracks", "--tracks gives them")
     called = cameras or [_stem(video) for video in videos]
     if not cameras:
         _check_different(videos, called, "the cameras", "--camera names them, also if they are one")
+    for name in (*(video.name for video in videos), *called):
+        _check_text(name)
     return tuple(Recording(*parts) for parts in zip(videos, found, called, strict=True))
+
+
+def _check_text(name: str) -> None:
+    """Raise InputError for a name that no gallery can hold: Python stands in for its bytes by surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        rule = "names of videos and cameras must be UTF-8 (rename the file, and give --camera)"
+        raise InputError(f"{rule}, got {name!r}") from error
 
 
 def _check_different(videos: Sequence[Path], names: Sequence[str], what: str, why: str) -> None:
