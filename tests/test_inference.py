@@ -13,6 +13,7 @@ from PIL import Image
 
 import sttreid
 from sttreid.embedding import embed_tracklets
+from sttreid.inference import images_of
 from sttreid.model.network import Network
 from sttreid.model.weights import save
 from sttreid.search import strips
@@ -80,6 +81,18 @@ def test_a_tracklet_gets_the_feature_that_the_pipeline_gives_it(
         assert feature.dtype == np.float32
         assert np.linalg.norm(feature) == pytest.approx(1, abs=TOLERANCE)
         np.testing.assert_allclose(feature, features[number], atol=TOLERANCE)
+
+
+def test_images_of_a_folder_come_in_the_order_of_their_numbers(
+    model: Network, store: Store, tmp_path: Path
+) -> None:
+    images = np.concatenate([tracklet(store, number) for number in range(3)])
+    assert len(images) > 10
+    assert images_of(Path(folder(images, tmp_path))) == files(images, tmp_path)
+    np.testing.assert_array_equal(sttreid.embed(model, tmp_path), sttreid.embed(model, images))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(sttreid.InputError, match="at least 1 image"):
+        sttreid.embed(model, tmp_path / "none")
 
 
 def test_images_of_any_size_are_resized_as_crops_are(model: Network) -> None:

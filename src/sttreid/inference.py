@@ -4,6 +4,7 @@ The functions of the pipeline resize images, cut clips, normalise and average.
 """
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -98,8 +99,8 @@ def embed(
         model: a model from :func:`load_model`.
         images: L >= 1 images of one identity in temporal order: uint8 arrays [h, w, 3] (RGB), PIL images, or
             files (JPEG or PNG); or one array [L, h, w, 3]; or a folder, whose JPEG and PNG files are taken in
-            the order of their names. Photos are turned upright as their Exif data say. Each image is resized
-            to the model's size by the antialiased filter that ``decode`` uses.
+            the order of their names, 2.jpg before 10.jpg. Photos are turned upright as their Exif data say.
+            Each image is resized to the model's size by the antialiased filter that ``decode`` uses.
         batch: number of clips embedded at once.
         flip: the mirror image of each clip is embedded too, as in the published results; False takes half
             the time.
@@ -113,7 +114,7 @@ def embed(
             file), or the feature is not finite.
     """
     if isinstance(images, str | Path):
-        images = _folder(Path(images))
+        images = images_of(Path(images))
     if not len(images):
         raise InputError("a tracklet must hold at least 1 image, got 0")
     if batch < 1:
@@ -227,11 +228,22 @@ def _upright(image: Image.Image) -> Image.Image:
     return turned.convert("RGB")
 
 
-def _folder(path: Path) -> list[Path]:
-    """The images of a folder in the order of their names."""
-    if not path.is_dir():
-        raise InputError(f"images must be a sequence of images or files, or a folder, got {str(path)!r}")
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+def images_of(folder: Path) -> list[Path]:
+    """The images of a folder in the order of their names, numbers inside of names by value.
+
+    Raises:
+        InputError: it is no folder, or holds no image.
+    """
+    if not folder.is_dir():
+        raise InputError(f"images must be a sequence of images or files, or a folder, got {str(folder)!r}")
+    files = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]
+    if not files:
+        raise InputError(f"{folder}: a folder of crops must hold at least 1 image, got none")
+    return sorted(files, key=lambda file: (_natural(file.name), file.name))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[np.uint8]:

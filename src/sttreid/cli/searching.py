@@ -16,7 +16,7 @@ from sttreid.cli.wording import columns, counted
 from sttreid.config.evaluation import Rerank
 from sttreid.config.track_format import TrackFormat
 from sttreid.data.shared_numbers import warn_of_shared_numbers
-from sttreid.inference import embed, load_model
+from sttreid.inference import embed, images_of, load_model
 from sttreid.runtime.documents import read_text
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import check_apart, check_writable
@@ -36,7 +36,6 @@ RENDERED = (
 )
 LINKED = 5_000  # tracklets of a gallery whose page shows who was where when
 TOLD = 5  # queries whose first answers are printed
-IMAGES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
@@ -276,20 +275,10 @@ def _queries(queries: Queries, gallery: Gallery) -> list[Query] | None:
     network = load_model(weights)
     check_model(refer_to(network, weights.name), gallery.model, "the model of --images and the gallery")
     for path in queries.images:
-        files = _pictures(path)
+        files = images_of(path) if path.is_dir() else [path]
         name = str(path).encode("utf-8", "backslashreplace").decode()  # a file's name may be no UTF-8
         found.append(Outsider(name, embed(network, files), join_files(files)))
     return found
-
-
-def _pictures(path: Path) -> list[Path]:
-    """The image itself, or those of a folder in the order of their names."""
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGES)
-    if not files:
-        raise InputError(f"{path}: a folder of crops must hold at least 1 image, got none")
-    return files
 
 
 def _write(output: Path, found: Sequence[Answers], gallery: Gallery) -> None:
