@@ -99,7 +99,7 @@ def embed(
     ] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Store film strips.")] = True,
     max_frame_gap: Annotated[
-        int | None, typer.Option(help="A track that is lost for more frames becomes two tracklets.")
+        int | None, typer.Option(help="A track whose next box is more frames later becomes two tracklets.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes, each with one video at a time.")] = 1,
     decoder: Annotated[

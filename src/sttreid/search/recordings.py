@@ -259,7 +259,7 @@ def split_tracks(boxes: pd.DataFrame, max_frame_gap: int | None) -> pd.DataFrame
 
     Args:
         boxes: of one video.
-        max_frame_gap: a track ends when it is lost for more frames than this; None: never.
+        max_frame_gap: a track ends when its next box is more frames later than this; None: never.
     """
     rows = boxes.sort_values(["track", "frame"], ignore_index=True)
     steps = rows.groupby("track")["frame"].diff()  # NaN at the first box of a track

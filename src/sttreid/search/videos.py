@@ -53,7 +53,7 @@ class EmbedSettings:
 
     Attributes:
         images: whether the gallery holds film strips.
-        max_frame_gap: a track that is lost for more frames becomes two tracklets; None: never.
+        max_frame_gap: a track whose next box is more frames later becomes two tracklets; None: never.
         batch: clips that are embedded at once.
         tracks: what is known about the tracks files; the rest is detected.
         decoder: of the films.
