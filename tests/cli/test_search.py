@@ -1,6 +1,7 @@
 """The commands of a search, from videos to files, and bad input."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -264,6 +265,10 @@ def test_queries_come_from_a_file_and_from_images(folder: Path) -> None:
     for path in (crops, crops / "1.png"):
         assert run("search", "own.parquet", "--images", path, "-m", "m.pt", "-o", "r.csv") == 0
         assert pd.read_csv("r.csv")["query"].unique().tolist() == [str(path)]
+    odd = crops.rename(folder / os.fsdecode(b"cr\xf6ps"))  # a name that is no UTF-8
+    assert run("search", "own.parquet", "--images", odd, "-m", "m.pt", "-o", "r.html") == 0
+    (query,) = json.loads(Path("r.json").read_text())["queries"]
+    assert query["query"]["name"].endswith("cr\\udcf6ps")
 
 
 def test_the_nearest_answers_of_few_queries_are_printed(
