@@ -73,6 +73,20 @@ def test_equal_distances_keep_the_order_of_the_gallery() -> None:
     assert [answer.row for answer in search(2, same, 3)[0].answers] == [0, 1, 3]
 
 
+@pytest.mark.parametrize("rerank", [None, RERANK])
+def test_no_distance_is_below_0(rerank: Rerank | None) -> None:
+    """Rounding would give equal embeddings -2e-16, which a table shows as -0.000000."""
+    gallery = gallery_of(people=40)
+    twice = replace(gallery, embeddings=np.concatenate([gallery.embeddings[:40]] * 2))
+    raw = [1 - row @ row / np.linalg.norm(row) ** 2 for row in twice.embeddings.astype(np.float64)]
+    assert min(raw) < 0
+    found = search(None, twice, 1, rerank=rerank)
+    nearest = [one.answers[0] for one in found]
+    assert [answer.row for answer in nearest] == [*range(40, 80), *range(40)]
+    assert all(0 <= answer.distance < 1e-15 for answer in nearest)
+    assert not any(np.signbit(answer.distance) for answer in nearest)
+
+
 def test_queries_may_be_rows_names_embeddings_and_outsiders() -> None:
     gallery = gallery_of(strips=True)
     by_row = search(3, gallery)[0]

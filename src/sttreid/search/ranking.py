@@ -9,14 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sttreid.config.evaluation import Rerank
-from sttreid.retrieval.features import FeatureRows, Singles, cosines
+from sttreid.retrieval.features import FeatureRows, Singles
 from sttreid.retrieval.rerank import rerank as rerank_features
 from sttreid.runtime.errors import InputError
 from sttreid.search.answers import Answer, Answers
 from sttreid.search.approximate import Index
 from sttreid.search.calibration import Calibration
 from sttreid.search.gallery import Gallery
-from sttreid.search.neighbours import Floats, Integers, Limits, Nearest, nearest
+from sttreid.search.neighbours import Floats, Integers, Limits, Nearest, nearest, pair_distances
 
 K: Final = 10
 
@@ -144,7 +144,7 @@ def _reranked(
     column = chosen[owner, place]
     queries = FeatureRows("query", features, np.arange(len(features)))
     gallery = FeatureRows("gallery", embeddings, np.arange(len(embeddings)))
-    return owner, column, 1 - cosines(queries, gallery, owner, column)
+    return owner, column, pair_distances(queries, gallery, owner, column)
 
 
 def _resolve(
