@@ -13,9 +13,11 @@ from PIL import Image
 
 import sttreid
 from sttreid.embedding import embed_tracklets
+from sttreid.inference import images_of
 from sttreid.model.network import Network
 from sttreid.model.weights import save
 from sttreid.search import strips
+from sttreid.search.videos import refer_to
 from sttreid.tracklets.store import Store
 from tests.sections import HEIGHT, MODEL, WIDTH, small_network
 
@@ -32,6 +34,8 @@ def test_weights_alone_take_their_architecture_from_another_model(model: Network
     state = {f"module.{name}": value for name, value in model.state_dict().items()}
     torch.save({"state_dict": state}, tmp_path / "field.pth")
     loaded = sttreid.load_model(tmp_path / "field.pth", like=tmp_path / "model.pt")
+    again = sttreid.load_model(tmp_path / "field.pth", like=tmp_path / "model.pt")
+    assert refer_to(loaded, "field") == refer_to(again, "field")  # or galleries could not be compared
     assert not loaded.training
     assert all(
         torch.equal(value, state[f"module.{name}"])
@@ -79,6 +83,18 @@ def test_a_tracklet_gets_the_feature_that_the_pipeline_gives_it(
         np.testing.assert_allclose(feature, features[number], atol=TOLERANCE)
 
 
+def test_images_of_a_folder_come_in_the_order_of_their_numbers(
+    model: Network, store: Store, tmp_path: Path
+) -> None:
+    images = np.concatenate([tracklet(store, number) for number in range(3)])
+    assert len(images) > 10
+    assert images_of(Path(folder(images, tmp_path))) == files(images, tmp_path)
+    np.testing.assert_array_equal(sttreid.embed(model, tmp_path), sttreid.embed(model, images))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(sttreid.InputError, match="at least 1 image"):
+        sttreid.embed(model, tmp_path / "none")
+
+
 def test_images_of_any_size_are_resized_as_crops_are(model: Network) -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (3 * HEIGHT, 2 * WIDTH, 3)).astype(np.uint8)
@@ -106,6 +122,24 @@ def test_a_photo_is_upright_however_the_phone_was_held(
     with Image.open(io.BytesIO(strips.join_files([tmp_path / "p.jpg"]))) as strip:
         shown = np.asarray(strip).astype(int)
     assert shown[10, 40, 0] > 150 > shown[80, 40, 0]  # the red part is above
+
+
+@pytest.mark.parametrize("form", ["file", "PIL image"])
+def test_an_image_of_16_bits_is_refused_unless_8_hold_its_values(
+    form: str, model: Network, tmp_path: Path
+) -> None:
+    """Pillow shows all values beyond 255 white."""
+    dark = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH)).astype(np.uint16)
+    for factor in (1, 200):
+        Image.fromarray(factor * dark).save(tmp_path / "thermal.png")
+        with Image.open(tmp_path / "thermal.png") as image:
+            given = [image] if form == "PIL image" else [tmp_path / "thermal.png"]
+            if factor == 1:
+                grey = np.repeat(dark.astype(np.uint8)[:, :, None], 3, axis=2)
+                assert sttreid.embed(model, given) @ sttreid.embed(model, [grey]) > 0.9999
+            else:
+                with pytest.raises(sttreid.InputError, match="8 bits"):
+                    sttreid.embed(model, given)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ The functions of the pipeline resize images, cut clips, normalise and average.
 """
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps
 
 from sttreid.catalogue import foreign
 from sttreid.catalogue.shelf import locate
+from sttreid.data.camera_frames import BRIGHTEST
 from sttreid.data.crops import crop
 from sttreid.embedding import Precision, embed_tracklets
 from sttreid.model.network import Network
@@ -56,7 +58,9 @@ def load_model(
             such a published model; or torch has no such device.
     """
     numerics.warn_if_too_late()
-    network = foreign.restore(locate(model), None if like is None else locate(like))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # of classifiers that a file lacks, as the sha256 of the weights covers them
+        network = foreign.restore(locate(model), None if like is None else locate(like))
     try:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         network.to(place)
@@ -95,8 +99,8 @@ def embed(
         model: a model from :func:`load_model`.
         images: L >= 1 images of one identity in temporal order: uint8 arrays [h, w, 3] (RGB), PIL images, or
             files (JPEG or PNG); or one array [L, h, w, 3]; or a folder, whose JPEG and PNG files are taken in
-            the order of their names. Photos are turned upright as their Exif data say. Each image is resized
-            to the model's size by the antialiased filter that ``decode`` uses.
+            the order of their names, 2.jpg before 10.jpg. Photos are turned upright as their Exif data say.
+            Each image is resized to the model's size by the antialiased filter that ``decode`` uses.
         batch: number of clips embedded at once.
         flip: the mirror image of each clip is embedded too, as in the published results; False takes half
             the time.
@@ -110,7 +114,7 @@ def embed(
             file), or the feature is not finite.
     """
     if isinstance(images, str | Path):
-        images = _folder(Path(images))
+        images = images_of(Path(images))
     if not len(images):
         raise InputError("a tracklet must hold at least 1 image, got 0")
     if batch < 1:
@@ -190,11 +194,11 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     """A JPEG or PNG file as uint8 [height, width, 3], RGB, upright: phones store how they were held.
 
     Raises:
-        InputError: the file cannot be read or decoded.
+        InputError: the file cannot be read or decoded, or has more than 8 bits a channel.
     """
     content = read_whole(path)
-    turned = _turned(content)
     try:
+        turned = _prepared(content)
         if turned is None:
             return decode_image(content, height, width)
     except InputError as error:
@@ -202,24 +206,44 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     return _resized(turned, 0, height, width)
 
 
-def _turned(content: bytes) -> Image.Image | None:
-    """The picture of a JPEG that was held askew; None: no such file."""
+def _prepared(content: bytes) -> Image.Image | None:
+    """The picture of a file that was held askew, or may have more than 8 bits; None: the file is plain."""
     try:
-        with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
-            return _upright(image) if image.getexif().get(ORIENTATION, 1) != 1 else None
+        with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
+            tells = image.format == "JPEG" or "exif" in image.info  # a PNG would be decoded to tell more
+            askew = tells and image.getexif().get(ORIENTATION, 1) != 1
+            return _upright(image) if askew or image.mode.startswith("I") else None
+    except InputError:
+        raise
     except Exception:  # Pillow raises many types for damaged files; the decoder says what is wrong
         return None
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    return ImageOps.exif_transpose(image).convert("RGB")
+    """The picture in RGB; InputError if it has values that Pillow would all show white."""
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode.startswith("I") and (brightest := int(np.asarray(turned).max())) > BRIGHTEST:
+        rule = f"the image must have 8 bits a channel, values up to {BRIGHTEST}"
+        raise InputError(f"{rule}, got {brightest}")
+    return turned.convert("RGB")
 
 
-def _folder(path: Path) -> list[Path]:
-    """The images of a folder in the order of their names."""
-    if not path.is_dir():
-        raise InputError(f"images must be a sequence of images or files, or a folder, got {str(path)!r}")
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+def images_of(folder: Path) -> list[Path]:
+    """The images of a folder in the order of their names, numbers inside of names by value.
+
+    Raises:
+        InputError: it is no folder, or holds no image.
+    """
+    if not folder.is_dir():
+        raise InputError(f"images must be a sequence of images or files, or a folder, got {str(folder)!r}")
+    files = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES]
+    if not files:
+        raise InputError(f"{folder}: a folder of crops must hold at least 1 image, got none")
+    return sorted(files, key=lambda file: (_natural(file.name), file.name))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[np.uint8]:

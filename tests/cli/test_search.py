@@ -1,6 +1,7 @@
 """The commands of a search, from videos to files, and bad input."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -28,6 +29,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     replace(gallery_of(people=30, strips=True), calibration=fitted()).write(tmp_path / "g.parquet")
     save(small_network(), MODEL, tmp_path / "m.pt")
     return tmp_path
+
+
+def write_gallery_of_the_model() -> None:
+    """The same people as embeddings of m.pt, in own.parquet."""
+    from sttreid.inference import load_model
+    from sttreid.search.videos import refer_to
+
+    reference = refer_to(load_model("m.pt"), "m.pt")
+    centres = np.random.default_rng(0).standard_normal((30, reference.dimensions))
+    noise = np.random.default_rng(1).standard_normal((60, reference.dimensions))
+    rows = np.tile(centres, (2, 1)) + 0.3 * noise
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    replace(gallery_of(people=30), embeddings=rows, model=reference).write("own.parquet")
 
 
 @pytest.fixture
@@ -106,6 +120,41 @@ def test_linking_replaces_no_tracks(folder: Path) -> None:
     assert not Path("mot").exists()
     assert run(*words, "-o", "i.csv", "--tracks", "cam1.txt", "--mot", "mot") == 0
     assert len(Path("mot/cam1.txt").read_text().splitlines()) == 21
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("search g.parquet --all --calibration c.json -o c.json", "c.json"),
+        ("search g.parquet --all --calibration c.json -o ./c.html", "c.json"),  # a .json beside the page
+        ("search g.parquet --queries q.csv -o q.csv", "q.csv"),
+        ("calibrate m.pt --gallery own.parquet -o m.pt", "m.pt"),
+        ("calibrate m.pt --gallery own.parquet -o own.parquet", "own.parquet"),
+        ("evaluate --protocol market --query q.npy --query-labels l.parquet --gallery q.npy "
+         "--gallery-labels l.parquet --per-query l.parquet", "l.parquet"),
+    ],
+)  # fmt: skip
+def test_no_output_replaces_an_input(
+    line: str, kept: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fitted().write(Path("c.json"))
+    write_gallery_of_the_model()
+    Path("q.csv").write_text("cam1.mp4:1\n")
+    np.save("q.npy", np.eye(4, dtype=np.float32))
+    pd.DataFrame({"identity": [0, 1, 0, 1], "camera": [0, 0, 1, 1]}).to_parquet("l.parquet")
+    before = Path(kept).read_bytes()
+    assert run(*line.split()) == 2
+    assert Path(kept).read_bytes() == before
+    assert kept in capsys.readouterr().err
+
+
+def test_the_file_beside_a_page_is_tried_before_the_search(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("r.json").mkdir()
+    monkeypatch.setattr("sttreid.cli.searching.search", lambda *_, **__: pytest.fail("it was searched"))
+    assert run("search", "g.parquet", "--all", "-o", "r.html") == 2
+    assert not Path("r.html").exists()
 
 
 def test_linking_reads_tracks_as_embedding_did(folder: Path) -> None:
@@ -216,6 +265,10 @@ def test_queries_come_from_a_file_and_from_images(folder: Path) -> None:
     for path in (crops, crops / "1.png"):
         assert run("search", "own.parquet", "--images", path, "-m", "m.pt", "-o", "r.csv") == 0
         assert pd.read_csv("r.csv")["query"].unique().tolist() == [str(path)]
+    odd = crops.rename(folder / os.fsdecode(b"cr\xf6ps"))  # a name that is no UTF-8
+    assert run("search", "own.parquet", "--images", odd, "-m", "m.pt", "-o", "r.html") == 0
+    (query,) = json.loads(Path("r.json").read_text())["queries"]
+    assert query["query"]["name"].endswith("cr\\udcf6ps")
 
 
 def test_the_nearest_answers_of_few_queries_are_printed(
@@ -250,16 +303,7 @@ def test_the_calibration_of_a_published_model_is_replaced_on_demand_only(
 def test_calibrate_writes_beside_the_model_and_embed_uses_it(
     folder: Path, store_folder: Path, painted: Path
 ) -> None:
-    from sttreid.inference import load_model
-    from sttreid.search.videos import refer_to
-
-    reference = refer_to(load_model("m.pt"), "m.pt")
-    centres = np.random.default_rng(0).standard_normal((30, reference.dimensions))
-    rows = np.tile(centres, (2, 1)) + 0.3 * np.random.default_rng(1).standard_normal(
-        (60, reference.dimensions)
-    )
-    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    replace(gallery_of(people=30), embeddings=rows, model=reference).write("own.parquet")
+    write_gallery_of_the_model()
     assert run("calibrate", "m.pt", "--gallery", "own.parquet", "--rate", 0.01) == 0
     found = read_calibration(folder / "m.calibration.json")
     assert (found.rendered, found.people, found.same) == (False, 30, 30)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sttreid.config.track_format import TrackFormat
+from sttreid.data.camera_frames import read_frames
 from sttreid.model.network import Network
 from sttreid.runtime.errors import InputError
 from sttreid.search import detection
@@ -118,7 +120,13 @@ def test_frames_of_images_are_numbered_by_their_names(start: int, network: Netwo
     gallery = embed_videos(network, [folder], detect=ColourDetector(), detected=tmp_path / "found")
     frames = [row[0] for row in lines(tmp_path / "found" / "hall.txt")]
     assert frames == [*range(start, start + COUNT)]
-    assert gallery.tracklets[["first", "last", "boxes"]].to_numpy().tolist() == [[1, COUNT, COUNT]]
+    first = max(start, 1)
+    assert gallery.tracklets[["first", "last", "boxes"]].to_numpy().tolist() == [
+        [first, first + COUNT - 1, COUNT]
+    ]
+    own = EmbedSettings(tracks=TrackFormat(first_frame=0 if start == 0 else None))
+    again = embed_videos(network, [folder], [tmp_path / "found" / "hall.txt"], settings=own)
+    assert again.tracklets.equals(gallery.tracklets)
 
 
 def test_a_run_resumes_after_the_films_that_were_searched(
@@ -146,6 +154,21 @@ def test_a_run_resumes_after_the_films_that_were_searched(
     detect_tracks(films[:1], ColourDetector(), *places)
     detect_tracks(films[:1], ColourDetector(), *places)  # an object may have changed
     assert searched[3:] == ["hall.mp4"] * 3
+
+
+def test_films_are_searched_by_the_chosen_decoder(
+    hall: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+
+    def spied(camera: Any, wanted: Any, decoder: str) -> Any:
+        used.append(decoder)
+        return read_frames(camera, wanted, "decord")
+
+    monkeypatch.setattr(detection, "read_frames", spied)
+    for source in ("tests.search.walkers:ColourDetector", ColourDetector()):
+        detect_tracks([hall], source, tmp_path / "found", tmp_path / "parts", decoder="pyav")
+    assert used == ["pyav", "pyav"]
 
 
 def test_one_film_may_show_nobody_but_not_all(

@@ -13,6 +13,7 @@ import pytest
 from sttreid.runtime.errors import InputError
 from sttreid.search.gallery import Gallery, ModelReference, concatenate
 from tests.search.galleries import MODEL, gallery_of
+from tests.search.results import CALIBRATION
 
 
 def assert_equal(left: Gallery, right: Gallery) -> None:
@@ -67,8 +68,13 @@ def test_take_and_concatenate() -> None:
     with pytest.raises(InputError, match="at least 1"):
         concatenate([])
     other = replace(parts[1], model=replace(MODEL, sha256="cd" * 32))
-    with pytest.raises(InputError, match="one model"):
-        concatenate([parts[0], other])
+    for model in (other.model, replace(MODEL, frames=8), replace(MODEL, height=128)):
+        with pytest.raises(InputError, match="one model"):
+            concatenate([parts[0], replace(parts[1], model=model)])
+    renamed = replace(parts[1], model=replace(MODEL, name="copy.pt"))
+    assert len(concatenate([parts[0], renamed])) == len(gallery)
+    with pytest.raises(InputError, match="calibration"):
+        concatenate([parts[0], replace(parts[1], calibration=CALIBRATION)])
     with pytest.raises(InputError, match="strips"):
         concatenate([parts[0], replace(parts[1], strips=())])
 

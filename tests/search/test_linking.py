@@ -76,6 +76,10 @@ def test_scores_against_motmetrics_and_pairs() -> None:
     assert found.recall == pytest.approx(len(linked & true) / len(true))
     perfect = score_identities(labels.tolist(), labels.tolist(), boxes)
     assert (perfect.idf1, perfect.f1) == (1, 1)
+    strangers = score_identities([1, 2, 3], [3, 1, 2], [5, 5, 5])  # there is no pair, and none was made
+    assert (strangers.idf1, strangers.precision, strangers.recall, strangers.f1) == (1, 1, 1, 1)
+    missed = score_identities([1, 1], [1, 2], [5, 5])
+    assert (missed.precision, missed.recall, missed.f1) == (1, 0, 0)
 
 
 def test_identities_are_written_with_their_tracklets(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sttreid.config.evaluation import Rerank
+from sttreid.retrieval import evaluate, protocol
 from sttreid.retrieval.rerank import rerank as rerank_features
 from sttreid.runtime.errors import InputError
 from sttreid.search import neighbours
@@ -72,6 +73,20 @@ def test_equal_distances_keep_the_order_of_the_gallery() -> None:
     assert [answer.row for answer in search(2, same, 3)[0].answers] == [0, 1, 3]
 
 
+@pytest.mark.parametrize("rerank", [None, RERANK])
+def test_no_distance_is_below_0(rerank: Rerank | None) -> None:
+    """Rounding would give equal embeddings -2e-16, which a table shows as -0.000000."""
+    gallery = gallery_of(people=40)
+    twice = replace(gallery, embeddings=np.concatenate([gallery.embeddings[:40]] * 2))
+    raw = [1 - row @ row / np.linalg.norm(row) ** 2 for row in twice.embeddings.astype(np.float64)]
+    assert min(raw) < 0
+    found = search(None, twice, 1, rerank=rerank)
+    nearest = [one.answers[0] for one in found]
+    assert [answer.row for answer in nearest] == [*range(40, 80), *range(40)]
+    assert all(0 <= answer.distance < 1e-15 for answer in nearest)
+    assert not any(np.signbit(answer.distance) for answer in nearest)
+
+
 def test_queries_may_be_rows_names_embeddings_and_outsiders() -> None:
     gallery = gallery_of(strips=True)
     by_row = search(3, gallery)[0]
@@ -90,6 +105,31 @@ def test_answers_are_right_or_wrong_only_where_both_labels_are_known() -> None:
     assert {a.row: a.correct for a in answers} == {row: row == 4 for row in range(1, 8)}
     assert all(a.correct is None for a in search(0, gallery_of(labels=False), 8)[0].answers)
     assert all(a.correct is None for a in search(gallery.embeddings[0], gallery)[0].answers)
+
+
+@pytest.mark.parametrize("cross_camera", [True, False])
+def test_the_share_of_right_first_answers_is_the_rank_1_of_the_evaluator(cross_camera: bool) -> None:
+    """Who has no other tracklet that may answer is no error of the search."""
+    gallery = gallery_of(people=12, cameras=2, noise=1.0)
+    table = gallery.tracklets.astype({"identity": object})
+    table.loc[[0, 3, 5], "identity"] = ["x", "y", None]  # two people of one tracklet, and one not known
+    table.loc[4, "camera"] = table["camera"][16]  # one camera saw p4 twice
+    gallery = replace(gallery, tracklets=table)
+    found = search(None, gallery, 24, cross_camera_only=cross_camera)
+    for query, one in enumerate(found):
+        order = naive(gallery, query, 24, cross_camera)
+        own, others = table["identity"][query], [table["identity"][row] for row in order]
+        assert one.findable is (None if own is None else own in others)
+        assert one.first is (others[0] == own if one.findable and others[0] else None)
+    assert {one.findable for one in found} == {True, False, None}
+    outside = search(Outsider("photo", gallery.embeddings[2]), gallery)[0]
+    assert (outside.findable, outside.first) == (None, None)
+    if cross_camera:
+        labels = tuple(table[name].factorize(use_na_sentinel=False)[0] for name in ("identity", "camera"))
+        rules = replace(protocol("embedded"), name="other cameras", excluded="same camera")
+        result = evaluate(gallery.embeddings, gallery.embeddings, labels, labels, rules)
+        assert result.queries == sum(one.findable is True for one in found)
+        assert result.rank1 == pytest.approx(sum(one.first is True for one in found) / result.queries)
 
 
 def test_reranking_orders_as_the_evaluator_does_and_keeps_cosine_distances() -> None:

@@ -1,5 +1,6 @@
 """The tracks of a video without its pictures: the boxes that were embedded, and no others."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -72,3 +73,39 @@ def test_tracks_without_lines_are_refused_by_their_suffix(tmp_path: Path, suffix
         pair_up([tmp_path / "hall.mp4"], [tracks])
     tracks.rename(tmp_path / "hall.log")
     assert pair_up([tmp_path / "hall.mp4"], [tmp_path / "hall.log"])[0].camera == "hall"
+
+
+def test_a_folder_of_images_gives_its_camera_its_whole_name(tmp_path: Path) -> None:
+    for name in ("site.1", "site.2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}.txt").write_text("1,1,1,1,9,9\n")
+    found = pair_up([tmp_path / "site.1", tmp_path / "site.2"])
+    assert [one.camera for one in found] == ["site.1", "site.2"]
+
+
+def test_names_that_no_gallery_can_hold_are_refused(tmp_path: Path) -> None:
+    video = tmp_path / os.fsdecode(b"h\xe4ll.mp4")
+    tracks = tmp_path / "hall.txt"
+    for file in (video, tracks):
+        file.write_bytes(b"")
+    with pytest.raises(InputError, match="UTF-8"):
+        pair_up([video], [tracks], ["hall"])
+    plain = video.rename(tmp_path / "hall.mp4")
+    with pytest.raises(InputError, match="UTF-8"):
+        pair_up([plain], [tracks], [video.stem])
+
+
+def test_two_videos_share_neither_tracks_nor_unasked_a_camera(tmp_path: Path) -> None:
+    videos = [tmp_path / "hall.mp4", tmp_path / "hall.avi"]
+    tracks = [tmp_path / "hall.txt", tmp_path / "other.txt"]
+    for file in (*videos, *tracks):
+        file.write_bytes(b"")
+    with pytest.raises(InputError, match=r"tracks.*hall\.txt twice"):
+        pair_up(videos)
+    with pytest.raises(InputError, match=r"--camera.*hall twice"):
+        pair_up(videos, tracks)
+    assert [one.camera for one in pair_up(videos, tracks, ["hall", "hall"])] == ["hall", "hall"]
+    labels = tmp_path / "labels"  # of ultralytics, whose files begin with the name of a video
+    labels.mkdir()
+    other = videos[0].rename(tmp_path / "lobby.mp4")
+    assert [one.tracks for one in pair_up([videos[1], other], [labels] * 2)] == [labels] * 2

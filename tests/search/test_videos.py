@@ -1,6 +1,7 @@
 """Videos -> gallery: the features of the pipeline, resuming, processes, bad input."""
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,6 +153,21 @@ def test_a_folder_of_images_is_a_video(painted: Path, network: Network) -> None:
     found = embed_videos(network, [folder], [painted / "c1.txt"], ["hall"])
     np.testing.assert_allclose(found.embeddings, expected.embeddings, atol=1e-5)
     assert set(found.tracklets["camera"]) == {"hall"}
+
+
+def test_a_film_that_decord_does_not_read_is_embedded_by_pyav(painted: Path, network: Network) -> None:
+    expected = embed_videos(network, [painted / "c1.mp4"])
+    folder = painted / os.fsdecode(b"h\xe4ll")  # a name that is no UTF-8
+    folder.mkdir()
+    for name in ("c1.mp4", "c1.txt"):
+        (folder / name).write_bytes((painted / name).read_bytes())
+    with pytest.raises(InputError, match=r"UTF-8.*decoder to pyav"):
+        embed_videos(network, [folder / "c1.mp4"])
+    found = embed_videos(network, [folder / "c1.mp4"], settings=EmbedSettings(decoder="pyav"))
+    np.testing.assert_allclose(found.embeddings, expected.embeddings, atol=1e-5)
+    assert found.tracklets.equals(expected.tracklets)
+    with pytest.raises(InputError, match=r"decoder.*'ffmpeg'"):
+        EmbedSettings(decoder="ffmpeg")  # type: ignore[arg-type]
 
 
 def test_the_reference_depends_on_the_weights_alone() -> None:

@@ -11,7 +11,7 @@ from sttreid.catalogue.shelf import locate, published_name
 from sttreid.cli.wording import columns
 from sttreid.inference import embed_store, load_model, open_store
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import check_writable
+from sttreid.runtime.files import check_apart, check_writable
 from sttreid.search.calibration import (
     RATE,
     Calibration,
@@ -44,6 +44,7 @@ def write_calibration(
     path = output or calibration_path(weights)
     if output is None and path.exists() and (name := published_name(weights)):
         raise InputError(f"{path}: belongs to the published model {name}: give another file with --output")
+    check_apart([path], [weights, *galleries])
     if weights.is_file():
         check_writable(path)
     network = load_model(weights)

@@ -215,13 +215,14 @@ def evaluate(
     from sttreid.cli.feature_files import Files, as_json, as_table, evaluate_files
     from sttreid.config.conversion import parse
     from sttreid.config.evaluation import Rerank
-    from sttreid.runtime.files import check_writable, write_table
+    from sttreid.runtime.files import check_apart, check_writable, write_table
 
+    files = Files(query, gallery, distances, query_labels, gallery_labels, model, tracklets)
     if per_query is not None:
         if per_query.suffix != ".parquet":
             raise InputError(f"--per-query: must end in .parquet, got {str(per_query)!r}")
+        check_apart([per_query], vars(files).values())
         check_writable(per_query)
-    files = Files(query, gallery, distances, query_labels, gallery_labels, model, tracklets)
     given = {name: value for name, value in (("k1", k1), ("k2", k2), ("weight", weight)) if value is not None}
     if given and not rerank:
         raise InputError(f"--{next(iter(given))}: is of re-ranking and needs --rerank")

@@ -18,7 +18,8 @@ def read_labels(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file cannot be read, a column is missing, or a track has two labels.
     """
-    table = read_csv(path, dtype=str, keep_default_na=False, na_values=[""])  # "NA" may be a label
+    spaces = {"skipinitialspace": True}  # after commas, as people write them
+    table = read_csv(path, dtype=str, keep_default_na=False, na_values=[""], **spaces)  # "NA" may be a label
     needed = ["video", "track", "identity"]
     for name in needed:
         if name not in table:
@@ -27,7 +28,7 @@ def read_labels(path: Path) -> pd.DataFrame:
     if repeated.any():
         line = int(np.argmax(repeated.to_numpy())) + 2
         raise InputError(f"{path}:{line}: a track must have one label, got two")
-    return table[needed]
+    return table[needed].assign(identity=table["identity"].str.strip().replace("", None))
 
 
 def label(gallery: Gallery, labels: pd.DataFrame, path: Path | None) -> Gallery:

@@ -1,7 +1,7 @@
 """The commands of a search: embed, search, link, calibrate."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -10,6 +10,7 @@ from sttreid.runtime import numerics
 from sttreid.runtime.errors import InputError
 
 if TYPE_CHECKING:
+    from sttreid.config.datasets import Decoder
     from sttreid.config.track_format import TrackFormat
 
 MODEL_HELP = "A model's file, or the name of a published model; default: the newest published one."
@@ -98,9 +99,15 @@ def embed(
     ] = None,
     images: Annotated[bool, typer.Option("--images/--no-images", help="Store film strips.")] = True,
     max_frame_gap: Annotated[
-        int | None, typer.Option(help="A track that is lost for more frames becomes two tracklets.")
+        int | None, typer.Option(help="A track whose next box is more frames later becomes two tracklets.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes, each with one video at a time.")] = 1,
+    decoder: Annotated[
+        str,
+        typer.Option(
+            metavar="decord|pyav", help="pyav reads what an error says to read with decode.decoder: pyav."
+        ),
+    ] = "decord",
     format_: FormatOption = None,
 ) -> None:
     """Embed the tracklets of videos.
@@ -111,7 +118,8 @@ def embed(
     from sttreid.cli.searching import write_gallery
     from sttreid.search.videos import EmbedSettings
 
-    settings = EmbedSettings(images, max_frame_gap, tracks=_track_format(format_))
+    chosen = cast("Decoder", decoder)  # the settings check it
+    settings = EmbedSettings(images, max_frame_gap, tracks=_track_format(format_), decoder=chosen)
     recordings = (videos, tracks or [], camera or [])
     for line in write_gallery(output, model, recordings, settings, numbers, labels, workers, detect):
         print(line)

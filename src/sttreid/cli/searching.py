@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from sttreid.cli.wording import columns, counted
 from sttreid.config.evaluation import Rerank
 from sttreid.config.track_format import TrackFormat
 from sttreid.data.shared_numbers import warn_of_shared_numbers
-from sttreid.inference import embed, load_model
+from sttreid.inference import embed, images_of, load_model
 from sttreid.runtime.documents import read_text
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import check_writable
+from sttreid.runtime.files import check_apart, check_writable
 from sttreid.search.answers import Answers, write_csv, write_json
 from sttreid.search.approximate import build_index
 from sttreid.search.calibration import calibration_path, read_calibration
@@ -35,7 +36,6 @@ RENDERED = (
 )
 LINKED = 5_000  # tracklets of a gallery whose page shows who was where when
 TOLD = 5  # queries whose first answers are printed
-IMAGES = (".jpg", ".jpeg", ".png")
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,12 @@ def write_answers(
     suffixes = (".html", ".json", ".csv")
     if output.suffix not in suffixes:
         raise InputError(f"{output}: a result must end in {', '.join(suffixes)}, got {output.suffix!r}")
+    targets = _targets(output)
+    check_apart(targets, (path, calibration, queries.file))
     gallery = _with_calibration(Gallery.read(path), calibration)
     wanted = _queries(queries, gallery)
-    check_writable(output)
+    for target in targets:
+        check_writable(target)
     found = search(
         wanted,
         gallery,
@@ -155,9 +158,9 @@ def write_answers(
     _write(output, found, gallery)
     if len(found) <= TOLD:
         yield from (_first_answers(one, gallery) for one in found)
-    correct = [one.answers[0].correct for one in found if one.answers and one.answers[0].correct is not None]
+    correct = [one.first for one in found if one.first is not None]
     if correct:
-        yield f"rank-1: {100 * np.mean(correct):.1f} % of {len(correct)} labelled queries"
+        yield f"rank-1: {100 * np.mean(correct):.1f} % of {len(correct)} labelled queries with a match"
     if gallery.calibration is not None:
         strangers = sum(one.here is False for one in found)
         bound = f"no answer nearer than {gallery.calibration.threshold:.3f}"
@@ -167,6 +170,14 @@ def write_answers(
     else:
         yield "no probabilities: this gallery has no calibration (sttreid calibrate --help)"
     yield f"{output}: {counted(len(found), 'query')} against {counted(len(gallery), 'tracklet')}"
+
+
+def _targets(output: Path) -> list[Path]:
+    """The files of a result; a page needs Jinja, which must not be missing after the search."""
+    if output.suffix != ".html":
+        return [output]
+    import_module("sttreid.search.page")
+    return [output, output.with_suffix(".json")]
 
 
 def _first_answers(one: Answers, gallery: Gallery) -> str:
@@ -226,14 +237,12 @@ def write_links(
 
 def _check_targets(output: Path, tracks: Sequence[Path], targets: Sequence[Path]) -> None:
     """Raise InputError if a file that is written is one of the tracks, or another one that is written."""
-    read, written = {file.resolve() for file in tracks}, {output.resolve()}
+    written = {output.resolve()}
     for file, target in zip(tracks, targets, strict=True):
         if target.resolve() in written:
             raise InputError(f"{file}: each output needs a name of its own, got {target} twice")
         written.add(target.resolve())
-    for path in (output, *targets):
-        if path.resolve() in read:
-            raise InputError(f"{path}: would replace the tracks: give another --mot or --output")
+    check_apart((output, *targets), tracks)
 
 
 def describe_file(path: Path) -> Iterator[str]:
@@ -266,19 +275,10 @@ def _queries(queries: Queries, gallery: Gallery) -> list[Query] | None:
     network = load_model(weights)
     check_model(refer_to(network, weights.name), gallery.model, "the model of --images and the gallery")
     for path in queries.images:
-        files = _pictures(path)
-        found.append(Outsider(str(path), embed(network, files), join_files(files)))
+        files = images_of(path) if path.is_dir() else [path]
+        name = str(path).encode("utf-8", "backslashreplace").decode()  # a file's name may be no UTF-8
+        found.append(Outsider(name, embed(network, files), join_files(files)))
     return found
-
-
-def _pictures(path: Path) -> list[Path]:
-    """The image itself, or those of a folder in the order of their names."""
-    if not path.is_dir():
-        return [path]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGES)
-    if not files:
-        raise InputError(f"{path}: a folder of crops must hold at least 1 image, got none")
-    return files
 
 
 def _write(output: Path, found: Sequence[Answers], gallery: Gallery) -> None:
@@ -287,7 +287,7 @@ def _write(output: Path, found: Sequence[Answers], gallery: Gallery) -> None:
         return
     write_json(output.with_suffix(".json"), found, gallery, gallery.calibration)
     if output.suffix == ".html":
-        from sttreid.search.page import write_page  # needs Jinja
+        from sttreid.search.page import write_page
 
         identities = link(gallery) if gallery.calibration and len(gallery) <= LINKED else None
         write_page(output, found, gallery, identities=identities, calibration=gallery.calibration)

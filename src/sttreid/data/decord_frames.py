@@ -92,6 +92,9 @@ def _open(path: Path) -> Any:
     decord = _import_decord()
     try:
         return decord.VideoReader(ffmpeg_name(path), num_threads=1, fault_tol=FAULT_TOLERANCE)
+    except UnicodeEncodeError as error:
+        rule = "decord takes names in UTF-8 only: set decode.decoder to pyav, or rename file and folder"
+        raise PlaceError(path, f"cannot be opened as a video ({rule})") from error
     except _decode_errors() as error:
         rule = "decord does not read this container or codec: set decode.decoder to pyav, or re-encode it"
         raise PlaceError(path, f"cannot be opened as a video ({rule})") from error

@@ -8,7 +8,7 @@ import os
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -91,6 +91,18 @@ def check_writable(path: Path) -> None:
         temporary.unlink()
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def check_apart(written: Iterable[Path], read: Iterable[Path | None]) -> None:
+    """Check that no file that a command writes is one that it reads; None is no file.
+
+    Raises:
+        InputError: one is.
+    """
+    inputs = {path.resolve() for path in read if path is not None}
+    for path in written:
+        if path.resolve() in inputs:
+            raise InputError(f"{path}: would be replaced, but is read: give another name for the output")
 
 
 def _temporary(path: Path) -> Path:

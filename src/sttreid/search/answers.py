@@ -46,6 +46,7 @@ class Answers:
         here: whether the nearest tracklet that may answer is near enough for the calibration's false-match
             rate, whatever its rank; None without a calibration.
         remarks: what a reader must know of this query, in sentences.
+        findable: whether a tracklet that may answer has the label of the query; None: it has no label.
     """
 
     query: int | str
@@ -53,6 +54,15 @@ class Answers:
     answers: tuple[Answer, ...]
     here: bool | None = None
     remarks: tuple[str, ...] = ()
+    findable: bool | None = None
+
+    @property
+    def first(self) -> bool | None:
+        """Whether the first answer is right: rank-1 is the share of these, as in the evaluation.
+
+        None where a label is missing, or no tracklet of the query's person may answer.
+        """
+        return self.answers[0].correct if self.answers and self.findable is not False else None
 
 
 def to_json(

@@ -105,6 +105,7 @@ class Query:
         here: as in :class:`Answers`.
         remarks: as in :class:`Answers`.
         answers: nearest first.
+        first: as in :class:`Answers`.
     """
 
     number: int
@@ -114,16 +115,12 @@ class Query:
     here: bool | None
     remarks: tuple[str, ...]
     answers: tuple[Shown, ...]
+    first: bool | None
 
     @property
     def near(self) -> int:
         """How many answers pass the threshold."""
         return sum(bool(one.near) for one in self.answers)
-
-    @property
-    def first(self) -> bool | None:
-        """Whether the first answer is right; None where a label is missing."""
-        return self.answers[0].answer.correct if self.answers else None
 
 
 @dataclass(frozen=True)
@@ -193,7 +190,7 @@ def queries(
         sighting = found[one.query] if isinstance(one.query, int) else None
         name = "" if inside else str(one.query)
         ranked = tuple(map(shown, one.answers))
-        cards.append(Query(number, name, sighting, strip, one.here, one.remarks, ranked))
+        cards.append(Query(number, name, sighting, strip, one.here, one.remarks, ranked, one.first))
     return cards
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from sttreid.config.conversion import parse
+from sttreid.config.datasets import Decoder
 from sttreid.config.track_format import TrackFormat
 from sttreid.data.camera_frames import list_image_sequence, read_frames
 from sttreid.data.camera_videos import Camera
@@ -27,7 +28,8 @@ from sttreid.data.videos import count_frames
 from sttreid.runtime.errors import InputError, PlaceError
 from sttreid.runtime.files import read_json, write_bytes, write_json
 from sttreid.search.detectors import Detector, DetectorSource, code_of, detect, load_detector
-from sttreid.search.recordings import seconds_per_frame, state_of
+from sttreid.search.frame_times import seconds_per_frame
+from sttreid.search.recordings import state_of
 
 LOST: Final = 1.0  # seconds without a box after which a track ends
 SHORTEST: Final = 1.0  # seconds with boxes that a track needs
@@ -67,6 +69,7 @@ def detect_tracks(
     folder: Path,
     parts: Path,
     tell: Callable[[str], None] | None = None,
+    decoder: Decoder = "decord",
 ) -> list[Path]:
     """Write the tracks of each video, named as the video, in the format of MOTChallenge results.
 
@@ -77,6 +80,7 @@ def detect_tracks(
         parts: a folder for the tracks of finished videos, for a run that resumes. Only a detector that is
             given by its name is known again in another run.
         tell: is called with the counts of each video.
+        decoder: of the videos.
 
     Raises:
         InputError: a video is missing or damaged, two have one name; the detector cannot be loaded, breaks
@@ -90,7 +94,7 @@ def detect_tracks(
     make = load_detector(source)
     files, counts = [folder / f"{stem}.txt" for stem in stems], []
     for video, file in zip(videos, files, strict=True):
-        found = _find_or_resume(video, source, make, parts, file)
+        found = _find_or_resume(video, source, make, parts, file, decoder)
         counts.append(found)
         if tell is not None:
             tell(f"{video}: {found}: {file}")
@@ -103,16 +107,21 @@ def detect_tracks(
 
 
 def _find_or_resume(
-    video: Path, source: DetectorSource, make: Callable[[], Detector], parts: Path, tracks: Path
+    video: Path,
+    source: DetectorSource,
+    make: Callable[[], Detector],
+    parts: Path,
+    tracks: Path,
+    decoder: Decoder,
 ) -> Found:
     """Write the tracks of one video, unless an interrupted run has found them."""
     if not isinstance(source, str):
-        return find_tracks(video, make(), tracks)
-    content = [video.name, state_of(video), source, code_of(source)]
+        return find_tracks(video, make(), tracks, decoder)
+    content = [video.name, state_of(video), source, code_of(source), decoder]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
     part, counts = parts / f"{key}.txt", parts / f"{key}.json"  # the latter is written last
     if not counts.exists():
-        write_json(counts, asdict(find_tracks(video, make(), part)))
+        write_json(counts, asdict(find_tracks(video, make(), part, decoder)))
     try:
         write_bytes(tracks, part.read_bytes())
     except OSError as error:
@@ -121,11 +130,15 @@ def _find_or_resume(
 
 
 def format_of(video: Path) -> TrackFormat:
-    """How the tracks that were found in a video are written."""
-    return TrackFormat(flavour="mot_results", first_frame=_numbers(video)[0])
+    """How the tracks that were found in a video are written.
+
+    Frames of images keep the numbers of their names, as where these tracks are given; only 0 is none.
+    """
+    first = _numbers(video)[0]
+    return TrackFormat(flavour="mot_results", first_frame=first if first < 2 else None)
 
 
-def find_tracks(video: Path, detector: Detector, tracks: Path) -> Found:
+def find_tracks(video: Path, detector: Detector, tracks: Path, decoder: Decoder = "decord") -> Found:
     """Write the tracks of one video; the tracks are numbered from 1, by their first frame.
 
     Frames are numbered from 1, or as the images of a folder are named.
@@ -142,7 +155,7 @@ def find_tracks(video: Path, detector: Detector, tracks: Path) -> Found:
     try:
         tracks.parent.mkdir(parents=True, exist_ok=True)
         with raw.open("w") as file:
-            for number, frame in _frames(video, numbers):
+            for number, frame in _frames(video, numbers, decoder):
                 boxes = detect(detector, frame, video, number)
                 frames, detections = frames + 1, detections + len(boxes)
                 for track, (left, top, right, bottom, confidence) in tracker.update(boxes):
@@ -172,13 +185,13 @@ def _renumber(raw: Path, tracks: Path, numbers: dict[int, int]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _frames(video: Path, numbers: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def _frames(video: Path, numbers: Sequence[int], decoder: Decoder) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """All frames with their numbers."""
     start, last = numbers[0], numbers[-1]
     camera = Camera(1, video, video, last - start + 1, start=start)
     wanted = [number - start + 1 for number in numbers] if video.is_dir() else [last]  # a film gives all
     with tqdm(total=len(numbers), desc=f"detect {video.name}", unit="frame", disable=None) as bar:
-        for place, frame in read_frames(camera, wanted):
+        for place, frame in read_frames(camera, wanted, decoder):
             if isinstance(frame, PlaceError):
                 raise frame
             yield place + start - 1, frame

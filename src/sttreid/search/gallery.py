@@ -57,7 +57,7 @@ class ModelReference:
 
     Attributes:
         name: of its file.
-        sha256: of its file.
+        sha256: of its weights.
         height: of its images, in pixels.
         width: of its images, in pixels.
         frames: T, frames of a clip.
@@ -191,13 +191,15 @@ def concatenate(galleries: Sequence[Gallery]) -> Gallery:
     """One gallery of several, in their order.
 
     Raises:
-        InputError: there is none, their models differ, only some have film strips, or two hold the same
-            tracklet.
+        InputError: there is none, their models or calibrations differ, only some have film strips, or two
+            hold the same tracklet.
     """
     if not galleries:
         raise InputError("there must be at least 1 gallery, got 0")
     for gallery in galleries[1:]:
         check_model(gallery.model, galleries[0].model, "the galleries")
+        if gallery.calibration != galleries[0].calibration:
+            raise InputError("the galleries must have one calibration, or none, got different ones")
     if len({bool(gallery.strips) for gallery in galleries if len(gallery)}) > 1:
         raise InputError("either all galleries must have film strips or none, got both kinds")
     return Gallery(
@@ -213,11 +215,14 @@ def check_model(model: ModelReference, expected: ModelReference, what: str) -> N
     """Check that embeddings may be compared.
 
     Raises:
-        InputError: the models differ.
+        InputError: the models differ, in their weights or in the clips that they take.
     """
-    if model.sha256 != expected.sha256:
-        both = f"{model.name} ({model.sha256[:12]}) and {expected.name} ({expected.sha256[:12]})"
-        raise InputError(f"{what} must be of one model, got {both}")
+    if replace(model, name=expected.name) != expected:
+        raise InputError(f"{what} must be of one model, got {_words(model)} and {_words(expected)}")
+
+
+def _words(model: ModelReference) -> str:
+    return f"{model.name} ({model.sha256[:12]}, {model.frames} frames of {model.height}x{model.width})"
 
 
 def empty_table() -> pd.DataFrame:

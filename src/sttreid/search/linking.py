@@ -122,7 +122,7 @@ def score_identities(
     )
     precision = both / of_identity if of_identity else 1.0
     recall = both / of_label if of_label else 1.0
-    f1 = 2 * precision * recall / (precision + recall) if both else 0.0
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
     return IdentityScores(matched / float(weights.sum()), precision, recall, f1)
 
 

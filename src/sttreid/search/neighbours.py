@@ -73,9 +73,15 @@ def nearest(features: NDArray[np.floating], embeddings: Singles, limits: Limits,
     return owners, columns, distances
 
 
+def pair_distances(queries: FeatureRows, gallery: FeatureRows, owner: Integers, column: Integers) -> Floats:
+    """Cosine distances of pairs, 0 to 2: rounding would give some equal embeddings -2e-16."""
+    distance: Floats = np.clip(1 - cosines(queries, gallery, owner, column), 0, 2)
+    return distance
+
+
 def ordered(queries: FeatureRows, gallery: FeatureRows, owner: Integers, column: Integers, k: int) -> Nearest:
     """The k nearest candidates of each query; ``owner`` and ``column`` are pairs of a query and a row."""
-    distance = 1 - cosines(queries, gallery, owner, column)
+    distance = pair_distances(queries, gallery, owner, column)
     order = np.lexsort((column, distance, owner))
     owner, column, distance = owner[order], column[order], distance[order]
     kept = _place(owner) < k

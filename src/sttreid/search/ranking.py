@@ -9,14 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from sttreid.config.evaluation import Rerank
-from sttreid.retrieval.features import FeatureRows, Singles, cosines
+from sttreid.retrieval.features import FeatureRows, Singles
 from sttreid.retrieval.rerank import rerank as rerank_features
 from sttreid.runtime.errors import InputError
 from sttreid.search.answers import Answer, Answers
 from sttreid.search.approximate import Index
 from sttreid.search.calibration import Calibration
 from sttreid.search.gallery import Gallery
-from sttreid.search.neighbours import Floats, Integers, Limits, Nearest, nearest
+from sttreid.search.neighbours import Floats, Integers, Limits, Nearest, nearest, pair_distances
 
 K: Final = 10
 
@@ -97,6 +97,7 @@ def search(
     near = (owner, row, distance) if rerank is None else nearest(features, gallery.embeddings, limits, 1)
     np.minimum.at(closest, near[0], near[2])
     ends = np.searchsorted(owner, np.arange(len(queries) + 1))
+    findable = _findable(rows, gallery.tracklets["identity"], cameras if cross_camera_only else None)
     return tuple(
         _answers(
             one,
@@ -105,11 +106,30 @@ def search(
             calibration,
             (row[first:last], distance[first:last], float(closest[number])),
             count,
+            known,
         )
-        for number, (one, first, last, count) in enumerate(
-            zip(queries, ends[:-1], ends[1:], limits.candidates().tolist(), strict=True)
+        for number, (one, first, last, count, known) in enumerate(
+            zip(queries, ends[:-1], ends[1:], limits.candidates().tolist(), findable, strict=True)
         )
     )
+
+
+def _findable(rows: Integers, identities: pd.Series, cameras: Integers | None) -> list[bool | None]:
+    """Whether a tracklet that may answer has the label of each query; None: the query has none.
+
+    Args:
+        rows: [Q] of the queries; -1 of those from outside.
+        identities: [G] labels.
+        cameras: [G] numbers; None: those of the query's own camera may answer.
+    """
+    people = _codes(identities)  # -1 without a label
+    shown = np.bincount(people + 1)[people + 1]
+    if cameras is None:
+        others = shown - 1
+    else:
+        groups = _codes(pd.Series((people + 1) * (cameras.max() + 1) + cameras))
+        others = shown - np.bincount(groups)[groups]
+    return [None if row < 0 or people[row] < 0 else bool(others[row] > 0) for row in rows.tolist()]
 
 
 def _reranked(
@@ -124,7 +144,7 @@ def _reranked(
     column = chosen[owner, place]
     queries = FeatureRows("query", features, np.arange(len(features)))
     gallery = FeatureRows("gallery", embeddings, np.arange(len(embeddings)))
-    return owner, column, 1 - cosines(queries, gallery, owner, column)
+    return owner, column, pair_distances(queries, gallery, owner, column)
 
 
 def _resolve(
@@ -169,6 +189,7 @@ def _answers(
     calibration: Calibration | None,
     nearest: tuple[Integers, Floats, float],
     candidates: int,
+    findable: bool | None,
 ) -> Answers:
     rows, distances, closest = nearest
     identities = gallery.tracklets["identity"]
@@ -184,7 +205,7 @@ def _answers(
     )
     here = None if calibration is None else closest <= calibration.threshold
     name, strip = (query, gallery.strip(query)) if isinstance(query, int) else (query.name, query.strip)
-    return Answers(name, strip, answers, here, _remarks(feature, calibration))
+    return Answers(name, strip, answers, here, _remarks(feature, calibration), findable)
 
 
 def _correct(query: object, answer: object) -> bool | None:

@@ -13,13 +13,13 @@ import pandas as pd
 from sttreid.config.track_format import TrackFormat
 from sttreid.data.camera_frames import list_image_sequence
 from sttreid.data.camera_videos import Camera
-from sttreid.data.film_files import open_film
 from sttreid.data.footage_files import missing_tracks
 from sttreid.data.frame_sizes import image_size, video_size
 from sttreid.data.tracks.plausibility import Checked, check_boxes
 from sttreid.data.tracks.sources import TrackFile, read_all
 from sttreid.data.videos import count_frames
 from sttreid.runtime.errors import InputError
+from sttreid.search.frame_times import FrameTimes
 
 OUTSIDE: Final = 0.1  # share of boxes outside of the frame above which the tracks are those of another film
 SAME: Final = 0.01  # relative difference of heights that are written with few digits
@@ -69,20 +69,18 @@ def pair_up(
     Args:
         videos: at least one; their file names must differ.
         tracks: one per video in the same order; none: CAM1.txt beside CAM1.mp4.
-        cameras: names, one per video; none: the names of the videos without their suffix.
+        cameras: names, one per video; none: the names of the videos without the suffix of a file.
 
     Raises:
-        InputError: a rule is broken, a file is missing, or tracks have no line for each box.
+        InputError: a rule is broken, a file is missing, tracks have no line for each box, or two videos would
+            have the same tracks or, without being told, the same camera.
     """
     if not videos:
         raise InputError("there must be at least 1 video, got 0")
     for name, given in (("tracks files", tracks), ("names of cameras", cameras)):
         if given and len(given) != len(videos):
             raise InputError(f"{len(videos)} videos need as many {name}, or none, got {len(given)}")
-    names = [video.name for video in videos]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"the names of the videos must differ (queries use them), got {name} twice")
+    _check_different(videos, [video.name for video in videos], "the names", "queries use them")
     found = tracks or [_beside(video) for video in videos]
     for video, file in zip(videos, found, strict=True):
         if not video.exists():
@@ -93,13 +91,41 @@ def pair_up(
         if file.suffix.lower() in NESTED and file.is_file():
             rule = "tracks must be text with a line for each box (docs/tracks.md converts JSON)"
             raise InputError(f"{file}: {rule}, got {file.suffix!r}")
-    called = cameras or [video.stem for video in videos]
+    own = [file / _stem(video) if file.is_dir() else file for video, file in zip(videos, found, strict=True)]
+    _check_different(videos, list(map(str, own)), "the tracks", "--tracks gives them")
+    called = cameras or [_stem(video) for video in videos]
+    if not cameras:
+        _check_different(videos, called, "the cameras", "--camera names them, also if they are one")
+    for name in (*(video.name for video in videos), *called):
+        _check_text(name)
     return tuple(Recording(*parts) for parts in zip(videos, found, called, strict=True))
+
+
+def _check_text(name: str) -> None:
+    """Raise InputError for a name that no gallery can hold: Python stands in for its bytes by surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        rule = "names of videos and cameras must be UTF-8 (rename the file, and give --camera)"
+        raise InputError(f"{rule}, got {name!r}") from error
+
+
+def _check_different(videos: Sequence[Path], names: Sequence[str], what: str, why: str) -> None:
+    """Raise InputError if two videos have one name."""
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            both = f"{videos[names.index(name)]} and {videos[number]}"
+            raise InputError(f"{both}: {what} of videos must differ ({why}), got {name} twice")
+
+
+def _stem(video: Path) -> str:
+    """The name of a video; that of a folder of images has no suffix, whatever follows its last dot."""
+    return video.name if video.is_dir() else video.stem
 
 
 def _beside(video: Path) -> Path:
     """The tracks file of a video, or of a folder of images."""
-    stem = video.name if video.is_dir() else video.stem
+    stem = _stem(video)
     found = [video.with_name(stem + suffix) for suffix in BESIDE]
     return next((path for path in found if path.is_file()), found[0])
 
@@ -150,12 +176,12 @@ def _check_film(file: TrackFile, boxes: pd.DataFrame, checked: Checked) -> None:
 
 
 def _track_file(recording: Recording) -> TrackFile:
-    video, stem = recording.video, recording.video.stem
+    video, stem = recording.video, _stem(recording.video)
     if not video.is_dir():
         return TrackFile(recording.tracks, count_frames(video), stem=stem, picture=video_size(video))
     images = list_image_sequence(video)
     first, last = min(images), max(images)
-    return TrackFile(recording.tracks, last, first, stem=video.name, picture=image_size(images[first]))
+    return TrackFile(recording.tracks, last, first, stem=stem, picture=image_size(images[first]))
 
 
 def video_of(tracks: Path, videos: Sequence[str]) -> str:
@@ -221,19 +247,6 @@ def state_of(video: Path) -> str:
     return hashlib.sha256(repr(states).encode()).hexdigest()
 
 
-def seconds_per_frame(video: Path) -> float:
-    """The mean time between two frames; 1/25 for a folder of images, which does not say.
-
-    Raises:
-        InputError: PyAV is not installed.
-    """
-    if video.is_dir():
-        return 1 / 25
-    with open_film(video) as (_, stream):
-        rate = stream.average_rate
-    return float(1 / rate) if rate else 1 / 25
-
-
 def mark_cut_boxes(boxes: pd.DataFrame, width: int, height: int) -> pd.DataFrame:
     """The boxes with the column ``cut``: whether the border of the frame cuts the box."""
     right, bottom = boxes["left"] + boxes["width"], boxes["top"] + boxes["height"]
@@ -246,7 +259,7 @@ def split_tracks(boxes: pd.DataFrame, max_frame_gap: int | None) -> pd.DataFrame
 
     Args:
         boxes: of one video.
-        max_frame_gap: a track ends when it is lost for more frames than this; None: never.
+        max_frame_gap: a track ends when its next box is more frames later than this; None: never.
     """
     rows = boxes.sort_values(["track", "frame"], ignore_index=True)
     steps = rows.groupby("track")["frame"].diff()  # NaN at the first box of a track
@@ -259,13 +272,13 @@ def split_tracks(boxes: pd.DataFrame, max_frame_gap: int | None) -> pd.DataFrame
     return rows.sort_values(["frame", "tracklet"], ignore_index=True)
 
 
-def describe_tracklets(boxes: pd.DataFrame, recording: Recording, seconds: float) -> pd.DataFrame:
+def describe_tracklets(boxes: pd.DataFrame, recording: Recording, times: FrameTimes) -> pd.DataFrame:
     """The table of a gallery for the boxes of :func:`split_tracks`; identities are not known.
 
     Args:
         boxes: of one video, with the column ``cut``.
         recording: the video.
-        seconds: per frame.
+        times: of its frames.
     """
     table = boxes.groupby("tracklet").agg(
         track=("track", "first"),
@@ -278,8 +291,8 @@ def describe_tracklets(boxes: pd.DataFrame, recording: Recording, seconds: float
     table = table.assign(
         video=recording.video.name,
         camera=recording.camera,
-        start=(table["first"] - 1) * seconds,
-        end=table["last"] * seconds,
+        start=times.starts(table["first"].to_numpy()),
+        end=times.ends(table["last"].to_numpy()),
         identity=None,
     )
     return table.reset_index(drop=True)

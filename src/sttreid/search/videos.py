@@ -14,13 +14,14 @@ from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
+from sttreid.config.datasets import Decoder
 from sttreid.config.track_format import TrackFormat
 from sttreid.data.camera_frames import Frame, read_frames
 from sttreid.data.camera_videos import Camera
@@ -32,6 +33,7 @@ from sttreid.search import strips
 from sttreid.search.averaging import ClipAverager
 from sttreid.search.detection import detect_tracks, format_of
 from sttreid.search.detectors import DetectorSource
+from sttreid.search.frame_times import frame_times
 from sttreid.search.gallery import Gallery, ModelReference, concatenate, empty_table
 from sttreid.search.recordings import (
     Footage,
@@ -40,7 +42,6 @@ from sttreid.search.recordings import (
     mark_cut_boxes,
     pair_up,
     read_recordings,
-    seconds_per_frame,
     split_tracks,
     state_of,
 )
@@ -52,18 +53,22 @@ class EmbedSettings:
 
     Attributes:
         images: whether the gallery holds film strips.
-        max_frame_gap: a track that is lost for more frames becomes two tracklets; None: never.
+        max_frame_gap: a track whose next box is more frames later becomes two tracklets; None: never.
         batch: clips that are embedded at once.
         tracks: what is known about the tracks files; the rest is detected.
+        decoder: of the films.
     """
 
     images: bool = True
     max_frame_gap: int | None = None
     batch: int = BATCH
     tracks: TrackFormat = field(default_factory=TrackFormat)
+    decoder: Decoder = "decord"
 
     def __post_init__(self) -> None:
-        """Raises InputError: a number is below 1."""
+        """Raises InputError: a number is below 1, or there is no such decoder."""
+        if self.decoder not in get_args(Decoder):
+            raise InputError(f"the decoder must be {' or '.join(get_args(Decoder))}, got {self.decoder!r}")
         for name in ("max_frame_gap", "batch"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -113,7 +118,8 @@ def embed_videos(
     with TemporaryDirectory(prefix="sttreid-") as temporary:
         folder = parts or Path(temporary)
         if detect is not None:
-            found = detect_tracks(films, detect, detected or Path(temporary) / "tracks", folder, tell)
+            place = detected or Path(temporary) / "tracks"
+            found = detect_tracks(films, detect, place, folder, tell, settings.decoder)
             recordings = tuple(replace(one, tracks=file) for one, file in zip(recordings, found, strict=True))
         footage = _read(recordings, settings.tracks, detect is not None)
         for sentence in chain.from_iterable(one.remarks for one in footage):
@@ -242,23 +248,23 @@ def embed_footage(
     recording, camera, boxes = footage.recording, footage.camera, footage.boxes
     if boxes.empty:
         return Gallery(empty_table(), np.empty((0, reference.dimensions), np.float32), reference)
-    frames = _frames(camera, boxes)
+    frames = _frames(camera, boxes, settings.decoder)
     first = next(frames)
     boxes = mark_cut_boxes(boxes, first[1].shape[1], first[1].shape[0])
     boxes = split_tracks(boxes, settings.max_frame_gap)
-    table = describe_tracklets(boxes, recording, seconds_per_frame(recording.video))
+    table = describe_tracklets(boxes, recording, frame_times(recording.video))
     averager = ClipAverager(model, settings.batch)
     pictures = _add_crops(averager, chain([first], frames), boxes, table, model.image_size, settings.images)
     names = (table["video"] + ":" + table["track"] + "@" + table["first"].astype(str)).tolist()
     return Gallery(table, averager.finish(names), reference, pictures)
 
 
-def _frames(camera: Camera, boxes: pd.DataFrame) -> Iterator[tuple[int, Frame]]:
+def _frames(camera: Camera, boxes: pd.DataFrame, decoder: Decoder) -> Iterator[tuple[int, Frame]]:
     """The frames that have boxes, and perhaps others, in order."""
     wanted = set(boxes["frame"].tolist())
     last = max(wanted)
     with tqdm(total=last, desc=f"embed {camera.video.name}", unit="frame", disable=None) as bar:
-        for number, frame in read_frames(camera, wanted):
+        for number, frame in read_frames(camera, wanted, decoder):
             bar.update(number - bar.n)
             if isinstance(frame, PlaceError):
                 raise frame
