@@ -118,6 +118,27 @@ def test_a_protocol_that_leaves_tracklets_out_needs_their_flag(
     assert json.loads(capsys.readouterr().out)["left_out"] == 1
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".npz"])
+@pytest.mark.parametrize("written", ["Junk", " junk", "is_junk", "isDistractor", "distractors", "QUERY"])
+def test_a_flag_under_another_spelling_is_not_ignored(tmp_path: Path, suffix: str, written: str) -> None:
+    path = tmp_path / f"labels{suffix}"
+
+    def write(name: str) -> None:
+        table = pd.DataFrame({"identity": [1, 2], "camera": [1, 2], name: [False, True]})
+        if suffix == ".npz":
+            np.savez(path, **{column: table[column].to_numpy() for column in table})
+        else:
+            table.to_csv(path, index=False) if suffix == ".csv" else table.to_parquet(path)
+
+    write(written)
+    with pytest.raises(InputError, match=rf"labels\{suffix}: .*'{written}' must be called"):
+        read_labels(path)
+    write("junk")
+    assert read_labels(path).junk.tolist() == [False, True]
+    write("query_id")
+    assert not read_labels(path).query.any()
+
+
 def test_features_without_labels_name_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_sides(tmp_path)
     words = "--query", tmp_path / "q.npy", "--gallery", tmp_path / "g.npy", "--protocol", "market"

@@ -5,7 +5,7 @@ Arrays are ``.npy`` or ``.npz``; labels are columns of a CSV or Parquet file, or
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -240,6 +240,8 @@ def _arrays(path: Path, needed: tuple[str, ...]) -> dict[str, NDArray[Any]]:
         missing = [name for name in needed if name not in archive]
         if missing:
             raise InputError(f"{path}: must hold {' and '.join(needed)}, got {', '.join(archive.files)}")
+        if needed == NUMBERS:
+            _check_flag_names(path, archive.files)
         wanted = {*needed, *(FLAGS if needed == NUMBERS else ())}
         return {name: _member(path, archive, name) for name in archive.files if name in wanted}
 
@@ -266,15 +268,24 @@ def _npz(path: Path) -> Mapping[str, NDArray[Any]]:
 
 
 def _csv(path: Path) -> Mapping[str, NDArray[Any]]:
-    return _columns(read_csv(path))
+    return _columns(path, read_csv(path))
 
 
 def _parquet(path: Path) -> Mapping[str, NDArray[Any]]:
-    return _columns(read_table(path))
+    return _columns(path, read_table(path))
 
 
-def _columns(table: pd.DataFrame) -> dict[str, NDArray[Any]]:
+def _columns(path: Path, table: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    _check_flag_names(path, map(str, table.columns))
     return {str(name): table[name].to_numpy() for name in table.columns}
+
+
+def _check_flag_names(path: Path, names: Iterable[str]) -> None:
+    """Refuse a flag under another spelling, which would be ignored: the metrics would be those without it."""
+    for written in names:
+        name = "".join(filter(str.isalpha, written.casefold())).removeprefix("is").removesuffix("s")
+        if name in FLAGS and written != name:
+            raise InputError(f"{path}: the column {written!r} must be called {name}, or have another name")
 
 
 def _flag(path: Path, name: str, values: NDArray[Any]) -> NDArray[np.bool_]:
