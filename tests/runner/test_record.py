@@ -7,6 +7,7 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from dvc.repo import Repo
@@ -79,7 +80,13 @@ def test_the_record_lists_the_cells_that_are_up_to_date(
     tested = {"campus": {"rank1": 0.5, "mAP": 0.25}}
     assert all_cells["evaluate@ablation-0"] == {"a": {"trained": tested}}
     assert all_cells["evaluate@cross_domain-0"] == {"unreal": tested}
-    assert (folder / "artifacts" / "history" / "ablation" / "0" / "a-0" / "trained.tsv").exists()
+    kept = Path("artifacts") / "history" / "ablation" / "0" / "a-0" / "trained.tsv"
+    full, short = (pd.read_csv(path / kept, sep="\t") for path in (run, folder))
+    assert (len(full), len(short)) == (3, 2)
+    for table in (full, short):
+        assert table["step"].iloc[-1] == 3
+        for name in ("train_rank1", "validation_rank1"):
+            assert table.set_index("step")[name].dropna().to_dict() == {2: 0.9 if name[0] == "t" else 0.5}
     assert found("ablate@b-0").keys() == cells.keys() - {"ablate@b-0", "evaluate@ablation-0"}
     assert not (folder / "artifacts" / "history").exists(), "without its evaluation, a training runs again"
 
@@ -94,7 +101,7 @@ def study(folder: Path) -> Path:
     results, config = f"artifacts/results/ablation/{seed}.json", "artifacts/configs/config.txt"
     trained = {
         f"{models}/{variant}": f"echo {variant}-{seed}",
-        f"artifacts/history/ablation/{seed}/{variant}.tsv": "cat history.tsv",
+        f"artifacts/history/ablation/{seed}/{variant}/trained.tsv": "cat history.tsv",
     }
     tested = {results: f"sed s/SEED/{seed}/ results.json"}
     run = pipeline(
@@ -130,7 +137,11 @@ def study(folder: Path) -> Path:
 def _stage(name: str, deps: list[str], outs: dict[str, str]) -> dict[str, Any]:
     """A stage that writes its name to ``times.txt``, and to its outputs what commands print."""
     lines = [f"mkdir -p $(dirname {path}) && {command} > {path}" for path, command in outs.items()]
-    return {"cmd": " && ".join([f"echo {name} >> times.txt", *lines]), "deps": deps, "outs": list(outs)}
+    return {
+        "cmd": " && ".join([f"echo {name} >> times.txt", *lines]),
+        "deps": deps,
+        "outs": [path.removesuffix("/trained.tsv") for path in outs],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +200,7 @@ def test_a_record_of_other_code_is_out_of_date(folder: Path, tmp_path: Path) -> 
     assert read_graph(run, allow_missing=True).outdated(["evaluate@ablation-0"]) == seed | {"resolve"}
 
 
-@pytest.mark.parametrize("path", ["results/ablation/0.json", "history/ablation/0/a.tsv"])
+@pytest.mark.parametrize("path", ["results/ablation/0.json", "history/ablation/0/a/trained.tsv"])
 def test_a_file_of_the_record_that_has_changed_is_not_published(
     folder: Path, tmp_path: Path, path: str
 ) -> None:
@@ -201,7 +212,7 @@ def test_a_file_of_the_record_that_has_changed_is_not_published(
 
 
 def test_a_seed_without_all_of_its_files_is_not_taken(folder: Path, tmp_path: Path) -> None:
-    (folder / "artifacts" / "history" / "ablation" / "0" / "a.tsv").unlink()
+    (folder / "artifacts" / "history" / "ablation" / "0" / "a" / "trained.tsv").unlink()
     assert not (continued(folder, tmp_path, "second") / "dvc.lock").exists()
 
 

@@ -1,8 +1,11 @@
 """What an unfinished study has found: a folder that git keeps until the study is published.
 
-Another machine continues from it: it restores the seeds that were evaluated, without their models.
+Another machine continues from it: it restores the seeds that were evaluated, without their models and without
+what no analysis reads of their histories.
 """
 
+import hashlib
+import json
 import os
 import shutil
 from contextlib import suppress
@@ -21,8 +24,9 @@ from sttreid.runtime.provenance import locked_outputs
 
 UNFINISHED = "unfinished"  # folder beside the publications of a study
 CELLS, LOCK = "cells.json", "cells.lock"  # in it; the second is the part of dvc.lock that these cells have
-MODELS, MACHINES = "artifacts/models", "artifacts/machines"  # of a run
-KEPT = (MACHINES, "artifacts/history", "artifacts/results")  # of evaluated cells; a model has megabytes
+MODELS, MACHINES, HISTORIES = "artifacts/models", "artifacts/machines", "artifacts/history"  # of a run
+KEPT = (MACHINES, HISTORIES, "artifacts/results")  # of evaluated cells; a model has megabytes
+MEASURED = "validation_rank1"  # column of a history whose rows a study reads
 TRAININGS = ("ablate@", "pretrain@", "finetune@")  # cells with a history
 
 
@@ -42,11 +46,14 @@ def write_record(run: Path, folder: Path, commit: str) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     found = {name: numbers for name, numbers in cells.items() if numbers}
     write_json(temporary / CELLS, {"commit": commit, "cells": found})
-    write_text(temporary / LOCK, yaml.safe_dump({**lock, "stages": stages}, sort_keys=False))
     for name in sorted(graph.needed(filter(_evaluates, cells))):
         for out in stages[name]["outs"]:
             if out["path"].startswith(KEPT) and (run / out["path"]).exists():
                 _copy(run / out["path"], temporary / out["path"])
+                if out["path"].startswith(HISTORIES):
+                    _shorten(temporary / out["path"])
+                    out |= _checksum(temporary / out["path"])
+    write_text(temporary / LOCK, yaml.safe_dump({**lock, "stages": stages}, sort_keys=False))
     replace_folder(folder, temporary)
 
 
@@ -173,6 +180,27 @@ def _take(source: Path, target: Path) -> None:
     else:
         with suppress(OSError):  # of a folder with other files; DVC compares an empty one
             os.removedirs(target.parent)
+
+
+def _shorten(history: Path) -> None:
+    """Keep the measured rows of a history, or of those in a folder, and the last; analyses read these."""
+    for path in history.iterdir() if history.is_dir() else [history]:
+        header, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        place = header.rstrip("\n").split("\t").index(MEASURED)
+        measured = [row for row in rows[:-1] if row.rstrip("\n").split("\t")[place]]
+        write_text(path, "".join([header, *measured, *rows[-1:]]))
+
+
+def _checksum(path: Path) -> dict[str, Any]:
+    """MD5 and size of a file or folder as in dvc.lock."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    sums = [hashlib.md5(file.read_bytes()).hexdigest() for file in files]
+    size = sum(file.stat().st_size for file in files)
+    if not path.is_dir():
+        return {"md5": sums[0], "size": size}
+    entries = [{"md5": each, "relpath": file.name} for each, file in zip(sums, files, strict=True)]
+    listed = hashlib.md5(json.dumps(entries, sort_keys=True).encode()).hexdigest()
+    return {"md5": f"{listed}.dir", "size": size, "nfiles": len(files)}
 
 
 def _copy(source: Path, target: Path) -> None:
