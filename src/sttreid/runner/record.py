@@ -164,9 +164,9 @@ def _commit(path: Path) -> str:
 
 
 def _is_whole(folder: Path, stage: dict[str, Any]) -> bool:
-    """Whether a record has every file of a cell that it keeps."""
-    kept = [out["path"] for out in stage.get("outs", []) if out["path"].startswith(KEPT)]
-    return all((folder / path).exists() for path in kept)
+    """Whether a record has every file of a cell that it keeps, as it was written."""
+    kept = {folder / out["path"]: out["md5"] for out in stage.get("outs", []) if out["path"].startswith(KEPT)}
+    return all(path.exists() and _checksum(path)["md5"] == md5 for path, md5 in kept.items())
 
 
 def _take(source: Path, target: Path) -> None:
