@@ -41,7 +41,7 @@ def write_record(run: Path, folder: Path, commit: str) -> None:
         return
     lock = parse_yaml(graph.locked, run / "dvc.lock")  # not the file: another cell may end now
     cells = finished_cells(run, lock["stages"], graph)
-    stages = {name: stage for name, stage in lock["stages"].items() if name in cells}
+    stages = {name: lock["stages"][name] for name in cells}  # in the order of their names
     temporary = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
     found = {name: numbers for name, numbers in cells.items() if numbers}
