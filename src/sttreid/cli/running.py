@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
             "sttreid run-study claims",
             "sttreid run-study claims --executor dask --address tcp://10.0.0.1:8786 --jobs 8",
             "sttreid run-study claims --jobs 4 --push shared",
-            "sttreid run-study large --commit 1ef2a90c11",
+            "sttreid run-study large --commit HEAD~3",
         ),
     )(run_study)
 
