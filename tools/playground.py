@@ -16,6 +16,7 @@ from sttreid.config.params import PARAMS
 from sttreid.runtime.errors import InputError
 from sttreid.simulate import commands
 
+LOCK = "dvc.lock"
 PROFILE = Path("profiles") / "smoke.txt"
 KEPT = ("campus", "winter")  # of the targets: each costs a training run
 SMALLER: dict[str, Any] = {  # than the profile, which keeps the pinned target sets
@@ -44,6 +45,7 @@ def main(folder: Path) -> None:
         _call(folder, "git", "config", "user.email", "sttreid@localhost")
     if published := [path.relative_to(folder) for path in (folder / "models").glob("*.dvc")]:
         _call(folder, "dvc", "pull", "-q", *map(str, published))
+    (folder / LOCK).unlink()  # of other parameters and data; DVC rewrites it whole after each stage
     render_targets(folder / "data", shrink(folder))
     _call(folder, "dvc", "add", "-q", "data")
     _call(folder, "dvc", "repro")
