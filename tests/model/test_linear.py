@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from sttreid.model import linear
 from sttreid.model.linear import Linear
 from sttreid.runtime import numerics
 
@@ -51,3 +52,29 @@ def test_a_frozen_weight_and_a_plain_input_need_no_gradient():
     layer(torch.ones(2, 4)).sum().backward()
     assert layer.weight.grad is None
     torch.testing.assert_close(layer.bias.grad, torch.full((3,), 2.0))
+
+
+@pytest.mark.skipif(numerics.current() != "portable", reason="the native path uses torch's own product")
+@pytest.mark.parametrize("gap", [0, 1, 61])
+@pytest.mark.parametrize(("rows", "wide", "narrow"), [(1, 5, 7), (7, 33, 17), (24, 96, 24), (40, 16, 64)])
+def test_the_gradient_of_rows_with_gaps_has_the_bits_of_the_reference_kernel(rows, wide, narrow, gap):
+    """Published weights depend on them."""
+    torch.manual_seed(0)
+    x = (torch.randn(rows, narrow + gap) * torch.randn(rows, 1).exp())[:, :narrow]
+    gradient = torch.randn(rows, wide)
+    onednn = linear._product(gradient.t(), x.t())
+    assert torch.equal(linear._transposed_product(gradient, x), onednn)
+
+
+@pytest.mark.skipif(numerics.current() != "portable", reason="the native path uses torch's own product")
+def test_rows_with_gaps_never_reach_onednn_s_reference_kernel(monkeypatch):
+    """It takes 50 times as long: a temporal token is one row of each clip."""
+    given = []
+    product = linear._product
+    monkeypatch.setattr(
+        "sttreid.model.linear._product", lambda x, w, b=None: given.append(w) or product(x, w, b)
+    )
+    clips = torch.randn(6, 5, 4, requires_grad=True)
+    Linear(4, 3)(clips[:, 0]).sum().backward()
+    assert given
+    assert all(weight.is_contiguous() or weight.t().is_contiguous() for weight in given)

@@ -102,7 +102,7 @@ def prepare(threads: int, path: NumericPath) -> "torch.device":
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for a deterministic cuBLAS
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms loads torch's compiler: a second
     # filling uninitialised memory costs time, and no kernel here reads it
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     device = _device()
@@ -151,15 +151,12 @@ def deterministic() -> Iterator[None]:
     """
     import torch
 
-    before = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    torch.use_deterministic_algorithms(before[0], warn_only=False)
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("error" if before else "default")
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(before)
 
 
 @contextmanager
