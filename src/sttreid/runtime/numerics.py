@@ -102,7 +102,7 @@ def prepare(threads: int, path: NumericPath) -> "torch.device":
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # required for a deterministic cuBLAS
     torch.set_num_threads(threads)
-    torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms loads torch's compiler: a second
+    torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms loads torch's compiler
     # filling uninitialised memory costs time, and no kernel here reads it
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     device = _device()
