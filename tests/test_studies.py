@@ -418,7 +418,8 @@ def _publication(checkout: Path) -> Path:
     folder = checkout / "metrics" / "claims" / commit[:10]
     provenance = json.loads((folder / "provenance.json").read_text())
     assert (provenance["commit"], provenance["study"]) == (commit, "claims")
-    assert set(provenance["files"]) >= {"claims.json", "claims.md", "plots/claims.tsv"}
+    seeds = {"results/ablation/0.parquet", "results/ablation/0.json", "history/ablation/0/cnn/trained.tsv"}
+    assert set(provenance["files"]) >= {"claims.json", "claims.md", "plots/claims.tsv", *seeds}
     assert not [name for name in provenance["files"] if name.startswith("report/")]
     assert provenance["params"]["ablation"]["variants"]["full"] == {}
     (recorded,) = provenance["machines"]

@@ -250,3 +250,48 @@ def test_an_error_in_the_default_parameters_names_their_file(root: Path) -> None
 def test_a_folder_without_studies_is_no_checkout(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="experiments: is missing"):
         study_names(tmp_path)
+
+
+BESIDE_STUDY = """
+study: {base: claims, analysis: claims, variants: [wide], beside: {study: claims, variants: [cnn]}}
+ablation: {variants: {wide: {model: {width: 64}}}}
+claims: {contrasts: {wide-cnn: {question: RQ4, ours: wide, theirs: cnn, confirmatory: false}}}
+"""
+
+
+def test_variants_of_another_study_take_part_in_contrasts(root: Path) -> None:
+    write_study(root, "mine", BESIDE_STUDY)
+    assert check_study(root, "mine") == []
+    write_study(root, "mine", BESIDE_STUDY.replace("theirs: cnn", "theirs: full"))
+    assert "there is no variant full" in check_study(root, "mine")[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("[cnn]}", "[cmn]}", r"beside\.variants: .*full, global, cnn; got 'cmn'"),
+        ("variants: [wide]", "variants: [wide, cnn]", r"beside\.variants: must not be .*'cnn'"),
+        ("[cnn]}", "[]}", r"beside\.variants"),
+        ("beside: {study: claims", "beside: {study: seeds", r"the study seeds, which has none; got 'cnn'"),
+        ("beside: {study: claims", "beside: {study: missing", "no such study"),
+        ("analysis: claims", "analysis: tuning, trials: {a: {}, b: {}}", "tuning with 2 trials"),
+        (
+            "ablation: {",
+            "seeds: [0, 9]\nablation: {",
+            r"seeds must be among .*\[0, 1, 2, 3, 4\].* also \[9\]",
+        ),
+        ("ablation: {", "ablation: {source: winter, ", r"ablation\.source must be .*'campus'.*'winter'"),
+    ],
+)
+def test_what_cannot_be_compared_with_another_study_is_refused(
+    root: Path, old: str, new: str, sentence: str
+) -> None:
+    write_study(root, "mine", BESIDE_STUDY.replace(old, new))
+    with pytest.raises(InputError, match=sentence):
+        check_study(root, "mine")
+
+
+def write_study(root: Path, name: str, text: str) -> None:
+    path = root / "experiments" / name / "params.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)

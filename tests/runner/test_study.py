@@ -3,9 +3,11 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -16,6 +18,9 @@ from sttreid.runner.graph import Graph
 from sttreid.runner.reproduce import Runner
 from sttreid.runner.workplace import alone, hold
 from sttreid.runtime.errors import InputError, StageError
+from sttreid.runtime.files import write_json, write_table, write_text
+from sttreid.runtime.provenance import Provenance, checksums
+from tests.analysis.studies import queries
 
 STUDY: dict[str, Any] = {
     "study": {"analysis": "claims", "sets": "sets"},
@@ -234,15 +239,60 @@ def test_a_publication_holds_what_its_analysis_wrote(tmp_path: Path) -> None:
     out(run, "publication/tuning.json")
     machine = {"python": "3", "packages": {}, "processor": "p", "capability": "c", "numeric_path": "n"}
     recorded = out(run, "artifacts/machines/ablate-a-0.json", json.dumps(machine | {"device": None}))
-    stages = {"claims": {"outs": outs}, "ablate@a-0": {"outs": [recorded]}}
+    history = "artifacts/history/ablation/0/a"
+    out(run, f"{history}/trained.tsv", "step\tvalidation_rank1\n1\t\n2\t0.5\n3\t\n4\t\n")
+    trained = {"outs": [recorded, {"path": history, "md5": "1"}]}
+    result = out(run, "artifacts/results/ablation/0.json", "{}")
+    rows = {"path": "artifacts/results/ablation/0.parquet", "md5": "1"}
+    write_table(run / rows["path"], queries("home", 0.5, 0).assign(variant="a", moment="trained", seed=0))
+    stages = {
+        "claims": {"outs": outs},
+        "ablate@a-0": trained,
+        "evaluate@ablation-0": {"outs": [result, rows]},
+    }
+    cells = [*stages]
     stores = [{"path": f"artifacts/tracklets/{name}", "md5": name} for name in ("campus", "unreal")]
     stages |= {f"decode@{each['md5']}": {"outs": [each]} for each in stores}
     (run / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
     target.parent.mkdir(parents=True)
-    study._publish(run, run, target, "a" * 40, STUDY, ["claims", "ablate@a-0"])
+    study._publish(run, run, target, "a" * 40, STUDY, cells, ["a remark"])
     files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
-    assert files == {"provenance.json", "claims.json", "report/claims.html", "plots/a.tsv"}
-    assert set(json.loads((target / "provenance.json").read_text())["files"]) == {
-        "claims.json",
-        "plots/a.tsv",
+    seeds = {f"results/ablation/0.{kind}" for kind in ("json", "parquet")} | {
+        "history/ablation/0/a/trained.tsv"
     }
+    assert files == {"provenance.json", "claims.json", "report/claims.html", "plots/a.tsv", *seeds}
+    record = json.loads((target / "provenance.json").read_text())
+    assert set(record["files"]) == {"claims.json", "plots/a.tsv", *seeds}
+    assert record["remarks"] == ["a remark"]
+    table = pd.read_csv(target / "history/ablation/0/a/trained.tsv", sep="\t")
+    assert table["step"].tolist() == [2, 4], "where it was measured, and the end"
+
+
+def test_variants_of_another_study_are_laid_beside_a_run(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read at the end, after hours: without them nothing runs."""
+    beside = {"study": "other", "variants": ["a"]}
+    params = {**STUDY, "study": {**STUDY["study"], "beside": beside}}
+    monkeypatch.setattr(study, "merged", lambda *_: params)
+    monkeypatch.setattr(study, "build", lambda *_: None)
+    checked: list[dict[str, Any]] = []
+    monkeypatch.setattr(study, "check_beside", lambda _, theirs, __: checked.append(theirs))
+    monkeypatch.setattr(study, "_make_sets", lambda *_: pytest.fail("cells ran"))
+    with pytest.raises(InputError, match=r"study\.beside must be published first: .* other"):
+        study.run_study(checkout, "mine", runner)
+    folder = checkout / "metrics" / "other" / "abc"
+    write_text(folder / "results" / "ablation" / "0.json", "{}")
+    files = checksums(folder, folder.rglob("*.json"))
+    origin = Provenance("other", "a" * 40, False, "2026-01-01", 1, [], {"seeds": [0]}, {}, files, [])
+    write_json(folder / "provenance.json", asdict(origin))
+    run = checkout / "experiments" / "mine" / "run"
+    former = run / "beside" / "former"
+    former.mkdir(parents=True)
+    remarks = study._lay_beside(checkout, run, params, Path("params.yaml"))
+    assert remarks == ["a: of metrics/other/abc"]
+    assert checked == [{"seeds": [0]}]
+    assert (run / "beside" / "other" / "results" / "ablation" / "0.json").read_text() == "{}"
+    assert not former.exists()
+    assert study._lay_beside(checkout, run, STUDY, Path("params.yaml")) == []
+    assert not (run / "beside").exists()

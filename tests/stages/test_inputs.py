@@ -1,6 +1,8 @@
 """What the stages of a study read: variants of params.yaml, and the default run's models as the reference."""
 
 import json
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -8,7 +10,9 @@ import pytest
 
 from sttreid.analysis.results import COUNTS
 from sttreid.config import paths
+from sttreid.config.study import BESIDE, Beside
 from sttreid.retrieval.metrics import METRICS
+from sttreid.runner.record import publish_seeds
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import write_json, write_table, write_text
 from sttreid.stages.inputs import ablation_runs
@@ -81,3 +85,29 @@ def test_a_result_of_other_queries_is_refused(artifacts):
     write_json(path, content)
     with pytest.raises(InputError, match="results of seed 1: queries of home must be the same"):
         ablation_runs(ablation(None), "synthetic", TARGETS, SEEDS)
+
+
+def test_variants_of_another_study_come_from_what_it_published(artifacts):
+    """The same tests as of its own results: what no statistics read is left out of a publication."""
+    folder = Path(BESIDE) / "other"
+    for seed in SEEDS:
+        copied = paths.history("ablation", seed, "former")
+        copied.parent.mkdir(parents=True)
+        shutil.copy(paths.history("ablation", seed, "cnn"), copied)
+    outs = [path for path in paths.ARTIFACTS.glob("*/ablation/*") if path.is_file()]
+    outs += paths.ARTIFACTS.glob("history/ablation/*/former")
+    publish_seeds(Path(), {"all": {"outs": [{"path": str(path)} for path in outs]}}, folder)
+    for seed in SEEDS:
+        own = paths.queries("ablation", seed)
+        table = pd.read_parquet(own)
+        write_table(own, table[table["variant"] == "cnn"])
+    runs, _ = ablation_runs(ablation(None), "synthetic", TARGETS, SEEDS, Beside("other", ["former"]))
+    assert [(run.variant, run.seed) for run in runs] == [
+        (name, seed) for seed in SEEDS for name in ("cnn", "former")
+    ]
+    own, other = runs[0], runs[1]
+    assert (own.steps, own.train_rank1) == (other.steps, other.train_rank1)
+    for target in TARGETS:
+        mine, theirs = (run.queries[target].drop(columns="variant") for run in (own, other))
+        assert {"ap", "first_hit", "identity", "query", "length"} <= set(theirs)
+        pd.testing.assert_frame_equal(mine[[*theirs]].reset_index(drop=True), theirs.reset_index(drop=True))

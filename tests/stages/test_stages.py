@@ -20,7 +20,9 @@ from sttreid.analysis import metrics_files
 from sttreid.config import paths
 from sttreid.config.domain import load_domain
 from sttreid.config.params import load
+from sttreid.config.study import BESIDE
 from sttreid.report.tables import TEXT
+from sttreid.runner.record import publish_seeds
 from sttreid.runtime import live
 from sttreid.runtime.live import Live
 from sttreid.simulate.dataset import render
@@ -227,6 +229,26 @@ def test_a_study_leaves_the_default_run_alone(workplace: Path, study: Path) -> N
     assert content["seeds"] == 2
     assert set(content["variants"]) == {"full", "full-pretrained", "full-untrained", "cnn"}
     assert content["contrasts"]["full-cnn"]["in_domain"]["rank1"]["p"] >= 0
+
+    _move_to_another_study(study, "cnn")
+    call("claims")
+    beside = json.loads((study / "publication/claims.json").read_text())
+    assert beside["contrasts"] == content["contrasts"], "as if the study had trained the variant itself"
+
+
+def _move_to_another_study(study: Path, variant: str) -> None:
+    """Take a variant out of a study that has run, and lay it beside, as published by a study ``other``."""
+    outs = [{"path": str(path)} for path in paths.ARTIFACTS.glob("results/ablation/*")]
+    outs += [{"path": str(path)} for path in paths.ARTIFACTS.glob(f"history/ablation/*/{variant}")]
+    publish_seeds(Path(), {"all": {"outs": outs}}, study / BESIDE / "other")
+    for out in paths.ARTIFACTS.glob("results/ablation/*.parquet"):
+        table = pd.read_parquet(out)
+        table[table["variant"] != variant].to_parquet(out, index=False)
+    content = yaml.safe_load((study / "params.yaml").read_text())
+    del content["ablation"]["variants"][variant]
+    content["study"] |= {"beside": {"study": "other", "variants": [variant]}}
+    content["study"]["variants"].remove(variant)
+    (study / "params.yaml").write_text(yaml.safe_dump(content))
 
 
 def test_a_study_of_fewer_identities_draws_curves(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,11 @@ from sttreid.analysis.results import BASELINES, Cell, Scores, drop
 from sttreid.analysis.settings import means_of, setting_of
 from sttreid.analysis.uncertainty import LEVEL, Doubles, Interval
 from sttreid.config.conversion import dump, parse
+from sttreid.config.publications import PROVENANCE, newest
 from sttreid.retrieval.metrics import HEADLINE
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json
-from sttreid.runtime.provenance import Machine, Provenance, numerics_of, publication_date
+from sttreid.runtime.provenance import Machine, numerics_of
 
 DROP: Final = "cross_domain_drop"
 EQUAL: Final = 1e-9  # two values with a smaller difference are identical
@@ -232,16 +233,15 @@ def published(root: Path) -> Publication | None:
     Raises:
         InputError: a publication cannot be read.
     """
-    paths = [path for path in root.glob("metrics/seeds/*/provenance.json") if path.parent.name[0] != "."]
-    publications = {path: parse(Provenance, read_json(path), str(path)) for path in paths}
-    if not publications:
+    publication = newest(root, "seeds")
+    if publication is None:
         return None
-    path = max(publications, key=lambda path: publication_date(publications[path], path))
-    origin, results = publications[path], path.with_name("seeds.json")
+    folder, origin = publication
+    results = folder / "seeds.json"
     found = parse(SeedResults, read_json(results), str(results))
     return Publication(
         commit=origin.commit,
-        numerics=numerics_of(origin, path),
+        numerics=numerics_of(origin, folder / PROVENANCE),
         params=origin.params,
         numbers=found.numbers,
         baselines=found.baselines,

@@ -6,7 +6,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sttreid.config.branches import CNN, enabled
 from sttreid.config.datasets import Decode
@@ -15,6 +15,7 @@ from sttreid.config.variants import Variant, default_run, resolve
 from sttreid.runtime.errors import InputError
 
 TESTED: Final = ("claims", "curves")  # analyses that read how the variants were tested
+TRAINING_SET: Final = ("source", "in_domain")  # of the section ablation
 STRIDE: Final = 8  # of the backbone before its last stage
 
 
@@ -42,6 +43,47 @@ def check(params: Params, path: Path = PARAMS) -> None:
         shown = variants if reference is None else {**variants, reference: default}
         for problem in _not_shown(params.visualise.variants, shown):
             raise InputError(f"{path}: visualise.variants: {problem}")
+
+
+def check_beside(params: Params, theirs: Mapping[str, Any], path: Path) -> None:
+    """Check that variants of another study (``study.beside``) can be compared with those of a study.
+
+    Args:
+        params: of the study.
+        theirs: all parameters of the other one, as plain content.
+        path: of the study's parameter file.
+
+    Raises:
+        InputError: the analysis is not ``claims``, or has trials; the other study has no such variant, or it
+            is also one of this study; it was trained on another set, or lacks one of the seeds or targets.
+    """
+    study = params.study
+    assert study is not None, "only a study has a section study"
+    assert study.beside is not None, "the caller has read it"
+    if study.analysis != "claims" or study.trials:
+        rule = "study.beside must be null but for the analysis claims without trials"
+        raise InputError(f"{path}: {rule}, got {study.analysis} with {len(study.trials)} trials")
+    name, places = study.beside.study, dict[str, Any]()
+    for section, key in (("study", "variants"), *(("ablation", key) for key in TRAINING_SET)):
+        content = theirs.get(section)
+        places[key] = content.get(key) if isinstance(content, Mapping) else None
+    for variant in study.beside.variants:
+        place = f"{path}: study.beside.variants"
+        if variant not in (places["variants"] or []):
+            there = ", ".join(map(str, places["variants"] or [])) or "none"
+            raise InputError(
+                f"{place}: must be variants of the study {name}, which has {there}; got {variant!r}"
+            )
+        if variant in params.ablation.variants:
+            raise InputError(f"{place}: must not be variants of this study too, got {variant!r}")
+    for key in TRAINING_SET:
+        if (ours := getattr(params.ablation, key)) != places[key]:
+            rule = f"must be that of the study {name}, {places[key]!r}"
+            raise InputError(f"{path}: ablation.{key} {rule}, to be compared with it; got {ours!r}")
+    for key, wanted in (("seeds", params.seeds), ("targets", params.targets)):
+        if missing := [each for each in wanted if each not in (theirs.get(key) or [])]:
+            rule = f"must be among those of the study {name}, {theirs.get(key)}"
+            raise InputError(f"{path}: {key} {rule}, to be compared with it; got also {missing}")
 
 
 def _problems(variant: Variant, decode: Decode) -> Iterator[str]:

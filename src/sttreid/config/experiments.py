@@ -9,15 +9,15 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from sttreid.config import consistency
+from sttreid.config import consistency, contrasts
 from sttreid.config.conversion import hint, parse, read_mapping, read_yaml
 from sttreid.config.params import PARAMS, Params, build
-from sttreid.config.study import DEFAULT_HOME, Study, counted_schedule, trial_name
+from sttreid.config.study import DEFAULT_HOME, Beside, Study, counted_schedule, trial_name
 from sttreid.config.trials import with_trials
 from sttreid.config.variants import Variant, merge, resolve
 from sttreid.runtime.documents import parse_yaml
@@ -33,19 +33,6 @@ FREE: Final = (  # sections with names as keys, or with keys that no study needs
     ("claims", "contrasts"),
 )
 SHARED: Final = ("datasets", "decode", "rendered")  # sections that a study takes from the study of its sets
-PRETRAINED, UNTRAINED = "pretrained", "untrained"
-
-
-class Side(NamedTuple):
-    """One side of a contrast.
-
-    Attributes:
-        moment: "trained"; or "pretrained" or "untrained", before the training on the source.
-        steps: number of updates until then.
-    """
-
-    moment: str
-    steps: int
 
 
 def study_names(root: Path) -> list[str]:
@@ -230,6 +217,8 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
     assert study is not None, "merged() requires the section"
     consistency.check(params, path)
     resolved = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
+    if study.beside is not None:
+        resolved |= _resolved_beside(root, params, study.beside, path)
     notes = list(_variant_notes(overrides, study))
     if study.analysis == "sets":
         return [f"note: {path}: {note}" for note in notes]
@@ -245,10 +234,19 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
         counted_schedule(study, params.ablation.variants, path)
         first = next(iter(study.trials))
         resolved = {name: resolved[trial_name(name, first)] for name in study.variants}
-        notes += _contrast_notes(params, resolved, path)
+        notes += contrasts.notes(params, resolved, path)
     else:
-        notes += [*_contrast_notes(params, resolved, path), *_seed_notes(params)]
+        notes += [*contrasts.notes(params, resolved, path), *contrasts.seed_notes(params)]
     return [f"note: {path}: {note}" for note in notes]
+
+
+def _resolved_beside(root: Path, params: Params, beside: Beside, path: Path) -> dict[str, Variant]:
+    """The variants of another study that a study is compared with."""
+    other = overrides_path(root, beside.study)
+    content = merged(root, read_yaml(other), other.relative_to(root))
+    consistency.check_beside(params, content, path)
+    theirs = build(content, other)
+    return {name: resolve(theirs, name, theirs.seeds[0], other) for name in beside.variants}
 
 
 def _variant_notes(overrides: object, study: Study) -> Iterator[str]:
@@ -257,57 +255,6 @@ def _variant_notes(overrides: object, study: Study) -> Iterator[str]:
     for variant in (overrides.get("ablation") or {}).get("variants") or {}:
         if variant not in study.variants:
             yield f"ablation.variants.{variant}: is not in study.variants, so it is not trained"
-
-
-def _contrast_notes(params: Params, variants: Mapping[str, Variant], path: Path) -> Iterator[str]:
-    """Contrasts that lack a variant; a confirmatory contrast must compare trainings of equal length.
-
-    Raises:
-        InputError: a contrast compares a variant with itself, or a confirmatory one unequal trainings.
-    """
-    assert params.claims is not None, "merged() adds the section"
-    for name, contrast in params.claims.contrasts.items():
-        key = f"claims.contrasts.{name}"
-        if contrast.ours == contrast.theirs:
-            raise InputError(f"{path}: {key} must compare two variants, got {contrast.ours} twice")
-        sides = [_side(variants, operand) for operand in (contrast.ours, contrast.theirs)]
-        for side in sides:
-            if isinstance(side, str):
-                yield f"{key}: {side}, so nothing is compared"
-        ours, theirs = sides
-        if isinstance(ours, str) or isinstance(theirs, str) or not contrast.confirmatory:
-            continue
-        if ours != theirs and {ours.moment, theirs.moment} != {PRETRAINED, UNTRAINED}:
-            raise InputError(
-                f"{path}: {key}: both sides of a confirmatory contrast must be compared at the same moment"
-                f" after as many steps (or set confirmatory: false), got {contrast.ours} {ours.moment} after"
-                f" {ours.steps} steps, {contrast.theirs} {theirs.moment} after {theirs.steps}"
-            )
-
-
-def _side(variants: Mapping[str, Variant], operand: str) -> Side | str:
-    """A side of a contrast, or a clause that says why there is none."""
-    if operand in variants:
-        variant = variants[operand]
-        return Side("trained", variant.train.steps + (variant.pretrain.steps if variant.pretrain else 0))
-    name, _, moment = operand.rpartition("-")
-    if moment not in (PRETRAINED, UNTRAINED) or name not in variants:
-        return f"there is no variant {operand}{hint(operand, list(variants))}"
-    pretrain = variants[name].pretrain
-    if pretrain is None:
-        return f"{name} has no synthetic pre-training"
-    return Side(moment, pretrain.steps if moment == PRETRAINED else 0)
-
-
-def _seed_notes(params: Params) -> Iterator[str]:
-    """Reasons why no verdict is given, or only "inconclusive"."""
-    claims, seeds = params.claims, len(params.seeds)
-    assert claims is not None, "merged() adds the section"
-    if not claims.contrasts:
-        yield "claims.contrasts: is empty, so nothing is compared"
-    elif seeds < claims.min_seeds and any(contrast.confirmatory for contrast in claims.contrasts.values()):
-        few = f"{seeds} seeds are fewer than claims.min_seeds, {claims.min_seeds}"
-        yield f'{few}: every verdict will be "inconclusive"'
 
 
 def _assign(content: Any, assignment: str, layers: Mapping[str, Any], path: Path) -> None:

@@ -76,9 +76,9 @@ def backbone(seed: int) -> Path:
     return ARTIFACTS / "backbones" / str(seed) / "backbone.pt"
 
 
-def history(group: Group, seed: int, name: str) -> Path:
+def history(group: Group, seed: int, name: str, folder: Path = ARTIFACTS) -> Path:
     """One row per training step: lr, loss terms, gradient norm, and rank-1 where it was measured."""
-    return ARTIFACTS / "history" / group / str(seed) / _trained(group, name, ".tsv")
+    return folder / "history" / group / str(seed) / _trained(group, name, ".tsv")
 
 
 def pretraining_history(variant: str, seed: int) -> Path:
@@ -97,14 +97,14 @@ def _trained(group: Group, name: str, suffix: str) -> Path:
     return Path(f"{name}{suffix}") if group == "cross_domain" else Path(name, f"trained{suffix}")
 
 
-def result(group: Group, seed: int) -> Path:
+def result(group: Group, seed: int, folder: Path = ARTIFACTS) -> Path:
     """Metrics of every model of a group and seed on every target."""
-    return ARTIFACTS / "results" / group / f"{seed}.json"
+    return folder / "results" / group / f"{seed}.json"
 
 
-def queries(group: Group, seed: int) -> Path:
+def queries(group: Group, seed: int, folder: Path = ARTIFACTS) -> Path:
     """The same, one row per query."""
-    return ARTIFACTS / "results" / group / f"{seed}.parquet"
+    return folder / "results" / group / f"{seed}.parquet"
 
 
 def machine(stage: str, *words: object) -> Path:

@@ -13,9 +13,23 @@ CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 Counted = Literal["pretrain", "finetune"]  # the training whose identities a learning curve varies
+BESIDE: Final = "beside"  # folder of a run: what other studies have published, as below artifacts
 DEFAULT_HOME: Final = "../../.."  # the default run, from experiments/NAME/run
 SCHEDULES: tuple[Counted, ...] = ("pretrain", "finetune")
 POINT: Final = {"identities", "steps", "eval_every"}  # what a point of a learning curve may set
+
+
+@dataclass(frozen=True, config=CONFIG)
+class Beside:
+    """Variants of another study that this one compares with its own, from what the other has published.
+
+    Attributes:
+        study: its name; its newest publication is read.
+        variants: of that study, by their names there.
+    """
+
+    study: Name
+    variants: Annotated[list[Name], Field(min_length=1)]
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -32,6 +46,8 @@ class Study:
         base: study whose sets and sections this one overrides; its own ``claims`` replace those of the base.
             None: params.yaml.
         sets: study with the analysis ``sets`` whose sets it uses; None: those of the default run.
+        beside: variants of a published study that take part in this one without being trained again; of the
+            analysis ``claims`` alone.
         home: folder with the tracklet stores, from the study's run; it follows from ``sets``.
     """
 
@@ -40,6 +56,7 @@ class Study:
     variants: list[Name] = Field(default_factory=list)
     base: Name | None = None
     sets: Name | None = None
+    beside: Beside | None = None
     home: str = DEFAULT_HOME
 
 

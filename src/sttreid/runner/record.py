@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,24 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from sttreid.config.publications import SEEDS
 from sttreid.runner.graph import Graph, read_graph
 from sttreid.runner.workplace import is_pipeline_lock
 from sttreid.runtime.documents import parse_yaml
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import read_json, replace_folder, write_json, write_text
+from sttreid.runtime.files import read_json, read_table, replace_folder, write_json, write_table, write_text
 from sttreid.runtime.provenance import locked_outputs
 
+ARTIFACTS = "artifacts"
 UNFINISHED = "unfinished"  # folder beside the publications of a study
 CELLS, LOCK = "cells.json", "cells.lock"  # in it; the second is the part of dvc.lock that these cells have
 MODELS, MACHINES, HISTORIES = "artifacts/models", "artifacts/machines", "artifacts/history"  # of a run
 KEPT = (MACHINES, HISTORIES, "artifacts/results")  # of evaluated cells; a model has megabytes
 MEASURED = "validation_rank1"  # column of a history whose rows a study reads
+COLUMNS = (  # of a published per-query table: those that statistics read, without distances and neighbours
+    *("query", "identity", "first_hit", "ap", "inp", "length", "visibility"),
+    *("target", "variant", "moment", "seed"),
+)
 TRAININGS = ("ablate@", "pretrain@", "finetune@")  # cells with a history
 
 
@@ -88,6 +95,30 @@ def restore(folder: Path, run: Path) -> str | None:
         content = {**own, "stages": {**own["stages"], **taken}}
         write_text(run / "dvc.lock", yaml.safe_dump(content, sort_keys=False))
     return _commit(folder / CELLS)
+
+
+def publish_seeds(run: Path, stages: Mapping[str, Any], folder: Path) -> None:
+    """Write what the cells of a study of claims found to its publication, for readers and other studies.
+
+    Args:
+        run: the study's folder.
+        stages: of its dvc.lock, those of the cells.
+        folder: of the publication (:mod:`sttreid.analysis.publications`).
+
+    Raises:
+        InputError: a per-query table cannot be read.
+    """
+    for out in (Path(out["path"]) for stage in stages.values() for out in stage["outs"]):
+        if not out.is_relative_to(ARTIFACTS) or out.relative_to(ARTIFACTS).parts[0] not in SEEDS:
+            continue
+        target = folder / out.relative_to(ARTIFACTS)
+        if out.suffix == ".parquet":
+            table = read_table(run / out)
+            write_table(target, table[[name for name in COLUMNS if name in table]])
+            continue
+        _copy(run / out, target)
+        if out.as_posix().startswith(HISTORIES):
+            _shorten(target)
 
 
 def finished_cells(run: Path, stages: dict[str, Any], graph: Graph) -> dict[str, dict[str, Any]]:

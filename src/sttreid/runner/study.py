@@ -22,12 +22,15 @@ from zipfile import ZipFile
 
 import yaml
 
+from sttreid.config.consistency import check_beside
 from sttreid.config.conversion import parse, read_mapping, read_yaml
 from sttreid.config.domain import DOMAINS
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, RUN, check_study, merged, overrides_path
-from sttreid.config.params import PARAMS
+from sttreid.config.params import PARAMS, build
+from sttreid.config.publications import copy_seeds, newest
+from sttreid.config.study import BESIDE
 from sttreid.runner.graph import Graph, read_graph
-from sttreid.runner.record import MACHINES, MODELS, UNFINISHED, restore, write_record
+from sttreid.runner.record import MACHINES, MODELS, UNFINISHED, publish_seeds, restore, write_record
 from sttreid.runner.remotes import copy_remote
 from sttreid.runner.reproduce import Runner
 from sttreid.runner.workplace import alone, hold
@@ -83,6 +86,7 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
     run.mkdir(parents=True, exist_ok=True)
     with alone(run / LOCK, run):  # from the first change in the folder until the publication
         _build(root, source, run, params, commit)
+        remarks = _lay_beside(root, run, params, path.relative_to(source))
         if runner.remote is not None:
             copy_remote(root, run, runner.remote)
         home = _make_sets(root, source, run, params, commit, runner)
@@ -103,7 +107,8 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
             _reproduce(run, home, _seed_by_seed(read_graph(run), params["seeds"], analysis), runner, keep)
         finally:
             keep()  # the last cells, if they could not be written
-        _publish(home, run, target, commit, params, read_graph(run, allow_missing=True).needed([analysis]))
+        cells = read_graph(run, allow_missing=True).needed([analysis])
+        _publish(home, run, target, commit, params, cells, remarks)
         shutil.rmtree(record, ignore_errors=True)
     return target
 
@@ -215,6 +220,25 @@ def _build(root: Path, source: Path, run: Path, params: dict[str, Any], commit: 
         write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
 
+def _lay_beside(root: Path, run: Path, params: dict[str, Any], path: Path) -> list[str]:
+    """Give a run what another study has published whose variants take part; returns remarks on the origin.
+
+    Raises:
+        InputError: that study is not published, or cannot be compared with this one.
+    """
+    shutil.rmtree(run / BESIDE, ignore_errors=True)
+    beside = params["study"].get("beside")
+    if beside is None:
+        return []
+    name = beside["study"]
+    if (found := newest(root, name)) is None:
+        raise InputError(f"{path}: study.beside must be published first: sttreid run-study {name}")
+    folder, origin = found
+    check_beside(build(params, path), origin.params, path)
+    copy_seeds(folder, origin, run / BESIDE / name)
+    return [f"{', '.join(beside['variants'])}: of {folder.relative_to(root).as_posix()}"]
+
+
 def _extract(root: Path, commit: str, paths: Iterable[Path | str], folder: Path) -> None:
     """Write files of a commit to a folder."""
     names = [str(path) for path in paths]
@@ -223,10 +247,15 @@ def _extract(root: Path, commit: str, paths: Iterable[Path | str], folder: Path)
 
 
 def _pipeline(source: Path, params: dict[str, Any]) -> str:
-    """The study's dvc.yaml; without a section ``start``, no variant waits for a backbone."""
+    """The study's dvc.yaml; without a section ``start``, no variant waits for a backbone, and without
+    ``study.beside`` no statistics for another study.
+    """
     if params["study"]["analysis"] == "sets":
         return (source / SETS_PIPELINE).read_text(encoding="utf-8")
     content = read_yaml(source / PIPELINE)
+    if params["study"].get("beside") is None:
+        deps = content["stages"]["claims"]["deps"]
+        content["stages"]["claims"]["deps"] = [dep for dep in deps if dep != BESIDE]
     if params.get("start") is None:
         del content["stages"][START]
         deps = content["stages"]["ablate"]["deps"]
@@ -235,7 +264,13 @@ def _pipeline(source: Path, params: dict[str, Any]) -> str:
 
 
 def _publish(
-    home: Path, run: Path, target: Path, commit: str, params: dict[str, Any], cells: Iterable[str]
+    home: Path,
+    run: Path,
+    target: Path,
+    commit: str,
+    params: dict[str, Any],
+    cells: Iterable[str],
+    remarks: list[str],
 ) -> None:
     """Publish the results and provenance.json atomically; ``cells`` led to them.
 
@@ -260,6 +295,8 @@ def _publish(
         path = temporary / Path(out["path"]).relative_to(PUBLICATION)
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(run / out["path"], path)
+    if params["study"]["analysis"] == "claims":
+        publish_seeds(run, stages, temporary)
     files = [path for path in temporary.rglob("*") if path.is_file() and PAGES not in path.parts]
     provenance = Provenance(
         study=run.parent.name,
@@ -271,7 +308,7 @@ def _publish(
         params=params,
         tracklets={name: stores[name] for name in used},
         files=checksums(temporary, files),
-        remarks=[],
+        remarks=remarks,
         models=locked_outputs(stages, MODELS),
     )
     write_json(temporary / "provenance.json", asdict(provenance))

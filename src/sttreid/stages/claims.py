@@ -23,7 +23,8 @@ from sttreid.stages.inputs import ablation_runs
 def main(params: Params, claims: Claims) -> None:
     """In the default run the reference variant comes from the cross-domain results."""
     simulate, targets, seeds, ablation = params.simulate, params.targets, params.seeds, params.ablation
-    runs, protocols = ablation_runs(ablation, simulate.domain, targets, seeds)
+    beside = params.study.beside if params.study is not None else None
+    runs, protocols = ablation_runs(ablation, simulate.domain, targets, seeds, beside)
     views = {target: read_table(paths.views(target)).set_index("tracklet")["turn"] for target in targets}
     runs = [_with_viewpoints(each, views) for each in runs]
     trained_on = ablation.source if ablation.in_domain else ""

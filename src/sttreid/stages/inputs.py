@@ -1,6 +1,7 @@
-"""What the stages of a study read: the ablation's results and training histories."""
+"""What the stages of a study read: the ablation's results and training histories, and another study's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -8,12 +9,18 @@ from sttreid.analysis.result_files import read_history, read_queries, read_resul
 from sttreid.analysis.study_runs import PRETRAINED, TRAINED, UNTRAINED, Run, protocol_names, runs_of
 from sttreid.config import paths
 from sttreid.config.params import Ablation
+from sttreid.config.study import BESIDE, Beside
 
 
 def ablation_runs(
-    ablation: Ablation, synthetic: str, targets: Sequence[str], seeds: Sequence[int]
+    ablation: Ablation,
+    synthetic: str,
+    targets: Sequence[str],
+    seeds: Sequence[int],
+    beside: Beside | None = None,
 ) -> tuple[list[Run], dict[str, str]]:
-    """Every variant with every seed, the reference last, and the name of each target's protocol.
+    """Every variant with every seed, then those of another study, the reference last; and each target's
+    protocol.
 
     Variants and seeds are those of params.yaml; results of earlier runs are not read.
 
@@ -22,15 +29,17 @@ def ablation_runs(
     """
     runs, results = [], []
     for seed in seeds:
-        result, queries = (
-            read_result(paths.result("ablation", seed)),
-            read_queries(paths.queries("ablation", seed), "variants"),
-        )
-        results.append(result)
-        for variant in ablation.variants:
-            moments = dict(iter(queries[queries["variant"] == variant].groupby("moment")))
-            steps = result["variants"].get(variant, {}).get("pretrain_steps", 0)
-            runs += runs_of(variant, seed, steps, moments, history("ablation", seed, variant))
+        sources: list[tuple[Path, Iterable[str]]] = [(paths.ARTIFACTS, ablation.variants)]
+        sources += [(Path(BESIDE) / beside.study, beside.variants)] if beside is not None else []
+        for folder, variants in sources:
+            result = read_result(paths.result("ablation", seed, folder))
+            results.append(result)
+            queries = read_queries(paths.queries("ablation", seed, folder), "variants")
+            for variant in variants:
+                moments = dict(iter(queries[queries["variant"] == variant].groupby("moment")))
+                steps = result["variants"].get(variant, {}).get("pretrain_steps", 0)
+                rows = read_history(paths.history("ablation", seed, variant, folder))
+                runs += runs_of(variant, seed, steps, moments, rows)
         if ablation.reference is not None:
             results.append(read_result(paths.result("cross_domain", seed)))
             runs += _reference_runs(ablation.reference, ablation.source, synthetic, seed)
