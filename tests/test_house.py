@@ -18,7 +18,7 @@ SOURCE = ROOT / "src"
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = {name: stage.get("do", stage) for name, stage in PIPELINE["stages"].items()}
 TRAINING = ("pretrain", "finetune", "ablate")
-OF_STUDIES = {"curves", "tuning", "seeds", "sets", "render", "pretrain_backbone"}
+OF_STUDIES = {"curves", "tuning", "seeds", "sets", "render", "pretrain_backbone", "measure"}
 SHARED = {"command", "inputs", "training_run"}
 # Parameters are tracked by value; what runs a stage (files, progress, checkpoints) decides no result.
 NO_DEPENDENCY = ("sttreid.config", "sttreid.runtime", "sttreid.stages.command")

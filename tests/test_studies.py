@@ -120,7 +120,7 @@ def test_a_stage_of_the_default_run_is_the_same_in_studies(name: str) -> None:
         assert [dep.removeprefix(HOME) for dep in stage["deps"] if "backbones" not in dep] == default["deps"]
 
 
-@pytest.mark.parametrize("name", ANALYSES)
+@pytest.mark.parametrize("name", [*ANALYSES, "measure"])
 def test_an_analysis_declares_the_code_and_the_sections_that_it_reads(name: str) -> None:
     paths = {MODULES[module] for module in needed(f"sttreid.stages.{name}") if not is_package(module)}
     assert not [path for path in paths if not any(covers(dep, path) for dep in code(STAGES[name]))]

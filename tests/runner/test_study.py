@@ -221,8 +221,15 @@ def test_an_older_commit_runs_with_its_own_code_and_parameters(
 
 def test_a_seed_is_evaluated_before_the_next_one_begins() -> None:
     cells = {f"evaluate@{group}-{seed}": () for group in ("ablation", "cross_domain") for seed in (1, 0)}
+    cells |= {f"measure@{seed}": () for seed in (1, 0)}
     claims = Cell("claims", frozenset({"evaluate@ablation-1", "evaluate@ablation-0"}))
-    graph = Graph({**{name: Cell(name) for name in cells}, "claims": claims}, frozenset())
+    curves = Cell("curves", claims.after | {"measure@0", "measure@1"})
+    graph = Graph({**{name: Cell(name) for name in cells}, "claims": claims, "curves": curves}, frozenset())
+    assert study._seed_by_seed(graph, [1, 0], "curves")[:3] == [
+        "evaluate@ablation-1",
+        "measure@1",
+        "evaluate@ablation-0",
+    ]
     assert study._seed_by_seed(graph, [1, 0], "claims") == [
         "evaluate@ablation-1",
         "evaluate@ablation-0",

@@ -6,6 +6,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from sttreid.config import paths
 from sttreid.config.domain import load_domain
 from sttreid.config.params import load
 from sttreid.config.study import BESIDE
+from sttreid.config.variants import merge
+from sttreid.embedding import embed_tracklets
+from sttreid.model.weights import restore
 from sttreid.report.tables import TEXT
 from sttreid.runner.record import publish_seeds
 from sttreid.runtime import live
@@ -28,7 +32,9 @@ from sttreid.runtime.live import Live
 from sttreid.simulate.dataset import render
 from sttreid.stages.command import run
 from sttreid.tracklets.store import open_store
+from sttreid.tracklets.subset import training_subset
 from tests.tiny import CLAIMS, ROOT, parameters
+from tests.training.test_validation import naive
 
 SEED = "0"
 TARGETS = ("campus", "winter", "station")
@@ -261,6 +267,8 @@ def test_a_study_of_fewer_identities_draws_curves(workplace: Path, monkeypatch: 
     monkeypatch.chdir(folder)
     monkeypatch.setenv("STTREID_HOME", "../..")
     train_and_test(variants)
+    for seed in ("0", "1"):
+        call("measure", seed)
     call("curves")
     results = json.loads((folder / "publication/curves.json").read_text())
     identities = open_store(paths.tracklets("unreal")).of_split("train")["identity"].nunique()
@@ -271,6 +279,39 @@ def test_a_study_of_fewer_identities_draws_curves(workplace: Path, monkeypatch: 
     default = json.loads((workplace / paths.result("cross_domain", 0)).read_text())["sources"]
     assert tested["full-all"]["moments"]["pretrained"] == default["unreal"]
     assert tested["full-few"]["moments"]["pretrained"] != default["unreal"]
+
+
+def test_points_of_a_curve_are_measured_on_the_training_people_that_all_share(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against every pair of tracklets; on all identities, it is what the training itself has measured."""
+    content = yaml.safe_load((workplace / "params.yaml").read_text())
+    store = open_store(paths.tracklets(content["ablation"]["source"]))
+    most = store.of_split("train")["identity"].nunique()
+    points = {"few": {"finetune": {"identities": 4}}, "all": {"finetune": {"identities": None}}}
+    trained = workplace / paths.model("ablation", 0, "cnn")
+    for number, trials in (
+        (4, points),
+        (most, {"all": points["all"], "more": {"finetune": {"identities": most + 1}}}),
+    ):
+        cnn = content["ablation"]["variants"]["cnn"]
+        variants = {f"cnn-{name}": merge(cnn, overrides) for name, overrides in trials.items()}
+        section = {"analysis": "curves", "variants": ["cnn"], "trials": trials}
+        folder = start_study(workplace, f"of-{number}", deepcopy(content), variants, section)
+        for name in variants:
+            copied = folder / paths.model("ablation", 0, name)
+            copied.parent.mkdir(parents=True)
+            shutil.copy(trained, copied)
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("STTREID_HOME", "../..")
+        call("measure", "0")
+        measured = json.loads((folder / paths.training_accuracies(0)).read_text())
+        rows = training_subset(store, number, 0).of_split("train").reset_index()
+        features = embed_tracklets(restore(trained), store, rows, 8).double()
+        expected = naive(features, rows["identity"].tolist(), rows["camera"].tolist())
+        assert measured == dict.fromkeys(variants, pytest.approx(expected))
+    history = pd.read_csv(workplace / paths.history("ablation", 0, "cnn"), sep="\t")
+    assert measured["cnn-all"] == pytest.approx(history["train_rank1"].iloc[-1])
 
 
 def test_the_spread_over_seeds_needs_no_ablation(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,11 @@ A file may be cut, edited by hand, or of another version. Keys and columns that 
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import ConfigDict, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 from pydantic.dataclasses import dataclass
 
 from sttreid.analysis.results import COUNTS, Content
@@ -160,6 +160,18 @@ def read_queries(path: Path, kind: Literal["sources", "variants"]) -> pd.DataFra
     if "there_correct" in table and not pd.api.types.is_bool_dtype(table["there_correct"]):
         raise InputError(f"{path}: the column 'there_correct' must hold true or false in every row")
     return table
+
+
+def read_accuracies(path: Path, variants: Sequence[str]) -> dict[str, float]:
+    """Variant -> rank-1 on training identities, as the stage ``measure`` writes it.
+
+    Raises:
+        InputError: the file cannot be read, a value is no fraction, or one of the variants is missing.
+    """
+    found = parse(dict[Text, Annotated[float, Field(ge=0, le=1)]], read_json(path), str(path))
+    if missing := [name for name in variants if name not in found]:
+        raise InputError(f"{path}: must have rank-1 of {', '.join(variants)}, got none of {missing[0]}")
+    return found
 
 
 def read_history(path: Path) -> pd.DataFrame:

@@ -107,6 +107,11 @@ def queries(group: Group, seed: int, folder: Path = ARTIFACTS) -> Path:
     return folder / "results" / group / f"{seed}.parquet"
 
 
+def training_accuracies(seed: int) -> Path:
+    """Rank-1 of each variant of a learning curve on the training identities that all its points share."""
+    return ARTIFACTS / "results" / "training" / f"{seed}.json"
+
+
 def machine(stage: str, *words: object) -> Path:
     """The machine on which a stage trained or tested; apart from its results, which are equal on others."""
     return ARTIFACTS / "machines" / f"{'-'.join((stage, *map(str, words)))}.json"

@@ -168,7 +168,7 @@ def _headlines(targets: dict[str, dict[str, float]]) -> dict[str, dict[str, floa
 
 
 def _evaluates(cell: str) -> bool:
-    return cell.startswith("evaluate@")
+    return cell.startswith(("evaluate@", "measure@"))
 
 
 def _read_lock(path: Path) -> dict[str, Any]:

@@ -116,7 +116,10 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
 def _seed_by_seed(graph: Graph, seeds: Iterable[int], analysis: str) -> list[str]:
     """Targets in the order in which they start: an evaluated seed survives the loss of the machine."""
     needed = graph.needed([analysis])
-    evaluations = [f"evaluate@{group}-{seed}" for seed in seeds for group in ("cross_domain", "ablation")]
+    tests = ("evaluate@cross_domain", "evaluate@ablation")
+    evaluations = [
+        cell for seed in seeds for cell in (*(f"{test}-{seed}" for test in tests), f"measure@{seed}")
+    ]
     return [*(cell for cell in evaluations if cell in needed), analysis]
 
 
