@@ -1,10 +1,15 @@
 """The order of the test files: `make test` runs two at once."""
 
+import os
+
 import pytest
 
 from sttreid.runtime import numerics
 
-numerics.choose()  # before a test loads torch
+# Two files run at once on two cores. With a thread for each core in both, threads wait in loops for those of
+# the other process, which costs several times the work. As the path, this must be set before torch is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+numerics.choose()
 
 pytest_plugins = ["tests.store_fixtures", "tests.video_fixtures", "tests.browser"]
 LONGEST = ["test_pipeline.py", "test_studies.py"]  # minutes: begun last, one would run alone at the end
