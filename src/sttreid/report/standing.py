@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sttreid.analysis.claims import QUESTIONS
-from sttreid.analysis.phrases import percent, signed
+from sttreid.analysis.phrases import percent, sided, signed
 from sttreid.analysis.results import Content, Scores
-from sttreid.analysis.settings import ordered, spelled
+from sttreid.analysis.settings import ordered, setting_of, spelled
 from sttreid.analysis.spread import DROP, Publication, Verdict, compare
 from sttreid.report.render import Block, Cell, Table
 from sttreid.report.tables import NONE, TEXT, gains, rates
@@ -109,12 +109,13 @@ def numbers_table(publication: Publication, scores: Scores) -> Table:
     rows: list[list[str | Cell]] = []
     found = {(row.name, row.metric, row.seed): row for row in compare(publication, scores)}
     for name in ordered((name for each in publication.numbers.values() for name in each), NUMBERS):
+        text = sided if setting_of(name) == DROP else percent
         for seed in scores.seeds:
             cells: list[str | Cell] = []
             for metric in HEADLINE:
                 if row := found.get((name, metric.name, seed)):
                     low, high = row.spread.low, row.spread.high
-                    ends = "" if low is None or high is None else f" [{percent(low)}, {percent(high)}]"
+                    ends = "" if low is None or high is None else f" [{text(low)}, {text(high)}]"
                     mark = "bad" if row.verdict is Verdict.OUTSIDE else ""
                     here = f"{percent(row.value)}, {TEXT['beside'][row.verdict.value]}"
                     cells += [f"{percent(row.spread.mean)}{ends}", Cell(here, mark=mark)]
