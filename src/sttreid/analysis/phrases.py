@@ -24,7 +24,7 @@ def bracket(mean: Interval, text: Callable[[float], str] = percent) -> str:
 
 def signed(value: float, low: float, high: float) -> str:
     """An effect in points with its sign and, unless it is empty, its confidence interval."""
-    text, ends = percent(value), f" [{sided(low)}, {sided(high)}]" if low < high else ""
+    text, ends = sided(value), f" [{sided(low)}, {sided(high)}]" if low < high else ""
     return f"{'' if text.startswith('-') else '+'}{text}{ends}"
 
 
