@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sttreid.analysis.phrases import signed
 from sttreid.analysis.spread import published
 
 ROOT = Path(__file__).parents[1]
@@ -28,10 +29,10 @@ def _row(*cells: str) -> str:
 
 
 def _effect(comparison: dict[str, Any]) -> str:
-    value, low, high = (100 * comparison[key] for key in ("effect", "low", "high"))
+    effect = signed(*(comparison[key] for key in ("effect", "low", "high")))
     verdict = comparison["verdict"]
     verdict = f"**{verdict}**" if verdict == "supported" else verdict
-    return f"{verdict}, {value:+.1f} [{low:.1f}, {high:.1f}]"
+    return f"{verdict}, {effect}"
 
 
 def _claims() -> list[str]:

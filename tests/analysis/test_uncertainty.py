@@ -180,6 +180,24 @@ def test_equal_models_do_not_differ():
     assert (results.value, results.low, results.high, results.p) == (0.0, 0.0, 0.0, 1.0)
 
 
+def test_the_p_value_is_that_of_exact_arithmetic():
+    rng = np.random.default_rng(1)
+    for _ in range(30):  # hits are whole numbers, so sums of differences are exact
+        people, seeds = int(rng.integers(5, 40)), int(rng.choice([3, 5]))
+        counts = rng.integers(1, 5, people)
+        ours = rng.binomial(counts, 0.6, (seeds, people))
+        theirs = ours.copy()
+        theirs[:, :2] = rng.integers(0, counts[:2] + 1, (seeds, 2))
+        sides = (
+            [Sample("a", "rank1", sums.astype(float), counts.astype(float), np.arange(people))]
+            for sums in (ours, theirs)
+        )
+        drawn = draws(1000, people, 0, "a").astype(int) @ (ours - theirs).T
+        exact = (drawn * draws(1000, seeds, 0).astype(int)).sum(axis=1)
+        tail = min((exact <= 0).sum(), (exact >= 0).sum()) + 1
+        assert difference(*sides).p == pytest.approx(min(1, 2 * tail / 1001))
+
+
 def test_equal_arguments_give_equal_draws_and_others_others():
     one = [sample("a", [queries_of(np.random.default_rng(0), 30)], "mAP")]
     other = [sample("b", [queries_of(np.random.default_rng(0), 30)], "mAP")]

@@ -163,7 +163,10 @@ def test_lines_differ_without_colour():
 
 
 def test_there_may_be_more_lines_than_colours():
-    assert "line 9" in words(charts.svg(lines(10)))
+    svg = charts.svg(lines(40))
+    assert "line 39" in words(svg)
+    looks = re.findall(r'stroke="(var\(--series-\d\))"[^>]* stroke-dasharray="([^"]+)"', svg)
+    assert len(set(looks)) == 40
 
 
 def test_the_second_group_is_dashed():

@@ -72,7 +72,7 @@ def test_spatial_attention_is_laid_over_the_frames_of_each_variant(visuals):
     ((plain, *laid_over),) = spatial(visuals)[0].stacks
     assert plain.jpeg == jpeg(2, 80)
     assert [image.alt for image in laid_over] == [
-        f"Clip 1, attention of {name}: 77.8 % top, 22.2 % middle, 0.0 % bottom"
+        f"Clip 1, attention of {name}: 51.9 % top, 33.3 % middle, 14.8 % bottom"
         for name in ("vanilla", "spatial")
     ]
     assert {(image.width, image.height) for image in (plain, *laid_over)} == {(32, 32)}
@@ -86,6 +86,23 @@ def test_only_positions_above_an_even_share_glow():
     assert colour[4:12, 20:28].min() > 30
     assert colour[20:28].max() < 10
     assert shown[20:28, 4:12].mean() == pytest.approx(90, abs=3)
+
+
+def test_the_weight_of_the_token_hides_no_position():
+    weights = np.full((1, 2, 2), 0.05)  # the token has 0.7
+    weights[0, 0, 1] = 0.15
+    colour = np.ptp(pixels(overlay(grey(32), weights, 0.15)), axis=-1)
+    assert colour[4:12, 20:28].min() > 30
+    assert colour[20:28].max() < 10
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4, 8, 16])
+def test_even_attention_goes_to_all_thirds_alike(visuals, rows):
+    patches = pd.concat(
+        visuals.patches[visuals.patches["row"] == 0].assign(row=row, weight=1 / rows) for row in range(rows)
+    )
+    ((_, *laid_over), *_) = spatial(replace(visuals, patches=patches))[0].stacks
+    assert all(each.alt.endswith(": 33.3 % top, 33.3 % middle, 33.3 % bottom") for each in laid_over)
 
 
 def test_frames_of_a_strip_have_their_own_maps():

@@ -1,10 +1,18 @@
 """Published verdicts and numbers come first, and this run stands beside them."""
 
+from dataclasses import replace
+
 import pytest
 
 from sttreid.analysis.spread import Publication, seed_results
 from sttreid.report.render import Cell
-from sttreid.report.standing import claims_table, effects_table, numbers_table, with_definitions
+from sttreid.report.standing import (
+    claims_table,
+    effects_table,
+    numbers_table,
+    paper_tables,
+    with_definitions,
+)
 from sttreid.retrieval.metrics import HEADLINE
 from tests.analysis.contents import cross_domain, cross_domain_content
 from tests.report.conftest import CLAIMS, PUBLISHED
@@ -48,6 +56,22 @@ def test_effects_of_this_run_are_compared_with_the_published_interval():
     assert (setting, verdict.mark, side) == ("in-domain", "bad", "above")
     assert (before, here) == ("+2.0 [1.0, 3.0]", "+10.0 [5.0, 15.0]")
     assert effects_table({**PUBLISHED, "contrasts": {}}, CLAIMS) is None
+
+
+def test_a_target_stands_beside_its_own_set_of_the_paper():
+    rendered = cross_domain([cross_domain_content(0)])
+    names = dict(zip(rendered.targets, ("duke-official", "ilids-3", "market"), strict=True))
+    protocols = {target: {**rendered.protocols[target], "name": name} for target, name in names.items()}
+
+    def beside(scores):
+        sets, *_ = paper_tables(scores, scores, {})
+        return [(row[0], row[4]) for row in sets.rows]
+
+    first, second, third = rendered.targets
+    papers = ["MARS", "DukeMTMC-VideoReID", "LS-VID", "iLIDS-VID"]
+    assert beside(rendered) == list(zip(papers, [first, second, third, "-"], strict=True))
+    own = ["-", first, "-", second]
+    assert beside(replace(rendered, protocols=protocols)) == [*zip(papers, own, strict=True), ("-", third)]
 
 
 def test_a_publication_keeps_its_own_definitions():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sttreid.analysis.claims import content, findings
+from sttreid.analysis.phrases import signed
 from sttreid.analysis.spread import seed_results
 from sttreid.analysis.trials import Curve, curve_effects, search
 from sttreid.config.claims import Contrast
@@ -70,6 +71,19 @@ def test_the_claims_page_has_a_row_for_every_finding(study):
     (verdicts,) = blocks(page, Table, "Verdicts")
     assert len(verdicts.rows) == 4
     assert "new against old" in markdown(page)
+
+
+def test_the_verdicts_show_the_numbers_of_the_effects(study):
+    results = findings(study, CLAIMS)
+    for value in (0.00445, 0.004446, 0.490478, 0.06448):  # some would change if they were rounded twice
+        ends = {"value": value, "low": value - 0.1, "high": value + 0.1}
+        moved = [replace(each, effect=each.effect and replace(each.effect, **ends)) for each in results]
+        page = claims_page(study, moved, CLAIMS)
+        (effects,), (verdicts,) = (blocks(page, Table, name) for name in ("Effects", "Verdicts"))
+        (shown,) = {row[7] for row in effects.rows if row[3] == "rank-1"} - {"-"}
+        cells = [cell.text for row in verdicts.rows for cell in row if isinstance(cell, Cell)]
+        (found,) = {text.rpartition("new against old ")[2] for text in cells if "new against old" in text}
+        assert found == shown == signed(**ends)
 
 
 def test_the_claims_page_compares_training_and_test_and_follows_attention(study):

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sttreid.retrieval.labels import Labels, candidates
-from sttreid.retrieval.protocol import EMBEDDED, MINUS_BOTH, NO_DISTRACTORS, PROTOCOLS
+from sttreid.retrieval.protocol import (
+    EMBEDDED,
+    MARKET,
+    MARS_OFFICIAL,
+    MINUS_BOTH,
+    MINUS_QUERIES,
+    NO_DISTRACTORS,
+    PROTOCOLS,
+)
 from sttreid.runtime.errors import InputError
 from tests.retrieval.conftest import problem
 
@@ -66,7 +74,9 @@ def test_neither_the_query_nor_its_other_fragments_are_ranked():
 
 
 def test_identity_zero_is_a_distractor_only_if_it_is_flagged():
-    plain, flagged = (Labels([0, 0, 1], [1, 2, 1], distractor=flag) for flag in (None, [True, True, False]))
+    plain, flagged = (
+        Labels([0, 0, 1], [1, 2, 1], distractor=flags) for flags in ([False] * 3, [True, True, False])
+    )
     assert candidates(Labels([0], [1]), plain, NO_DISTRACTORS).matches.tolist() == [1]
     with pytest.raises(InputError, match="query 0: its identity 0 must not be that of a distractor"):
         candidates(Labels([0], [1]), flagged, NO_DISTRACTORS)
@@ -142,8 +152,34 @@ def test_flags_of_another_length_are_refused():
 
 
 def test_an_empty_side_is_refused():
-    single = Labels([1], [1], query=[True])
+    single = Labels([1], [1], query=[True], distractor=[False])
     with pytest.raises(InputError, match="got 0 and 1"):
         candidates(Labels([], []), single, EMBEDDED)
     with pytest.raises(InputError, match=r"minus-queries-no-distractors.*got 1 and 0"):
         candidates(single, single, MINUS_BOTH)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "needed"),
+    [(MINUS_QUERIES, ["query"]), (NO_DISTRACTORS, ["distractor"]), (MINUS_BOTH, ["query", "distractor"])],
+)
+def test_a_gallery_without_the_flag_of_what_a_protocol_leaves_out_is_refused(protocol, needed):
+    query, flags = Labels([1], [1]), {name: [False, False] for name in needed}
+    assert len(candidates(query, Labels([1, 2], [2, 2], **flags), protocol).rows) == 2
+    for missing in needed:
+        others = {name: values for name, values in flags.items() if name != missing}
+        gallery = Labels([1, 2], [2, 2], **others)
+        for labels in (gallery, gallery.take(np.arange(2))):
+            with pytest.raises(InputError, match=f"protocol {protocol.name} .* flag {missing},"):
+                candidates(query, labels, protocol)
+
+
+def test_the_identity_of_junk_without_a_flag_is_not_ranked_in_silence():
+    query, rows = Labels([1], [1]), ([1, 2, -1, -1], [2, 2, 2, 3])
+    for protocol in (MARS_OFFICIAL, MARKET, EMBEDDED):
+        with pytest.raises(InputError, match=r"identity -1, .* flag junk .* row 2"):
+            candidates(query, Labels(*rows), protocol)
+    flags = np.array([False, False, True, True])
+    assert candidates(query, Labels(*rows, junk=flags), MARS_OFFICIAL).rows.tolist() == [0, 1]
+    assert len(candidates(query, Labels(*rows, junk=[False] * 4), MARS_OFFICIAL).rows) == 4
+    assert len(candidates(query, Labels(*rows, distractor=flags), MARS_OFFICIAL).rows) == 4

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sttreid.analysis import uncertainty
-from sttreid.analysis.effects import Effect, difference, holm, mean_over_datasets, rounded, t_test
+from sttreid.analysis.effects import Effect, difference, holm, mean_over_datasets, rounded_numbers, t_test
 from sttreid.analysis.study_runs import CROSS_DOMAIN, DIRECT_TRANSFER, IN_DOMAIN, StudyRuns, Subgroup
 from sttreid.analysis.uncertainty import Interval
 from sttreid.config.claims import Claims, Contrast
@@ -130,8 +130,7 @@ class Finding:
             values |= {"low": self.effect.low, "high": self.effect.high}
         if self.bootstrap is not None:
             values |= {"bootstrap_low": self.bootstrap.low, "bootstrap_high": self.bootstrap.high}
-        numbers = {name: rounded(value) for name, value in values.items() if value is not None}
-        return numbers | {"verdict": str(self.verdict)}
+        return rounded_numbers(values) | {"verdict": str(self.verdict)}
 
 
 def findings(study: StudyRuns, claims: Claims) -> list[Finding]:
@@ -185,8 +184,7 @@ def content(study: StudyRuns, results: Sequence[Finding], claims: Claims) -> dic
     variants: dict[str, dict[str, float]] = {}
     for name, runs in study.variants.items():
         variants[name] = {"pretrain_steps": runs[0].pretrain_steps, "steps": runs[0].steps}
-        if (lowest := study.lowest_train_rank1(name)) is not None:
-            variants[name]["lowest_train_rank1"] = rounded(lowest)
+        variants[name] |= rounded_numbers({"lowest_train_rank1": study.lowest_train_rank1(name)})
     return {
         "protocol": study.protocols,
         "source": study.source,

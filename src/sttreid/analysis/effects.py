@@ -15,7 +15,7 @@ significant instead of one in twenty (tests/analysis/test_effects.py measures it
 seeds is exact, but with five seeds no p-value gets below 1/16.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,7 +24,9 @@ from scipy import stats
 from sttreid.analysis.uncertainty import LEVEL, RESAMPLES, Doubles, Sample, check_pair, resampled
 from sttreid.runtime.errors import InputError
 
-DIGITS = 4
+DIGITS = 6  # of a fraction in a file: pages round it again, and must not show another number for it
+P_VALUES = ("p", "p_holm")
+P_DIGITS = 4  # of a p-value, significant: corrections multiply it
 ROUNDING = 1e-24  # variance of means of fractions that comes from rounding alone
 
 
@@ -163,3 +165,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def rounded(value: float) -> float:
     """Rounded as in metrics files, without the sign of a zero."""
     return round(value, DIGITS) + 0.0
+
+
+def rounded_numbers(values: Mapping[str, float | None]) -> dict[str, float]:
+    """Rounded as in metrics files, without missing values; p-values (p, p_holm) by significant digits."""
+    return {
+        name: float(f"{value:.{P_DIGITS}g}") if name in P_VALUES else rounded(value)
+        for name, value in values.items()
+        if value is not None
+    }

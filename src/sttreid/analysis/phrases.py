@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sttreid.analysis.uncertainty import Interval
+from sttreid.analysis.uncertainty import Difference, Interval
 
 
 def percent(share: float) -> str:
@@ -10,14 +10,21 @@ def percent(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}"
 
 
+def sided(difference: float) -> str:
+    """As :func:`percent`, with up to four decimals if fewer hide on which side of 0 a difference lies."""
+    texts = (f"{round(100 * difference, decimals) + 0.0:.{decimals}f}" for decimals in range(1, 5))
+    return next((text for text in texts if float(text)), percent(difference))
+
+
 def bracket(mean: Interval, text: Callable[[float], str] = percent) -> str:
     """A value and its confidence interval, in per cent or as ``text`` writes numbers."""
-    return f"{text(mean.value)} [{text(mean.low)}, {text(mean.high)}]"
+    low, high = map(sided if isinstance(mean, Difference) else text, (mean.low, mean.high))
+    return f"{text(mean.value)} [{low}, {high}]"
 
 
 def signed(value: float, low: float, high: float) -> str:
     """An effect in points with its sign and, unless it is empty, its confidence interval."""
-    text, ends = percent(value), f" [{percent(low)}, {percent(high)}]" if low < high else ""
+    text, ends = sided(value), f" [{sided(low)}, {sided(high)}]" if low < high else ""
     return f"{'' if text.startswith('-') else '+'}{text}{ends}"
 
 

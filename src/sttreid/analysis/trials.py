@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from sttreid.analysis.effects import Effect, Quantity, rounded, weighted_sum
+from sttreid.analysis.effects import Effect, Quantity, rounded, rounded_numbers, weighted_sum
 from sttreid.analysis.settings import setting_of
 from sttreid.analysis.study_runs import CROSS_DOMAIN, DIRECT_TRANSFER, IN_DOMAIN, PRETRAINED, StudyRuns
 from sttreid.analysis.uncertainty import Doubles
@@ -121,8 +121,8 @@ def curves_content(
     for (variant, key, setting), effect in effects.items():
         if variant in numbers and key == DOUBLING:
             spread = {} if effect.low == effect.high else {"low": effect.low, "high": effect.high}
-            values = {"value": effect.value} | spread | ({} if effect.p is None else {"p": effect.p})
-            numbers[variant][setting][DOUBLING] = {name: rounded(value) for name, value in values.items()}
+            values = {"value": effect.value} | spread | {"p": effect.p}
+            numbers[variant][setting][DOUBLING] = rounded_numbers(values)
     return {"seeds": len(study.seeds), "curves": numbers}
 
 

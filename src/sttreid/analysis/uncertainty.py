@@ -27,6 +27,7 @@ RESAMPLES = 1000
 LEVEL = 0.95  # of an interval
 MIN_SEEDS = 5  # with fewer seeds or identities the intervals are clearly too narrow
 MIN_IDENTITIES = 30
+DECIMALS = 12  # of a resampled difference: rounding errors must not decide on which side of 0 it lies
 
 Doubles = NDArray[np.float64]
 
@@ -167,7 +168,7 @@ def difference(
         raise InputError(f"{rule}, got {len(ours)} of ours, {len(theirs)} of theirs")
     for our, their in zip(ours, theirs, strict=True):
         check_pair(our, their)
-    effects = resampled(ours, resamples, seed) - resampled(theirs, resamples, seed)
+    effects = (resampled(ours, resamples, seed) - resampled(theirs, resamples, seed)).round(DECIMALS)
     low, high = percentiles(effects)
     tail = (min(int((effects <= 0).sum()), int((effects >= 0).sum())) + 1) / (resamples + 1)
     value = float(np.mean([each.value for each in ours]) - np.mean([each.value for each in theirs]))

@@ -34,7 +34,7 @@ NORMAL: Final = 2.8  # standard errors that a difference needs for it, if sd is 
 class Verdict(StrEnum):
     """What a difference is."""
 
-    IDENTICAL = "identical"  # every query has the same result
+    IDENTICAL = "identical"  # every person has the same result
     WITHIN = "within"  # what another seed does
     OUTSIDE = "outside"
     DIFFERENT = "different"  # by the test over seeds and identities

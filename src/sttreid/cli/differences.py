@@ -102,7 +102,7 @@ def verdict(row: Row) -> str:
     interval = f"the interval {'excludes' if excludes else 'contains'} 0" if row.low is not None else ""
     seed = f"what another seed does (sd {percent(row.sd or 0)}, margin {percent(row.margin or 0)})"
     text = {
-        Verdict.IDENTICAL: "every query has the same result",
+        Verdict.IDENTICAL: "every person has the same result",
         Verdict.WITHIN: f"within {seed}",
         Verdict.OUTSIDE: f"outside {seed}",
         Verdict.DIFFERENT: f"a difference over seeds and people (p {row.p or 0:.2g})",
@@ -176,7 +176,7 @@ def _identical(rows: Sequence[Row]) -> list[str]:
 
 def _remarks(found: Comparison) -> list[str]:
     same = _identical(found.rows)
-    sentences = [f"Every query has the same result: {', '.join(same)}."] if same else []
+    sentences = [f"Every person has the same result: {', '.join(same)}."] if same else []
     return [*sentences, *found.left_out, *found.notes]
 
 

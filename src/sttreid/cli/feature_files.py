@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sttreid.config.evaluation import Rerank, ResolvedEvaluate
 from sttreid.retrieval import Labels, Result, evaluate, evaluate_distances, protocol
 from sttreid.retrieval.evaluation import TIE
+from sttreid.retrieval.labels import LEFT_OUT
 from sttreid.retrieval.metrics import METRICS
 from sttreid.retrieval.protocol import Protocol
 from sttreid.retrieval.result import COUNTS
@@ -27,7 +28,6 @@ from sttreid.runtime.parquet import most_memory
 
 NUMBERS = ("identity", "camera")
 FLAGS = ("query", "distractor", "junk")  # optional
-LEFT_OUT = {"query": "queries", "distractor": "distractors"}  # flag -> its word in Protocol.gallery
 ARRAYS = (".npy", ".npz")
 
 

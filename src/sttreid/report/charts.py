@@ -181,7 +181,7 @@ def lines(
             sort=styles,
             title=None,
             legend=legend if field == "name" else None,
-            scale=alt.Scale(domain=styles, range=_cycled(DASHES, styles)),
+            scale=alt.Scale(domain=styles, range=_shifted(DASHES, styles)),
         )
     )
     if points:
@@ -272,6 +272,12 @@ def _cycled(marks: Sequence[Any], names: Sequence[str]) -> list[Any]:
     return [marks[number % len(marks)] for number in range(len(names))]
 
 
+def _shifted(marks: Sequence[Any], names: Sequence[str]) -> list[Any]:
+    """The same, one further in each round: with as many colours, 64 lines differ in colour or dash."""
+    number = len(marks)
+    return [marks[(index + index // number) % number] for index in range(len(names))]
+
+
 def _colour(
     field: str, names: Sequence[str], palette: Palette, legend: alt.Legend | None = None
 ) -> alt.Color:
@@ -296,7 +302,7 @@ def _sized(chart: Chart, width: float = WIDTH, height: float = 190) -> Chart:
 def _content(chart: alt.TopLevelMixin, palette: Palette) -> dict[str, Any]:
     content: dict[str, Any] = chart.to_dict()
     text = {"labelColor": palette.ink, "titleColor": palette.ink, "titleFontWeight": "normal"}
-    legend = {"orient": "bottom", "columns": 2, "columnPadding": 22, "labelLimit": 150}
+    legend = {"orient": "bottom", "columns": 2, "columnPadding": 22, "labelLimit": 150, "symbolLimit": 0}
     content["autosize"] = {"type": "pad", "contains": "padding"}
     content["config"] = {
         "aria": False,  # the page describes a chart as one image

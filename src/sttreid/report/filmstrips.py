@@ -182,7 +182,8 @@ def poster(visuals: Visuals) -> bytes:
 
 
 def overlay(jpeg: bytes, weights: NDArray[np.floating], top: float) -> bytes:
-    """Overlay patch weights on a grey film strip: positions with more than an even share are highlighted.
+    """Overlay patch weights on a grey film strip: positions are highlighted that have more than an even share
+    of what the patches of their frame get together.
 
     Args:
         jpeg: the strip, of T frames.
@@ -194,11 +195,12 @@ def overlay(jpeg: bytes, weights: NDArray[np.floating], top: float) -> bytes:
     """
     pixels = np.asarray(Pillow.open(io.BytesIO(jpeg)).convert("L"), float)
     count, rows, columns = weights.shape
-    flat = weights.transpose(1, 0, 2).reshape(rows, count * columns)
+    even = weights.mean(axis=(1, 2), keepdims=True)
+    share = np.clip((weights - even) / np.maximum(top - even, 1e-12), 0, 1)
+    flat = share.transpose(1, 0, 2).reshape(rows, count * columns)
     down = np.arange(pixels.shape[0]) * rows // pixels.shape[0]
     across = np.arange(pixels.shape[1]) * count * columns // pixels.shape[1]
-    even = 1 / (rows * columns)
-    share = np.clip((flat[down][:, across] - even) / max(top - even, 1e-12), 0, 1)
+    share = flat[down][:, across]
     steps = np.linspace(0, 1, len(GLOW))
     glow = np.stack([np.interp(share, steps, GLOW[:, channel]) for channel in range(3)], axis=-1)
     blend = (0.8 * share**0.5)[..., None]
@@ -259,8 +261,8 @@ def _image(strip: pd.Series, text: str) -> Image:
 
 
 def _where(weights: NDArray[np.floating]) -> str:
-    """Shares of the weight [T, H, W] that go to the thirds of the frames' height."""
-    thirds = [part.sum() for part in np.array_split(weights.sum((0, 2)) / weights.sum(), 3)]
+    """Shares of the weight [T, H, W] that go to the thirds of the frames' height; a row may lie in two."""
+    thirds = np.repeat(weights.sum((0, 2)) / weights.sum() / 3, 3).reshape(3, -1).sum(axis=1)
     names = ("top", "middle", "bottom")
     return ", ".join(f"{percent(share)} % {name}" for share, name in zip(thirds, names, strict=True))
 

@@ -1,12 +1,14 @@
 """Published verdicts and numbers, the paper's included, and this run beside them: the report's beginning."""
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from sttreid.analysis.claims import QUESTIONS
-from sttreid.analysis.phrases import percent, signed
+from sttreid.analysis.phrases import percent, sided, signed
 from sttreid.analysis.results import Content, Scores
-from sttreid.analysis.settings import ordered, spelled
+from sttreid.analysis.settings import ordered, setting_of, spelled
 from sttreid.analysis.spread import DROP, Publication, Verdict, compare
 from sttreid.report.render import Block, Cell, Table
 from sttreid.report.tables import NONE, TEXT, gains, rates
@@ -24,6 +26,12 @@ WORDS: Final = {
 }
 DEFINED: Final = ("question", "ours", "theirs", "confirmatory")  # what a contrast compares
 TESTED: Final = ("source", "protocol")  # effects compare where these are equal; early publications lack some
+PAPER_SETS: Final = {  # protocol -> the data set that the paper tests in it
+    "mars-official": "MARS",
+    "duke-official": "DukeMTMC-VideoReID",
+    "lsvid-official": "LS-VID",
+    "ilids": "iLIDS-VID",
+}
 FORMER: Final = {"cross_domain_more": "cross_minus_in_domain"}  # a setting's name in early publications
 
 
@@ -109,12 +117,13 @@ def numbers_table(publication: Publication, scores: Scores) -> Table:
     rows: list[list[str | Cell]] = []
     found = {(row.name, row.metric, row.seed): row for row in compare(publication, scores)}
     for name in ordered((name for each in publication.numbers.values() for name in each), NUMBERS):
+        text = sided if setting_of(name) == DROP else percent
         for seed in scores.seeds:
             cells: list[str | Cell] = []
             for metric in HEADLINE:
                 if row := found.get((name, metric.name, seed)):
                     low, high = row.spread.low, row.spread.high
-                    ends = "" if low is None or high is None else f" [{percent(low)}, {percent(high)}]"
+                    ends = "" if low is None or high is None else f" [{text(low)}, {text(high)}]"
                     mark = "bad" if row.verdict is Verdict.OUTSIDE else ""
                     here = f"{percent(row.value)}, {TEXT['beside'][row.verdict.value]}"
                     cells += [f"{percent(row.spread.mean)}{ends}", Cell(here, mark=mark)]
@@ -165,14 +174,13 @@ def paper_tables(cross: Scores, ablation: Scores, comparable: Mapping[str, bool]
         ablation: scores of the ablation.
         comparable: name of a variant -> whether it fits its training identities.
     """
-    papers = TEXT["paper_sets"]
-    ours = [[target, *rates(cross, [(target, target)])] for target in cross.targets]
-    number = max(len(ours), len(papers))
-    ours += [[NONE] * (1 + len(HEADLINE))] * (number - len(ours))
-    papers = [*papers, *[[NONE] * 4] * (number - len(papers))]
+    pairs = [
+        (paper or [NONE] * 4, [target or NONE, *rates(cross, [(target, target)] if target else [])])
+        for paper, target in _beside_paper(cross.protocol_names)
+    ]
     columns = ["the paper, in-domain on", "the paper's rank-1", "the paper's mAP", "read in"]
     columns += ["here, in-domain on", *(f"{metric.label} here" for metric in HEADLINE)]
-    sets = [[*paper, *our] for paper, our in zip(papers, ours, strict=True)]
+    sets = [[*paper, *our] for paper, our in pairs]
     found = [Table(columns, sets, "The paper and this run, in-domain, in per cent", left=5)]
     steps: list[list[str | Cell]] = []
     for *paper, before, after in TEXT["paper_steps"]:
@@ -184,6 +192,21 @@ def paper_tables(cross: Scores, ablation: Scores, comparable: Mapping[str, bool]
     if steps:
         found.append(Table(added, steps, "Steps of the ablation, gains in points", left=5))
     return found
+
+
+def _beside_paper(protocols: Mapping[str, str]) -> list[tuple[list[str] | None, str | None]]:
+    """The paper's data sets, each beside the target that is this set by its protocol, and further targets.
+
+    Rendered targets correspond to the paper's sets in the order of the parameters.
+    """
+    papers: list[list[str]] = TEXT["paper_sets"]
+    if all(name.startswith("embedded") for name in protocols.values()):
+        return list(zip_longest(papers, protocols))
+    sets = {target: PAPER_SETS.get(re.sub(r"-\d+$", "", name)) for target, name in protocols.items()}
+    pairs: list[tuple[list[str] | None, str | None]] = []
+    for paper in papers:
+        pairs += [(paper, target) for target, name in sets.items() if name == paper[0]] or [(paper, None)]
+    return pairs + [(None, target) for target, name in sets.items() if name is None]
 
 
 def _effect(contrast: Mapping[str, Content], setting: str) -> str:

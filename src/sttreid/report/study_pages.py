@@ -10,9 +10,9 @@ from sttreid.analysis import trials
 from sttreid.analysis.claims import Finding, Verdict, content, subgroup_effects
 from sttreid.analysis.effects import Effect
 from sttreid.analysis.metrics_files import credit
-from sttreid.analysis.phrases import percent, protocols_phrase, seeds_phrase, signed
-from sttreid.analysis.settings import spelled
-from sttreid.analysis.spread import SeedResults
+from sttreid.analysis.phrases import percent, protocols_phrase, seeds_phrase, sided, signed
+from sttreid.analysis.settings import setting_of, spelled
+from sttreid.analysis.spread import DROP, SeedResults
 from sttreid.analysis.study_runs import StudyRuns, Subgroup, attention_entropy
 from sttreid.analysis.trials import Curve
 from sttreid.config.claims import Claims, Contrast
@@ -174,8 +174,9 @@ def seeds_page(results: SeedResults) -> Page:
     for group in (results.numbers, results.baselines):
         for name in next(iter(group.values()), {}):
             row = [spelled(name, TEXT["settings"]).replace("->", " → ")]
+            text = sided if setting_of(name) == DROP else percent
             for spread in (group[metric.name][name] for metric in HEADLINE):
-                ends = [percent(end) for end in (spread.low, spread.high) if end is not None]
+                ends = [text(end) for end in (spread.low, spread.high) if end is not None]
                 row += [f"{percent(spread.mean)} ± {percent(spread.sd)}", f"[{', '.join(ends)}]"]
             rows.append(row)
     counts = (

@@ -4,7 +4,7 @@ For each query, the gallery consists of matches (same identity, other camera), e
 excludes, and negatives (all others). Matches are few and are listed; negatives are only counted.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,8 @@ from sttreid.retrieval.protocol import Protocol
 from sttreid.runtime.errors import InputError
 
 LARGEST: Final = np.iinfo(np.int64).max
+LEFT_OUT: Final = {"query": "queries", "distractor": "distractors"}  # flag -> its word in Protocol.gallery
+JUNK: Final = -1  # identity of junk in MARS and Market-1501
 
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -32,6 +34,7 @@ class Labels:
         distractor: bool [N]: an identity that is never a query. It is a flag because a number such as 0 is
             ambiguous: a distractor in MARS, an identity in LS-VID.
         junk: bool [N], of a gallery: never ranked by any protocol. The flag is ignored for queries.
+        given: names of the flags that were given; the others are False for all.
     """
 
     identity: Integers
@@ -39,6 +42,7 @@ class Labels:
     query: Mask
     distractor: Mask
     junk: Mask
+    given: frozenset[str]
 
     def __init__(
         self,
@@ -63,10 +67,13 @@ class Labels:
         """
         columns = {"identity": _integers("identity", identity), "camera": _integers("camera", camera)}
         count = len(columns["identity"])
+        told = {"query": query, "distractor": distractor, "junk": junk}
         flags = {
             name: np.zeros(count, bool) if values is None else _flags(name, values)
-            for name, values in (("query", query), ("distractor", distractor), ("junk", junk))
+            for name, values in told.items()
         }
+        given = frozenset(name for name, values in told.items() if values is not None)
+        object.__setattr__(self, "given", given)
         for name, values in {**columns, **flags}.items():
             if values.shape != (count,):
                 raise InputError(
@@ -81,7 +88,8 @@ class Labels:
 
     def take(self, rows: NDArray[np.integer]) -> "Labels":
         """The labels of these rows, in this order."""
-        return Labels(*(getattr(self, field.name)[rows] for field in fields(self)))
+        flags = {name: getattr(self, name)[rows] for name in self.given}
+        return Labels(self.identity[rows], self.camera[rows], **flags)
 
 
 def _integers(name: str, values: ArrayLike) -> Integers:
@@ -154,9 +162,10 @@ def candidates(query: Labels, gallery: Labels, protocol: Protocol) -> Candidates
     """Apply a protocol's gallery and exclusion; memory is O(Q + G + pairs of the same identity).
 
     Raises:
-        InputError: there is no query, no gallery entry is ranked, or a query has the identity of a
-            distractor.
+        InputError: there is no query, no gallery entry is ranked, a query has the identity of a distractor,
+            or the gallery lacks a flag: of what the protocol leaves out, or of junk where an identity is -1.
     """
+    _check_given(gallery, protocol)
     wrong = np.isin(query.identity, gallery.identity[gallery.distractor])
     if wrong.any():
         row = int(wrong.argmax())
@@ -190,6 +199,18 @@ def candidates(query: Labels, gallery: Labels, protocol: Protocol) -> Candidates
         gallery_camera=camera,
         negatives=negatives,
     )
+
+
+def _check_given(gallery: Labels, protocol: Protocol) -> None:
+    """What is to be left out but not flagged would be ranked, under the name of a protocol without it."""
+    for flag, word in LEFT_OUT.items():
+        if word in protocol.gallery and flag not in gallery.given:
+            rule = f"protocol {protocol.name} (gallery {protocol.gallery}) needs labels with the flag {flag}"
+            raise InputError(f"gallery: {rule}, got {', '.join(sorted(gallery.given)) or 'no flag'}")
+    unknown = (gallery.identity == JUNK) & ~gallery.distractor
+    if "junk" not in gallery.given and unknown.any():
+        rule = f"the identity {JUNK}, junk in MARS and Market-1501, needs labels with the flag junk"
+        raise InputError(f"gallery: {rule} (false for what is ranked), got none at row {unknown.argmax()}")
 
 
 def _same_identity(query: Integers, gallery: Integers) -> tuple[Integers, Integers]:
