@@ -23,6 +23,7 @@ from sttreid.data.clean_starts import CleanStarts
 from sttreid.data.container_structure import first_fault
 from sttreid.data.film_files import count_films, import_av, open_film
 from sttreid.data.picture_sizes import Sizes
+from sttreid.data.tracks.numbers import real
 from sttreid.runtime.errors import PlaceError
 
 UNREADABLE: Final = "cannot be opened as a video"
@@ -42,6 +43,7 @@ class Film:
         readable: how many of them, from the first on, are certainly in their place.
         damage: why the others are not; None: all are readable.
         turns: quarter turns against the clock that make a decoded frame upright.
+        kind: FFmpeg's name of the container.
         times: timestamps of the frames in their order; None where the file lacks them.
         codec: FFmpeg's name of the codec.
         misread: why decord would put its frames in the wrong place; None: it does not.
@@ -56,6 +58,7 @@ class Film:
     readable: int
     damage: str | None
     turns: int
+    kind: str
     times: NDArray[np.int64] | None
     codec: str
     misread: str | None
@@ -90,6 +93,7 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
             codec, pixels = str(stream.codec_context.name), stream.codec_context.pix_fmt
             promised = _promised(container, stream)
             kind, films = container.format.name, count_films(container)
+            tag = {name.lower(): value for name, value in stream.metadata.items()}.get("rotate", "")
     except PlaceError:
         raise
     except (av.FFmpegError, ValueError) as error:
@@ -97,6 +101,7 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
     if not packets.times:
         raise PlaceError(path, f"{UNREADABLE} (it holds no frame)")
     first, turns = _first_frame(path)
+    _check_tag(path, tag, turns)
     lost = packets.leave_out_before(first)
     readable, damage = _damage(path, packets, promised)
     frames = max(len(packets.times), promised if damage else 0)
@@ -105,6 +110,7 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
         readable=readable,
         damage=damage,
         turns=turns,
+        kind=kind,
         times=packets.order(),
         codec=codec,
         misread=_misread(kind, packets),
@@ -272,3 +278,14 @@ def _turns(path: Path, matrix: bytes) -> int:
             f" or rotated by another angle (display matrix {(a, b, c, d)}): re-encode it",
         )
     return round(math.atan2(-b, a) / (math.pi / 2)) % 4
+
+
+def _check_tag(path: Path, tag: str, turns: int) -> None:
+    """Refuse an angle that only a tag gives: FFmpeg before version 5, and so decord, turns such films.
+
+    Matroska files that it copied from a telephone's film have one.
+    """
+    angle = real(tag)
+    if angle is not None and (angle + 90 * turns) % 360 != 0:
+        rule = "programs must agree whether the video is turned, but only some follow its tag"
+        raise PlaceError(path, f"{rule} rotate={tag}: remove the tag, or re-encode it")
