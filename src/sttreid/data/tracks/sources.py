@@ -112,8 +112,12 @@ def _scan(file: TrackFile, given: TrackFormat) -> _Scan:
     columns = given.columns or (columns_of(scan.syntax.header) if scan.syntax.header else None)
     columns = None if file.path.is_dir() else columns
     place = columns.index("frame") if columns else 0
+    most = None if given.columns or not scan.syntax.header_line else len(scan.syntax.header or ())
     empty = True
-    for _, _, words in scan.rows():
+    for number, text, words in scan.rows():
+        if most is not None and len(words) > most:
+            rule = f"a line must hold no more words than the header, {most}, or tracks.columns be set"
+            raise InputError(f"{file.path}:{number}: {rule}, got {len(words)} in {text!r}")
         scan.profile.add(words)
         frame = whole(words[place]) if place < len(words) else None
         if frame is not None:
