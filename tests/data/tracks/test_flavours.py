@@ -72,6 +72,7 @@ def header(names: str, sign: str = ",") -> Callable[[Line], str]:
         ("mot_results", lines(written(","))),
         ("mot_results", lines(written(",", "0.87"))),
         ("mot_results", lines(written(", ", "-1 -1 -1 -1"))),
+        ("mot_results", lines(lambda f, p: written(",", f"{'None' if p > 1 else 0.5} -1 -1 -1")(f, p))),
         ("mot_results", lines(written(",", "0 -1 -1 -1"))),  # a confidence written with %d
         ("mot_results", lines(written(" ", "-1 -1 -1 0"))),  # the first BoxMOT
         ("mot_results", lines(written("\t", "1 -1 -1 -1"))),
@@ -173,6 +174,9 @@ def test_the_cameras_of_a_set_are_judged_together(tmp_path: Path) -> None:
         (lines(written(",", "0.9 2.5 -1")), "column 8 can be no class"),
         (lines(lambda f, p: written(",", f"{p}")(f, p)), "column 7 may be a class or a confidence"),
         (lines(lambda f, p: written(",", f"{p} -1 -1 -1")(f, p)), "column 7 may be a class or a confidence"),
+        (lines(written(",", "0.9 -1 person")), "column 9 .* classes; set tracks.flavour"),
+        (lines(written(",", "0.9 -1 -1 car")), "column 10 .* classes; set tracks.flavour"),
+        (lines(lambda f, p: written(",", "car" if p == 3 else "0.9")(f, p)), "column 7 .* classes; set"),
         (lines(written(",", "1 2 3 4 5 6 7 8")), "14 columns fit no known writer"),
         (lines(written("|")), "cut by comma, semicolon, tab or blanks"),
         ("time,who,x,y,w,h\n" + lines(written(",")), "a header must name frame, id and a box"),
