@@ -348,3 +348,19 @@ def test_zeros_and_ones_in_column_7_that_may_be_marks_or_classes_are_a_warning(
     assert not any("column 7" in warning for warning in declared_one.warnings)
     marked = read(tmp_path, text("01"), declared(flavour="mot_gt"))
     assert marked.boxes.account.used == 2 * FRAMES
+
+
+def test_tracks_that_end_before_the_middle_of_every_film_are_a_warning(tmp_path: Path) -> None:
+    """As those of ultralytics with ``vid_stride``, whose numbers are of every second frame."""
+    paths = [tmp_path / "c1.txt", tmp_path / "c2.txt"]
+    for path in paths:
+        path.write_text(lines(written(",", "1 -1 -1 -1")))
+
+    def warned(*frames: int) -> bool:
+        files = [TrackFile(path, count) for path, count in zip(paths, frames, strict=True)]
+        return any(
+            "vid_stride" in text for one in read_all(files, TrackFormat(), "raise") for text in one.warnings
+        )
+
+    assert warned(2 * FRAMES, 3 * FRAMES)
+    assert not warned(2 * FRAMES, FRAMES + 5)  # a camera whose second half is empty

@@ -8,8 +8,11 @@ this is printed; images that are numbered from 0 allow both, so ``tracks.first_f
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sttreid.runtime.errors import InputError
+
+HALF: Final = 0.52  # of the frames; of a short film, one frame more than every second one
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,19 @@ def find_numbering(spans: Sequence[Span], declared: int | None, origin: int | No
         return [Numbering(*span.numbering(origin, by_name=False), "as its format says") for span in spans]
     reason = "no frame 0 and no last frame shows it; if it is 0, set tracks.first_frame"
     return [Numbering(*span.numbering(1, by_name=False), reason, assumed=True) for span in spans]
+
+
+def ends_early(spans: Sequence[Span], numberings: Sequence[Numbering]) -> float | None:
+    """The share of the frames after which no file of a writer has a box, if that is at most ``HALF``.
+
+    Trackers that look at every second frame (``vid_stride``) may count those only, as ultralytics does.
+    """
+    last = [
+        (span.high - numbering.first_frame + 1) / numbering.frames
+        for span, numbering in zip(spans, numberings, strict=True)
+        if span.low <= span.high
+    ]
+    return max(last) if last and max(last) <= HALF else None
 
 
 def _misfits(spans: Sequence[Span], origin: int | None, of_images: bool) -> list[Numbering]:
