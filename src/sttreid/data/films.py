@@ -101,7 +101,7 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
     if not packets.times:
         raise PlaceError(path, f"{UNREADABLE} (it holds no frame)")
     first, turns = _first_frame(path)
-    _check_tag(path, tag, turns)
+    _check_turn(path, tag, turns)
     lost = packets.leave_out_before(first)
     readable, damage = _damage(path, packets, promised)
     frames = max(len(packets.times), promised if damage else 0)
@@ -280,12 +280,30 @@ def _turns(path: Path, matrix: bytes) -> int:
     return round(math.atan2(-b, a) / (math.pi / 2)) % 4
 
 
-def _check_tag(path: Path, tag: str, turns: int) -> None:
-    """Refuse an angle that only a tag gives: FFmpeg before version 5, and so decord, turns such films.
+def _check_turn(path: Path, tag: str, turns: int) -> None:
+    """Refuse a turn that trackers may see or not: OpenCV and players follow the container's matrix alone.
 
-    Matroska files that it copied from a telephone's film have one.
+    A tag was followed by FFmpeg before version 5, which wrote it into Matroska, and so is by decord.
     """
     angle = real(tag)
     if angle is not None and (angle + 90 * turns) % 360 != 0:
-        rule = "programs must agree whether the video is turned, but only some follow its tag"
-        raise PlaceError(path, f"{rule} rotate={tag}: remove the tag, or re-encode it")
+        where, remedy = f"tag rotate={tag}", "remove the tag"
+    elif turns and _is_turned_inside(path):
+        where, remedy = "own mark (display orientation)", "remove it (ffmpeg -bsf:v h264_metadata)"
+    else:
+        return
+    rule = f"programs must agree whether the video is turned, but only some follow its {where}"
+    raise PlaceError(path, f"{rule}: {remedy}, or re-encode it")
+
+
+def _is_turned_inside(path: Path) -> bool:
+    """Whether the film of H.264 or HEVC itself says that it is turned, without its container."""
+    av = import_av()
+    try:
+        with open_film(path) as (container, stream):
+            decoder = av.CodecContext.create(stream.codec_context.name, "r")
+            decoder.extradata = stream.codec_context.extradata
+            frame = next(frame for packet in container.demux(stream) for frame in decoder.decode(packet))
+            return frame.side_data.get("DISPLAYMATRIX") is not None
+    except (av.FFmpegError, StopIteration):  # the decoder reports what is wrong
+        return False
