@@ -1,5 +1,6 @@
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -248,6 +249,41 @@ def test_a_film_in_segments_gives_the_pixels_of_the_whole(
     ]
     assert len(whole) == len(parts)
     assert all(map(np.array_equal, whole, parts))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [("a.webm", "libvpx", "yuv420p"), ("a.mov", "mjpeg", "yuvj420p")],
+)
+@pytest.mark.parametrize("steady", [True, False])
+def test_segments_need_no_frame_rate_and_no_length(
+    tmp_path: Path,
+    numbered: Numbered,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    codec: str,
+    pixels: str,
+    steady: bool,
+) -> None:
+    """Such films do not give a rate; it cannot be told from few frames, nor from many at uneven times."""
+    with av.open(str(tmp_path / name), "w") as file:
+        stream = file.add_stream(codec, rate=25, options={"g": "1"})
+        stream.height, stream.width, stream.pix_fmt = 64, 64, pixels
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        stream.codec_context.thread_count = 1
+        for number, image in enumerate(numbered(20, 64, 64)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = 40 * number + (0 if steady else 13 * (number % 3)), Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    path = tmp_path / name
+    whole, found = by_decord(path, 20), examine(path)
+    for length in (1, 1000):
+        monkeypatch.setattr(film_segments, "SEGMENT_BYTES", length)
+        parts = [by_decord(part, count) for part, count in film_segments.segments(path, found)]
+        assert len(parts) > 1
+        assert sum(map(len, parts)) == 20
+        assert all(map(np.array_equal, whole, [frame for part in parts for frame in part]))
 
 
 def test_a_long_film_comes_whole(

@@ -17,6 +17,7 @@ from sttreid.data.films import Film
 from sttreid.runtime.errors import PlaceError
 
 SEGMENT_BYTES: Final = 4 * 2**20
+RATE: Final = 1000  # declared; decord opens no file whose length times rate is less than a frame, or unknown
 
 
 def segments(path: Path, film: Film) -> Iterator[tuple[Path, int]]:
@@ -73,6 +74,7 @@ def _write(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
             if output is None:
                 output = av.open(str(segment), "w", format="matroska")
                 copy = output.add_stream_from_template(stream)
+                copy.codec_context.framerate = RATE
             count, length = count + 1, length + packet.size
             packet.stream = copy
             output.mux(packet)
