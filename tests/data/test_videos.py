@@ -286,6 +286,22 @@ def test_segments_need_no_frame_rate_and_no_length(
         assert all(map(np.array_equal, whole, [frame for part in parts for frame in part]))
 
 
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
+def test_a_film_without_its_length_in_time_is_read(
+    tmp_path: Path, numbered: Numbered, burnt_in: Callable[[Frame], int], name: str
+) -> None:
+    """Recorders that write to a stream, as in a browser, do not go back to the header."""
+    with av.open(str(tmp_path / name), "w", options={"live": "1"}) as file:
+        stream = file.add_stream("libvpx", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for image in numbered(20, 64, 64):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode())
+    assert not examine(tmp_path / name).has_length
+    assert [burnt_in(frame) for frame in frames(tmp_path / name, 20)] == list(range(1, 21))
+
+
 def test_a_long_film_comes_whole(
     tmp_path: Path,
     write_video: Write,

@@ -23,14 +23,15 @@ RATE: Final = 1000  # declared; decord opens no file whose length times rate is 
 def segments(path: Path, film: Film) -> Iterator[tuple[Path, int]]:
     """Files that follow each other, and the number of frames in each: the film itself if it is short.
 
-    Of a file with several films, the copies hold the one that is examined.
+    Of a file with several films, the copies hold the one that is examined. A file without its length in time,
+    which decord does not open, is copied too.
 
     A file exists until the next one is asked for.
 
     Raises:
         PlaceError: the packets cannot be copied.
     """
-    is_short = path.stat().st_size <= SEGMENT_BYTES and film.films == 1
+    is_short = path.stat().st_size <= SEGMENT_BYTES and film.films == 1 and film.has_length
     if is_short or not has_segments(film):
         yield path, film.frames
         return

@@ -50,6 +50,7 @@ class Film:
         pixels: FFmpeg's name of the format of the pixels.
         stretch: bytes of the longest part between places where decoding may start without a trace of what
             came before.
+        has_length: whether the container gives its length in time; recorders that cannot go back do not.
         films: number of films in the file; only the one that players show is read.
         lost: frames of the first group that nobody shows, as they need frames before it; they do not count.
     """
@@ -64,6 +65,7 @@ class Film:
     misread: str | None
     pixels: str | None
     stretch: int
+    has_length: bool = True
     films: int = 1
     lost: int = 0
 
@@ -93,6 +95,7 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
             codec, pixels = str(stream.codec_context.name), stream.codec_context.pix_fmt
             promised = _promised(container, stream)
             kind, films = container.format.name, count_films(container)
+            has_length = container.duration is not None
             tag = {name.lower(): value for name, value in stream.metadata.items()}.get("rotate", "")
     except PlaceError:
         raise
@@ -116,6 +119,7 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
         misread=_misread(kind, packets),
         pixels=pixels,
         stretch=packets.stretch,
+        has_length=has_length,
         films=films,
         lost=lost,
     )
