@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sttreid.data.camera_videos import Camera
+from sttreid.data.films import examine
 from sttreid.data.frame_offset import EARLY, FEWEST, LATE, Sample, choose, judge, track_offsets
 
 Frame = NDArray[np.uint8]
@@ -95,6 +97,21 @@ def test_nothing_is_said_of_a_film_that_cannot_be_decoded(
     tmp_path: Path, film: tuple[Path, pd.DataFrame]
 ) -> None:
     (tmp_path / "c1.mp4").write_bytes(b"no film")
+    assert len(offsets(tmp_path / "c1.mp4", film[1])) == 0
+
+
+@pytest.mark.parametrize("degrees", [90, 180])
+def test_nothing_is_said_of_a_film_that_is_shown_turned(
+    tmp_path: Path, film: tuple[Path, pd.DataFrame], degrees: int
+) -> None:
+    with av.open(str(film[0])) as one, av.open(str(tmp_path / "c1.mp4"), "w") as two:
+        stream = two.add_stream_from_template(one.streams.video[0])
+        stream.set_display_rotation(degrees)
+        for packet in one.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                two.mux(packet)
+    assert examine(tmp_path / "c1.mp4").turns
     assert len(offsets(tmp_path / "c1.mp4", film[1])) == 0
 
 

@@ -32,6 +32,8 @@ def group(names: str, declared: dict[str, list[str]] | None = None) -> dict[str,
         ("MVI_20011 MVI_20012", {"MVI_20011": "MVI_20011", "MVI_20012": "MVI_20012"}),
         ("cam1_0002 cam1_0001 cam2_0001", {"cam1": "cam1_0001 cam1_0002", "cam2": "cam2_0001"}),
         ("cam1_0010 cam1_0009", {"cam1": "cam1_0009 cam1_0010"}),
+        ("192.168.1.101 192.168.1.102", {name: name for name in ("192.168.1.101", "192.168.1.102")}),
+        ("10.0.0.101_0001 10.0.0.101_0002", {"10.0.0.101": "10.0.0.101_0001 10.0.0.101_0002"}),
         ("hall-001 hall-002 door-001", {"door": "door-001", "hall": "hall-001 hall-002"}),
         ("hall_part2 hall_part10 hall_part1", {"hall": "hall_part1 hall_part2 hall_part10"}),
         (

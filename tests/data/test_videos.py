@@ -1,5 +1,6 @@
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -162,20 +163,70 @@ def test_the_decoders_give_equal_pixels(
     assert all(map(np.array_equal, one, two))
 
 
-@pytest.mark.parametrize("quarters", [1, 2, 3])
-def test_both_decoders_show_a_rotated_video_upright(
-    tmp_path: Path, write_video: Write, numbered: Numbered, quarters: int
-) -> None:
-    path = write_video(tmp_path / "a.mp4", numbered(12, 96, 64))
+def turned(path: Path, quarters: int) -> Path:
+    """Let the header of an MP4 file turn the film."""
     cos, sin = round(np.cos(quarters * np.pi / 2)), round(np.sin(quarters * np.pi / 2))
     content = bytearray(path.read_bytes())
     matrix = content.find(b"tkhd") + 44
     numbers = (cos << 16, sin << 16, 0, -sin << 16, cos << 16, 0, 0, 0, 1 << 30)
     content[matrix : matrix + 36] = struct.pack(">9i", *numbers)
     path.write_bytes(content)
+    return path
+
+
+def copied(path: Path, copy: Path, bits: str = "null", tag: str = "") -> Path:
+    """A film in another file, not encoded again, through a filter of its packets, with a tag ``rotate``."""
+    with av.open(str(path)) as one, av.open(str(copy), "w") as two:
+        stream = two.add_stream_from_template(one.streams.video[0])
+        if tag:
+            stream.metadata["rotate"] = tag
+        through = av.bitstream.BitStreamFilterContext(bits, one.streams.video[0], stream)
+        for packet in one.demux(video=0):
+            for changed in through.filter(packet) if packet.size else ():
+                changed.stream = stream
+                two.mux(changed)
+    return copy
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_both_decoders_show_a_rotated_video_upright(
+    tmp_path: Path, write_video: Write, numbered: Numbered, quarters: int
+) -> None:
+    path = turned(write_video(tmp_path / "a.mp4", numbered(12, 96, 64)), quarters)
     one, two = by_decord(path, 12), list(pyav_frames.frames(path, 12))
     assert one[0].shape[:2] == ((64, 96) if quarters == 2 else (96, 64))
     assert all(map(np.array_equal, one, two))
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_film_is_upright_wherever_its_turn_is_written(
+    tmp_path: Path, write_video: Write, numbered: Numbered, quarters: int
+) -> None:
+    """decord finds it in the header of MP4, not in that of Matroska."""
+    plain = write_video(tmp_path / "plain.mp4", numbered(12, 96, 64))
+    upright = [np.rot90(frame, -quarters) for frame in frames(plain, 12)]
+    paths = [
+        turned(copied(plain, tmp_path / "a.mp4"), quarters),
+        copied(tmp_path / "a.mp4", tmp_path / "a.mkv"),
+        copied(tmp_path / "a.mp4", tmp_path / "tag.mkv", tag=str(90 * quarters)),
+    ]
+    for path in paths:
+        assert all(map(np.array_equal, frames(path, 12), upright)), path.name
+
+
+def test_a_turn_that_not_all_programs_see_is_refused(
+    tmp_path: Path, write_video: Write, numbered: Numbered
+) -> None:
+    path = write_video(tmp_path / "a.mp4", numbered(12, 96, 64))
+    assert "rotate=90" in refusal(copied(path, tmp_path / "tag.mkv", tag="90"), 12)
+    assert len(list(frames(copied(path, tmp_path / "zero.mkv", tag="0"), 12))) == 12
+    inside = "h264_metadata=display_orientation=insert:rotate=180"
+    assert "display orientation" in refusal(copied(path, tmp_path / "inside.mp4", inside), 12)
+    deep = interlaced(tmp_path / "deep.mp4", numbered(12, 96, 64), "libx264", {}, 1, "yuv420p10le")
+    copy = copied(turned(deep, 1), tmp_path / "deep.mkv")
+    assert "set decode.decoder to pyav" in refusal(copy, 12)
+    assert [frame.shape for frame in frames(copy, 12, "pyav")] == [(96, 64, 3)] * 12
+    assert [frame.shape for frame in frames(deep, 12)] == [(96, 64, 3)] * 12
 
 
 @pytest.mark.parametrize("x264", ["keyint=10:bframes=3", "keyint=10:bframes=3:open-gop=1", "keyint=40"])
@@ -198,6 +249,57 @@ def test_a_film_in_segments_gives_the_pixels_of_the_whole(
     ]
     assert len(whole) == len(parts)
     assert all(map(np.array_equal, whole, parts))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels"),
+    [("a.webm", "libvpx", "yuv420p"), ("a.mov", "mjpeg", "yuvj420p")],
+)
+@pytest.mark.parametrize("steady", [True, False])
+def test_segments_need_no_frame_rate_and_no_length(
+    tmp_path: Path,
+    numbered: Numbered,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    codec: str,
+    pixels: str,
+    steady: bool,
+) -> None:
+    """Such films do not give a rate; it cannot be told from few frames, nor from many at uneven times."""
+    with av.open(str(tmp_path / name), "w") as file:
+        stream = file.add_stream(codec, rate=25, options={"g": "1"})
+        stream.height, stream.width, stream.pix_fmt = 64, 64, pixels
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        stream.codec_context.thread_count = 1
+        for number, image in enumerate(numbered(20, 64, 64)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = 40 * number + (0 if steady else 13 * (number % 3)), Fraction(1, 1000)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode())
+    path = tmp_path / name
+    whole, found = by_decord(path, 20), examine(path)
+    for length in (1, 1000):
+        monkeypatch.setattr(film_segments, "SEGMENT_BYTES", length)
+        parts = [by_decord(part, count) for part, count in film_segments.segments(path, found)]
+        assert len(parts) > 1
+        assert sum(map(len, parts)) == 20
+        assert all(map(np.array_equal, whole, [frame for part in parts for frame in part]))
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
+def test_a_film_without_its_length_in_time_is_read(
+    tmp_path: Path, numbered: Numbered, burnt_in: Callable[[Frame], int], name: str
+) -> None:
+    """Recorders that write to a stream, as in a browser, do not go back to the header."""
+    with av.open(str(tmp_path / name), "w", options={"live": "1"}) as file:
+        stream = file.add_stream("libvpx", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for image in numbered(20, 64, 64):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode())
+    assert not examine(tmp_path / name).has_length
+    assert [burnt_in(frame) for frame in frames(tmp_path / name, 20)] == list(range(1, 21))
 
 
 def test_a_long_film_comes_whole(
@@ -243,12 +345,19 @@ def test_the_frames_before_a_damage_are_the_same_in_every_run(
         next(stream)
 
 
-def interlaced(path: Path, images: list[Frame], codec: str, options: dict[str, str], colours: int) -> Path:
-    """A film of two fields a frame, whose rows differ in colour."""
+def interlaced(
+    path: Path,
+    images: list[Frame],
+    codec: str,
+    options: dict[str, str],
+    colours: int,
+    pixels: str = "yuv420p",
+) -> Path:
+    """A film of two fields a frame, whose rows differ in colour, if the options say so."""
     with av.open(str(path), "w") as file:
         stream = file.add_stream(codec, rate=25, options=options)
         stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels
         stream.codec_context.colorspace = stream.codec_context.color_primaries = colours
         stream.codec_context.thread_count = 1
         for image in images:

@@ -17,19 +17,21 @@ from sttreid.data.films import Film
 from sttreid.runtime.errors import PlaceError
 
 SEGMENT_BYTES: Final = 4 * 2**20
+RATE: Final = 1000  # declared; decord opens no file whose length times rate is less than a frame, or unknown
 
 
 def segments(path: Path, film: Film) -> Iterator[tuple[Path, int]]:
     """Files that follow each other, and the number of frames in each: the film itself if it is short.
 
-    Of a file with several films, the copies hold the one that is examined.
+    Of a file with several films, the copies hold the one that is examined. A file without its length in time,
+    which decord does not open, is copied too.
 
     A file exists until the next one is asked for.
 
     Raises:
         PlaceError: the packets cannot be copied.
     """
-    is_short = path.stat().st_size <= SEGMENT_BYTES and film.films == 1
+    is_short = path.stat().st_size <= SEGMENT_BYTES and film.films == 1 and film.has_length
     if is_short or not has_segments(film):
         yield path, film.frames
         return
@@ -73,6 +75,7 @@ def _write(path: Path, folder: Path) -> Iterator[tuple[Path, int]]:
             if output is None:
                 output = av.open(str(segment), "w", format="matroska")
                 copy = output.add_stream_from_template(stream)
+                copy.codec_context.framerate = RATE
             count, length = count + 1, length + packet.size
             packet.stream = copy
             output.mux(packet)

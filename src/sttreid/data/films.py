@@ -23,6 +23,7 @@ from sttreid.data.clean_starts import CleanStarts
 from sttreid.data.container_structure import first_fault
 from sttreid.data.film_files import count_films, import_av, open_film
 from sttreid.data.picture_sizes import Sizes
+from sttreid.data.tracks.numbers import real
 from sttreid.runtime.errors import PlaceError
 
 UNREADABLE: Final = "cannot be opened as a video"
@@ -42,12 +43,14 @@ class Film:
         readable: how many of them, from the first on, are certainly in their place.
         damage: why the others are not; None: all are readable.
         turns: quarter turns against the clock that make a decoded frame upright.
+        kind: FFmpeg's name of the container.
         times: timestamps of the frames in their order; None where the file lacks them.
         codec: FFmpeg's name of the codec.
         misread: why decord would put its frames in the wrong place; None: it does not.
         pixels: FFmpeg's name of the format of the pixels.
         stretch: bytes of the longest part between places where decoding may start without a trace of what
             came before.
+        has_length: whether the container gives its length in time; recorders that cannot go back do not.
         films: number of films in the file; only the one that players show is read.
         lost: frames of the first group that nobody shows, as they need frames before it; they do not count.
     """
@@ -56,11 +59,13 @@ class Film:
     readable: int
     damage: str | None
     turns: int
+    kind: str
     times: NDArray[np.int64] | None
     codec: str
     misread: str | None
     pixels: str | None
     stretch: int
+    has_length: bool = True
     films: int = 1
     lost: int = 0
 
@@ -90,6 +95,8 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
             codec, pixels = str(stream.codec_context.name), stream.codec_context.pix_fmt
             promised = _promised(container, stream)
             kind, films = container.format.name, count_films(container)
+            has_length = container.duration is not None
+            tag = {name.lower(): value for name, value in stream.metadata.items()}.get("rotate", "")
     except PlaceError:
         raise
     except (av.FFmpegError, ValueError) as error:
@@ -97,6 +104,7 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
     if not packets.times:
         raise PlaceError(path, f"{UNREADABLE} (it holds no frame)")
     first, turns = _first_frame(path)
+    _check_turn(path, tag, turns)
     lost = packets.leave_out_before(first)
     readable, damage = _damage(path, packets, promised)
     frames = max(len(packets.times), promised if damage else 0)
@@ -105,11 +113,13 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
         readable=readable,
         damage=damage,
         turns=turns,
+        kind=kind,
         times=packets.order(),
         codec=codec,
         misread=_misread(kind, packets),
         pixels=pixels,
         stretch=packets.stretch,
+        has_length=has_length,
         films=films,
         lost=lost,
     )
@@ -272,3 +282,32 @@ def _turns(path: Path, matrix: bytes) -> int:
             f" or rotated by another angle (display matrix {(a, b, c, d)}): re-encode it",
         )
     return round(math.atan2(-b, a) / (math.pi / 2)) % 4
+
+
+def _check_turn(path: Path, tag: str, turns: int) -> None:
+    """Refuse a turn that trackers may see or not: OpenCV and players follow the container's matrix alone.
+
+    A tag was followed by FFmpeg before version 5, which wrote it into Matroska, and so is by decord.
+    """
+    angle = real(tag)
+    if angle is not None and (angle + 90 * turns) % 360 != 0:
+        where, remedy = f"tag rotate={tag}", "remove the tag"
+    elif turns and _is_turned_inside(path):
+        where, remedy = "own mark (display orientation)", "remove it (ffmpeg -bsf:v h264_metadata)"
+    else:
+        return
+    rule = f"programs must agree whether the video is turned, but only some follow its {where}"
+    raise PlaceError(path, f"{rule}: {remedy}, or re-encode it")
+
+
+def _is_turned_inside(path: Path) -> bool:
+    """Whether the film of H.264 or HEVC itself says that it is turned, without its container."""
+    av = import_av()
+    try:
+        with open_film(path) as (container, stream):
+            decoder = av.CodecContext.create(stream.codec_context.name, "r")
+            decoder.extradata = stream.codec_context.extradata
+            frame = next(frame for packet in container.demux(stream) for frame in decoder.decode(packet))
+            return frame.side_data.get("DISPLAYMATRIX") is not None
+    except (av.FFmpegError, StopIteration):  # the decoder reports what is wrong
+        return False

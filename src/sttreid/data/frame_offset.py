@@ -211,7 +211,7 @@ def _grey_frames(sample: Sample, scale: float) -> Iterator[Grey]:
     try:
         with open_film(sample.camera.video) as (container, stream):
             for frame in container.decode(stream):
-                if (frame.width, frame.height) != sample.picture:
+                if (frame.width, frame.height) != sample.picture or round(frame.rotation):
                     return
                 reduced = frame.reformat(width=width, height=height, format="gray")
                 yield np.asarray(reduced.to_ndarray(), np.uint8)

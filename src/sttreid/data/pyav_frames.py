@@ -1,9 +1,9 @@
 """Frames by PyAV, whose timestamps tell the place of each frame.
 
 It decodes with one thread and holds no more frames than the codec needs to bring them into order. Of 8-bit
-4:2:0 and 4:4:4 videos its pixels equal those of decord, also of interlaced ones: this FFmpeg would give each
-field its own colours, that of decord does not. Of others (10-bit) they differ, as colours are interpolated
-otherwise.
+4:2:0 videos of even height and 4:4:4 videos its pixels equal those of decord, also of interlaced ones: this
+FFmpeg would give each field its own colours, that of decord does not. Of others (10-bit, 4:2:0 of odd height)
+they differ, as colours are interpolated otherwise.
 """
 
 from collections.abc import Iterator

@@ -4,7 +4,7 @@
 camera and a segment at its end, which is a time stamp (``cam1_20240131_120000``), a word with a number
 (``hall-part2``), or a number of at least three digits (``cam1_0001``). Such a number is a segment if the
 camera's name ends in a digit, or if several cameras have segments; else (``cam_001``, ``cam_002``) it is the
-number of the camera.
+number of the camera. The address of a network camera (``192.168.1.101``) is a name without segments.
 """
 
 import re
@@ -23,6 +23,9 @@ _SURE: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _COUNTED: Final = re.compile(r"(?P<camera>.+?)[ _.\-]+\d{3,}", re.ASCII)
+_ADDRESS: Final = re.compile(
+    r"(?:.*\D)?(?:\d{1,3}\.){3}\d{1,3}", re.ASCII
+)  # of a network camera: 192.168.1.101
 
 Cameras = dict[str, list[Recording]]
 
@@ -55,7 +58,9 @@ def _camera_names(names: Sequence[str]) -> dict[str, str]:
     """Name of a recording -> name of its camera."""
     sure = {name: match["camera"] for name in names if (match := _SURE.fullmatch(name))}
     counted = {
-        name: match["camera"] for name in names if name not in sure and (match := _COUNTED.fullmatch(name))
+        name: match["camera"]
+        for name in names
+        if name not in sure and not _ADDRESS.fullmatch(name) and (match := _COUNTED.fullmatch(name))
     }
     cameras = list(counted.values())
     several = len(set(cameras)) > 1 and len(set(cameras)) < len(cameras)

@@ -25,6 +25,7 @@ MODULES: Final[dict[Decoder, str]] = {
     "pyav": "sttreid.data.pyav_frames",
 }
 MOST_BYTES: Final = 48 * 2**20  # of a film that decord may hold in memory, if PyAV gives the same pixels
+TURNED: Final = "mov,mp4,m4a,3gp,3g2,mj2"  # the container in which decord finds that a film is turned
 EQUAL_PIXELS: Final = frozenset({"yuv420p", "yuvj420p", "yuv444p", "yuvj444p"})
 
 
@@ -37,8 +38,8 @@ def frames(path: Path, expected: int, decoder: Decoder = "decord") -> Iterator[N
     Args:
         path: a video file; with decord, .ts streams, cuts without re-encoding, AV1 and GIF raise an error.
         expected: the number of frames that it must hold.
-        decoder: decodes; PyAV decodes in any case what is damaged, and what decord would hold in memory as a
-            whole because it cannot be cut, if it is long and the pixels are the same.
+        decoder: decodes; PyAV decodes in any case what is damaged, and, if the pixels are the same, films
+            that are turned and long ones that decord would hold in memory because they cannot be cut.
 
     Yields:
         [H, W, 3], RGB, upright, each in separate memory.
@@ -55,7 +56,8 @@ def frames(path: Path, expected: int, decoder: Decoder = "decord") -> Iterator[N
         raise PlaceError(path, film.damage)
     _check(path, film, expected, decoder)
     is_too_long = longest_segment(path, film) > MOST_BYTES
-    if film.pixels in EQUAL_PIXELS and (film.lost or _is_one_of_several(film) or is_too_long):
+    is_hard = film.lost or film.turns or _is_one_of_several(film)
+    if film.pixels in EQUAL_PIXELS and (is_hard or is_too_long):
         decoder = "pyav"
     number = 0
     try:
@@ -108,6 +110,9 @@ def _check(path: Path, film: Film, expected: int, decoder: Decoder) -> None:
         raise PlaceError(path, f"{rule}: set decode.decoder to pyav, or copy out the one that was tracked")
     if decoder == "decord" and film.lost and film.pixels not in EQUAL_PIXELS:
         rule = f"decord counts {film.lost} frames at its beginning that cannot be shown since it was cut"
+        raise PlaceError(path, f"{rule}: set decode.decoder to pyav, or re-encode it")
+    if decoder == "decord" and film.turns and film.kind != TURNED and film.pixels not in EQUAL_PIXELS:
+        rule = "decord does not turn films of this container upright"
         raise PlaceError(path, f"{rule}: set decode.decoder to pyav, or re-encode it")
 
 

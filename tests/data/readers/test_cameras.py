@@ -108,6 +108,12 @@ def test_a_broken_manifest_is_named_with_its_rule_and_value(
     assert words in message
 
 
+def test_two_videos_of_a_camera_are_refused(campus: Path) -> None:
+    (campus / "c1.mkv").write_bytes(b"the same film in another container")
+    with pytest.raises(InputError, match=r"c1\.mkv: .* got also c1\.mp4"):
+        read_cameras(campus)
+
+
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_an_empty_split_is_refused(edit: Edit, split: str) -> None:
     message = refusal(edit(lambda manifest: manifest["splits"].update({split: []})))

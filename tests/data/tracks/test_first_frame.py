@@ -44,6 +44,41 @@ def test_a_video_is_numbered_by_what_its_tracks_show(
 
 
 @pytest.mark.parametrize(
+    ("spans", "origin", "first", "assumed"),
+    [
+        ([span(2, 25)], None, 1, True),
+        ([span(0, 25)], None, 0, False),
+        ([span(0, 25)], 1, 0, False),
+        ([span(2, 25)], 0, 0, False),  # KITTI counts from 0, whatever is left out
+        ([span(2, 25)], 1, 1, False),
+        ([span(2, 25), span(2, 19)], None, 1, True),
+        ([span(2, 25), span(0, 7)], 1, 0, False),
+        ([span(2, 25), span(4, 20)], 0, 1, False),
+    ],
+)
+def test_a_frame_that_does_not_exist_hides_nothing_that_the_others_show(
+    spans: list[Span], origin: int | None, first: int, assumed: bool
+) -> None:
+    for numbering in find(*spans, origin=origin):
+        assert (numbering.first_frame, numbering.start, numbering.frames) == (first, 1, 20)
+        assert numbering.assumed == assumed
+
+
+@pytest.mark.parametrize(
+    ("tracks", "expected"),
+    [
+        (span(101, 125, 120, 101), (1, 1, 120)),
+        (span(2, 25, 20, 1), (1, 1, 20)),
+        (span(0, 25, 19, 0), (0, 0, 20)),
+        (span(0, 25, 20, 1), (0, 1, 20)),
+    ],
+)
+def test_images_keep_their_names_if_a_frame_lacks(tracks: Span, expected: tuple[int, int, int]) -> None:
+    (numbering,) = find(tracks)
+    assert (numbering.first_frame, numbering.start, numbering.frames) == expected
+
+
+@pytest.mark.parametrize(
     ("tracks", "expected"),
     [
         (span(0, 19, 19, 0), (0, 0, 20)),  # images 0 to 19, named so in the tracks
@@ -69,6 +104,8 @@ def test_images_from_0_may_leave_it_open() -> None:
         InputError, match=r"c1\.txt: the images are numbered from 0.*tracks\.first_frame must be"
     ):
         find(span(1, 19, 19, 0))
+    with pytest.raises(InputError, match=r"c1\.txt: the images are numbered from 0"):
+        find(span(1, 25, 19, 0))
     assert [find(span(1, 19, 19, 0), declared=first)[0].first_frame for first in (0, 1)] == [0, 1]
 
 

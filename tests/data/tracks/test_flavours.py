@@ -72,6 +72,7 @@ def header(names: str, sign: str = ",") -> Callable[[Line], str]:
         ("mot_results", lines(written(","))),
         ("mot_results", lines(written(",", "0.87"))),
         ("mot_results", lines(written(", ", "-1 -1 -1 -1"))),
+        ("mot_results", lines(lambda f, p: written(",", f"{'None' if p > 1 else 0.5} -1 -1 -1")(f, p))),
         ("mot_results", lines(written(",", "0 -1 -1 -1"))),  # a confidence written with %d
         ("mot_results", lines(written(" ", "-1 -1 -1 0"))),  # the first BoxMOT
         ("mot_results", lines(written("\t", "1 -1 -1 -1"))),
@@ -173,6 +174,9 @@ def test_the_cameras_of_a_set_are_judged_together(tmp_path: Path) -> None:
         (lines(written(",", "0.9 2.5 -1")), "column 8 can be no class"),
         (lines(lambda f, p: written(",", f"{p}")(f, p)), "column 7 may be a class or a confidence"),
         (lines(lambda f, p: written(",", f"{p} -1 -1 -1")(f, p)), "column 7 may be a class or a confidence"),
+        (lines(written(",", "0.9 -1 person")), "column 9 .* classes; set tracks.flavour"),
+        (lines(written(",", "0.9 -1 -1 car")), "column 10 .* classes; set tracks.flavour"),
+        (lines(lambda f, p: written(",", "car" if p == 3 else "0.9")(f, p)), "column 7 .* classes; set"),
         (lines(written(",", "1 2 3 4 5 6 7 8")), "14 columns fit no known writer"),
         (lines(written("|")), "cut by comma, semicolon, tab or blanks"),
         ("time,who,x,y,w,h\n" + lines(written(",")), "a header must name frame, id and a box"),
@@ -344,3 +348,19 @@ def test_zeros_and_ones_in_column_7_that_may_be_marks_or_classes_are_a_warning(
     assert not any("column 7" in warning for warning in declared_one.warnings)
     marked = read(tmp_path, text("01"), declared(flavour="mot_gt"))
     assert marked.boxes.account.used == 2 * FRAMES
+
+
+def test_tracks_that_end_before_the_middle_of_every_film_are_a_warning(tmp_path: Path) -> None:
+    """As those of ultralytics with ``vid_stride``, whose numbers are of every second frame."""
+    paths = [tmp_path / "c1.txt", tmp_path / "c2.txt"]
+    for path in paths:
+        path.write_text(lines(written(",", "1 -1 -1 -1")))
+
+    def warned(*frames: int) -> bool:
+        files = [TrackFile(path, count) for path, count in zip(paths, frames, strict=True)]
+        return any(
+            "vid_stride" in text for one in read_all(files, TrackFormat(), "raise") for text in one.warnings
+        )
+
+    assert warned(2 * FRAMES, 3 * FRAMES)
+    assert not warned(2 * FRAMES, FRAMES + 5)  # a camera whose second half is empty

@@ -172,3 +172,16 @@ def test_a_middle_in_place_of_the_left_top_corner_is_a_warning() -> None:
 def test_left_top_width_and_height_are_no_reason_to_set_columns(tracks: Any) -> None:
     checked = check_boxes(Path("c1.txt"), moving("left", *tracks), PICTURE, 10)
     assert not any("columns" in warning for warning in checked.warnings)
+
+
+def test_boxes_of_an_identity_that_lie_apart_are_a_warning() -> None:
+    """In files that begin with the identity, and where each frame numbers its detections."""
+    boxes = table(*PEOPLE, frames=40)
+    right = check_boxes(Path("c1.txt"), boxes, PICTURE, 40)
+    swapped = boxes.assign(frame=boxes["identity"] + 1, identity=boxes["frame"])
+    detections = boxes.sample(frac=1, random_state=0).assign(
+        identity=lambda rows: rows.groupby("frame").cumcount()
+    )
+    found = [check_boxes(Path("c1.txt"), one, PICTURE, 40).warnings for one in (swapped, detections)]
+    assert not right.warnings
+    assert all(any("frame and id" in text for text in texts) for texts in found)

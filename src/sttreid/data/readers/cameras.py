@@ -197,7 +197,10 @@ def _camera(base: Path, number: int, path: Path, entry: dict[str, Any]) -> Camer
     if frames > LARGEST:
         raise InputError(f"{path}: 'frames' of camera {base.name!r} must be at most {LARGEST}, got {frames}")
     videos = [base.with_name(f"{base.name}{suffix}") for suffix in VIDEOS]
-    video = next((path for path in videos if path.is_file()), videos[0])
+    found = [path for path in videos if path.is_file()] or videos[:1]
+    if len(found) > 1:
+        raise InputError(f"{found[1]}: a camera must have one video, got also {found[0].name}")
+    video = found[0]
     camera = Camera(number, video, base.with_name(f"{base.name}.txt"), frames)
     for file, key in ((camera.video, "sha256_video"), (camera.tracks, "sha256_tracks")):
         if not file.is_file():

@@ -8,8 +8,11 @@ this is printed; images that are numbered from 0 allow both, so ``tracks.first_f
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sttreid.runtime.errors import InputError
+
+HALF: Final = 0.52  # of the frames; of a short film, one frame more than every second one
 
 
 @dataclass(frozen=True)
@@ -92,13 +95,43 @@ def find_numbering(spans: Sequence[Span], declared: int | None, origin: int | No
         last = next((span for span in spans if span.high == span.numbering(1, by_name=False)[2]), spans[0])
         reason = f"{last.path.name} has a frame {last.high}, the last of the video"
         return [Numbering(*span.numbering(1, by_name=False), reason) for span in spans]
-    if not feasible:  # a frame is out of range: its line is named when it is read
-        first = 0 if any(span.low == 0 for span in spans) else 1
-        return [Numbering(*span.numbering(first, by_name=False), "no numbering fits") for span in spans]
+    if not feasible:
+        return _misfits(spans, origin, of_images)
     if origin is not None:
         return [Numbering(*span.numbering(origin, by_name=False), "as its format says") for span in spans]
     reason = "no frame 0 and no last frame shows it; if it is 0, set tracks.first_frame"
     return [Numbering(*span.numbering(1, by_name=False), reason, assumed=True) for span in spans]
+
+
+def ends_early(spans: Sequence[Span], numberings: Sequence[Numbering]) -> float | None:
+    """The share of the frames after which no file of a writer has a box, if that is at most ``HALF``.
+
+    Trackers that look at every second frame (``vid_stride``) may count those only, as ultralytics does.
+    """
+    last = [
+        (span.high - numbering.first_frame + 1) / numbering.frames
+        for span, numbering in zip(spans, numberings, strict=True)
+        if span.low <= span.high
+    ]
+    return max(last) if last and max(last) <= HALF else None
+
+
+def _misfits(spans: Sequence[Span], origin: int | None, of_images: bool) -> list[Numbering]:
+    """Files with a frame that exists in no numbering: its line is named, or left out, when it is read.
+
+    What the other files and the smallest frames show still counts.
+    """
+    zero = any(span.low == 0 for span in spans)
+    if of_images and all(span.low >= span.numbering(1, by_name=True)[0] for span in spans):
+        return _by_name(spans, [] if zero else [1])
+    fitting = [span for span in spans if span.fits(0) or span.fits(1)]
+    only_one = not all(span.fits(0) for span in fitting)
+    first = 0 if zero else 1 if only_one or origin is None else origin
+    assumed = not zero and not only_one and origin is None
+    reason = "not all frames exist, but" + (
+        " no frame 0 shows it; if it is 0, set tracks.first_frame" if assumed else " this fits the others"
+    )
+    return [Numbering(*span.numbering(first, by_name=False), reason, assumed) for span in spans]
 
 
 def _by_name(spans: Sequence[Span], feasible: Sequence[int]) -> list[Numbering]:

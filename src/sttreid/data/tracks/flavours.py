@@ -6,6 +6,7 @@ count from 1::
 
     cvat         labels.txt is beside the tracks (CVAT, Datumaro): column 8 is a line of it
     csv          a header names the columns (PETS and other tables), or column 7 or 8 holds names of classes
+                 (names beside numbers, and names in columns 9 and 10, are refused)
     kitti        17 or 18 words, the third of which is a name
     mot_results  at most 7 columns, or column 8 is negative throughout, or 8 to 10 are 0 throughout; and not
                  whole numbers beyond 1 in column 7, which may be classes
@@ -24,6 +25,7 @@ from typing import Final
 
 from sttreid.config.track_format import Column, FlavourName
 from sttreid.data.tracks.numbers import real
+from sttreid.data.tracks.reading import UNKNOWN
 
 NAMES: Final = ("person", "pedestrian", "people", "persons", "pedestrians", "human")
 
@@ -98,7 +100,7 @@ class Values:
         """Take note of a word; one that is no number makes the column not whole."""
         value = real(word)
         self.count += 1
-        self.text += value is None and word != ""
+        self.text += value is None and word.lower() not in UNKNOWN
         if value is None or value != value:
             self.whole = False
             return
@@ -151,8 +153,10 @@ def detect(profile: Profile) -> tuple[Flavour, str] | str:
     if profile.columns > 10:
         return f"{profile.columns} columns fit no known writer"
     seventh, eighth, ninth, tenth = (profile.values.get(place, Values()) for place in (7, 8, 9, 10))
-    for place, column in ((7, seventh), (8, eighth)):
-        if column.count and column.text == column.count:
+    for place, column in ((7, seventh), (8, eighth), (9, ninth), (10, tenth)):
+        if column.text and (place > 8 or column.low <= column.high):
+            return f"column {place} holds names{'' if place > 8 else ' and numbers'}, which may be classes"
+        if column.text:
             between: tuple[Column, ...] = ("conf",) if place == 8 else ()
             named = replace(FLAVOURS["csv"], columns=(*_BOX, *between, "class"), note="")
             return named, f"column {place} names classes"

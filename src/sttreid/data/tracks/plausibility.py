@@ -19,6 +19,7 @@ a tenth beyond the right or bottom border (of 50), and all  warning: middle
 inside of the picture if left and top are the middle
 less than 8 pixels of width or height in the picture, any   warning
 half of the tracks have one frame                           warning
+half do not touch the box before of their identity (of 50)  warning: swapped columns
 ==========================================================  ========================
 
 A box of which less than 2 pixels of width or height lie in the picture is left out and counted: it has no
@@ -116,7 +117,7 @@ def check_boxes(
     columns = _other_columns((left, top, width, height), picture) if picture and fault is None else ()
     slivers = _slivers(table, sliver, places or LinePlaces(path))
     warnings = (*slivers, *_warnings(len(table), cut, small, tracks, reach, one_sided))
-    said = (*((fault,) if fault else ()), *columns, *warnings)
+    said = (*((fault,) if fault else ()), *columns, *warnings, *_jumps(table))
     return Checked(kept, int(sliver.sum()), statement, said)
 
 
@@ -221,3 +222,20 @@ def _warnings(
         yield f"no box reaches beyond {max(reach):.0%} of the picture: was it tracked in a smaller video?"
     if (tracks == 1).mean() > MOST:
         yield f"{(tracks == 1).sum():,} of {len(tracks):,} tracks have one frame only"
+
+
+def _jumps(table: pd.DataFrame) -> Iterator[str]:
+    """A warning if boxes of an identity lie apart: its number is that of a frame, or of a detection."""
+    identity, frame = pd.factorize(table["identity"])[0], table["frame"].to_numpy()
+    order = np.lexsort((frame, identity))
+    follows = np.diff(identity[order]) == 0
+    apart = np.zeros(follows.sum(), bool)
+    for start, length in (("left", "width"), ("top", "height")):
+        low = table[start].to_numpy(float)[order]
+        high = low + table[length].to_numpy(float)[order]
+        apart |= ((low[1:] > high[:-1]) | (low[:-1] > high[1:]))[follows]
+    if len(apart) >= ENOUGH and apart.mean() > MOST:
+        yield (
+            f"{apart.mean():.0%} of the boxes do not touch the one before of their identity: are frame and id"
+            " in the right columns, and is id that of a track?"
+        )

@@ -8,7 +8,7 @@ from typing import Final
 from sttreid.config.datasets import OnError
 from sttreid.config.track_format import ALL, Column, FlavourName, TrackFormat
 from sttreid.data.tracks import flavours
-from sttreid.data.tracks.first_frame import Numbering, Span, find_numbering
+from sttreid.data.tracks.first_frame import Numbering, Span, ends_early, find_numbering
 from sttreid.data.tracks.flavours import FLAVOURS, Flavour, Profile
 from sttreid.data.tracks.headers import columns_of
 from sttreid.data.tracks.label_folders import LinePlaces, label_rows
@@ -17,6 +17,7 @@ from sttreid.data.tracks.reading import BEYOND, EMPTY_BOX, IGNORED, NO_IDENTITY,
 from sttreid.data.tracks.syntax import Syntax, find_syntax, read_text, rows
 from sttreid.runtime.errors import InputError
 
+ENOUGH: Final = 50  # boxes that tell where the tracks of a set end
 FEW: Final = 10  # lines of a file that need not be used for the most part
 
 
@@ -112,8 +113,12 @@ def _scan(file: TrackFile, given: TrackFormat) -> _Scan:
     columns = given.columns or (columns_of(scan.syntax.header) if scan.syntax.header else None)
     columns = None if file.path.is_dir() else columns
     place = columns.index("frame") if columns else 0
+    most = None if given.columns or not scan.syntax.header_line else len(scan.syntax.header or ())
     empty = True
-    for _, _, words in scan.rows():
+    for number, text, words in scan.rows():
+        if most is not None and len(words) > most:
+            rule = f"a line must hold no more words than the header, {most}, or tracks.columns be set"
+            raise InputError(f"{file.path}:{number}: {rule}, got {len(words)} in {text!r}")
         scan.profile.add(words)
         frame = whole(words[place]) if place < len(words) else None
         if frame is not None:
@@ -128,10 +133,18 @@ def _read_group(group: Sequence[_Scan], given: TrackFormat, on_error: OnError) -
     flavour, reason = _flavour(group, given)
     spans = [scan.span() for scan in group]
     numberings = find_numbering(spans, given.first_frame, flavour.origin)
-    return {
+    read = {
         scan.file: _read(scan, flavour, reason, numbering, given, on_error)
         for scan, numbering in zip(group, numberings, strict=True)
     }
+    share = ends_early(spans, numberings)
+    if share is not None and sum(tracks.boxes.account.used for tracks in read.values()) >= ENOUGH:
+        warning = (
+            f"no box of these tracks is in the last {1 - share:.0%} of the frames: do they count every frame"
+            " of this film, or only those that the tracker looked at (vid_stride)?"
+        )
+        read = {file: replace(tracks, warnings=(*tracks.warnings, warning)) for file, tracks in read.items()}
+    return read
 
 
 def _flavour(group: Sequence[_Scan], given: TrackFormat) -> tuple[Flavour, str]:

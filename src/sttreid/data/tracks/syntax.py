@@ -7,6 +7,7 @@ first line is a header if its first word is no number (of a table with an index 
 comment before it that names frame, identity and box.
 """
 
+import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,13 +76,28 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def cut(line: str, separator: Separator) -> Words:
-    """The words of a line, without blanks and quotation marks; empty words at its end do not count."""
-    words = [word.strip().strip("\"'").strip() for word in line.split(SIGNS[separator])]
+    """The words of a line, without blanks and quotation marks; empty words at its end do not count.
+
+    A separator between quotation marks (``"person, adult"``, ``"10,5"``) cuts nothing.
+    """
+    words = [word.strip().strip("\"'").strip() for word in _split(line, separator)]
     while words and not words[-1]:
         words.pop()
     if separator != "comma":  # it is then free to be a decimal point
         words = [re.sub(r"(?<=\d),(?=\d)", ".", word) for word in words]
     return words
+
+
+def _split(line: str, separator: Separator) -> list[str]:
+    sign = SIGNS[separator]
+    if '"' not in line:
+        return line.split(sign)
+    if sign is None:
+        return re.findall(r'(?:"[^"]*"|\S)+', line)
+    try:
+        return next(csv.reader([line], delimiter=sign, skipinitialspace=True))
+    except csv.Error:  # longer than any line of tracks
+        return line.split(sign)
 
 
 def find_syntax(path: Path, text: str, declared: Separator | None) -> Syntax:
@@ -133,7 +149,8 @@ def _header_in_comments(text: str, separator: Separator) -> tuple[str, ...]:
 def _is_cut(line: str, separator: Separator) -> bool:
     """Whether a separator gives at least six words, in none of which another one is left."""
     words = cut(line, separator)
-    return len(words) >= FEWEST and not any(sign in word for word in words for sign in ",;\t")
+    others = [sign for sign in ",;\t" if sign != SIGNS[separator]]
+    return len(words) >= FEWEST and not any(sign in word for word in words for sign in others)
 
 
 def rows(text: str, syntax: Syntax) -> Iterator[tuple[int, str, Words]]:
