@@ -3,6 +3,8 @@
 import ast
 import importlib
 import inspect
+import re
+import subprocess
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -234,3 +236,12 @@ def test_no_parameter_has_a_name_that_the_run_cache_ignores() -> None:
         names = keys(yaml.safe_load(path.read_text()))
         assert names
         assert not {"size", "nfiles"} & set(names), path
+
+
+def test_files_in_git_have_plain_names() -> None:
+    """A stray redirection of a shell once left hundreds of files; blanks also break scripts."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = listed.stdout.split("\0")
+    assert not [name for name in names if re.search(r"[^\w./@-]", name)]
