@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.forking import forks
 from tests.tiny import ROOT
 
 ENVIRONMENT = {
@@ -49,6 +51,16 @@ def copy_of_the_tree(folder: Path) -> Path:
     call(folder, "git", "add", "-A")
     call(folder, "git", "commit", "-q", "-m", "copy")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forks() -> Iterator[None]:
+    """Commands of all tests load their libraries once."""
+    with forks(ROOT / "src") as programs:
+        before = ENVIRONMENT["PATH"]
+        ENVIRONMENT["PATH"] = f"{programs}{os.pathsep}{before}"
+        yield
+        ENVIRONMENT["PATH"] = before
 
 
 @pytest.fixture(scope="module")

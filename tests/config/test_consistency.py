@@ -72,3 +72,20 @@ def test_a_network_without_transformers_may_have_any_width():
 
 def test_the_parameters_of_the_tests_fit_together():
     checked({})
+
+
+@pytest.mark.parametrize("domain", ["campus", "street"])
+def test_widths_that_the_encoder_does_not_repeat_are_refused(domain, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    values = {"identities": 220, "domain": domain}
+    content = parameters({"simulate.width": 300}) | {"rendered": {"large": values}}
+    if domain == "street":  # a fast preset, which is reproducible at every width
+        check(build(content, PATH))
+        return
+    rule = (
+        r"params\.yaml: rendered\.large\.width must be a multiple of 128 with the preset medium .*; got 300"
+    )
+    with pytest.raises(InputError, match=rule):
+        check(build(content, PATH))
+    content["rendered"]["large"]["width"] = 384
+    check(build(content, PATH))

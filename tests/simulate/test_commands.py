@@ -37,6 +37,18 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     return arguments
 
 
+def test_a_width_with_other_bytes_in_each_run_is_refused(
+    checkout: Path, domain: Domain, calls: list[tuple[object, ...]]
+) -> None:
+    slow = replace(domain, sensor=replace(domain.sensor, preset="medium"))
+    (checkout / "domains" / "airport.yaml").write_text(yaml.safe_dump(dump(slow)))
+    with pytest.raises(InputError, match=r"airport: width must be a multiple of 128 .*; got 320"):
+        commands.render("airport", checkout / "out", SMALL | {"width": 320})
+    assert not calls
+    commands.render("airport", checkout / "out", SMALL | {"width": 384})
+    assert len(calls) == 1
+
+
 def test_the_options_replace_values_of_the_default_scale(
     checkout: Path, domain: Domain, calls: list[tuple[object, ...]]
 ) -> None:

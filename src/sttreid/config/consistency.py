@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from sttreid.config.branches import CNN, enabled
+from sttreid.config.conversion import dump
 from sttreid.config.datasets import Decode
-from sttreid.config.params import PARAMS, Params
+from sttreid.config.domain import DOMAINS, Domain, Scale, load_domain
+from sttreid.config.params import PARAMS, Params, rendered_set
 from sttreid.config.variants import Variant, default_run, resolve
 from sttreid.runtime.errors import InputError
 
 TESTED: Final = ("claims", "curves")  # analyses that read how the variants were tested
 TRAINING_SET: Final = ("source", "in_domain")  # of the section ablation
 STRIDE: Final = 8  # of the backbone before its last stage
+REPRODUCIBLE: Final = 128  # x264 gives equal bytes for widths that are multiples of this
+ANY_WIDTH: Final = ("ultrafast", "superfast")  # presets of x264 with equal bytes for all widths
 
 
 def check(params: Params, path: Path = PARAMS) -> None:
@@ -25,9 +29,9 @@ def check(params: Params, path: Path = PARAMS) -> None:
     Raises:
         InputError: an override of a variant is wrong; the network does not fit the crops; no loss term is on;
             a training has fewer identities than a batch; the range of the erased area is empty; the
-            visualised variants have no attention or clips of different lengths; or a study compares its
-            variants with the default run's model, which it does not train. The sentence names ``path``,
-            the key, the rule and the value.
+            visualised variants have no attention or clips of different lengths; a study compares its
+            variants with the default run's model, which it does not train; or a rendered set would have
+            other bytes in each run. The sentence names ``path``, the key, the rule and the value.
     """
     variants = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
     default = default_run(params, path)
@@ -43,6 +47,27 @@ def check(params: Params, path: Path = PARAMS) -> None:
         shown = variants if reference is None else {**variants, reference: default}
         for problem in _not_shown(params.visualise.variants, shown):
             raise InputError(f"{path}: visualise.variants: {problem}")
+    if DOMAINS.is_dir():
+        base = dump(params.simulate)
+        sets = {
+            f"rendered.{name}": rendered_set(params.rendered, base, name, path) for name in params.rendered
+        }
+        for key, scale in {"simulate": params.simulate, **sets}.items():
+            check_encoding(load_domain(scale.domain), scale, f"{path}: {key}.width")
+
+
+def check_encoding(domain: Domain, scale: Scale, place: str) -> None:
+    """Check that the videos of a set have the same bytes whenever they are rendered.
+
+    Raises:
+        InputError: at this width and with the domain's preset, x264 reads memory outside of the image.
+    """
+    preset = domain.sensor.preset
+    if preset not in ANY_WIDTH and scale.width % REPRODUCIBLE:
+        rule = f"must be a multiple of {REPRODUCIBLE} with the preset {preset} of x264"
+        raise InputError(
+            f"{place} {rule}, which encodes other widths differently in each run; got {scale.width}"
+        )
 
 
 def check_beside(params: Params, theirs: Mapping[str, Any], path: Path) -> None:

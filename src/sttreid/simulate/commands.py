@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sttreid.config.consistency import check_encoding
 from sttreid.config.domain import DOMAINS, Domain, Scale, benchmark_of, load_domain, read_domain, scaled
 from sttreid.runtime.errors import InputError
 from sttreid.simulate import dataset
@@ -36,6 +37,7 @@ def render(
     )
     if folder.exists():
         raise InputError(f"{folder}: must not exist yet; choose another folder")
+    check_encoding(content, size, f"{name}: width")
     dataset.render(name, content, size, folder, workers, version)
 
 
