@@ -1,6 +1,6 @@
 """Stages and DVC as forks of one process that has loaded their libraries, which takes each of them seconds.
 
-A stage is still a process of its own, started by DVC with the command of dvc.yaml: a program ``python`` that
+A stage is still a process of its own, started with the command of dvc.yaml: a program ``python`` that
 comes first in PATH hands its arguments, folder, environment and streams to the server of this module. The
 server forks, and the fork runs the module as ``python -m`` does.
 """
@@ -27,6 +27,7 @@ from sttreid.runtime import numerics
 
 STAGES = "sttreid.stages"
 LIBRARIES = (
+    "sttreid.cli.commands",
     "dvc.repo.reproduce",
     "dvc.repo.experiments.run",
     "dvc.commands.repro",
@@ -37,14 +38,14 @@ STARTS_IN = 120.0  # seconds, on a busy machine
 CLIENT = """#!{python} -IS
 import json, os, signal, socket, sys
 words = {prefix} + sys.argv[1:]
-known = words[:1] == ["-m"] and words[1].startswith(("sttreid.stages.", "dvc"))
+known = words[:1] == ["-m"] and words[1].partition(".")[0] in ("sttreid", "dvc")
 if not known or os.environ.get("STTREID_NUMERICS"):  # maybe not the numeric path of the server
     os.execv({python!r}, [{python!r}, *words])
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the fork, in the same process group, gets it as well
 with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
     server.connect({address!r})
     request = {{"words": words[1:], "folder": os.getcwd(), "group": os.getpgrp()}}
-    request["environment"] = dict(os.environ)
+    request["environment"], request["executable"] = dict(os.environ), {program!r}
     socket.send_fds(server, [b"."], [0, 1, 2])
     server.sendall(json.dumps(request).encode() + b"\\n")
     sys.exit(int(server.makefile().readline() or 1))
@@ -65,7 +66,8 @@ def forks(pythonpath: Path) -> Iterator[str]:
         address = str(Path(folder) / "server")
         for name, prefix in (("python", []), ("dvc", ["-m", "dvc"])):
             program = Path(folder) / name
-            program.write_text(CLIENT.format(python=sys.executable, prefix=prefix, address=address))
+            values = {"python": sys.executable, "program": str(Path(folder) / "python")}
+            program.write_text(CLIENT.format(**values, prefix=prefix, address=address))
             program.chmod(0o755)
         environment = {**os.environ, "PYTHONPATH": str(pythonpath)}
         with subprocess.Popen([sys.executable, __file__, address], env=environment) as server:
@@ -136,6 +138,7 @@ def run(request: dict[str, Any], streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"] | kept)
     sys.argv, sys.path[0] = request["words"], request["folder"]
+    sys.executable = request["executable"]  # what it starts itself is forked, too
     module = sys.argv[0]
     if module.startswith(f"{STAGES}."):
         sys.modules.pop(module, None)  # it runs anew, as __main__

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import chdir, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -28,6 +29,7 @@ from sttreid.config.experiments import check_study, merged, study_names
 from sttreid.config.params import Params, build
 from sttreid.runtime.provenance import Machine, Provenance
 from sttreid.tracklets.store import write_store
+from tests.forking import forks
 from tests.test_house import MODULES, PIPELINE, covers, is_package, keys, needed
 from tests.tiny import CLAIMS, ROOT
 
@@ -243,7 +245,8 @@ ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "test",
     "GIT_COMMITTER_EMAIL": "test@localhost",
 }
-TOOL = [sys.executable, "-m", "sttreid", "run-study"]
+FORKS: dict[str, str] = {}
+TOOL = ["python", "-m", "sttreid", "run-study"]
 TRAINED = ("ablate@", "pretrain@")  # stages that train from random weights
 PREPARED = """
 stages:
@@ -260,8 +263,16 @@ stages:
 """
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _forks() -> Iterator[None]:
+    """Studies load their libraries once; those that are killed do not."""
+    with forks(ROOT / "src") as programs:
+        FORKS["PATH"] = f"{programs}{os.pathsep}{ENVIRONMENT['PATH']}"
+        yield
+
+
 def call(folder: Path, *words: str, succeeds: bool = True) -> str:
-    environment = ENVIRONMENT | {"PYTHONPATH": str(folder / "src")}
+    environment = ENVIRONMENT | FORKS | {"PYTHONPATH": str(folder / "src")}
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode == 0) == succeeds, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout + done.stderr
