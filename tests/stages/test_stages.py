@@ -193,17 +193,28 @@ def test_one_seed_answers_no_question(finished: Path) -> None:
     assert transfer["theirs"] == pytest.approx(matrix["untrained"], abs=1e-4)
 
 
-@pytest.fixture
-def study(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a study of two variants and two seeds; its models are trained and tested."""
+@pytest.fixture(scope="module")
+def trained_study(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished folder with a study of two variants and two seeds, trained and tested."""
+    workplace = tmp_path_factory.mktemp("study") / "copy"
+    shutil.copytree(finished, workplace)
     content = yaml.safe_load((workplace / "params.yaml").read_text())
     variants = {"full": {}, "cnn": content["ablation"]["variants"]["cnn"]}
-    folder = start_study(
-        workplace, "mine", content, variants, {"analysis": "claims", "variants": [*variants]}
-    )
+    section = {"analysis": "claims", "variants": [*variants]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(start_study(workplace, "mine", content, variants, section))
+        patch.setenv("STTREID_HOME", "../..")
+        train_and_test(variants)
+    return workplace
+
+
+@pytest.fixture
+def study(trained_study: Path, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of that study, in the copy ``workplace``."""
+    folder = workplace / "studies" / "mine"
+    shutil.copytree(trained_study / "studies" / "mine", folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("STTREID_HOME", "../..")
-    train_and_test(variants)
     return folder
 
 

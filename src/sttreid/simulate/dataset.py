@@ -28,6 +28,7 @@ from sttreid.simulate.truth import by_track, read_truth, write_truth
 
 _RECIPE = "recipe.json"  # in the folder of an unfinished rendering
 _POLL = 0.5  # seconds between two updates of the progress bar
+_WORTH_A_PROCESS = 1000  # crops; their rendering takes about as long as a process needs to start
 
 
 def render(
@@ -40,15 +41,15 @@ def render(
 ) -> None:
     """Render the videos, tracks, truth and manifest of the domain ``name``, then replace ``folder``.
 
-    ``workers`` processes (None: one per processor) render one camera each at a time; the bytes do not depend
-    on their number. A failure leaves ``folder`` unchanged.
+    ``workers`` processes (None: one per processor, as far as there is work for them) render one camera each
+    at a time; the bytes do not depend on their number. A failure leaves ``folder`` unchanged.
 
     Raises:
         InputError: an identity cannot be seen in a camera, or the plan is impossible.
     """
     made_by = recipe(name, domain, scale, version)
     unfinished = _resumed(folder.with_name(f".{folder.name}.partial"), made_by, scale.cameras)
-    frames = _render_cameras(name, domain, scale, unfinished, workers or os.cpu_count() or 1)
+    frames = _render_cameras(name, domain, scale, unfinished, workers)
     _write_tables(unfinished, list(frames))
     write_manifest(unfinished, made_by, scale, frames)
     (unfinished / _RECIPE).unlink()
@@ -69,13 +70,16 @@ def _resumed(folder: Path, made_by: dict[str, Any], cameras: int) -> Path:
     return folder
 
 
-def _render_cameras(name: str, domain: Domain, scale: Scale, folder: Path, workers: int) -> dict[int, int]:
+def _render_cameras(
+    name: str, domain: Domain, scale: Scale, folder: Path, workers: int | None
+) -> dict[int, int]:
     """Camera -> number of frames. Long videos start first, to balance the workers."""
     identities = sightings(name, domain, scale)
     visits = {camera: schedule(name, domain, scale, camera, seen) for camera, seen in identities.items()}
     waiting = [camera for camera in identities if not _table(folder, camera).exists()]
     order = sorted(waiting, key=lambda camera: -max(visit.end for visit in visits[camera]))
     crops = sum(visit.length for camera in order for visit in visits[camera])
+    workers = workers or max(1, min(os.cpu_count() or 1, crops // _WORTH_A_PROCESS))
     with tqdm(total=crops, desc=f"simulate {name}", unit="crop", disable=None) as bar:
         if workers == 1:
             for camera in order:
