@@ -51,6 +51,7 @@ RENDERING: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / "sets_pipelin
 UNFINISHED = {
     "sets",
     "large",
+    "large-cnn",
     "large-curves",
     "large-synthetic",
     "large-synthetic-tuning",
