@@ -1,11 +1,12 @@
 """Damaged data never become the pin, and docs/reliability.md says how to get the pinned files back."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.test_pipeline import call, copy_of_the_tree
+from tests.test_pipeline import call, copy_of_the_tree, first_in_path
 from tests.tiny import ROOT
 
 DOCUMENT = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
@@ -16,6 +17,12 @@ def commands(section: str) -> list[str]:
     text = DOCUMENT.partition(f"## {section}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"```\n(.*?)```", text, re.DOTALL)
     return [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forks(programs: str) -> Iterator[None]:
+    with first_in_path(programs):
+        yield
 
 
 @pytest.fixture(scope="module")

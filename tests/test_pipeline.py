@@ -7,12 +7,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.forking import forks
 from tests.tiny import ROOT
 
 ENVIRONMENT = {
@@ -53,14 +53,19 @@ def copy_of_the_tree(folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def first_in_path(folder: str) -> Iterator[None]:
+    """Where commands are looked up first."""
+    before = ENVIRONMENT["PATH"]
+    ENVIRONMENT["PATH"] = f"{folder}{os.pathsep}{before}"
+    yield
+    ENVIRONMENT["PATH"] = before
+
+
 @pytest.fixture(scope="module", autouse=True)
-def _forks() -> Iterator[None]:
-    """Commands of all tests load their libraries once."""
-    with forks(ROOT / "src") as programs:
-        before = ENVIRONMENT["PATH"]
-        ENVIRONMENT["PATH"] = f"{programs}{os.pathsep}{before}"
+def _forks(programs: str) -> Iterator[None]:
+    with first_in_path(programs):
         yield
-        ENVIRONMENT["PATH"] = before
 
 
 @pytest.fixture(scope="module")
@@ -231,8 +236,6 @@ def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: P
     kept = {f"ablation_training/{name}-0.tsv" for name in ("vanilla", "cnn")}
     assert {name for rev, name in by_revision if rev == "workspace"} == trained | kept
     assert {name for rev, name in by_revision if rev == "HEAD"} > trained | kept
-    call(finished, "dvc", "plots", "diff", "-o", "plots_page", "HEAD")
-    assert (finished / "plots_page" / "index.html").stat().st_size > 1000
 
     left = set(ran(call(finished, "dvc", "repro", "--dry")))  # what a full experiment would run now
     assert {"ablate@constrained-0", "claims", "report"} <= left

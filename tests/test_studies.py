@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import chdir, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -29,7 +28,6 @@ from sttreid.config.experiments import check_study, merged, study_names
 from sttreid.config.params import Params, build
 from sttreid.runtime.provenance import Machine, Provenance
 from sttreid.tracklets.store import write_store
-from tests.forking import forks
 from tests.test_house import MODULES, PIPELINE, covers, is_package, keys, needed
 from tests.tiny import CLAIMS, ROOT
 
@@ -265,11 +263,9 @@ stages:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _forks() -> Iterator[None]:
+def _forks(programs: str) -> None:
     """Studies load their libraries once; those that are killed do not."""
-    with forks(ROOT / "src") as programs:
-        FORKS["PATH"] = f"{programs}{os.pathsep}{ENVIRONMENT['PATH']}"
-        yield
+    FORKS["PATH"] = f"{programs}{os.pathsep}{ENVIRONMENT['PATH']}"
 
 
 def call(folder: Path, *words: str, succeeds: bool = True) -> str:
