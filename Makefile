@@ -41,8 +41,9 @@ bench: install
 unchanged: install
 	python tools/unchanged.py
 
+# Three processes for two cores: tests wait for commands, locks and kills.
 test: install
-	pytest -n 2 --dist loadfile --no-loadscope-reorder
+	pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	pre-commit run --all-files

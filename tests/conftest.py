@@ -9,17 +9,22 @@ import pytest
 from sttreid.runtime import numerics
 from tests.forking import forks
 
-# Two files run at once on two cores. With a thread for each core in both, threads wait in loops for those of
+# Several files run at once. With a thread for each core in both, threads wait in loops for those of
 # the other process, which costs several times the work. As the path, this must be set before torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 numerics.choose()
 
 pytest_plugins = ["tests.store_fixtures", "tests.video_fixtures", "tests.browser"]
-LONGEST = ["test_pipeline.py", "test_studies.py"]  # minutes: begun last, one would run alone at the end
+# minutes: begun last, one would end alone
+LONGEST = [
+    "test_pipeline.py",
+    "test_studies.py",
+    "test_stages.py",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, one for each of two processes; all others stay in order."""
+    """Begin with the files that take longest, one for each process; all others stay in order."""
     items.sort(key=lambda item: [*LONGEST, item.path.name].index(item.path.name))
 
 
