@@ -224,6 +224,7 @@ def test_the_content_has_effects_verdicts_and_what_the_paper_reports():
     numbers = got["contrasts"]["new-old"]["in_domain"]["rank1"]
     assert numbers["verdict"] == "supported"
     assert numbers["low"] < numbers["effect"] < numbers["high"]
+    assert numbers["high"] - numbers["effect"] < numbers["detectable"] < numbers["high"] - numbers["low"]
     effect = by(results).effect
     assert numbers["effect"] == pytest.approx(effect.value, abs=6e-7)
     assert numbers["p"] == pytest.approx(effect.p, rel=1e-3)  # also where it is far below 0.0001

@@ -93,6 +93,20 @@ def test_a_clear_gain_is_found_with_five_seeds():
     assert np.mean([p < 0.05 for p in result]) > 0.9
 
 
+def test_a_detectable_effect_is_found_in_four_of_five_studies():
+    """Studies of five values: the standard error has 4 degrees of freedom, as where the seeds decide."""
+    rng = np.random.default_rng(9)
+    size = np.mean([t_test(rng.normal(0, 1, 5)).detectable() for _ in range(2000)])
+    expected = size / 0.94  # the mean of an estimate of a standard deviation with 5 values
+    found = [t_test(rng.normal(expected, 1, 5)).p < 0.05 for _ in range(2000)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.04)
+
+
+def test_without_a_test_nothing_is_detectable():
+    assert t_test(np.array([0.3])).detectable() is None
+    assert t_test(np.array([0.1, 0.1])).detectable() is None
+
+
 def test_one_seed_has_an_interval_over_people_and_no_test():
     ours, theirs = crossed(np.random.default_rng(5), seeds=1)
     result = paired([ours], [theirs])

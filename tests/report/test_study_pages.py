@@ -238,4 +238,4 @@ def test_steps_that_round_to_zero_have_no_minus(study):
     small = replace(finding, effect=replace(finding.effect, value=-0.3, low=-0.4, high=0.2))
     page = claims_page(study, [small], CLAIMS)
     (effects,) = blocks(page, Table, "Effects")
-    assert effects.rows[0][-3] == "+0 [0, 0]"
+    assert effects.rows[0][effects.columns.index("effect")] == "+0 [0, 0]"

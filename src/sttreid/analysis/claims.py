@@ -128,6 +128,7 @@ class Finding:
         if self.effect is not None:
             values |= {"effect": self.effect.value, "p": self.effect.p}
             values |= {"low": self.effect.low, "high": self.effect.high}
+            values |= {"detectable": self.effect.detectable()}
         if self.bootstrap is not None:
             values |= {"bootstrap_low": self.bootstrap.low, "bootstrap_high": self.bootstrap.high}
         return rounded_numbers(values) | {"verdict": str(self.verdict)}

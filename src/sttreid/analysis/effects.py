@@ -19,12 +19,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
 from sttreid.analysis.uncertainty import LEVEL, RESAMPLES, Doubles, Sample, check_pair, resampled
 from sttreid.runtime.errors import InputError
 
 DIGITS = 6  # of a fraction in a file: pages round it again, and must not show another number for it
+POWER = 0.8  # share of repetitions in which an effect is found, if it is called detectable
 P_VALUES = ("p", "p_holm")
 P_DIGITS = 4  # of a p-value, significant: corrections multiply it
 ROUNDING = 1e-24  # variance of means of fractions that comes from rounding alone
@@ -41,6 +42,8 @@ class Effect:
         p: two-sided p-value; None with one seed, where the interval covers the identities alone, and where
             nothing varies at all.
         seeds: their number.
+        error: standard error of ``value``.
+        freedom: degrees of freedom of ``error``.
     """
 
     value: float
@@ -48,6 +51,24 @@ class Effect:
     high: float
     p: float | None
     seeds: int
+    error: float = 0.0
+    freedom: float = np.inf
+
+    def detectable(self) -> float | None:
+        """The size of a true effect that a study like this one finds in 80 % of its repetitions.
+
+        Found means a two-sided p-value below 5 %; a correction for several comparisons asks for more. None
+        where there is no test.
+        """
+        if self.p is None:
+            return None
+        bound = stats.t.ppf((1 + LEVEL) / 2, self.freedom)
+
+        def missing(shift: float) -> float:
+            """Power below POWER of an effect of ``shift`` standard errors; its wrong sign is no discovery."""
+            return float(stats.nct.sf(bound, self.freedom, shift)) - POWER
+
+        return float(optimize.brentq(missing, 0, 2 * bound)) * self.error
 
 
 Term = tuple[float, Sequence[Sample]]  # weight of a mean over data sets, and the sample of each data set
@@ -114,10 +135,11 @@ def t_test(values: Doubles, variance: float = 0.0, freedom: int = 1) -> Effect:
     if total < ROUNDING:
         return Effect(value, value, value, None, count)
     squares = variance**2 / freedom + (seeds**2 / (count - 1) if count > 1 else 0.0)
-    student = stats.t(total**2 / squares)
-    margin = float(student.ppf((1 + LEVEL) / 2)) * total**0.5
-    p = None if count == 1 else float(2 * student.sf(abs(value) / total**0.5))
-    return Effect(value, value - margin, value + margin, p, count)
+    error, both = total**0.5, total**2 / squares
+    student = stats.t(both)
+    margin = float(student.ppf((1 + LEVEL) / 2)) * error
+    p = None if count == 1 else float(2 * student.sf(abs(value) / error))
+    return Effect(value, value - margin, value + margin, p, count, error, both)
 
 
 def identity_variance(terms: Sequence[Term], resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, int]:

@@ -27,7 +27,6 @@ from sttreid.analysis.uncertainty import LEVEL, Sample
 from sttreid.retrieval.metrics import HEADLINE
 
 SETTINGS: Final = ("in_domain", "cross_domain", "direct_transfer")
-POWER: Final = 0.8  # of a study that detects a difference
 NORMAL: Final = 2.8  # standard errors that a difference needs for it, if sd is known: 1.96 + 0.84
 
 
@@ -185,7 +184,7 @@ def seeds_to_detect(difference: float, sd: float) -> int:
         return 2
     ratio = abs(difference) / sd
     count = max(2, int(2 * (NORMAL / ratio) ** 2))  # an unknown sd needs a little more
-    while power(ratio, count) < POWER:
+    while power(ratio, count) < effects.POWER:
         count += 1
     return count
 

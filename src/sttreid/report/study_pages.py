@@ -49,8 +49,13 @@ def claims_page(study: StudyRuns, results: Sequence[Finding], claims: Claims, fi
     sentences = {name: text.format(**rules) for name, text in TEXT["claims"].items()}
     lead = [_run(study), *([sentences["few_seeds"]] if len(study.seeds) < claims.min_seeds else [])]
     lead += [credit(fingerprint)] if fingerprint else []
-    columns = ["question", "contrast", "setting", "measure", "verdict", "first", "second", "effect", "p"]
-    effects = Table([*columns, "p (Holm)"], [_finding(each) for each in results], "Every effect", left=5)
+    columns = ["question", "contrast", "setting", "measure", "verdict", "first", "second", "effect"]
+    effects = Table(
+        [*columns, "detectable", "p", "p (Holm)"],
+        [_finding(each) for each in results],
+        "Every effect",
+        left=5,
+    )
     sections = [
         Section("Verdicts", [sentences["verdicts"], claims_table(content(study, results, claims))]),
         Section(
@@ -208,7 +213,7 @@ def _scope(study: StudyRuns, tested: bool = True) -> str:
 def _finding(each: Finding) -> list[str | Cell]:
     """A row of the table of effects."""
     if each.effect is None:
-        numbers = [NONE] * 5
+        numbers = [NONE] * 6
     else:
         steps = each.measure in ("steps", "total_steps")
         shown = [each.ours, each.theirs]
@@ -218,7 +223,9 @@ def _finding(each: Finding) -> list[str | Cell]:
         if steps:
             value, low, high = (round(end) for end in (effect.value, effect.low, effect.high))
             interval = f"{value:+d} [{low}, {high}]"
-        numbers += [interval, *(NONE if p is None else f"{p:.3g}" for p in (effect.p, each.p_holm))]
+        least = effect.detectable()
+        found = NONE if least is None else f"{least:.0f}" if steps else f"{100 * least:.1f}"
+        numbers += [interval, found, *(NONE if p is None else f"{p:.3g}" for p in (effect.p, each.p_holm))]
     reasons = [
         text.format(names=", ".join(sorted(getattr(each.reasons, name))))
         for name, text in TEXT["reasons"].items()  # few seeds are mentioned once, above
