@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from sttreid.runtime import numerics
@@ -35,9 +36,12 @@ LIBRARIES = (
     "pyarrow.parquet",
 )
 STARTS_IN = 120.0  # seconds, on a busy machine
-CLIENT = """#!{python} -IS
+PROGRAM = """#!/bin/sh
+exec {python} -IS {client} {prefix} "$@"
+"""
+CLIENT = """
 import json, os, signal, socket, sys
-words = {prefix} + sys.argv[1:]
+words = sys.argv[1:]
 known = words[:1] == ["-m"] and words[1].partition(".")[0] in ("sttreid", "dvc")
 if not known or os.environ.get("STTREID_NUMERICS"):  # maybe not the numeric path of the server
     os.execv({python!r}, [{python!r}, *words])
@@ -63,12 +67,13 @@ def forks(pythonpath: Path) -> Iterator[str]:
         A folder for the front of PATH, with programs ``python`` and ``dvc``.
     """
     with tempfile.TemporaryDirectory(prefix="forks") as folder:  # short: an address has at most 107 bytes
-        address = str(Path(folder) / "server")
-        for name, prefix in (("python", []), ("dvc", ["-m", "dvc"])):
-            program = Path(folder) / name
-            values = {"python": sys.executable, "program": str(Path(folder) / "python")}
-            program.write_text(CLIENT.format(**values, prefix=prefix, address=address))
-            program.chmod(0o755)
+        address, client, program = (str(Path(folder) / name) for name in ("server", "client.py", "python"))
+        text = CLIENT.format(python=sys.executable, address=address, program=program)
+        Path(client).write_text(text, encoding="utf-8")
+        for name, prefix in (("python", ""), ("dvc", "-m dvc")):
+            path, values = Path(folder) / name, {"python": quote(sys.executable), "client": quote(client)}
+            path.write_text(PROGRAM.format(**values, prefix=prefix), encoding="utf-8")
+            path.chmod(0o755)
         environment = {**os.environ, "PYTHONPATH": str(pythonpath)}
         with subprocess.Popen([sys.executable, __file__, address], env=environment) as server:
             try:

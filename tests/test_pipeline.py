@@ -85,6 +85,16 @@ def finished(clone: Path) -> Path:
     return folder
 
 
+def test_a_fork_has_the_streams_and_the_status_of_a_process(tmp_path: Path) -> None:
+    assert call(tmp_path, "python", "-m", "sttreid", "--version") == call(
+        tmp_path, sys.executable, "-m", "sttreid", "--version"
+    )
+    output = call(tmp_path, "python", "-m", "sttreid.stages.resolve", ok=False)
+    assert output.startswith("error: params.yaml: ")
+    with pytest.raises(AssertionError, match=r"import sys; sys\.exit\(3\)"):
+        call(tmp_path, "python", "-c", "import sys; sys.exit(3)")
+
+
 def ran(output: str) -> list[str]:
     """The stages that a DVC command ran."""
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
