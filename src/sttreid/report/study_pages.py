@@ -217,15 +217,13 @@ def _finding(each: Finding) -> list[str | Cell]:
     else:
         effect, steps = each.effect, each.measure in ("steps", "total_steps")
         values = each.ours, each.theirs, effect.detectable()
-        ours, theirs, least = (
-            NONE if value is None else f"{value:.0f}" if steps else percent(value) for value in values
-        )
+        shown = [NONE if value is None else f"{value:.0f}" if steps else percent(value) for value in values]
         interval = _signed(effect)
         if steps:
             value, low, high = (round(end) for end in (effect.value, effect.low, effect.high))
             interval = f"{value:+d} [{low}, {high}]"
         tests = (NONE if p is None else f"{p:.3g}" for p in (effect.p, each.p_holm))
-        numbers = [ours, theirs, interval, least, *tests]
+        numbers = [*shown[:2], interval, shown[2], *tests]
     reasons = [
         text.format(names=", ".join(sorted(getattr(each.reasons, name))))
         for name, text in TEXT["reasons"].items()  # few seeds are mentioned once, above
