@@ -239,7 +239,8 @@ def test_a_seed_is_evaluated_before_the_next_one_begins() -> None:
 
 def test_a_publication_holds_what_its_analysis_wrote(tmp_path: Path) -> None:
     """A study that was a search before it had contrasts has the page of the search in its folder."""
-    run, target = tmp_path / "mine" / "run", tmp_path / "metrics" / "mine" / "abc"
+    root = tmp_path / study.PAGES  # a checkout may lie in a folder of that name
+    run, target = root / "mine" / "run", root / "metrics" / "mine" / "abc"
     outs = [
         out(run, f"publication/{name}", name) for name in ("claims.json", "report/claims.html", "plots/a.tsv")
     ]

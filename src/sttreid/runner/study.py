@@ -300,7 +300,8 @@ def _publish(
         shutil.copy(run / out["path"], path)
     if params["study"]["analysis"] == "claims":
         publish_seeds(run, stages, temporary)
-    files = [path for path in temporary.rglob("*") if path.is_file() and PAGES not in path.parts]
+    files = [path for path in temporary.rglob("*") if path.is_file()]
+    files = [path for path in files if PAGES not in path.relative_to(temporary).parts]
     provenance = Provenance(
         study=run.parent.name,
         commit=commit,
