@@ -259,11 +259,12 @@ def test_a_publication_holds_what_its_analysis_wrote(tmp_path: Path) -> None:
         "evaluate@ablation-0": {"outs": [result, rows]},
     }
     cells = [*stages]
-    stores = [{"path": f"artifacts/tracklets/{name}", "md5": name} for name in ("campus", "unreal")]
+    stores = [{"path": f"artifacts/tracklets/{name}", "md5": name} for name in ("campus", "street", "unreal")]
     stages |= {f"decode@{each['md5']}": {"outs": [each]} for each in stores}
     (run / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
     target.parent.mkdir(parents=True)
-    study._publish(run, run, target, "a" * 40, STUDY, cells, ["a remark"])
+    params = STUDY | {"start": {"dataset": "street"}}
+    study._publish(run, run, target, "a" * 40, params, cells, ["a remark"])
     files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     seeds = {f"results/ablation/0.{kind}" for kind in ("json", "parquet")} | {
         "history/ablation/0/a/trained.tsv"
@@ -272,6 +273,7 @@ def test_a_publication_holds_what_its_analysis_wrote(tmp_path: Path) -> None:
     record = json.loads((target / "provenance.json").read_text())
     assert set(record["files"]) == {"claims.json", "plots/a.tsv", *seeds}
     assert record["remarks"] == ["a remark"]
+    assert record["tracklets"] == {name: name for name in ("campus", "street", "unreal")}, "the start's too"
     table = pd.read_csv(target / "history/ablation/0/a/trained.tsv", sep="\t")
     assert table["step"].tolist() == [2, 4], "where it was measured, and the end"
 

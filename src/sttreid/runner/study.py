@@ -287,6 +287,7 @@ def _publish(
         if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
     }
     used = [params["simulate"]["domain"], *params["targets"], params["ablation"]["source"]]
+    used += [params["start"]["dataset"]] if params.get("start") else []
     used = list(params["datasets"] if params["study"]["analysis"] == "sets" else dict.fromkeys(used))
     ran = read_yaml(run / "dvc.lock")["stages"]
     stages = {name: ran[name] for name in cells}
