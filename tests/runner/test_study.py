@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,25 @@ def test_a_study_that_runs_keeps_its_code_and_its_record(checkout: Path, runner:
 def test_code_is_not_replaced_under_cells_of_another_runner(checkout: Path, runner: Runner) -> None:
     run = run_folder(checkout, "mine")
     with hold(run), pytest.raises(InputError, match="one runner at a time"):
+        study.run_study(checkout, "mine", runner)
+    assert (run / "src" / "a.py").read_text() == "0"
+
+
+def test_a_study_that_another_run_has_just_published_does_not_run(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not there when this run looked first, and the other run has let go of the folder since."""
+
+    @contextmanager
+    def after_the_other(lock: Path, folder: Path) -> Iterator[None]:
+        done = ("git", "rev-parse", "HEAD")
+        commit = subprocess.run(done, cwd=checkout, capture_output=True, text=True, check=True).stdout
+        (checkout / "metrics" / "mine" / commit[:10]).mkdir(parents=True)
+        yield
+
+    run = run_folder(checkout, "mine")
+    monkeypatch.setattr(study, "alone", after_the_other)
+    with pytest.raises(InputError, match=r"metrics/mine/.*is published already"):
         study.run_study(checkout, "mine", runner)
     assert (run / "src" / "a.py").read_text() == "0"
 

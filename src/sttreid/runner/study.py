@@ -78,13 +78,11 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
     path = overrides_path(source, name)
     params = merged(source, read_yaml(path), path.relative_to(source))
     target = root / "metrics" / name / commit[:10]
-    if target.exists():
-        raise InputError(
-            f"{target.relative_to(root)}: is published already; a publication is never overwritten"
-        )
+    _check_new(target, root)
     run, analysis = root / EXPERIMENTS / name / RUN, params["study"]["analysis"]
     run.mkdir(parents=True, exist_ok=True)
     with alone(run / LOCK, run):  # from the first change in the folder until the publication
+        _check_new(target, root)  # by a run that has just ended
         _build(root, source, run, params, commit)
         remarks = _lay_beside(root, run, params, path.relative_to(source))
         if runner.remote is not None:
@@ -111,6 +109,12 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
         _publish(home, run, target, commit, params, cells, remarks)
         shutil.rmtree(record, ignore_errors=True)
     return target
+
+
+def _check_new(target: Path, root: Path) -> None:
+    if target.exists():
+        rule = "is published already; a publication is never overwritten"
+        raise InputError(f"{target.relative_to(root)}: {rule}")
 
 
 def _seed_by_seed(graph: Graph, seeds: Iterable[int], analysis: str) -> list[str]:
