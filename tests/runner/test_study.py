@@ -177,6 +177,30 @@ def test_a_record_that_cannot_be_written_stops_no_study(
     assert tried == [1, 2, 2], "after each cell, and at the end"
 
 
+@pytest.mark.parametrize("ended", [[], ["ablate@a-0"]])
+def test_a_run_that_is_stopped_before_its_first_cell_ends_leaves_the_record_of_another_commit(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch, ended: list[str]
+) -> None:
+    """It says with which commit the seeds of the record continue: somebody stops it to do so."""
+    run_folder(checkout, "mine")
+    run_folder(checkout, "sets")
+    monkeypatch.setattr(study, "read_graph", lambda *_, **__: Graph({"claims": Cell("claims")}, frozenset()))
+    monkeypatch.setattr(study, "restore", lambda *_: "b" * 40)
+    written: list[object] = []
+    monkeypatch.setattr(study, "write_record", lambda *words: written.append(words))
+
+    def stop(run: Path, home: Path, targets: list[str], runner: Runner, finished: Any = None) -> None:
+        if finished:
+            for name in ended:
+                finished(name)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "_reproduce", stop)
+    with pytest.raises(KeyboardInterrupt):
+        study.run_study(checkout, "mine", runner)
+    assert bool(written) == bool(ended)
+
+
 def test_stores_that_have_been_removed_are_made_again(
     checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,7 +95,13 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
                 f"have changed run again, and --commit {begun} keeps them"
             )
 
-        def keep(_: str = "") -> None:
+        ended: list[str] = []
+
+        def keep(cell: str) -> None:
+            ended.append(cell)
+            write()
+
+        def write() -> None:
             try:
                 write_record(run, record, commit)
             except (InputError, OSError) as error:  # another DVC command locks the folder; a full disk
@@ -104,7 +110,8 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
         try:
             _reproduce(run, home, _seed_by_seed(read_graph(run), params["seeds"], analysis), runner, keep)
         finally:
-            keep()  # the last cells, if they could not be written
+            if ended or begun in (None, commit):  # else the record of another commit, which may be continued
+                write()  # the last cells, if they could not be written
         cells = read_graph(run, allow_missing=True).needed([analysis])
         _publish(home, run, target, commit, params, cells, remarks)
         shutil.rmtree(record, ignore_errors=True)
