@@ -221,6 +221,17 @@ def test_stores_that_have_been_removed_are_made_again(
     assert made == [{"render@a", "decode@a"}]
 
 
+def test_stores_of_other_parameters_are_not_those_of_an_older_commit(checkout: Path, runner: Runner) -> None:
+    """The default run makes them with its present parameters."""
+    content = {name: STUDY[name] for name in ("simulate", "targets", "ablation")}
+    content |= {"study": {"analysis": "claims"}, "decode": {"height": 64}}
+    (checkout / "params.yaml").write_text(yaml.safe_dump({**content, "decode": {"height": 128}}))
+    run = checkout / "experiments" / "mine" / "run"
+    rule = r"experiments/mine/params\.yaml: decode\.height must be that of params\.yaml, 128, .*; got 64"
+    with pytest.raises(InputError, match=rule):
+        study._make_sets(checkout, checkout, run, content, "HEAD", runner)
+
+
 def out(run: Path, path: str, text: str = "") -> dict[str, str]:
     (run / path).parent.mkdir(parents=True, exist_ok=True)
     (run / path).write_text(text)

@@ -212,10 +212,13 @@ def _study(content: Mapping[str, Any], path: Path) -> Study:
 def _check(root: Path, overrides: object, path: Path) -> list[str]:
     default = read_yaml(root / PARAMS)
     build(default, PARAMS)  # first, so that its errors name it
-    params = build(merged(root, overrides, path), path)
+    content = merged(root, overrides, path)
+    params = build(content, path)
     study = params.study
     assert study is not None, "merged() requires the section"
     consistency.check(params, path)
+    if study.analysis != "sets":
+        consistency.check_stores(content, *_home_params(root, study, path))
     resolved = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
     if study.beside is not None:
         resolved |= _resolved_beside(root, params, study.beside, path)
@@ -238,6 +241,14 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
     else:
         notes += [*contrasts.notes(params, resolved, path), *contrasts.seed_notes(params)]
     return [f"note: {path}: {note}" for note in notes]
+
+
+def _home_params(root: Path, study: Study, path: Path) -> tuple[dict[str, Any], Path, Path]:
+    """The parameters of the run that makes a study's tracklet stores, the study's file, and that run's."""
+    if study.sets is None:
+        return read_mapping(root / PARAMS), path, PARAMS
+    sets = overrides_path(root, study.sets)
+    return merged(root, read_yaml(sets), sets.relative_to(root)), path, sets.relative_to(root)
 
 
 def _resolved_beside(root: Path, params: Params, beside: Beside, path: Path) -> dict[str, Variant]:

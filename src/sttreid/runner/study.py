@@ -22,7 +22,7 @@ from zipfile import ZipFile
 
 import yaml
 
-from sttreid.config.consistency import check_beside
+from sttreid.config.consistency import check_beside, check_stores
 from sttreid.config.conversion import parse, read_mapping, read_yaml
 from sttreid.config.domain import DOMAINS
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, RUN, check_study, merged, overrides_path
@@ -173,7 +173,11 @@ def _sets_of(source: Path, params: dict[str, Any]) -> list[tuple[str, Path]]:
 def _make_sets(
     root: Path, source: Path, run: Path, params: dict[str, Any], commit: str, runner: Runner
 ) -> Path:
-    """Make the tracklet stores that a study needs; returns the folder that holds them."""
+    """Make the tracklet stores that a study needs; returns the folder that holds them.
+
+    Raises:
+        InputError: the study has other parameters of the stores than the default run, which makes them.
+    """
     if params["study"]["analysis"] == "sets":
         return run
     for name, path in _sets_of(source, params):
@@ -184,6 +188,8 @@ def _make_sets(
             _build(root, source, home, own, commit)
             _reproduce(home, home, ["decode", "sets"], runner)  # the stores, too, if they are missing
         return home
+    present = read_mapping(root / PARAMS)  # of which a study of another commit may differ
+    check_stores(params, present, EXPERIMENTS / run.parent.name / PARAMS, PARAMS)
     runner.reproduce(root, ["decode"])
     return root
 
