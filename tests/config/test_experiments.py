@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from sttreid.config.conversion import read_yaml
-from sttreid.config.experiments import check_study, merged, new_study, study_names
+from sttreid.config.experiments import check_published, check_study, merged, new_study, study_names
 from sttreid.config.params import build
 from sttreid.config.variants import resolve
 from sttreid.runtime.errors import InputError
@@ -320,6 +320,25 @@ def test_what_cannot_be_compared_with_another_study_is_refused(
 ) -> None:
     write_study(root, "mine", BESIDE_STUDY.replace(old, new))
     with pytest.raises(InputError, match=sentence):
+        check_study(root, "mine")
+
+
+def test_a_study_is_compared_with_the_parameters_of_the_publication(root: Path) -> None:
+    """Those of the other study may have been edited since."""
+    confirmatory = BESIDE_STUDY.replace("confirmatory: false", "confirmatory: true")
+    write_study(root, "mine", confirmatory.replace("wide: {model", "wide: {pretrain: null, model"))
+    assert check_study(root, "mine") == []
+    params, theirs = build(params_of(root, "mine"), SOME), params_of(root, "claims")
+    check_published(params, theirs, SOME, Path("provenance.json"))
+    theirs["ablation"]["scratch"]["steps"] += 1
+    with pytest.raises(InputError, match=r"contrasts\.wide-cnn: both sides .*, got wide trained .*, cnn"):
+        check_published(params, theirs, SOME, Path("provenance.json"))
+
+
+def test_a_study_is_compared_with_what_is_tested_alike(root: Path) -> None:
+    flip = read_yaml(root / "params.yaml")["evaluate"]["flip"]
+    write_study(root, "mine", f"{BESIDE_STUDY}evaluate: {{flip: {str(not flip).lower()}}}\n")
+    with pytest.raises(InputError, match=r"mine/params\.yaml: evaluate must be that of .*flip"):
         check_study(root, "mine")
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from sttreid.runner import study
+from sttreid.runner import beside, study
 from sttreid.runner.cells import Cell
 from sttreid.runner.executors import LocalExecutor
 from sttreid.runner.graph import Graph
@@ -337,27 +337,30 @@ def test_variants_of_another_study_are_laid_beside_a_run(
     checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are read at the end, after hours: without them nothing runs."""
-    beside = {"study": "other", "variants": ["a"]}
-    params = {**STUDY, "study": {**STUDY["study"], "beside": beside}}
+    params = {**STUDY, "study": {**STUDY["study"], "beside": {"study": "other", "variants": ["a"]}}}
     monkeypatch.setattr(study, "merged", lambda *_: params)
-    monkeypatch.setattr(study, "build", lambda *_: None)
+    monkeypatch.setattr(beside, "build", lambda *_: None)
     checked: list[dict[str, Any]] = []
-    monkeypatch.setattr(study, "check_beside", lambda _, theirs, __: checked.append(theirs))
+    monkeypatch.setattr(beside, "check_published", lambda _, theirs, *__: checked.append(theirs))
     monkeypatch.setattr(study, "_make_sets", lambda *_: pytest.fail("cells ran"))
     with pytest.raises(InputError, match=r"study\.beside must be published first: .* other"):
         study.run_study(checkout, "mine", runner)
     folder = checkout / "metrics" / "other" / "abc"
     write_text(folder / "results" / "ablation" / "0.json", "{}")
     files = checksums(folder, folder.rglob("*.json"))
-    origin = Provenance("other", "a" * 40, False, "2026-01-01", 1, [], {"seeds": [0]}, {}, files, [])
+    stores = {"campus": "1", "unreal": "2"}
+    origin = Provenance("other", "a" * 40, False, "2026-01-01", 1, [], {"seeds": [0]}, stores, files, [])
     write_json(folder / "provenance.json", asdict(origin))
     run = checkout / "experiments" / "mine" / "run"
     former = run / "beside" / "former"
     former.mkdir(parents=True)
-    remarks = study._lay_beside(checkout, run, params, Path("params.yaml"))
+    remarks = beside.lay_beside(checkout, run, params, Path("params.yaml"))
     assert remarks == ["a: of metrics/other/abc"]
     assert checked == [{"seeds": [0]}]
     assert (run / "beside" / "other" / "results" / "ablation" / "0.json").read_text() == "{}"
     assert not former.exists()
-    assert study._lay_beside(checkout, run, STUDY, Path("params.yaml")) == []
+    beside.check_sets_beside(checkout, params, "other", {"campus": "1", "unreal": "of no variant"})
+    with pytest.raises(InputError, match=r"other/abc/provenance\.json: .* of campus .* 3, .* got 1"):
+        beside.check_sets_beside(checkout, params, "other", {"campus": "3"})
+    assert beside.lay_beside(checkout, run, STUDY, Path("params.yaml")) == []
     assert not (run / "beside").exists()

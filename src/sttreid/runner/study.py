@@ -22,13 +22,13 @@ from zipfile import ZipFile
 
 import yaml
 
-from sttreid.config.consistency import check_beside, check_stores
+from sttreid.config.consistency import check_stores
 from sttreid.config.conversion import parse, read_mapping, read_yaml
 from sttreid.config.domain import DOMAINS
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, RUN, check_study, merged, overrides_path
-from sttreid.config.params import PARAMS, build
-from sttreid.config.publications import copy_seeds, newest
+from sttreid.config.params import PARAMS
 from sttreid.config.study import BESIDE
+from sttreid.runner.beside import check_sets_beside, lay_beside
 from sttreid.runner.graph import Graph, read_graph
 from sttreid.runner.record import MACHINES, MODELS, UNFINISHED, publish_seeds, restore, write_record
 from sttreid.runner.remotes import copy_remote
@@ -84,10 +84,12 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
     with alone(run / LOCK, run):  # from the first change in the folder until the publication
         _check_new(target, root)  # by a run that has just ended
         _build(root, source, run, params, commit)
-        remarks = _lay_beside(root, run, params, path.relative_to(source))
+        remarks = lay_beside(root, run, params, path.relative_to(source))
         if runner.remote is not None:
             copy_remote(root, run, runner.remote)
         home = _make_sets(root, source, run, params, commit, runner)
+        if (beside := params["study"].get("beside")) is not None:
+            check_sets_beside(root, params, beside["study"], _stores(home))
         record = target.with_name(UNFINISHED)
         if (begun := restore(record, run)) not in (None, commit):
             print(
@@ -240,25 +242,6 @@ def _build(root: Path, source: Path, run: Path, params: dict[str, Any], commit: 
         write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
 
-def _lay_beside(root: Path, run: Path, params: dict[str, Any], path: Path) -> list[str]:
-    """Give a run what another study has published whose variants take part; returns remarks on the origin.
-
-    Raises:
-        InputError: that study is not published, or cannot be compared with this one.
-    """
-    shutil.rmtree(run / BESIDE, ignore_errors=True)
-    beside = params["study"].get("beside")
-    if beside is None:
-        return []
-    name = beside["study"]
-    if (found := newest(root, name)) is None:
-        raise InputError(f"{path}: study.beside must be published first: sttreid run-study {name}")
-    folder, origin = found
-    check_beside(build(params, path), origin.params, path)
-    copy_seeds(folder, origin, run / BESIDE / name)
-    return [f"{', '.join(beside['variants'])}: of {folder.relative_to(root).as_posix()}"]
-
-
 def _extract(root: Path, commit: str, paths: Iterable[Path | str], folder: Path) -> None:
     """Write files of a commit to a folder."""
     names = [str(path) for path in paths]
@@ -283,6 +266,16 @@ def _pipeline(source: Path, params: dict[str, Any]) -> str:
     return str(yaml.safe_dump(content, sort_keys=False))
 
 
+def _stores(home: Path) -> dict[str, str]:
+    """Data set -> MD5 of its tracklet store in a folder where some have been decoded."""
+    return {
+        Path(out["path"]).name: out["md5"]
+        for name, stage in read_yaml(home / "dvc.lock")["stages"].items()
+        for out in stage["outs"]
+        if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
+    }
+
+
 def _publish(
     home: Path,
     run: Path,
@@ -296,13 +289,7 @@ def _publish(
 
     The stores lie in ``home``.
     """
-    lock = read_yaml(home / "dvc.lock")["stages"]
-    stores = {
-        Path(out["path"]).name: out["md5"]
-        for name, stage in lock.items()
-        for out in stage["outs"]
-        if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
-    }
+    stores = _stores(home)
     used = [params["simulate"]["domain"], *params["targets"], params["ablation"]["source"]]
     used += [params["start"]["dataset"]] if params.get("start") else []
     used = list(params["datasets"] if params["study"]["analysis"] == "sets" else dict.fromkeys(used))
