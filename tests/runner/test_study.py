@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -217,8 +217,40 @@ def test_stores_that_have_been_removed_are_made_again(
         made.append(graph.outdated(targets))
 
     monkeypatch.setattr(study, "_reproduce", reproduce)
-    study._make_sets(checkout, checkout, checkout / "experiments" / "mine" / "run", STUDY, "HEAD", runner)
+    study._make_sets(
+        checkout, checkout, checkout / "experiments" / "mine" / "run", STUDY, "HEAD", runner, ExitStack()
+    )
     assert made == [{"render@a", "decode@a"}]
+
+
+def test_stores_that_a_study_reads_are_not_replaced_by_those_of_another(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that ends after it would be recorded as one on the new store."""
+    run_folder(checkout, "sets")
+    changed, made = set[str](), []
+
+    def graph(*_: object, **__: object) -> Graph:
+        sets = Cell("sets", frozenset({"decode@a"}))
+        return Graph({"decode@a": Cell("decode@a"), "sets": sets}, frozenset(changed))
+
+    monkeypatch.setattr(study, "read_graph", graph)
+    monkeypatch.setattr(study, "_reproduce", lambda *words: made.append(words))
+
+    def make(held: ExitStack) -> None:
+        run = checkout / "experiments" / "mine" / "run"
+        study._make_sets(checkout, checkout, run, STUDY, "HEAD", runner, held)
+
+    with ExitStack() as first, ExitStack() as second:
+        make(first)
+        make(second)
+        assert len(made) == 1, "both read what is up to date"
+        changed.add("decode@a")
+        with pytest.raises(InputError, match=r"sets/run: must stay .* got changes of decode@a, sets"):
+            make(second)
+    with ExitStack() as third:
+        make(third)
+    assert len(made) == 2
 
 
 def test_stores_of_other_parameters_are_not_those_of_an_older_commit(checkout: Path, runner: Runner) -> None:
@@ -229,7 +261,7 @@ def test_stores_of_other_parameters_are_not_those_of_an_older_commit(checkout: P
     run = checkout / "experiments" / "mine" / "run"
     rule = r"experiments/mine/params\.yaml: decode\.height must be that of params\.yaml, 128, .*; got 64"
     with pytest.raises(InputError, match=rule):
-        study._make_sets(checkout, checkout, run, content, "HEAD", runner)
+        study._make_sets(checkout, checkout, run, content, "HEAD", runner, ExitStack())
 
 
 def out(run: Path, path: str, text: str = "") -> dict[str, str]:

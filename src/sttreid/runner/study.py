@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import BytesIO
@@ -33,7 +33,7 @@ from sttreid.runner.graph import Graph, read_graph
 from sttreid.runner.record import MACHINES, MODELS, UNFINISHED, publish_seeds, restore, write_record
 from sttreid.runner.remotes import copy_remote
 from sttreid.runner.reproduce import Runner
-from sttreid.runner.workplace import alone, hold
+from sttreid.runner.workplace import alone, hold, is_read, reading
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, write_json, write_text
 from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs, machine
@@ -44,6 +44,7 @@ START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # only of a study
 CODE, IGNORED = Path("src") / "sttreid", ".dvcignore"
 DATA = "data"
 LOCK = "study.lock"  # of a run: one runner at a time replaces its code and publishes its results
+READERS = "readers.lock"  # of a run of sets: held by the studies that read its stores
 CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
 CACHE = "[cache]\n    dir = ../../../../.dvc/cache\n"  # studies with equal cells train them once
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
@@ -81,13 +82,14 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
     _check_new(target, root)
     run, analysis = root / EXPERIMENTS / name / RUN, params["study"]["analysis"]
     run.mkdir(parents=True, exist_ok=True)
-    with alone(run / LOCK, run):  # from the first change in the folder until the publication
+    # from the first change in the folder until the publication
+    with alone(run / LOCK, run), ExitStack() as held:
         _check_new(target, root)  # by a run that has just ended
         _build(root, source, run, params, commit)
         remarks = lay_beside(root, run, params, path.relative_to(source))
         if runner.remote is not None:
             copy_remote(root, run, runner.remote)
-        home = _make_sets(root, source, run, params, commit, runner)
+        home = _make_sets(root, source, run, params, commit, runner, held)
         if (beside := params["study"].get("beside")) is not None:
             check_sets_beside(root, params, beside["study"], _stores(home))
         record = target.with_name(UNFINISHED)
@@ -173,12 +175,22 @@ def _sets_of(source: Path, params: dict[str, Any]) -> list[tuple[str, Path]]:
 
 
 def _make_sets(
-    root: Path, source: Path, run: Path, params: dict[str, Any], commit: str, runner: Runner
+    root: Path,
+    source: Path,
+    run: Path,
+    params: dict[str, Any],
+    commit: str,
+    runner: Runner,
+    held: ExitStack,
 ) -> Path:
     """Make the tracklet stores that a study needs; returns the folder that holds them.
 
+    While ``held`` is open, no other study makes other ones there: DVC reads the checksums of what a training
+    read after it, and would name those.
+
     Raises:
-        InputError: the study has other parameters of the stores than the default run, which makes them.
+        InputError: the study has other parameters of the stores than the default run, which makes them; or
+            another study reads them.
     """
     if params["study"]["analysis"] == "sets":
         return run
@@ -188,7 +200,13 @@ def _make_sets(
         with alone(home / LOCK, home):
             own = merged(source, read_yaml(path), path.relative_to(source))
             _build(root, source, home, own, commit)
-            _reproduce(home, home, ["decode", "sets"], runner)  # the stores, too, if they are missing
+            targets = ["decode", "sets"]  # the stores, too, if they are missing
+            if not is_read(home / READERS):
+                _reproduce(home, home, targets, runner)
+            elif changed := sorted(read_graph(home, allow_missing=True).outdated(targets)):
+                rule = "must stay as it is while a study runs that reads its stores; wait for it, or stop it"
+                raise InputError(f"{home}: {rule}; got changes of {', '.join(changed)}")
+            held.enter_context(reading(home / READERS))
         return home
     present = read_mapping(root / PARAMS)  # of which a study of another commit may differ
     check_stores(params, present, EXPERIMENTS / run.parent.name / PARAMS, PARAMS)
