@@ -215,17 +215,15 @@ def _finding(each: Finding) -> list[str | Cell]:
     if each.effect is None:
         numbers = [NONE] * 6
     else:
-        steps = each.measure in ("steps", "total_steps")
-        shown = [each.ours, each.theirs]
-        numbers = [NONE if value is None else f"{value:.0f}" if steps else percent(value) for value in shown]
-        effect = each.effect
+        effect, steps = each.effect, each.measure in ("steps", "total_steps")
+        values = each.ours, each.theirs, effect.detectable()
+        shown = [NONE if value is None else f"{value:.0f}" if steps else percent(value) for value in values]
         interval = _signed(effect)
         if steps:
             value, low, high = (round(end) for end in (effect.value, effect.low, effect.high))
             interval = f"{value:+d} [{low}, {high}]"
-        least = effect.detectable()
-        found = NONE if least is None else f"{least:.0f}" if steps else f"{100 * least:.1f}"
-        numbers += [interval, found, *(NONE if p is None else f"{p:.3g}" for p in (effect.p, each.p_holm))]
+        tests = (NONE if p is None else f"{p:.3g}" for p in (effect.p, each.p_holm))
+        numbers = [*shown[:2], interval, shown[2], *tests]
     reasons = [
         text.format(names=", ".join(sorted(getattr(each.reasons, name))))
         for name, text in TEXT["reasons"].items()  # few seeds are mentioned once, above
