@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from sttreid.config.conversion import read_yaml
-from sttreid.config.experiments import check_study, merged, new_study, study_names
+from sttreid.config.experiments import check_published, check_study, merged, new_study, study_names
 from sttreid.config.params import build
 from sttreid.config.variants import resolve
 from sttreid.runtime.errors import InputError
@@ -252,6 +252,38 @@ def test_a_folder_without_studies_is_no_checkout(tmp_path: Path) -> None:
         study_names(tmp_path)
 
 
+SETS_STUDY = """
+study: {analysis: sets}
+datasets: {large: {reader: cameras, root: artifacts/videos/large}}
+rendered: {large: {domain: campus, identities: 20}}
+"""
+OTHER_STORES = {
+    "decode": ("claims", "decode: {height: 128}", r"decode\.height must be that of params\.yaml, 64, .* 128"),
+    "simulate": ("claims", "simulate: {identities: 13}", r"simulate\.identities must .*, 12, .* 13"),
+    "source": ("claims", "datasets: {campus: {root: data/other}}", r"datasets\.campus\.root must .*other"),
+    "rendered": ("sets", "rendered: {large: {identities: 30}}", r"rendered\.large\.identities .*20.* 30"),
+    "decode of sets": ("sets", "decode: {width: 64}", r"decode\.width must be that of experiments/sets/"),
+    "protocol": ("claims", "datasets: {campus: {protocol: market}}", None),
+    "synthetic": ("sets", "targets: [campus]\nsimulate: {domain: winter}", None),
+    "nothing": ("sets", "", None),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_STORES)
+def test_a_study_describes_the_stores_that_it_uses(root: Path, case: str) -> None:
+    """They are made with the parameters of another run, so that an override would have no effect."""
+    home, text, sentence = OTHER_STORES[case]
+    write_study(root, "sets", SETS_STUDY)
+    sets = ", sets: sets" if home == "sets" else ""
+    study = f"study: {{base: claims, analysis: claims, variants: [full, global, cnn]{sets}}}\n"
+    write_study(root, "mine", study + text)
+    if sentence is None:
+        assert check_study(root, "mine") == []
+        return
+    with pytest.raises(InputError, match=rf"^experiments/mine/params\.yaml: {sentence}"):
+        check_study(root, "mine")
+
+
 BESIDE_STUDY = """
 study: {base: claims, analysis: claims, variants: [wide], beside: {study: claims, variants: [cnn]}}
 ablation: {variants: {wide: {model: {width: 64}}}}
@@ -288,6 +320,25 @@ def test_what_cannot_be_compared_with_another_study_is_refused(
 ) -> None:
     write_study(root, "mine", BESIDE_STUDY.replace(old, new))
     with pytest.raises(InputError, match=sentence):
+        check_study(root, "mine")
+
+
+def test_a_study_is_compared_with_the_parameters_of_the_publication(root: Path) -> None:
+    """Those of the other study may have been edited since."""
+    confirmatory = BESIDE_STUDY.replace("confirmatory: false", "confirmatory: true")
+    write_study(root, "mine", confirmatory.replace("wide: {model", "wide: {pretrain: null, model"))
+    assert check_study(root, "mine") == []
+    params, theirs = build(params_of(root, "mine"), SOME), params_of(root, "claims")
+    check_published(params, theirs, SOME, Path("provenance.json"))
+    theirs["ablation"]["scratch"]["steps"] += 1
+    with pytest.raises(InputError, match=r"contrasts\.wide-cnn: both sides .*, got wide trained .*, cnn"):
+        check_published(params, theirs, SOME, Path("provenance.json"))
+
+
+def test_a_study_is_compared_with_what_is_tested_alike(root: Path) -> None:
+    flip = read_yaml(root / "params.yaml")["evaluate"]["flip"]
+    write_study(root, "mine", f"{BESIDE_STUDY}evaluate: {{flip: {str(not flip).lower()}}}\n")
+    with pytest.raises(InputError, match=r"mine/params\.yaml: evaluate must be that of .*flip"):
         check_study(root, "mine")
 
 

@@ -216,6 +216,13 @@ def test_a_seed_without_all_of_its_files_is_not_taken(folder: Path, tmp_path: Pa
     assert not (continued(folder, tmp_path, "second") / "dvc.lock").exists()
 
 
+def test_a_record_that_a_kill_left_without_its_name_is_read(folder: Path, tmp_path: Path) -> None:
+    folder.rename(tmp_path / ".record.old")
+    run = continued(folder, tmp_path, "second")
+    assert (run / "artifacts" / "results" / "ablation" / "0.json").exists()
+    assert (folder / record.CELLS).exists()
+
+
 def test_a_record_that_git_could_not_merge_is_named(folder: Path, tmp_path: Path) -> None:
     path = folder / record.LOCK
     path.write_text(f"<<<<<<< ours\n{path.read_text()}=======\n>>>>>>> theirs\n")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from sttreid.runner import study
+from sttreid.runner import beside, study
 from sttreid.runner.cells import Cell
 from sttreid.runner.executors import LocalExecutor
 from sttreid.runner.graph import Graph
@@ -92,6 +93,25 @@ def test_code_is_not_replaced_under_cells_of_another_runner(checkout: Path, runn
     assert (run / "src" / "a.py").read_text() == "0"
 
 
+def test_a_study_that_another_run_has_just_published_does_not_run(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not there when this run looked first, and the other run has let go of the folder since."""
+
+    @contextmanager
+    def after_the_other(lock: Path, folder: Path) -> Iterator[None]:
+        done = ("git", "rev-parse", "HEAD")
+        commit = subprocess.run(done, cwd=checkout, capture_output=True, text=True, check=True).stdout
+        (checkout / "metrics" / "mine" / commit[:10]).mkdir(parents=True)
+        yield
+
+    run = run_folder(checkout, "mine")
+    monkeypatch.setattr(study, "alone", after_the_other)
+    with pytest.raises(InputError, match=r"metrics/mine/.*is published already"):
+        study.run_study(checkout, "mine", runner)
+    assert (run / "src" / "a.py").read_text() == "0"
+
+
 @pytest.mark.parametrize("name", ["mine", "sets", "claims", "base", "base-of-base"])
 def test_a_study_of_changed_parameters_has_no_commit(checkout: Path, runner: Runner, name: str) -> None:
     bases = {"mine": "{study: {base: base}}", "base": "{study: {base: base-of-base}}", "base-of-base": "{}"}
@@ -157,6 +177,30 @@ def test_a_record_that_cannot_be_written_stops_no_study(
     assert tried == [1, 2, 2], "after each cell, and at the end"
 
 
+@pytest.mark.parametrize("ended", [[], ["ablate@a-0"]])
+def test_a_run_that_is_stopped_before_its_first_cell_ends_leaves_the_record_of_another_commit(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch, ended: list[str]
+) -> None:
+    """It says with which commit the seeds of the record continue: somebody stops it to do so."""
+    run_folder(checkout, "mine")
+    run_folder(checkout, "sets")
+    monkeypatch.setattr(study, "read_graph", lambda *_, **__: Graph({"claims": Cell("claims")}, frozenset()))
+    monkeypatch.setattr(study, "restore", lambda *_: "b" * 40)
+    written: list[object] = []
+    monkeypatch.setattr(study, "write_record", lambda *words: written.append(words))
+
+    def stop(run: Path, home: Path, targets: list[str], runner: Runner, finished: Any = None) -> None:
+        if finished:
+            for name in ended:
+                finished(name)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "_reproduce", stop)
+    with pytest.raises(KeyboardInterrupt):
+        study.run_study(checkout, "mine", runner)
+    assert bool(written) == bool(ended)
+
+
 def test_stores_that_have_been_removed_are_made_again(
     checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,8 +217,51 @@ def test_stores_that_have_been_removed_are_made_again(
         made.append(graph.outdated(targets))
 
     monkeypatch.setattr(study, "_reproduce", reproduce)
-    study._make_sets(checkout, checkout, checkout / "experiments" / "mine" / "run", STUDY, "HEAD", runner)
+    study._make_sets(
+        checkout, checkout, checkout / "experiments" / "mine" / "run", STUDY, "HEAD", runner, ExitStack()
+    )
     assert made == [{"render@a", "decode@a"}]
+
+
+def test_stores_that_a_study_reads_are_not_replaced_by_those_of_another(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training that ends after it would be recorded as one on the new store."""
+    run_folder(checkout, "sets")
+    changed, made = set[str](), []
+
+    def graph(*_: object, **__: object) -> Graph:
+        sets = Cell("sets", frozenset({"decode@a"}))
+        return Graph({"decode@a": Cell("decode@a"), "sets": sets}, frozenset(changed))
+
+    monkeypatch.setattr(study, "read_graph", graph)
+    monkeypatch.setattr(study, "_reproduce", lambda *words: made.append(words))
+
+    def make(held: ExitStack) -> None:
+        run = checkout / "experiments" / "mine" / "run"
+        study._make_sets(checkout, checkout, run, STUDY, "HEAD", runner, held)
+
+    with ExitStack() as first, ExitStack() as second:
+        make(first)
+        make(second)
+        assert len(made) == 1, "both read what is up to date"
+        changed.add("decode@a")
+        with pytest.raises(InputError, match=r"sets/run: must stay .* got changes of decode@a, sets"):
+            make(second)
+    with ExitStack() as third:
+        make(third)
+    assert len(made) == 2
+
+
+def test_stores_of_other_parameters_are_not_those_of_an_older_commit(checkout: Path, runner: Runner) -> None:
+    """The default run makes them with its present parameters."""
+    content = {name: STUDY[name] for name in ("simulate", "targets", "ablation")}
+    content |= {"study": {"analysis": "claims"}, "decode": {"height": 64}}
+    (checkout / "params.yaml").write_text(yaml.safe_dump({**content, "decode": {"height": 128}}))
+    run = checkout / "experiments" / "mine" / "run"
+    rule = r"experiments/mine/params\.yaml: decode\.height must be that of params\.yaml, 128, .*; got 64"
+    with pytest.raises(InputError, match=rule):
+        study._make_sets(checkout, checkout, run, content, "HEAD", runner, ExitStack())
 
 
 def out(run: Path, path: str, text: str = "") -> dict[str, str]:
@@ -239,7 +326,8 @@ def test_a_seed_is_evaluated_before_the_next_one_begins() -> None:
 
 def test_a_publication_holds_what_its_analysis_wrote(tmp_path: Path) -> None:
     """A study that was a search before it had contrasts has the page of the search in its folder."""
-    run, target = tmp_path / "mine" / "run", tmp_path / "metrics" / "mine" / "abc"
+    root = tmp_path / study.PAGES  # a checkout may lie in a folder of that name
+    run, target = root / "mine" / "run", root / "metrics" / "mine" / "abc"
     outs = [
         out(run, f"publication/{name}", name) for name in ("claims.json", "report/claims.html", "plots/a.tsv")
     ]
@@ -258,11 +346,12 @@ def test_a_publication_holds_what_its_analysis_wrote(tmp_path: Path) -> None:
         "evaluate@ablation-0": {"outs": [result, rows]},
     }
     cells = [*stages]
-    stores = [{"path": f"artifacts/tracklets/{name}", "md5": name} for name in ("campus", "unreal")]
+    stores = [{"path": f"artifacts/tracklets/{name}", "md5": name} for name in ("campus", "street", "unreal")]
     stages |= {f"decode@{each['md5']}": {"outs": [each]} for each in stores}
     (run / "dvc.lock").write_text(yaml.safe_dump({"stages": stages}))
     target.parent.mkdir(parents=True)
-    study._publish(run, run, target, "a" * 40, STUDY, cells, ["a remark"])
+    params = STUDY | {"start": {"dataset": "street"}}
+    study._publish(run, run, target, "a" * 40, params, cells, ["a remark"])
     files = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
     seeds = {f"results/ablation/0.{kind}" for kind in ("json", "parquet")} | {
         "history/ablation/0/a/trained.tsv"
@@ -271,6 +360,7 @@ def test_a_publication_holds_what_its_analysis_wrote(tmp_path: Path) -> None:
     record = json.loads((target / "provenance.json").read_text())
     assert set(record["files"]) == {"claims.json", "plots/a.tsv", *seeds}
     assert record["remarks"] == ["a remark"]
+    assert record["tracklets"] == {name: name for name in ("campus", "street", "unreal")}, "the start's too"
     table = pd.read_csv(target / "history/ablation/0/a/trained.tsv", sep="\t")
     assert table["step"].tolist() == [2, 4], "where it was measured, and the end"
 
@@ -279,27 +369,30 @@ def test_variants_of_another_study_are_laid_beside_a_run(
     checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are read at the end, after hours: without them nothing runs."""
-    beside = {"study": "other", "variants": ["a"]}
-    params = {**STUDY, "study": {**STUDY["study"], "beside": beside}}
+    params = {**STUDY, "study": {**STUDY["study"], "beside": {"study": "other", "variants": ["a"]}}}
     monkeypatch.setattr(study, "merged", lambda *_: params)
-    monkeypatch.setattr(study, "build", lambda *_: None)
+    monkeypatch.setattr(beside, "build", lambda *_: None)
     checked: list[dict[str, Any]] = []
-    monkeypatch.setattr(study, "check_beside", lambda _, theirs, __: checked.append(theirs))
+    monkeypatch.setattr(beside, "check_published", lambda _, theirs, *__: checked.append(theirs))
     monkeypatch.setattr(study, "_make_sets", lambda *_: pytest.fail("cells ran"))
     with pytest.raises(InputError, match=r"study\.beside must be published first: .* other"):
         study.run_study(checkout, "mine", runner)
     folder = checkout / "metrics" / "other" / "abc"
     write_text(folder / "results" / "ablation" / "0.json", "{}")
     files = checksums(folder, folder.rglob("*.json"))
-    origin = Provenance("other", "a" * 40, False, "2026-01-01", 1, [], {"seeds": [0]}, {}, files, [])
+    stores = {"campus": "1", "unreal": "2"}
+    origin = Provenance("other", "a" * 40, False, "2026-01-01", 1, [], {"seeds": [0]}, stores, files, [])
     write_json(folder / "provenance.json", asdict(origin))
     run = checkout / "experiments" / "mine" / "run"
     former = run / "beside" / "former"
     former.mkdir(parents=True)
-    remarks = study._lay_beside(checkout, run, params, Path("params.yaml"))
+    remarks = beside.lay_beside(checkout, run, params, Path("params.yaml"))
     assert remarks == ["a: of metrics/other/abc"]
     assert checked == [{"seeds": [0]}]
     assert (run / "beside" / "other" / "results" / "ablation" / "0.json").read_text() == "{}"
     assert not former.exists()
-    assert study._lay_beside(checkout, run, STUDY, Path("params.yaml")) == []
+    beside.check_sets_beside(checkout, params, "other", {"campus": "1", "unreal": "of no variant"})
+    with pytest.raises(InputError, match=r"other/abc/provenance\.json: .* of campus .* 3, .* got 1"):
+        beside.check_sets_beside(checkout, params, "other", {"campus": "3"})
+    assert beside.lay_beside(checkout, run, STUDY, Path("params.yaml")) == []
     assert not (run / "beside").exists()

@@ -18,6 +18,8 @@ from sttreid.runtime.errors import InputError
 
 TESTED: Final = ("claims", "curves")  # analyses that read how the variants were tested
 TRAINING_SET: Final = ("source", "in_domain")  # of the section ablation
+STORES: Final = ("datasets", "decode", "simulate", "rendered")  # sections that decide what the stores hold
+NOT_STORED: Final = ("domain", "protocol")  # keys in them: which set pre-trains, how a target is tested
 STRIDE: Final = 8  # of the backbone before its last stage
 REPRODUCIBLE: Final = 128  # x264 gives equal bytes for widths that are multiples of this
 ANY_WIDTH: Final = ("ultrafast", "superfast")  # presets of x264 with equal bytes for all widths
@@ -70,6 +72,29 @@ def check_encoding(domain: Domain, scale: Scale, place: str) -> None:
         )
 
 
+def check_stores(params: Mapping[str, Any], home: Mapping[str, Any], path: Path, made_by: Path) -> None:
+    """Check that a study describes the tracklet stores that it uses, which another run makes.
+
+    Args:
+        params: all parameters of the study, as plain content.
+        home: those of the run that makes the stores.
+        path: of the study's parameter file.
+        made_by: parameter file of that run.
+
+    Raises:
+        InputError: one that decides what the stores hold differs, and would have no effect.
+    """
+    used = {params["simulate"]["domain"], params["ablation"]["source"], *params["targets"]}
+    used |= {params["start"]["dataset"]} if params.get("start") else set()
+    for section in STORES:
+        ours, theirs = (content.get(section) or {} for content in (params, home))
+        if section == "datasets":
+            ours, theirs = ({name: each.get(name) for name in sorted(used)} for each in (ours, theirs))
+        for key, our, their in _differences(ours, theirs, section):
+            rule = f"must be that of {made_by}, {their!r}, with which the tracklets are stored"
+            raise InputError(f"{path}: {key} {rule}; got {our!r}")
+
+
 def check_beside(params: Params, theirs: Mapping[str, Any], path: Path) -> None:
     """Check that variants of another study (``study.beside``) can be compared with those of a study.
 
@@ -109,6 +134,16 @@ def check_beside(params: Params, theirs: Mapping[str, Any], path: Path) -> None:
         if missing := [each for each in wanted if each not in (theirs.get(key) or [])]:
             rule = f"must be among those of the study {name}, {theirs.get(key)}"
             raise InputError(f"{path}: {key} {rule}, to be compared with it; got also {missing}")
+
+
+def _differences(ours: object, theirs: object, key: str) -> Iterator[tuple[str, object, object]]:
+    """Dotted keys of a section whose values differ, with both values."""
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        for name in dict.fromkeys((*ours, *theirs)):
+            if name not in NOT_STORED:
+                yield from _differences(ours.get(name), theirs.get(name), f"{key}.{name}")
+    elif ours != theirs:
+        yield key, ours, theirs
 
 
 def _problems(variant: Variant, decode: Decode) -> Iterator[str]:

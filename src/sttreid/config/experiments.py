@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from sttreid.config import consistency, contrasts
-from sttreid.config.conversion import hint, parse, read_mapping, read_yaml
+from sttreid.config.conversion import dump, hint, parse, read_mapping, read_yaml
 from sttreid.config.params import PARAMS, Params, build
 from sttreid.config.study import DEFAULT_HOME, Beside, Study, counted_schedule, trial_name
 from sttreid.config.trials import with_trials
@@ -106,6 +106,26 @@ def check_study(root: Path, name: str) -> list[str]:
     """
     path = overrides_path(root, name)
     return _check(root, read_yaml(path), path.relative_to(root))
+
+
+def check_published(params: Params, theirs: Mapping[str, Any], path: Path, origin: Path) -> None:
+    """Check that a study can be compared with what another one has published (``study.beside``).
+
+    Args:
+        params: of the study.
+        theirs: all parameters of the publication, which may differ from that study's present ones.
+        path: of the study's parameter file.
+        origin: of the publication's.
+
+    Raises:
+        InputError: as :func:`sttreid.config.consistency.check_beside`; the two test in different ways; or a
+            confirmatory contrast compares unequal trainings.
+    """
+    assert params.study is not None, "only a study has a section study"
+    assert params.study.beside is not None, "the caller has read it"
+    resolved = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
+    resolved |= _resolved_beside(params, params.study.beside, theirs, path, origin)
+    list(contrasts.notes(params, resolved, path))
 
 
 def new_study(root: Path, name: str, source: str, overrides: Sequence[str]) -> list[str]:
@@ -212,13 +232,18 @@ def _study(content: Mapping[str, Any], path: Path) -> Study:
 def _check(root: Path, overrides: object, path: Path) -> list[str]:
     default = read_yaml(root / PARAMS)
     build(default, PARAMS)  # first, so that its errors name it
-    params = build(merged(root, overrides, path), path)
+    content = merged(root, overrides, path)
+    params = build(content, path)
     study = params.study
     assert study is not None, "merged() requires the section"
     consistency.check(params, path)
+    if study.analysis != "sets":
+        consistency.check_stores(content, *_home_params(root, study, path))
     resolved = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
     if study.beside is not None:
-        resolved |= _resolved_beside(root, params, study.beside, path)
+        other = overrides_path(root, study.beside.study).relative_to(root)
+        theirs = merged(root, read_yaml(root / other), other)
+        resolved |= _resolved_beside(params, study.beside, theirs, path, other)
     notes = list(_variant_notes(overrides, study))
     if study.analysis == "sets":
         return [f"note: {path}: {note}" for note in notes]
@@ -240,12 +265,23 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
     return [f"note: {path}: {note}" for note in notes]
 
 
-def _resolved_beside(root: Path, params: Params, beside: Beside, path: Path) -> dict[str, Variant]:
-    """The variants of another study that a study is compared with."""
-    other = overrides_path(root, beside.study)
-    content = merged(root, read_yaml(other), other.relative_to(root))
+def _home_params(root: Path, study: Study, path: Path) -> tuple[dict[str, Any], Path, Path]:
+    """The parameters of the run that makes a study's tracklet stores, the study's file, and that run's."""
+    if study.sets is None:
+        return read_mapping(root / PARAMS), path, PARAMS
+    sets = overrides_path(root, study.sets)
+    return merged(root, read_yaml(sets), sets.relative_to(root)), path, sets.relative_to(root)
+
+
+def _resolved_beside(
+    params: Params, beside: Beside, content: Mapping[str, Any], path: Path, other: Path
+) -> dict[str, Variant]:
+    """The variants of another study that a study is compared with; ``other`` has that study's ``content``."""
     consistency.check_beside(params, content, path)
     theirs = build(content, other)
+    if params.evaluate != theirs.evaluate:
+        rule = f"must be that of {other}, to be compared with it: {dump(theirs.evaluate)}"
+        raise InputError(f"{path}: evaluate {rule}; got {dump(params.evaluate)}")
     return {name: resolve(theirs, name, theirs.seeds[0], other) for name in beside.variants}
 
 

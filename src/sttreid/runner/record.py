@@ -75,6 +75,9 @@ def restore(folder: Path, run: Path) -> str | None:
     Raises:
         InputError: the record is damaged; or as :func:`sttreid.runner.graph.read_graph`.
     """
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():  # a run was killed while it replaced the record
+        old.rename(folder)
     recorded = _read_lock(folder / LOCK)
     if not recorded:
         return None

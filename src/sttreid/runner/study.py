@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import BytesIO
@@ -22,18 +22,18 @@ from zipfile import ZipFile
 
 import yaml
 
-from sttreid.config.consistency import check_beside
+from sttreid.config.consistency import check_stores
 from sttreid.config.conversion import parse, read_mapping, read_yaml
 from sttreid.config.domain import DOMAINS
 from sttreid.config.experiments import CLAIMS, EXPERIMENTS, RUN, check_study, merged, overrides_path
-from sttreid.config.params import PARAMS, build
-from sttreid.config.publications import copy_seeds, newest
+from sttreid.config.params import PARAMS
 from sttreid.config.study import BESIDE
+from sttreid.runner.beside import check_sets_beside, lay_beside
 from sttreid.runner.graph import Graph, read_graph
 from sttreid.runner.record import MACHINES, MODELS, UNFINISHED, publish_seeds, restore, write_record
 from sttreid.runner.remotes import copy_remote
 from sttreid.runner.reproduce import Runner
-from sttreid.runner.workplace import alone, hold
+from sttreid.runner.workplace import alone, hold, is_read, reading
 from sttreid.runtime.errors import InputError
 from sttreid.runtime.files import read_json, write_json, write_text
 from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs, machine
@@ -44,6 +44,7 @@ START, BACKBONES = "pretrain_backbone", "artifacts/backbones"  # only of a study
 CODE, IGNORED = Path("src") / "sttreid", ".dvcignore"
 DATA = "data"
 LOCK = "study.lock"  # of a run: one runner at a time replaces its code and publishes its results
+READERS = "readers.lock"  # of a run of sets: held by the studies that read its stores
 CONFIG = "[core]\n    no_scm = True\n    analytics = false\n    check_update = false\n"  # as the checkout's
 CACHE = "[cache]\n    dir = ../../../../.dvc/cache\n"  # studies with equal cells train them once
 PUBLICATION, PAGES = "publication", "report"  # git ignores the pages, which have megabytes
@@ -78,18 +79,19 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
     path = overrides_path(source, name)
     params = merged(source, read_yaml(path), path.relative_to(source))
     target = root / "metrics" / name / commit[:10]
-    if target.exists():
-        raise InputError(
-            f"{target.relative_to(root)}: is published already; a publication is never overwritten"
-        )
+    _check_new(target, root)
     run, analysis = root / EXPERIMENTS / name / RUN, params["study"]["analysis"]
     run.mkdir(parents=True, exist_ok=True)
-    with alone(run / LOCK, run):  # from the first change in the folder until the publication
+    # from the first change in the folder until the publication
+    with alone(run / LOCK, run), ExitStack() as held:
+        _check_new(target, root)  # by a run that has just ended
         _build(root, source, run, params, commit)
-        remarks = _lay_beside(root, run, params, path.relative_to(source))
+        remarks = lay_beside(root, run, params, path.relative_to(source))
         if runner.remote is not None:
             copy_remote(root, run, runner.remote)
-        home = _make_sets(root, source, run, params, commit, runner)
+        home = _make_sets(root, source, run, params, commit, runner, held)
+        if (beside := params["study"].get("beside")) is not None:
+            check_sets_beside(root, params, beside["study"], _stores(home))
         record = target.with_name(UNFINISHED)
         if (begun := restore(record, run)) not in (None, commit):
             print(
@@ -97,7 +99,13 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
                 f"have changed run again, and --commit {begun} keeps them"
             )
 
-        def keep(_: str = "") -> None:
+        ended: list[str] = []
+
+        def keep(cell: str) -> None:
+            ended.append(cell)
+            write()
+
+        def write() -> None:
             try:
                 write_record(run, record, commit)
             except (InputError, OSError) as error:  # another DVC command locks the folder; a full disk
@@ -106,11 +114,18 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
         try:
             _reproduce(run, home, _seed_by_seed(read_graph(run), params["seeds"], analysis), runner, keep)
         finally:
-            keep()  # the last cells, if they could not be written
+            if ended or begun in (None, commit):  # else the record of another commit, which may be continued
+                write()  # the last cells, if they could not be written
         cells = read_graph(run, allow_missing=True).needed([analysis])
         _publish(home, run, target, commit, params, cells, remarks)
         shutil.rmtree(record, ignore_errors=True)
     return target
+
+
+def _check_new(target: Path, root: Path) -> None:
+    if target.exists():
+        rule = "is published already; a publication is never overwritten"
+        raise InputError(f"{target.relative_to(root)}: {rule}")
 
 
 def _seed_by_seed(graph: Graph, seeds: Iterable[int], analysis: str) -> list[str]:
@@ -160,9 +175,23 @@ def _sets_of(source: Path, params: dict[str, Any]) -> list[tuple[str, Path]]:
 
 
 def _make_sets(
-    root: Path, source: Path, run: Path, params: dict[str, Any], commit: str, runner: Runner
+    root: Path,
+    source: Path,
+    run: Path,
+    params: dict[str, Any],
+    commit: str,
+    runner: Runner,
+    held: ExitStack,
 ) -> Path:
-    """Make the tracklet stores that a study needs; returns the folder that holds them."""
+    """Make the tracklet stores that a study needs; returns the folder that holds them.
+
+    While ``held`` is open, no other study makes other ones there: DVC reads the checksums of what a training
+    read after it, and would name those.
+
+    Raises:
+        InputError: the study has other parameters of the stores than the default run, which makes them; or
+            another study reads them.
+    """
     if params["study"]["analysis"] == "sets":
         return run
     for name, path in _sets_of(source, params):
@@ -171,8 +200,16 @@ def _make_sets(
         with alone(home / LOCK, home):
             own = merged(source, read_yaml(path), path.relative_to(source))
             _build(root, source, home, own, commit)
-            _reproduce(home, home, ["decode", "sets"], runner)  # the stores, too, if they are missing
+            targets = ["decode", "sets"]  # the stores, too, if they are missing
+            if not is_read(home / READERS):
+                _reproduce(home, home, targets, runner)
+            elif changed := sorted(read_graph(home, allow_missing=True).outdated(targets)):
+                rule = "must stay as it is while a study runs that reads its stores; wait for it, or stop it"
+                raise InputError(f"{home}: {rule}; got changes of {', '.join(changed)}")
+            held.enter_context(reading(home / READERS))
         return home
+    present = read_mapping(root / PARAMS)  # of which a study of another commit may differ
+    check_stores(params, present, EXPERIMENTS / run.parent.name / PARAMS, PARAMS)
     runner.reproduce(root, ["decode"])
     return root
 
@@ -223,25 +260,6 @@ def _build(root: Path, source: Path, run: Path, params: dict[str, Any], commit: 
         write_text(run / PARAMS, yaml.safe_dump(params, sort_keys=False))
 
 
-def _lay_beside(root: Path, run: Path, params: dict[str, Any], path: Path) -> list[str]:
-    """Give a run what another study has published whose variants take part; returns remarks on the origin.
-
-    Raises:
-        InputError: that study is not published, or cannot be compared with this one.
-    """
-    shutil.rmtree(run / BESIDE, ignore_errors=True)
-    beside = params["study"].get("beside")
-    if beside is None:
-        return []
-    name = beside["study"]
-    if (found := newest(root, name)) is None:
-        raise InputError(f"{path}: study.beside must be published first: sttreid run-study {name}")
-    folder, origin = found
-    check_beside(build(params, path), origin.params, path)
-    copy_seeds(folder, origin, run / BESIDE / name)
-    return [f"{', '.join(beside['variants'])}: of {folder.relative_to(root).as_posix()}"]
-
-
 def _extract(root: Path, commit: str, paths: Iterable[Path | str], folder: Path) -> None:
     """Write files of a commit to a folder."""
     names = [str(path) for path in paths]
@@ -266,6 +284,16 @@ def _pipeline(source: Path, params: dict[str, Any]) -> str:
     return str(yaml.safe_dump(content, sort_keys=False))
 
 
+def _stores(home: Path) -> dict[str, str]:
+    """Data set -> MD5 of its tracklet store in a folder where some have been decoded."""
+    return {
+        Path(out["path"]).name: out["md5"]
+        for name, stage in read_yaml(home / "dvc.lock")["stages"].items()
+        for out in stage["outs"]
+        if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
+    }
+
+
 def _publish(
     home: Path,
     run: Path,
@@ -279,14 +307,9 @@ def _publish(
 
     The stores lie in ``home``.
     """
-    lock = read_yaml(home / "dvc.lock")["stages"]
-    stores = {
-        Path(out["path"]).name: out["md5"]
-        for name, stage in lock.items()
-        for out in stage["outs"]
-        if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
-    }
+    stores = _stores(home)
     used = [params["simulate"]["domain"], *params["targets"], params["ablation"]["source"]]
+    used += [params["start"]["dataset"]] if params.get("start") else []
     used = list(params["datasets"] if params["study"]["analysis"] == "sets" else dict.fromkeys(used))
     ran = read_yaml(run / "dvc.lock")["stages"]
     stages = {name: ran[name] for name in cells}
@@ -300,7 +323,8 @@ def _publish(
         shutil.copy(run / out["path"], path)
     if params["study"]["analysis"] == "claims":
         publish_seeds(run, stages, temporary)
-    files = [path for path in temporary.rglob("*") if path.is_file() and PAGES not in path.parts]
+    files = [path for path in temporary.rglob("*") if path.is_file()]
+    files = [path for path in files if PAGES not in path.relative_to(temporary).parts]
     provenance = Provenance(
         study=run.parent.name,
         commit=commit,

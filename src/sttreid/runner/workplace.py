@@ -76,6 +76,24 @@ def alone(lock: Path, folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def reading(lock: Path) -> Iterator[None]:
+    """Hold a lock file together with others that read what it guards; wait while :func:`is_read` looks."""
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def is_read(lock: Path) -> bool:
+    """Whether somebody is :func:`reading`."""
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
 def dvc_processes(folder: Path) -> dict[int, str]:
     """The DVC commands that run on this machine in the repository of a folder: process ID -> command line."""
     found = {}
