@@ -42,7 +42,7 @@ exec {python} -IS {client} {prefix} "$@"
 CLIENT = """
 import json, os, signal, socket, sys
 words = sys.argv[1:]
-known = words[:1] == ["-m"] and words[1].partition(".")[0] in ("sttreid", "dvc")
+known = words[:1] == ["-m"] and (words[1] in ("sttreid", "dvc") or words[1].startswith("sttreid.stages."))
 if not known or os.environ.get("STTREID_NUMERICS"):  # maybe not the numeric path of the server
     os.execv({python!r}, [{python!r}, *words])
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the fork, in the same process group, gets it as well
