@@ -85,7 +85,7 @@ def reading(lock: Path) -> Iterator[None]:
 
 
 def is_read(lock: Path) -> bool:
-    """Whether somebody is :func:`reading`."""
+    """Whether a process holds the lock file with :func:`reading`."""
     with lock.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
