@@ -31,7 +31,7 @@ study: install
 	sttreid run-study $(STUDY) $(RUN)
 
 # Measures what docs/performance.md says, and writes it: make bench PARTS="clips reranking" measures these anew. The
-# variable TORCHREID names a folder with torchreid's compiled rank_cy.pyx (bench/rivals.py).
+# variable TORCHREID names a folder with torchreid's compiled rank_cy.pyx (bench/evaluation.py).
 PARTS ?=
 bench: install
 	dvc pull -q data.dvc models/stt-v1.safetensors.dvc

@@ -1,286 +1,274 @@
-"""Cost of evaluation, compared with bare matrix products and other evaluators: `python -m bench.evaluation`.
+"""The evaluator beside what others offer: `python -m bench.evaluation [--size mars lsvid million]`.
 
-The features are drawn at random with the counts of MARS or LS-VID (bench/evaluation_set.py); `--size million`
-extends MARS to a million gallery rows, a memory map in `--folder` (8.2 GB, deleted at the end).
-Each measurement is a process of its own, warmed up with a tiny set. It measures one call, from features to
-metrics: user and system time of all threads, and the growth of the peak of resident memory (VmHWM, reset by
-/proc/self/clear_refs; with a memory map, whose pages the kernel can reclaim, the anonymous memory, RssAnon,
-sampled every 5 ms). The candidates (bench/evaluation_candidates.py) take turns; a ratio is the median of the
-rounds' ratios. The baseline is the product of torch or of numpy, whichever takes less CPU time. torchreid's
-Cython is measured if `--torchreid` names a folder with the compiled file. `--json` prints a row for each
-alternative: the ratio of our cost to it, and its spread over the rounds.
+The features are drawn with the counts of MARS or LS-VID (bench/evaluation_set.py); "million" has 500 queries
+of 512 dimensions. A candidate gets features of length 1 and labels, and answers with rank-1 and mAP, matrix
+product included; faiss, which has no metrics, with the 100 nearest of each query, and the bare product with
+nothing. "double precision" is the simplest evaluator that has our ranks (bench/plain_ranking.py). Candidates
+run in turn, each in a process of its own (bench/costs.py), with one thread each.
+
+torchreid's metrics are read from files, because the package imports much that is not needed here. Its Python
+is in the package; its Cython, rank_cy.pyx, is in no package: the environment variable TORCHREID names a
+folder with that file of github.com/KaiyangZhou/deep-person-reid (torchreid/metrics/rank_cylib), compiled by
+`cythonize -i rank_cy.pyx`. Without it, the Python is measured instead.
 """
 
-import argparse
-import json
+import importlib.metadata
+import importlib.util
 import os
-import platform
-import re
-import resource
-import shutil
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
-from threading import Event, Thread
 from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from bench.evaluation_candidates import BLOCKS, ONCE, PRODUCTS, Call, Outcome, names, prepare
-from bench.evaluation_set import SIZES, TINY, Size, generate, load
+from bench.costs import Call, Candidate, Cost, side_by_side
+from bench.evaluation_set import SIZES, TINY, EvaluationSet, Size, generate, load
+from bench.figures import Figure, Target, at_most, command_line, compared, missing, show
+from bench.plain_ranking import ranks
 
-PAGE: Final = 0.004096  # MB, the least that memory grows by
-PERIOD: Final = 0.005  # seconds between two samples of the anonymous memory
-MEMORY: Final = {"mars": 100.0, "million": 250.0}  # limit of the extra memory, MB
-LIMITS: Final = (("cython", 1.0), ("float64", 1.0), ("python", 15.0))  # least ratio of their CPU time to ours
-PRODUCT: Final = 1.75  # largest ratio of our CPU time to that of the product
+FOLDER: Final = "TORCHREID"  # environment variable
+BLOCK: Final = 4096  # gallery rows at once
+NEAREST: Final = 100  # answers of faiss
+MILLION: Final = replace(SIZES["million"], queries=500, query_identities=400, width=512)
+LABELS: Final = {"mars": "MARS", "lsvid": "LS-VID", "million": "a million rows"}
+OURS, PRODUCT, CYTHON, PYTHON = "evaluate", "bare matrix product", "torchreid's Cython", "torchreid's Python"
+SKLEARN, TORCHMETRICS, FAISS = "scikit-learn", "torchmetrics", f"faiss, {NEAREST} nearest"
+DOUBLE: Final = "double precision"
+PACKAGES: Final = {SKLEARN: "sklearn", TORCHMETRICS: "torchmetrics", FAISS: "faiss"}
+TARGETS: Final = {CYTHON: at_most(1.0), DOUBLE: at_most(1.0)}
+BOUND: Final = at_most(1.75)  # of the bare product, at the sizes of MARS and LS-VID
 
-
-@dataclass(frozen=True)
-class Cost:
-    """One call: seconds of CPU and clock, growth of the peak of resident memory in MB (10^6), the outcome."""
-
-    cpu: float
-    wall: float
-    memory: float
-    outcome: Outcome
-
-
-def cpu() -> float:
-    """User and system seconds of this process so far, and of its children that have ended."""
-    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+Metrics = tuple[float, float] | None  # rank-1 and mAP
 
 
-def resident(name: str) -> float:
-    """VmRSS, VmHWM or RssAnon of this process in MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024 / 1e6
+def ours(data: EvaluationSet) -> Call:
+    from sttreid.retrieval import Labels, evaluate, protocol
+
+    query = Labels(data.identity[data.query], data.camera[data.query])
+    masks = {"query": data.query, "distractor": data.distractor, "junk": data.junk}
+    gallery, rules = Labels(data.identity, data.camera, **masks), protocol("market")
+
+    def call() -> Metrics:
+        result = evaluate(data.queries, data.features, query, gallery, rules)
+        return float(result.rank1), float(result.mAP)
+
+    return call
 
 
-def measure(call: Call, mapped: bool) -> Cost:
-    """Cost of one call, without the thread that samples the memory if there is a memory map."""
-    stop, peak, sampling = Event(), [resident("RssAnon")], [0.0]
+def product(data: EvaluationSet) -> Call:
+    """Blocks of the gallery, each over the last."""
 
-    def watch() -> None:
-        while not stop.wait(PERIOD):
-            peak.append(max(peak.pop(), resident("RssAnon")))
-        sampling[0] = time.thread_time()
+    def call() -> None:
+        out = np.empty((len(data.queries), BLOCK), np.float32)
+        for start in range(0, len(data.features), BLOCK):
+            rows = data.features[start : start + BLOCK]
+            np.matmul(data.queries, rows.T, out=out[:, : len(rows)])
 
-    thread = Thread(target=watch)
-    before = resident("RssAnon" if mapped else "VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")
-    if mapped:
-        thread.start()
-    start, clock = cpu(), time.monotonic()
-    outcome = call()
-    wall = time.monotonic() - clock
-    stop.set()
-    if mapped:
-        thread.join()
-    seconds = cpu() - start - sampling[0]
-    grown = (peak[0] if mapped else resident("VmHWM")) - before
-    return Cost(seconds, wall, max(grown, PAGE), outcome)
+    return call
 
 
-def run(candidate: str, folder: Path, mapped: bool, threads: int, files: Path | None) -> Cost:
-    """Measure a candidate in a process of its own."""
-    given = json.dumps([candidate, str(folder), mapped, threads, str(files) if files else None])
-    libraries = ("OMP", "OPENBLAS", "MKL", "NUMBA")
-    env = os.environ | {f"{library}_NUM_THREADS": str(threads) for library in libraries}
-    words = [sys.executable, "-m", "bench.evaluation", "--measure", given]
-    line = subprocess.run(words, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[
-        -1
-    ]
-    values = json.loads(line)
-    return Cost(**values | {"outcome": Outcome(**values["outcome"])})
+def double(data: EvaluationSet) -> Call:
+    """All in double precision, a few queries at a time."""
+    labels, query = (data.identity, data.camera), (data.identity[data.query], data.camera[data.query])
+
+    def call() -> Metrics:
+        firsts, precisions = [], []
+        for found, _ in ranks(data.queries, data.features, query, labels, 1e-9, ranked=~data.junk):
+            if len(found):
+                firsts.append(found[0] == 1)
+                precisions.append((np.arange(1, len(found) + 1) / found).mean())
+        return float(np.mean(firsts)), float(np.mean(precisions))
+
+    return call
 
 
-def child(given: str) -> None:
-    """The process of :func:`run`."""
-    candidate, folder, mapped, threads, files = json.loads(given)
-    torch.set_num_threads(threads)
-    where = Path(files) if files else None
-    prepare(candidate, load(Path(folder) / "warm", mapped), where)()
-    call = prepare(candidate, load(Path(folder), mapped), where)
-    print(json.dumps(asdict(measure(call, mapped))))
+def torchreid(data: EvaluationSet, rank: Callable[..., Any]) -> Call:
+    """torchreid's readers never load junk, so its gallery has none."""
+    queries, gallery = torch.from_numpy(data.queries), torch.from_numpy(data.features[~data.junk])
+    sides = [column[rows] for column in (data.identity, data.camera) for rows in (data.query, ~data.junk)]
+
+    def call() -> Metrics:
+        distances = torch.mm(queries, gallery.t()).neg_().add_(1).numpy()
+        curve, mean = rank(distances, *sides, 20)
+        return float(curve[0]), float(mean)
+
+    return call
 
 
-Costs = dict[str, list[Cost]]  # candidate -> its cost in each round
+def cython(data: EvaluationSet) -> Call:
+    return torchreid(data, _function(next(Path(os.environ[FOLDER]).glob("rank_cy.*.so")), "evaluate_cy"))
 
 
-def rounds(size: Size, repeats: int, options: argparse.Namespace, mapped: bool) -> Costs:
-    """Generate an evaluation set in a temporary folder and measure the candidates in turn."""
-    need, free = (
-        size.gallery * size.width * 4,
-        shutil.disk_usage(options.folder or tempfile.gettempdir()).free,
-    )
-    if free < 1.2 * need:
-        raise SystemExit(f"--folder: {1.2 * need / 1e9:.1f} GB must be free, got {free / 1e9:.1f} GB")
-    costs: Costs = {candidate: [] for candidate in names(mapped, options.torchreid)}
-    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+def python(data: EvaluationSet) -> Call:
+    return torchreid(data, _function(installed("metrics/rank.py"), "eval_market1501"))
+
+
+def installed(suffix: str) -> Path:
+    """A file of the installed torchreid, which is not imported."""
+    files = importlib.metadata.files("torchreid") or []
+    return Path(str(next(file for file in files if str(file).endswith(suffix)).locate()))
+
+
+def _function(path: Path, name: str) -> Callable[..., Any]:
+    spec = importlib.util.spec_from_file_location(path.name.split(".")[0], path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with warnings.catch_warnings(action="ignore"):  # of rank.py, about the compiled file
+        spec.loader.exec_module(module)
+    function: Callable[..., Any] = getattr(module, name)
+    return function
+
+
+def one_by_one(data: EvaluationSet, precision: Callable[..., Any]) -> Call:
+    """A function for the average precision of one query, and what the field adds around it."""
+    identity, camera = data.identity[data.query], data.camera[data.query]
+
+    def call() -> Metrics:
+        firsts, precisions = [], []
+        for start in range(0, len(data.queries), 256):  # of queries; all would fill the memory
+            similarity = data.queries[start : start + 256] @ data.features.T
+            for row, scores in enumerate(similarity, start):
+                same = data.identity == identity[row]
+                kept = ~data.junk & ~(same & (data.camera == camera[row]))
+                if (matches := same[kept]).any():
+                    firsts.append(bool(matches[scores[kept].argmax()]))
+                    precisions.append(float(precision(matches, scores[kept])))
+        return float(np.mean(firsts)), float(np.mean(precisions))
+
+    return call
+
+
+def sklearn(data: EvaluationSet) -> Call:
+    from sklearn.metrics import average_precision_score
+
+    return one_by_one(data, average_precision_score)
+
+
+def torchmetrics(data: EvaluationSet) -> Call:
+    """The function of one query; the class for all needs 24 bytes for every pair at once."""
+    from torchmetrics.functional.retrieval import retrieval_average_precision
+
+    def precision(matches: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:
+        above = torch.from_numpy(scores + 2)  # scores up to 0 would never match
+        return float(retrieval_average_precision(above, torch.from_numpy(matches)))
+
+    return one_by_one(data, precision)
+
+
+def faiss(data: EvaluationSet) -> Call:
+    """The gallery lies in the index; the nearest rows give no metric, because late matches are missing."""
+    import faiss as library
+
+    library.omp_set_num_threads(1)
+    index = library.IndexFlatIP(data.features.shape[1])
+    for start in range(0, len(data.features), BLOCK):
+        index.add(np.ascontiguousarray(data.features[start : start + BLOCK]))
+
+    def call() -> None:
+        index.search(data.queries, NEAREST)
+
+    return call
+
+
+CALLS: Final[dict[str, Callable[[EvaluationSet], Call]]] = {
+    OURS: ours,
+    PRODUCT: product,
+    DOUBLE: double,
+    CYTHON: cython,
+    PYTHON: python,
+    SKLEARN: sklearn,
+    TORCHMETRICS: torchmetrics,
+    FAISS: faiss,
+}
+
+
+def prepare(candidate: str, folder: Path, mapped: bool) -> Call:
+    """A candidate's call, after one on a tiny set, which loads what it needs."""
+    torch.set_num_threads(1)
+    CALLS[candidate](load(folder / "warm", mapped))()
+    return CALLS[candidate](load(folder, mapped))
+
+
+def candidates(size: str) -> list[str]:
+    """All at the size of MARS, the fast ones elsewhere; distances of all pairs exceed memory at a million."""
+    names = [OURS, PRODUCT, DOUBLE]
+    if size != "million":
+        names += [CYTHON if os.environ.get(FOLDER) else PYTHON, SKLEARN]
+    if size == "mars":
+        names.append(TORCHMETRICS)
+    if size != "lsvid":
+        names.append(FAISS)
+    return [name for name in names if name not in PACKAGES or find_spec(PACKAGES[name])]
+
+
+def run(size: Size, names: Sequence[str], rounds: int, mapped: bool) -> dict[str, list[Cost]]:
+    """The costs of candidates at a size."""
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "warm").mkdir()
         generate(size, folder)
         generate(replace(TINY, width=size.width), folder / "warm")
-        for turn in range(repeats):
-            for candidate, of_candidate in costs.items():
-                if turn == 0 or candidate not in ONCE:
-                    of_candidate.append(run(candidate, folder, mapped, options.threads, options.torchreid))
-    return costs
+        works = {each: Candidate(prepare, (each, folder, mapped)) for each in names}
+        slow = {PYTHON, DOUBLE} if mapped else {PYTHON}
+        return side_by_side(works, rounds, frozenset(slow), mapped)
 
 
-def ratios(costs: Costs, above: str, below: str) -> list[float]:
-    """The rounds' ratios of CPU seconds."""
-    return [a.cpu / b.cpu for a, b in zip(costs[above], costs[below], strict=False)]
-
-
-def ratio(costs: Costs, above: str, below: str) -> float:
-    """The median of the rounds' ratios."""
-    return median(ratios(costs, above, below))
-
-
-def baseline(costs: Costs) -> str:
-    """The product that takes the fewest CPU seconds."""
-    products = costs.keys() & (PRODUCTS | BLOCKS)
-    return min(products, key=lambda name: median(cost.cpu for cost in costs[name]))
-
-
-def table(costs: Costs) -> str:
-    """A Markdown table of medians, one row a candidate."""
-    lines = ["| candidate | rounds | CPU s | wall s | extra MB | x product | rank-1 | mAP |"]
-    lines.append("|:--|" + "--:|" * 7)
-    least = baseline(costs)
-    for name, rows in costs.items():
-        seconds, wall, memory = (median(getattr(c, key) for c in rows) for key in ("cpu", "wall", "memory"))
-        times = f"{len(rows)} | {seconds:.2f} | {wall:.2f} | {memory:.0f} | {ratio(costs, name, least):.2f}"
-        outcome = rows[0].outcome
-        rates = [f"{100 * rate:.4f}" if rate == rate else "" for rate in (outcome.rank1, outcome.mAP)]
-        lines.append(f"| {name} | {times} | {rates[0]} | {rates[1]} |")
-        if outcome.ranking is not None:
-            alone = [cost.outcome.ranking or 0.0 for cost in rows]
-            share = median(a / cost.cpu for a, cost in zip(alone, costs[least], strict=False))
-            lines.append(
-                f"| {name}, ranking alone | {len(rows)} | {median(alone):.2f} | | | {share:.2f} | | |"
-            )
-    return "\n".join(lines)
-
-
-def limits(costs: Costs, memory: float | None) -> Iterator[str]:
-    """The limits of the evaluator's cost and what was measured: a sentence each.
+def figures_of(label: str, costs: dict[str, list[Cost]], bound: Target | None = None) -> Iterator[Figure]:
+    """CPU time beside each rival, memory beside those that have the same metrics.
 
     Args:
-        costs: of one size.
-        memory: limit of the extra memory in MB; None: no limit.
+        label: of the size.
+        costs: of the candidates.
+        bound: on the CPU time beside the bare product.
     """
-    if "sttreid" not in costs:
-        return
-    least = baseline(costs)
-    rules = [("at most", ratio(costs, "sttreid", least), PRODUCT, f"CPU time of sttreid / {least}")]
-    for rival, limit in LIMITS:
-        if rival in costs:
-            rules.append(
-                ("at least", ratio(costs, rival, "sttreid"), limit, f"CPU time of {rival} / sttreid")
-            )
-    if memory is not None:
-        used = median(cost.memory for cost in costs["sttreid"])
-        rules.append(("at most", used, memory, "extra memory of sttreid in MB"))
-    for rule, value, limit, what in rules:
-        held = value <= limit if rule == "at most" else value >= limit
-        yield f"{what}: {value:.2f}, {rule} {limit:g}: {'held' if held else 'MISSED'}"
-    yield from agreement(costs)
-
-
-def agreement(costs: Costs) -> Iterator[str]:
-    """Whether the others' metrics are the same: torchreid's rank-1 is a float32, its mAP a sum of float32."""
-    ours = costs["sttreid"][0].outcome
-    for rival, rows in costs.items():
-        other = rows[0].outcome
-        if rival != "sttreid" and other.mAP == other.mAP:
-            gap = abs(other.mAP - ours.mAP)
-            same = "equal" if np.float32(other.rank1) == np.float32(ours.rank1) else "DIFFERENT"
-            held = "held" if gap <= 1e-5 else "MISSED"
-            yield f"{rival} and sttreid: rank-1 {same}; mAP differs by {gap:.1e}, at most 1e-05: {held}"
-
-
-def compared(name: str, costs: Costs) -> Iterator[dict[str, Any]]:
-    """A row for each alternative: CPU seconds, and extra memory where the alternative has metrics."""
-    for rival, rows in costs.items():
-        if rival == "sttreid" or (rival in PRODUCTS | BLOCKS and rival != baseline(costs)):
+    mine = costs[OURS]
+    with_metrics = []
+    for name, rows in costs.items():
+        if name == OURS:
             continue
-        units = {"cpu": "CPU s"} | ({"memory": "MB"} if rows[0].outcome.mAP == rows[0].outcome.mAP else {})
-        for key, unit in units.items():
-            ours, theirs = ([getattr(cost, key) for cost in costs[each]] for each in ("sttreid", rival))
-            quotients = [a / b for a, b in zip(ours, theirs, strict=False)]
-            yield {
-                "what": f"evaluation, {name}, against {rival}",
-                "ours": median(ours),
-                "alternative": median(theirs),
-                "ratio": median(quotients),
-                "spread": [min(quotients), max(quotients)],
-                "unit": unit,
-            }
+        target, note = bound if name == PRODUCT else TARGETS.get(name), ""
+        if rows[0].result is not None:
+            with_metrics.append(name)
+            note = _agreement(mine[0].result, rows[0].result)
+        seconds = [cost.cpu for cost in mine], name, [cost.cpu for cost in rows]
+        yield compared(f"evaluate, {label}", "CPU-s", *seconds, target=target, note=note)
+    for name in with_metrics[:2]:
+        memory = [cost.memory for cost in mine], name, [cost.memory for cost in costs[name]]
+        yield compared(f"evaluate, {label}: memory beside the features", "MB", *memory)
 
 
-def machine(threads: int) -> dict[str, Any]:
-    """What a ratio depends on: the processor and its widest vectors, versions, threads."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    fields = dict(part for line in lines if len(part := re.split(r"\s*:\s*", line, maxsplit=1)) == 2)
-    model = fields.get("model name", platform.machine())
-    widest = [name for name in ("amx_tile", "avx512f", "avx2") if name in fields.get("flags", "").split()]
-    return {
-        "processor": f"{model} ({', '.join(widest)})",
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
+def _agreement(mine: tuple[float, float], other: tuple[float, float]) -> str:
+    rank1, mean = (abs(a - b) for a, b in zip(mine, other, strict=True))
+    return f"rank-1 differs by {rank1:.0e}, mAP by {mean:.0e}"
 
 
-def main(words: list[str] | None = None) -> None:
+def figures(sizes: Sequence[str] = ("mars", "lsvid", "million"), rounds: int = 3) -> Iterator[Figure]:
+    """What docs/performance.md quotes."""
+    if not os.environ.get(FOLDER):
+        reason = f"the variable {FOLDER} names no folder with the compiled rank_cy.pyx"
+        yield missing("evaluate beside torchreid's Cython", reason, TARGETS[CYTHON])
+    for size in sizes:
+        mapped = size == "million"
+        of_size = MILLION if mapped else SIZES[size]
+        costs = run(of_size, candidates(size), rounds, mapped)
+        counts = f"{of_size.queries:,} x {of_size.gallery:,} x {of_size.width:,}"
+        yield from figures_of(f"{LABELS[size]} ({counts})", costs, None if mapped else BOUND)
+
+
+def main(words: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--size", nargs="*", default=["mars"], choices=list(SIZES))
-    parser.add_argument("--repeats", type=int, default=5, help="rounds; a million has 3 at most")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--torchreid", type=Path, help="folder with rank.py and the compiled rank_cy.pyx")
-    parser.add_argument(
-        "--folder", type=Path, help="of the temporary features; default: the system's temporary folder"
-    )
-    parser.add_argument("--json", action="store_true", help="print the ratios as JSON, and nothing else")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    options = parser.parse_args(words)
-    if options.measure:
-        child(options.measure)
-        return
-    rows: list[dict[str, Any]] = []
-    if not options.json:
-        print(", ".join(f"{key} {value}" for key, value in machine(options.threads).items()))
-    for name in options.size:
-        mapped = name == "million"
-        costs = rounds(SIZES[name], min(options.repeats, 3) if mapped else options.repeats, options, mapped)
-        rows += compared(name, costs)
-        if not options.json:
-            show(name, costs)
-    if options.json:
-        print(json.dumps({"machine": machine(options.threads), "rows": rows}, indent=1))
-
-
-def show(name: str, costs: Costs) -> None:
-    """Print a size's table and limits."""
-    size = SIZES[name]
-    print(
-        f"\n{name}: {size.queries} queries x {size.gallery} gallery rows x {size.width}\n\n{table(costs)}\n"
-    )
-    print("\n".join(limits(costs, MEMORY.get(name))), flush=True)
+    parser = command_line("evaluation", __doc__, figures)
+    parser.add_argument("--size", nargs="*", default=["mars"], choices=LABELS)
+    parser.add_argument("--repeats", type=int, default=3, help="rounds")
+    given = parser.parse_args(words)
+    show(figures(given.size, given.repeats))
 
 
 if __name__ == "__main__":

@@ -108,7 +108,11 @@ def in_words(figure: Figure) -> str:
     if figure.ours is None:
         return f"{figure.what}: not measured: {figure.note}"
     words = f"{figure.what}: {figure.ours:g} {figure.unit}"
-    return f"{words}, {figure.ratio:g} x {figure.against}" if figure.ratio is not None else words
+    if figure.ratio is not None:
+        words += f", {figure.ratio:g} x {figure.against}"
+    if figure.target is not None:
+        words += f"; {figure.target.rule} {figure.target.limit:g}: {'held' if figure.held else 'MISSED'}"
+    return words
 
 
 def to_json(figures: Iterable[Figure]) -> list[dict[str, Any]]:

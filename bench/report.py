@@ -26,7 +26,7 @@ from bench.figures import Figure, from_json, to_json
 from sttreid.runtime.provenance import machine
 
 PARTS: Final = (
-    "decoding", "clips", "steps", "rivals", "reranking", "gallery", "embedding", "packing", "simulator",
+    "decoding", "clips", "steps", "evaluation", "reranking", "gallery", "embedding", "packing", "simulator",
     "pipeline", "growth",
 )  # fmt: skip
 DOCUMENT: Final = Path("docs/performance.md")

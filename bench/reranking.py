@@ -24,8 +24,8 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from bench.evaluation import installed
 from bench.figures import Figure, at_most, command_line, compared, missing
-from bench.rivals import installed
 from sttreid.model.distances import euclidean
 from sttreid.retrieval.rerank import rerank
 
