@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
 from sttreid.retrieval.counting import NOISE, Counter
@@ -155,6 +155,12 @@ def _placed(rows: Singles, device: "torch.device | None") -> Any:
     return torch.from_numpy(rows).to(device)
 
 
+@cache
+def _blas() -> ThreadpoolController:
+    """The BLAS libraries loaded so far, NumPy's among them: to find them takes longer than a small evaluation."""
+    return ThreadpoolController().select(user_api="blas")
+
+
 @contextmanager
 def _process_settings(device: "torch.device | None") -> Iterator[int]:
     """One BLAS thread per thread, and float32 products without TensorFloat-32 on CUDA; yields BLAS's threads.
@@ -163,8 +169,8 @@ def _process_settings(device: "torch.device | None") -> Iterator[int]:
     the other has set.
     """
     with _ONE_CALL:
-        libraries = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
-        with threadpool_limits(1, user_api="blas"):
+        libraries = [info["num_threads"] for info in _blas().info()]
+        with _blas().limit(limits=1):
             if device is None:
                 yield max(libraries, default=1)
                 return
