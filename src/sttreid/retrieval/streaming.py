@@ -157,7 +157,7 @@ def _placed(rows: Singles, device: "torch.device | None") -> Any:
 
 @cache
 def _blas() -> ThreadpoolController:
-    """The BLAS libraries loaded so far, NumPy's among them: to find them takes longer than a small evaluation."""
+    """The BLAS libraries loaded so far, with NumPy's; to find them takes longer than a small evaluation."""
     return ThreadpoolController().select(user_api="blas")
 
 
