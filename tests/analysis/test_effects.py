@@ -1,6 +1,7 @@
 """Effects of few seeds: against textbook tests, and how often a null effect is called significant."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -39,6 +40,7 @@ def by_seed(samples):
     return mean_over_datasets(samples).seeds
 
 
+@cache
 def template(identities) -> Sample:
     identity = np.repeat(np.arange(identities), 3)
     queries = {"query": np.arange(len(identity)), "identity": identity, "first_hit": 1, "ap": 0.5, "inp": 0.5}
@@ -96,9 +98,9 @@ def test_a_clear_gain_is_found_with_five_seeds():
 def test_a_detectable_effect_is_found_in_four_of_five_studies():
     """Studies of five values: the standard error has 4 degrees of freedom, as where the seeds decide."""
     rng = np.random.default_rng(9)
-    size = np.mean([t_test(rng.normal(0, 1, 5)).detectable() for _ in range(2000)])
+    size = np.mean([t_test(rng.normal(0, 1, 5)).detectable() for _ in range(1000)])
     expected = size / 0.94  # the mean of an estimate of a standard deviation with 5 values
-    found = [t_test(rng.normal(expected, 1, 5)).p < 0.05 for _ in range(2000)]
+    found = [t_test(rng.normal(expected, 1, 5)).p < 0.05 for _ in range(1000)]
     assert np.mean(found) == pytest.approx(0.8, abs=0.04)
 
 
