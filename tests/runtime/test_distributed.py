@@ -17,7 +17,7 @@ from sttreid.training import loop
 from tests.sections import BATCH, LOSS, SCHEDULE, small_network
 from tests.training.runs import RECIPE, SERVER, STEPS, Signal, measure, outcome, train
 
-SGD_STEPS = 50
+SGD_STEPS = 20
 CPU = torch.device("cpu")
 
 
