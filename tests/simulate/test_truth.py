@@ -51,6 +51,22 @@ def test_a_table_is_read_back_and_its_bytes_repeat(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(result, table()[SCHEMA.names], check_dtype=False)
 
 
+@pytest.mark.parametrize(
+    ("occluders", "visibilities", "main"),
+    [
+        (["none", "pole", "person"], [0.1, 0.75, 0.5], "person"),
+        (["pole", "person", "pole"], [0.75, 0.625, 0.75], "pole"),  # 0.5 in two boxes, more than 0.375 in one
+        (["pole", "person", "none"], [0.5, 0.5, 1.0], "person"),  # a tie
+        (["none", "none", "none"], [0.1, 0.1, 0.1], "none"),
+    ],
+)
+def test_a_track_names_what_hides_the_largest_part(
+    occluders: list[str], visibilities: list[float], main: str
+) -> None:
+    boxes = table().assign(occluder=[*occluders, "pole", "none"], visibility=[*visibilities, 0.5, 1.0])
+    assert by_track(boxes, pd.Series([1, 1, 1, 2, 1]))["occluder"].tolist() == [main, "pole", "none"]
+
+
 def test_tracks_summarise_their_boxes() -> None:
     result = by_track(table(), pd.Series([1, 1, 1, 2, 1]))
     assert result[["camera", "identity", "track", "first", "last", "boxes"]].to_numpy().tolist() == [

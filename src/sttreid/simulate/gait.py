@@ -7,6 +7,7 @@ up from the ground, metres) around a body that moves forward at constant speed.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,7 @@ from sttreid.simulate.appearance import ArmPose, Gait
 from sttreid.simulate.attachments import CARRYING, coat_flare
 from sttreid.simulate.body import JOINT, JOINTS, Z_ANKLE, Z_HIP, Z_KNEE, arm_at_rest, body
 from sttreid.simulate.geometry import Doubles, Floats, compose, turn
-from sttreid.simulate.pedestrian import Pedestrian
+from sttreid.simulate.pedestrian import KEPT, Pedestrian
 
 _X: Final = (1.0, 0.0, 0.0)  # to the person's left
 _Y: Final = (0.0, 1.0, 0.0)  # to the back
@@ -154,7 +155,7 @@ def legs(pedestrian: Pedestrian, phase: Doubles) -> Legs:
     gait, feet = pedestrian.appearance.gait, _feet(pedestrian)
     ankles = [_ankle(pedestrian, foot, phase) for foot in feet]
     turns = {"pelvis": _pelvis_turn(gait, phase)}
-    pelvis = np.stack([_sway(gait, phase), np.zeros(len(phase)), _height(pedestrian, feet, phase)], 1)
+    pelvis = np.stack([_sway(gait, phase), np.zeros(len(phase)), _height(pedestrian, phase)], 1)
     for foot, (ankle, sole) in zip(feet, ankles, strict=True):
         hip = pelvis + _hip(pedestrian, foot, turns["pelvis"])
         thigh, shank = _reached(pedestrian, foot, ankle - hip)
@@ -163,7 +164,8 @@ def legs(pedestrian: Pedestrian, phase: Doubles) -> Legs:
     return Legs(pelvis, turns | {"sheetF": turn(_X, -front), "sheetB": turn(_X, -back)})
 
 
-def _feet(pedestrian: Pedestrian) -> list[_Foot]:
+@lru_cache(KEPT)
+def _feet(pedestrian: Pedestrian) -> tuple[_Foot, ...]:
     gait = pedestrian.appearance.gait
     feet = []
     for side, sign, lead in (("L", 1.0, 0.0), ("R", -1.0, 0.5)):
@@ -171,7 +173,7 @@ def _feet(pedestrian: Pedestrian) -> list[_Foot]:
         sole = (points[points[:, 0] * sign > 0] - pedestrian.joints[JOINT["foot" + side]])[:, 1:]
         toe_out = gait.toe_out + sign * gait.uneven_toes
         feet.append(_Foot(side, sign, lead, sign * gait.uneven_step, toe_out, sole, _rolled(sole)))
-    return feet
+    return tuple(feet)
 
 
 def _rolled(sole: Doubles) -> Doubles:
@@ -242,25 +244,30 @@ def _sway(gait: Gait, phase: Doubles) -> Doubles:
     return sway
 
 
-def _height(pedestrian: Pedestrian, feet: list[_Foot], phase: Doubles) -> Doubles:
+def _height(pedestrian: Pedestrian, phase: Doubles) -> Doubles:
     """Height [T] of the pelvis: as high as both legs allow, smoothed, its motion scaled by ``bounce``."""
+    waves, highest = _rise(pedestrian)
+    height: Doubles = _series(waves, phase) - highest
+    return height
+
+
+@lru_cache(KEPT)
+def _rise(pedestrian: Pedestrian) -> tuple[NDArray[np.complex128], float]:
+    """The waves of the height of the pelvis over a double step, and what they must be lowered by, metres."""
     gait, table = pedestrian.appearance.gait, np.arange(_TABLE) / _TABLE
     turned, sway = _pelvis_turn(gait, table), _sway(gait, table)
     limits = []
-    for foot in feet:
+    for foot in _feet(pedestrian):
         hip = _hip(pedestrian, foot, turned)
         apart = _ankle(pedestrian, foot, table)[0] - hip
         apart[:, 0] -= sway
         level = apart[:, 0] ** 2 + apart[:, 1] ** 2
-        limits.append(
-            apart[:, 2] + np.sqrt(np.maximum((_REACH * _longest(pedestrian, foot)) ** 2 - level, 0.0))
-        )
+        reach = _REACH * _longest(pedestrian, foot)
+        limits.append(apart[:, 2] + np.sqrt(np.maximum(reach**2 - level, 0.0)))
     limit = np.min(limits, axis=0)
     waves = np.fft.rfft(limit)[: _HARMONICS + 1] / _TABLE
     waves[1:] *= 2 * gait.bounce
-    highest = (_series(waves, table) - limit).max()
-    height: Doubles = _series(waves, phase) - highest
-    return height
+    return waves, (_series(waves, table) - limit).max()
 
 
 def _series(waves: NDArray[np.complex128], phase: Doubles) -> Doubles:

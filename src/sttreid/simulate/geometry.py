@@ -62,5 +62,5 @@ def turn(axis: ArrayLike, angle: ArrayLike) -> Doubles:
 
 def compose(first: Doubles, second: Doubles) -> Doubles:
     """Products of rotations [T or 1, 3, 3]; the second is applied first."""
-    product: Doubles = np.einsum("tab,tbc->tac", *np.broadcast_arrays(first, second))
+    product: Doubles = np.einsum("tab,tbc->tac", first, second)
     return product

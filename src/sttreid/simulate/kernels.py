@@ -33,11 +33,14 @@ def _cache_folder() -> Path:
 
 
 def kernel(function: Function) -> Function:
-    """Compile ``function`` at its first call, without fast maths, so that equal inputs give equal bytes."""
+    """Compile ``function`` at its first call, without fast maths, so that equal inputs give equal bytes.
+
+    Kernels become part of the kernels that call them: shading takes some small steps for every sample.
+    """
     before = _SETTINGS.CACHE_DIR
     _SETTINGS.CACHE_DIR = str(_CACHE)
     try:
-        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
     finally:
         _SETTINGS.CACHE_DIR = before
     return cast(Function, compiled)

@@ -1,6 +1,8 @@
 """Meshes of pedestrians: the body, thickened where cloth covers it, with sheets and solids attached."""
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,10 @@ _TUCKED_IN = 0.004  # thickness of a shirt under a skirt, metres
 _BAGS = (MeshPart.BAG, MeshPart.TROLLEY, MeshPart.BACKPACK)
 _INFLUENCES = 4  # joints that influence a vertex
 
+KEPT: Final = 256  # pedestrians in memory, about 150 kB each
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Pedestrian:
     """A dressed person in the rest pose. V vertices, F triangles, J joints; metres."""
 
@@ -51,7 +55,8 @@ def build_pedestrian(appearance: Appearance) -> Pedestrian:
     starts = np.cumsum([count, *(len(extra.vertices) for extra in extras)])[:-1]
     vertices = np.concatenate([dressed, *(extra.vertices for extra in extras)])
     faces = np.concatenate([model.faces, *(extra.faces + s for extra, s in zip(extras, starts, strict=True))])
-    influences, weights = _strongest(np.concatenate([model.weights, *(extra.weights for extra in extras)]))
+    strongest = [_body_influences(), *(_strongest(extra.weights) for extra in extras)]
+    influences, weights = (np.concatenate(parts) for parts in zip(*strongest, strict=True))
     worn = [np.full(len(extra.vertices), extra.part not in _BAGS) for extra in extras]
     return Pedestrian(
         appearance=appearance,
@@ -107,6 +112,11 @@ def _thickness(appearance: Appearance, scalp: NDArray[np.bool_]) -> Floats:
     if appearance.head.hat:
         lift[(parts == MeshPart.HEAD) & (Z_TOP - z < 0.115)] = _CAP
     return lift
+
+
+@cache
+def _body_influences() -> tuple[Ints, Floats]:
+    return _strongest(body().weights)
 
 
 def _strongest(dense: Floats) -> tuple[Ints, Floats]:

@@ -311,6 +311,8 @@ def composite(
     margin_x, margin_y = int(np.ceil(abs(dx) / 2)), int(np.ceil(abs(dy) / 2))
     for row in range(max(-margin_y, -top), min(height + margin_y, image.shape[0] - top)):
         for column in range(max(-margin_x, -left), min(width + margin_x, image.shape[1] - left)):
+            if steps == 1 and tile[row, column, 3] == 0:
+                continue
             red, green, blue, cover = 0.0, 0.0, 0.0, 0.0
             for step in range(steps):
                 shift = (step + 0.5) / steps - 0.5

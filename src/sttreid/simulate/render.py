@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,7 @@ from sttreid.runtime.files import write_text
 from sttreid.simulate import raster, shadows
 from sttreid.simulate.draws import stream
 from sttreid.simulate.geometry import Doubles, Floats
-from sttreid.simulate.optics import pixels
-from sttreid.simulate.pedestrian import build_pedestrian
+from sttreid.simulate.pedestrian import KEPT, Pedestrian, build_pedestrian
 from sttreid.simulate.plan import Visit, schedule
 from sttreid.simulate.rays import SolidKind, sunlit
 from sttreid.simulate.recording import SensorModel, VideoWriter
@@ -31,7 +31,7 @@ from sttreid.simulate.tracks import (
     switch_identities,
 )
 from sttreid.simulate.truth import NO_OCCLUDER, Truth, facing, write_truth
-from sttreid.simulate.walkers import Walk, random_walk
+from sttreid.simulate.walkers import Walk, projected, random_walk
 from sttreid.simulate.wardrobe import draw_appearance
 
 _ATTEMPTS: Final = 8  # walks of an identity that is mostly hidden
@@ -39,6 +39,9 @@ _NOTICED: Final = 0.05  # share of a person that must be hidden before an occlud
 _CHEST: Final = 1.0  # height at which a pedestrian counts as lit by the sun, metres
 _FAINT: Final = 0.1  # sun below which persons cast no shadow
 _LOW: Final = 0.2  # z of the sun's direction below which shadows would be too long
+_HIDERS: Final = {  # name -> its index in the counts of ``raster.shade``
+    kind.name.lower(): raster.HIDDEN + kind for kind in SolidKind if kind != SolidKind.OPEN
+}
 
 
 @dataclass
@@ -48,6 +51,8 @@ class _Actor:
     walk: Walk
     detector: Detector
     lost: range  # frames of the walk in which the tracker has lost the identity
+    chest: Doubles  # [T, 2, 3] pixel column, row, depth of the chest before and after the exposure
+    feet: Doubles  # [T, 3] pixel column, row, depth of the position on the ground
     boxes: list[Box] = field(default_factory=list)
 
 
@@ -60,6 +65,7 @@ class _Pose:
     normals: Floats  # [V, 3]
     screen: Floats  # [V, 3] pixel column, row, depth
     position: Doubles  # [2] on the ground, metres
+    feet: Doubles  # [3] pixel column, row, depth of ``position``
     motion: Doubles  # [2] pixels during the exposure
     depth: float  # metres from the camera
     sun: float  # 1 in the sun, 0 in the shadow of the scene
@@ -139,13 +145,18 @@ class _Recording:
 
     def _enter(self, visit: Visit) -> _Actor:
         scale, keys = self.scale, (visit.identity, self.camera, visit.attempt)
-        pedestrian = build_pedestrian(draw_appearance(visit.identity, self.name, self.domain, scale.seed))
+        pedestrian = _pedestrian(visit.identity, self.name, self.domain, scale.seed)
         rng = stream(scale.seed, "path", self.drawn_as, *keys)
         crowd = self.domain.crowd
+        walk = random_walk(rng, visit, pedestrian, self.scene, self.still.depth, scale.fps)
+        moved = walk.position + walk.velocity * self.domain.sensor.blur
+        chests = [projected(self.scene, position, _CHEST) for position in (walk.position, moved)]
         return _Actor(
-            random_walk(rng, visit, pedestrian, self.scene, self.still.depth, scale.fps),
+            walk,
             Detector(stream(scale.seed, "boxes", self.drawn_as, *keys), crowd.jitter),
             lost_frames(stream(scale.seed, "lost", self.drawn_as, *keys), visit.length, crowd.fragments),
+            np.stack(chests, 1),
+            projected(self.scene, walk.position, 0.0),
         )
 
     def _leave(self, actor: _Actor) -> None:
@@ -170,17 +181,14 @@ class _Recording:
         matrices = actor.walk.matrices[now]
         raster.skin(mesh.vertices, mesh.normals, mesh.weights, mesh.influences, matrices, world, normals)
         raster.project_points(world, self.scene.camera, screen)
-        position, moved = actor.walk.position[now], actor.walk.velocity[now] * self.domain.sensor.blur
-        chest = np.array([[*position, _CHEST], [*(position + moved), _CHEST]])
-        projected = pixels(self.scene.camera, chest)
-        motion, depth = (projected[1] - projected[0])[:2], float(projected[0, 2])
+        position, (start, end) = actor.walk.position[now], actor.chest[now]
         towards = self.scene.light["direction"][0].astype(np.float64)
-        sun = sunlit(self.scene.solids, chest[0], towards)
-        return _Pose(actor, world, normals, screen, position, motion, depth, sun)
+        sun = sunlit(self.scene.solids, np.array([*position, _CHEST]), towards)
+        motion, depth = (end - start)[:2], float(start[2])
+        return _Pose(actor, world, normals, screen, position, actor.feet[now], motion, depth, sun)
 
     def _shadow(self, pose: _Pose, image: Floats) -> None:
-        scene, mesh, mask = self.scene, pose.actor.walk.pedestrian, self._mask
-        foot = pixels(scene.camera, np.array([*pose.position, 0.0]))
+        scene, mesh, mask, foot = self.scene, pose.actor.walk.pedestrian, self._mask, pose.feet
         reach = 0.6 * float(scene.camera["focal"][0]) / max(float(foot[2]), 1.0)
         box = np.array([foot[0] - reach, foot[1] - reach, foot[0] + reach, foot[1] + reach]).astype(np.int64)
         light = scene.light[0]
@@ -238,7 +246,7 @@ class _Recording:
         actor, scale = pose.actor, self.scale
         visit = actor.walk.visit
         now = self.clock - visit.start
-        left, top, right, bottom = raster.extent(pose.screen[actor.walk.pedestrian.person])
+        left, top, right, bottom = raster.extent(pose.screen.take(actor.walk.pedestrian.person, 0))
         truth = Truth(
             frame=self.clock + 1,
             person=visit.identity,
@@ -257,6 +265,12 @@ class _Recording:
         return True
 
 
+@lru_cache(KEPT)
+def _pedestrian(identity: int, name: str, domain: Domain, seed: int) -> Pedestrian:
+    """The pedestrian of an identity, whom several cameras see."""
+    return build_pedestrian(draw_appearance(identity, name, domain, seed))
+
+
 def visible_share(counts: NDArray[np.int64], covered: int) -> tuple[float, str]:
     """The visible share of a person, and what hides the largest part of the rest.
 
@@ -265,9 +279,7 @@ def visible_share(counts: NDArray[np.int64], covered: int) -> tuple[float, str]:
         covered: number of samples, not hidden by the scene, that other persons hide.
     """
     total, visible = max(int(counts[0]), 1), max(0, int(counts[1]) - covered)
-    hidden = {
-        kind.name.lower(): int(counts[raster.HIDDEN + kind]) for kind in SolidKind if kind != SolidKind.OPEN
-    }
+    hidden = {name: int(counts[index]) for name, index in _HIDERS.items()}
     hidden["person"] = int(counts[1]) - visible
     hidden["edge"] = int(counts[0] - counts[1] - counts[raster.HIDDEN :].sum())
     main = max(hidden, key=lambda name: hidden[name])

@@ -35,6 +35,7 @@ SCHEMA: Final = pa.schema(
 )
 TEXT: Final = ("object", "str")  # kinds of column in which pandas holds text
 _DIGITS: Final = 4
+_TRACK: Final = ["camera", "identity", "track"]  # columns that name a track
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,7 @@ def by_track(table: pd.DataFrame, numbers: "pd.Series[int]") -> pd.DataFrame:
         north=np.sin(np.deg2rad(table["orientation"])),
         mistaken=table["person"] != table["identity"],
     )
-    groups = rows.groupby(["camera", "identity", "track"])
-    tracks = groups.agg(
+    tracks = rows.groupby(_TRACK).agg(
         first=("frame", "min"),
         last=("frame", "max"),
         boxes=("frame", "size"),
@@ -109,12 +109,14 @@ def by_track(table: pd.DataFrame, numbers: "pd.Series[int]") -> pd.DataFrame:
     )
     tracks["visibility"] = tracks["visibility"].astype(float).round(_DIGITS)
     tracks["orientation"] = np.rad2deg(np.arctan2(tracks["north"], tracks["east"])).astype(float).round(1)
-    tracks["occluder"] = [_main_occluder(rows) for _, rows in groups]  # apply returns a table of no groups
+    tracks["occluder"] = _main_occluders(rows).reindex(tracks.index, fill_value=NO_OCCLUDER)
     order = ["first", "last", "boxes", "visibility", "orientation", "occluder", "mistaken"]
     return tracks[order].reset_index()
 
 
-def _main_occluder(rows: pd.DataFrame) -> str:
-    """What hides the largest part of a track; ties by name."""
-    hidden = rows[rows["occluder"] != NO_OCCLUDER].groupby("occluder")["hidden"].sum()
-    return NO_OCCLUDER if hidden.empty else str(hidden.idxmax())
+def _main_occluders(rows: pd.DataFrame) -> "pd.Series[str]":
+    """What hides the largest part of each track that something hides; ties by name."""
+    occluded = rows[rows["occluder"] != NO_OCCLUDER]
+    hidden = occluded.groupby([*_TRACK, "occluder"])["hidden"].sum().reset_index("occluder")  # by name
+    largest_first = hidden.sort_values("hidden", ascending=False, kind="stable")
+    return largest_first.groupby(level=_TRACK)["occluder"].first()

@@ -77,7 +77,7 @@ def _path(
 def _fault(position: Doubles, stature: float, scene: Scene, depth: Floats) -> float:
     """0 for a good path; otherwise the sum, over broken rules, of the share of frames that break it."""
     height, width = depth.shape
-    feet, head = _at(scene, position, 0.0), _at(scene, position, stature)
+    feet, head = projected(scene, position, 0.0), projected(scene, position, stature)
     tall = feet[:, 1] - head[:, 1]
     outside = (feet[:, 0] < 0.2 * tall) | (feet[:, 0] > width - 0.2 * tall)
     outside |= (feet[:, 1] > height - 2) | (head[:, 1] < 2)
@@ -85,7 +85,7 @@ def _fault(position: Doubles, stature: float, scene: Scene, depth: Floats) -> fl
     for x, y in scene.obstacles:
         fault += float((np.hypot(position[:, 0] - x, position[:, 1] - y) < _CLEARANCE).mean())
     for share in (0.35, 0.75):
-        fault += max(0.0, _hidden(_at(scene, position, share * stature), depth) - _HIDDEN)
+        fault += max(0.0, _hidden(projected(scene, position, share * stature), depth) - _HIDDEN)
     return fault
 
 
@@ -96,5 +96,6 @@ def _hidden(points: Doubles, depth: Floats) -> float:
     return float((depth[row, column] < points[:, 2]).mean())
 
 
-def _at(scene: Scene, position: Doubles, height: float) -> Doubles:
+def projected(scene: Scene, position: Doubles, height: float) -> Doubles:
+    """Pixel column, row and depth [T, 3] of the points at ``height`` above positions [T, 2] on the ground."""
     return pixels(scene.camera, np.concatenate([position, np.full((len(position), 1), height)], 1))
