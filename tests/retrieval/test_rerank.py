@@ -180,6 +180,14 @@ def test_blocks_change_nothing(crowd, monkeypatch, rows, pairs):
     assert np.array_equal(rerank(*crowd, 20, 6, 0.3), expected)
 
 
+@pytest.mark.parametrize("rows", [97, 13])
+def test_blocks_change_nothing_for_queries_from_outside(crowd, monkeypatch, rows):
+    queries = crowd[0] + np.float32(0.01)  # no longer rows of the gallery
+    expected = rerank(queries, crowd[1], 20, 6, 0.3)
+    monkeypatch.setattr(exact_rows, "ROWS", rows)
+    assert np.array_equal(rerank(queries, crowd[1], 20, 6, 0.3), expected)
+
+
 def test_blocks_of_single_rows_change_nothing(monkeypatch):
     queries, gallery = clustered(identities=6)[:2]
     expected = rerank(queries, gallery, 5, 3, 0.3)

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -46,20 +45,26 @@ class ExactRows:
         exact and also written to ``distances`` [N - G, G]. The memory of a tile is reused for the next one.
         """
         count, queries = len(self.unit), len(distances)
-        starts = [*range(0, queries, ROWS), *range(queries, count, ROWS)]
-        blocks = [slice(first, end) for first, end in zip(starts, [*starts[1:], count], strict=True)]
+        sides = [
+            [slice(first, min(first + ROWS, end)) for first in range(start, end, ROWS)]
+            for start, end in ((0, queries), (queries, count))
+        ]
         memory, doubles = np.empty(min(ROWS, count) ** 2, np.float32), self.doubles()
-        for step in range(len(blocks)):
-            for block, others in zip(blocks, blocks[step:], strict=False):
-                shape = block.stop - block.start, others.stop - others.start
-                tile = memory[: shape[0] * shape[1]].reshape(shape)
-                if block.stop <= queries <= others.start:
-                    exact = self.exact(block, others, doubles)
-                    distances[block, others.start - queries : others.stop - queries] = exact
-                    np.subtract(1, exact, out=tile, casting="same_kind")
-                else:
-                    np.matmul(self.unit[block], self.unit[others].T, out=tile)
-                yield block, others, tile
+
+        def tile_of(block: slice, others: slice) -> Singles:
+            shape = block.stop - block.start, others.stop - others.start
+            return memory[: shape[0] * shape[1]].reshape(shape)
+
+        for blocks in sides:
+            for step in range(len(blocks)):
+                for block, others in zip(blocks, blocks[step:], strict=False):
+                    tile = np.matmul(self.unit[block], self.unit[others].T, out=tile_of(block, others))
+                    yield block, others, tile
+        for block in sides[0]:
+            for others in sides[1]:
+                exact = self.exact(block, others, doubles, again=others is not sides[1][0])
+                distances[block, others.start - queries : others.stop - queries] = exact
+                yield block, others, np.subtract(1, exact, out=tile_of(block, others), casting="same_kind")
 
     def fill(self, rows: Integers, distances: Singles) -> None:
         """Write the exact distances of some rows [n] to the gallery, the last G rows, to [n, G]."""
@@ -70,7 +75,7 @@ class ExactRows:
         for top in range(0, len(rows), step):
             for start in range(first, count, step):
                 others = slice(start, min(start + step, count))
-                exact = self.exact(rows[top : top + step], others, doubles)
+                exact = self.exact(rows[top : top + step], others, doubles, again=start > first)
                 distances[top : top + step, start - first : others.stop - first] = exact
 
     def doubles(self) -> list[Doubles]:
@@ -78,15 +83,22 @@ class ExactRows:
         most, width = min(ROWS, len(self.unit)), self.unit.shape[1]
         return [np.empty(size) for size in (most * width, most * width, most**2)]
 
-    def exact(self, rows: slice | Integers, others: slice, doubles: list[Doubles]) -> Doubles:
-        """Half squared Euclidean distances of some rows to others, in the memory of :meth:`doubles`."""
+    def exact(
+        self, rows: slice | Integers, others: slice, doubles: list[Doubles], again: bool = False
+    ) -> Doubles:
+        """Half squared Euclidean distances of some rows to others, in the memory of :meth:`doubles`.
+
+        It still holds the rows if these are taken ``again``.
+        """
         sides = self.unit[rows], self.unit[others]
         shapes = sides[0].shape, sides[1].shape, (len(sides[0]), len(sides[1]))
         left, right, tile = (
             memory[: shape[0] * shape[1]].reshape(shape)
             for memory, shape in zip(doubles, shapes, strict=True)
         )
-        left[:], right[:] = sides
+        if not again:
+            left[:] = sides[0]
+        right[:] = sides[1]
         np.matmul(left, right.T, out=tile)
         np.subtract(self.half[others], tile, out=tile)
         tile += self.half[rows, None]
@@ -95,13 +107,14 @@ class ExactRows:
     def pairs(self, rows: Integers, columns: Integers) -> Doubles:
         """[M] the same for single pairs; each is computed once, whatever its order."""
         count = len(self.unit)
-        pairs = np.minimum(rows, columns) * count + np.maximum(rows, columns)
+        pairs = np.maximum(rows, columns) * count + np.minimum(rows, columns)
         keys, back = np.unique(pairs, return_inverse=True)
         row, column = np.divmod(keys, count)
-        first = (np.diff(row, prepend=-1) != 0) | (np.arange(len(row)) % PAIRS == 0)
-        parts = np.append(np.flatnonzero(first), len(row)).tolist()
+        starts = np.flatnonzero((np.diff(row, prepend=-1) != 0) | (np.arange(len(row)) % PAIRS == 0))
+        ends = np.append(starts[1:], len(row))
+        order = np.argsort(column[starts], kind="stable")  # rows with common neighbours one after the other
         out = np.empty(len(keys))
-        for start, end in pairwise(parts):
+        for start, end in zip(starts[order].tolist(), ends[order].tolist(), strict=True):
             left, right = self.unit[row[start]], self.unit[column[start:end]]
             out[start:end] = right.astype(np.float64) @ left.astype(np.float64)
         return (self.half[row] + self.half[column] - out)[back]
@@ -132,7 +145,7 @@ def distinct_rows(query_features: Features, gallery_features: Features) -> tuple
             rows.half[part] = np.vecdot(block, block) / 2
             filled = part.stop
     queries = len(sides[0].rows)
-    same = _in_gallery(rows.unit, queries)
+    same = _in_gallery(rows, queries)
     outside = np.flatnonzero(same < 0)
     first = queries - len(outside)  # rows of queries in the gallery are overwritten, which needs no memory
     for row, query in zip(range(queries - 1, first - 1, -1), outside[::-1].tolist(), strict=True):
@@ -142,14 +155,15 @@ def distinct_rows(query_features: Features, gallery_features: Features) -> tuple
     return ExactRows(rows.unit[first:], rows.half[first:]), place
 
 
-def _in_gallery(unit: Singles, queries: int) -> Integers:
+def _in_gallery(rows: ExactRows, queries: int) -> Integers:
     """[Q] the gallery's row that equals each query, -1 for none; of copies, each query has another."""
     free: dict[bytes, deque[int]] = {}
-    for number, row in enumerate(unit[queries:]):
-        free.setdefault(_digest(row), deque()).append(number)
+    lengths = rows.half[:queries], rows.half[queries:]  # exact, so that equal rows have equal ones
+    for number in np.flatnonzero(np.isin(lengths[1], lengths[0])).tolist():
+        free.setdefault(_digest(rows.unit[queries + number]), deque()).append(number)
     same = np.full(queries, -1)
-    for query, row in enumerate(unit[:queries]):
-        if copies := free.get(_digest(row)):
+    for query in np.flatnonzero(np.isin(*lengths)).tolist():
+        if copies := free.get(_digest(rows.unit[query])):
             same[query] = copies[0] if len(copies) == 1 else copies.popleft()
     return same
 

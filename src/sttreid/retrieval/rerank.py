@@ -178,7 +178,7 @@ def _settle(rows: ExactRows, unsettled: Integers, index: Integers, farthest: Dou
         tile = np.empty((len(some), count))
         for first in range(0, count, exact_rows.ROWS):
             others = slice(first, min(first + exact_rows.ROWS, count))
-            tile[:, others] = rows.exact(some, others, doubles)
+            tile[:, others] = rows.exact(some, others, doubles, again=first > 0)
         farthest[some] = tile.max(axis=1)
         tile[np.arange(len(some)), some] = -1.0
         index[some] = tile.argsort(axis=1, kind="stable")[:, : index.shape[1]]
@@ -218,7 +218,8 @@ def _reciprocal(index: Integers) -> sparse.csr_array:
 def _membership(index: Integers, dtype: type[np.generic]) -> sparse.csr_array:
     """[N, N] ones at the entries of index [N, K]."""
     count, length = index.shape
-    columns, ends = index.astype(np.int32).ravel(), np.arange(0, index.size + 1, length)
+    kind = np.int32 if index.size < 2**31 else np.int64  # of both: products take longer on the larger type
+    columns, ends = index.astype(kind).ravel(), np.arange(0, index.size + 1, length, dtype=kind)
     return sparse.csr_array((np.ones(index.size, dtype), columns, ends), shape=(count, count))
 
 
@@ -240,15 +241,20 @@ def _combine(
     """
     gallery = distances.shape[1]
     columns = encoding[encoding.shape[0] - gallery :].tocsc()
+    lengths = np.diff(columns.indptr)
     for query, line in zip(place.tolist(), distances, strict=True):
         entries = slice(encoding.indptr[query], encoding.indptr[query + 1])
         terms = encoding.indices[entries]
-        starts, counts = columns.indptr[terms], columns.indptr[terms + 1] - columns.indptr[terms]
-        position = np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        counts = lengths[terms]
+        ends = counts.cumsum()
+        position = np.arange(ends[-1]) + np.repeat(columns.indptr[terms] - ends + counts, counts)
         smaller = np.minimum(np.repeat(encoding.data[entries], counts), columns.data[position])
-        shared = np.bincount(columns.indices[position], smaller, gallery).clip(max=1.0)
-        some = np.flatnonzero(shared)
-        jaccard = np.ones(gallery)
-        jaccard[some] -= shared[some] / (2 - shared[some])
-        jaccard *= 1 - weight
-        line[:] = np.add(weight * (line / farthest[query]), jaccard, out=jaccard)
+        shared = np.bincount(columns.indices[position], smaller, gallery)
+        some = np.flatnonzero(shared > 0)  # of booleans, because finding nonzero numbers takes longer
+        shared = shared[some].clip(max=1.0)
+        jaccard = np.full(gallery, 1 - weight)
+        jaccard[some] *= 1 - shared / (2 - shared)
+        plain = line.astype(np.float64)  # first: arithmetic on two types takes longer
+        plain /= farthest[query]
+        plain *= weight
+        line[:] = np.add(plain, jaccard, out=jaccard)
