@@ -20,14 +20,12 @@ from tests.analysis.contents import (
 )
 
 
-@pytest.fixture
-def contents():
+def two_seeds():
     """Cross-domain results of two seeds."""
     return [cross_domain_content(0), cross_domain_content(1)]
 
 
-@pytest.fixture
-def domains():
+def separability():
     """Content of metrics/domains.json: each pair once."""
     accuracy = {
         "campus": {"winter": 0.9, "station": 0.6, "unreal": 0.75},
@@ -85,8 +83,7 @@ def ranked_list(dataset):
     ]
 
 
-@pytest.fixture
-def visuals():
+def small_visuals():
     """The tables of the stage visualise, small."""
     patches = [
         {
@@ -138,8 +135,7 @@ def film(dataset, tracklet, clip, kind, frames):
     return place | {"height": 64, "jpeg": content.getvalue(), "kind": kind, "seed": 0}
 
 
-@pytest.fixture
-def many_visuals(visuals):
+def many_visuals():
     """The tables of the stage visualise, as large as those of the default run."""
     names, tracklets, places = ("vanilla", "spatial"), range(1, 7), range(12)
     numbers = {"times": 1, "weight": 0.2, "heads": [0.2] * 4, "token": 0.2, "entropy": 0.9, "seed": 0}
@@ -158,17 +154,17 @@ def many_visuals(visuals):
         for c in range(4)
     ]
     lists = [
-        {**row, "query": query, "kind": kind, "tracklet": rank, "rank": rank}
+        {**row, "query": query, "kind": kind, "tracklet": place, "rank": rank, "correct": place == 10}
         for dataset in TARGETS
         for kind, queries in (("failure", range(1, 5)), ("success", range(5, 9)))
         for query in queries
         for row in ranked_list(dataset)[:1]
-        for rank in range(1, 11)
+        for place, rank in enumerate([*range(1, 10), 12], start=1)
     ]
     strips = [film("campus", t, clip, "clip", 4) for t in tracklets for clip in range(3)]
     strips += [film(dataset, t, -1, "list", 2) for dataset in TARGETS for t in range(1, 11)]
     tables = {"frames": frames, "patches": patches, "lists": lists, "strips": strips}
-    return replace(visuals, **{name: pd.DataFrame(rows) for name, rows in tables.items()})
+    return replace(small_visuals(), **{name: pd.DataFrame(rows) for name, rows in tables.items()})
 
 
 CLAIMS = {
@@ -217,9 +213,18 @@ PUBLISHED = {
 MACHINE = Machine("3", {"torch": "2"}, "Some processor", "AVX2", "native", None, 1, "native")
 
 
-@pytest.fixture
-def results(contents, domains, visuals):
-    """Two seeds; spatial does not fit its training identities with the second one."""
+contents = pytest.fixture(two_seeds)
+domains = pytest.fixture(separability)
+visuals = pytest.fixture(small_visuals)
+
+
+@pytest.fixture(scope="session")
+def results():
+    """Two seeds; spatial does not fit its training identities with the second one.
+
+    All tests share them: one that changes something changes a copy.
+    """
+    contents = two_seeds()
     ablation, variants = ablated(contents)
     return Results(
         cross=cross_domain(contents),
@@ -234,31 +239,28 @@ def results(contents, domains, visuals):
             "vanilla": [history(), history()],
             "spatial": [history(0.97, False), history(0.31, False)],
         },
-        domains=domains,
+        domains=separability(),
         claims=CLAIMS,
         published_claims=[PUBLISHED],
         published_seeds=None,
-        visuals=visuals,
+        visuals=small_visuals(),
         machines=[MACHINE, replace(MACHINE, processor="Other <2>"), MACHINE],
     )
 
 
-BUILT = []
-LARGE = []
+@pytest.fixture(scope="session")
+def page(results):
+    """The report of these results."""
+    return report(results)
 
 
-@pytest.fixture
-def whole(request):
-    """The HTML page, drawn once."""
-    if not BUILT:
-        BUILT.append(html(report(request.getfixturevalue("results"))))
-    return BUILT[0]
+@pytest.fixture(scope="session")
+def whole(page):
+    """Its HTML."""
+    return html(page)
 
 
-@pytest.fixture
-def large(request):
-    """A page with as much to show as that of the default run, drawn once."""
-    if not LARGE:
-        results = request.getfixturevalue("results")
-        LARGE.append(html(report(replace(results, visuals=request.getfixturevalue("many_visuals")))))
-    return LARGE[0]
+@pytest.fixture(scope="session")
+def large(results):
+    """The HTML of a page with as much to show as that of the default run."""
+    return html(report(replace(results, visuals=many_visuals())))

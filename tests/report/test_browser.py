@@ -11,27 +11,19 @@ from tests.tiny import ROOT
 pytestmark = NEEDS_BROWSER
 
 
-@pytest.fixture
-def path(whole, tmp_path):
-    """The page as a file."""
-    path = tmp_path / "index.html"
-    path.write_text(whole, encoding="utf-8")
-    return path
-
-
-@pytest.fixture
-def large_path(large, tmp_path):
+@pytest.fixture(scope="module")
+def path(large, tmp_path_factory):
     """A page of the default run's size as a file."""
-    path = tmp_path / "large.html"
+    path = tmp_path_factory.mktemp("page") / "index.html"
     path.write_text(large, encoding="utf-8")
     return path
 
 
 @pytest.mark.parametrize(("width", "tallest", "frame"), [(390, 20_000, 76), (1280, 12_000, 102)])
 def test_a_page_of_the_default_run_is_short_and_its_film_strips_are_large(
-    browser, large_path, width, tallest, frame
+    browser, path, width, tallest, frame
 ):
-    with opened(browser, large_path, viewport={"width": width, "height": 844}) as page:
+    with opened(browser, path, viewport={"width": width, "height": 844}) as page:
         assert page.evaluate("document.documentElement.scrollHeight") <= tallest
         page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -64,18 +56,19 @@ def test_the_navigation_stays_in_view(browser, path):
         assert page.evaluate("document.querySelector('nav').getBoundingClientRect().top") == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_page_loads_alone_and_fits(browser, path, width, scheme):
-    with opened(browser, path, viewport={"width": width, "height": 844}, color_scheme=scheme) as page:
+def test_the_page_loads_alone_and_fits(browser, path, width):
+    with opened(browser, path, viewport={"width": width, "height": 844}) as page:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            sizes = page.evaluate(
+                "[...document.images].map(i => [i.complete, i.naturalWidth, i.naturalHeight, i.alt])"
+            )
+            assert sizes
+            assert all(done and w > 0 and h > 0 and words for done, w, h, words in sizes)
         assert not page.complaints
         assert not outside(page.requests, path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        sizes = page.evaluate(
-            "[...document.images].map(i => [i.complete, i.naturalWidth, i.naturalHeight, i.alt])"
-        )
-        assert sizes
-        assert all(done and w > 0 and h > 0 and words for done, w, h, words in sizes)
 
 
 def test_a_scheme_changes_paper_and_ink_which_stay_readable(browser, path):
@@ -97,8 +90,9 @@ def test_a_scheme_changes_paper_and_ink_which_stay_readable(browser, path):
       }).concat(light(paper));
     }"""
     papers = []
-    for scheme in ("light", "dark"):
-        with opened(browser, path, color_scheme=scheme) as page:
+    with opened(browser, path) as page:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
             *contrasts, paper = page.evaluate(measure)
             assert min(contrasts) >= 4.5  # WCAG 2.2, 1.4.3
             papers.append(paper)
@@ -126,7 +120,7 @@ def test_wide_tables_scroll_in_themselves_on_a_phone_and_say_so(browser, path):
             .map(d => getComputedStyle(d.querySelector('caption span'), '::after').content)""")
         assert hinted
         assert "none" not in hinted
-    with opened(browser, path, viewport={"width": 1280, "height": 844}) as page:
+        page.set_viewport_size({"width": 1280, "height": 844})
         hints = (
             "[...document.querySelectorAll('caption span')].map(s => getComputedStyle(s, '::after').content)"
         )
@@ -142,7 +136,7 @@ def test_dvc_s_plots_are_drawn_without_a_network(browser, tmp_path):
     )
     assert done.returncode == 0, done.stderr.decode()
     path = tmp_path / "index.html"
-    with opened(browser, path, offline=True) as page:
+    with opened(browser, path) as page:
         page.wait_for_selector(".vega-embed canvas, .vega-embed svg")
         assert not outside(page.requests, path)
         assert page.locator(".vega-embed").count() >= 5

@@ -49,8 +49,7 @@ def blocks(page, kind):
     return [block for section in page.sections for block in walk(section.blocks) if isinstance(block, kind)]
 
 
-def test_every_figure_and_table_is_there(results):
-    page = report(results)
+def test_every_figure_and_table_is_there(page):
     metrics, training = len(HEADLINE), 6
     # matrices, settings, CMC; ablation; training; attention by visibility; two maps
     assert len(blocks(page, Figure)) == metrics + 2 + metrics + training + 1 + 2
@@ -61,29 +60,28 @@ def test_every_figure_and_table_is_there(results):
     assert len(blocks(page, RankedList)) == 3
 
 
-def test_the_run_stands_beside_seeds_of_its_protocol_alone(results):
+def test_the_run_stands_beside_seeds_of_its_protocol_alone(results, page):
     """A heading without numbers would be left of seeds that were published in another protocol."""
     found = seed_results(results.cross)
     captions = []
     for name in ("embedded", "market"):
         protocols = dict.fromkeys(found.protocol, name)
         seeds = Publication("a" * 40, "native", {"seeds": [0, 1]}, found.numbers, protocol=protocols)
-        page = report(replace(results, published_seeds=seeds))
-        captions.append([block.caption for block in blocks(page, Table)])
+        beside = report(replace(results, published_seeds=seeds))
+        captions.append([block.caption for block in blocks(beside, Table)])
     assert len(captions[0]) == len(captions[1]) + 1
-    assert captions[1] == [block.caption for block in blocks(report(results), Table)]
+    assert captions[1] == [block.caption for block in blocks(page, Table)]
 
 
-def test_every_distinct_machine_has_one_line(results):
-    (section,) = [each for each in report(results).sections if each.title == "Provenance"]
+def test_every_distinct_machine_has_one_line(page):
+    (section,) = [each for each in page.sections if each.title == "Provenance"]
     (lines,) = [block.items for block in section.blocks if isinstance(block, Bullets)]
     assert len(lines) == 2
     assert [re.findall(r"\d+", line)[-1] for line in lines] == ["2", "1"]
-    assert "Some processor" in markdown(report(results))
+    assert "Some processor" in markdown(page)
 
 
-def test_markdown_has_the_tables_of_the_page(results):
-    page = report(results)
+def test_markdown_has_the_tables_of_the_page(page):
     text = markdown(page)
     for section in page.sections:
         assert (f"## {section.title}" in text) != section.visual
@@ -138,31 +136,31 @@ def test_equal_results_give_equal_bytes(whole, results):
     assert whole == html(report(results))
 
 
-def test_variants_that_are_underfit_are_hollow(results):
-    page = report(results)
+def test_variants_that_are_underfit_are_hollow(page):
     (figure, *_) = (f for f in blocks(page, Figure) if f.title.startswith("Ablation"))
     table = figure.chart.data
     hollow = table.groupby("name")["hollow"].first()
     assert hollow.to_dict() == {"vanilla": False, "spatial": True, "full": False}
 
 
-def test_steps_of_the_paper_are_shown_where_both_variants_were_run(results):
-    (table,) = (t for t in blocks(report(results), Table) if t.caption.startswith("Steps"))
+def test_steps_of_the_paper_are_shown_where_both_variants_were_run(page):
+    (table,) = (t for t in blocks(page, Table) if t.caption.startswith("Steps"))
     ((*_, step, in_domain, _),) = table.rows
     assert step == "vanilla → spatial (not comparable)"
     assert in_domain.text.startswith("-15.0 [")
 
 
-def test_few_seeds_and_identities_are_reported(results):
-    (run,) = (section for section in report(results).sections if section.title == "This run")
+def test_few_seeds_and_identities_are_reported(page):
+    (run,) = (section for section in page.sections if section.title == "This run")
     lead = run.blocks[0]
     assert f"fewer than {MIN_SEEDS} seeds" in lead
     assert f"fewer than {MIN_IDENTITIES} test identities" in lead
 
 
 def test_unknown_visibility_makes_no_figure_of_it(results):
-    results.visuals.frames["visibility"] = np.nan
-    assert not [f for f in blocks(report(results), Figure) if f.title == "Attention by visibility"]
+    visuals = replace(results.visuals, frames=results.visuals.frames.assign(visibility=np.nan))
+    page = report(replace(results, visuals=visuals))
+    assert not [f for f in blocks(page, Figure) if f.title == "Attention by visibility"]
 
 
 def test_training_figures_are_means_over_seeds():
@@ -174,69 +172,81 @@ def test_training_figures_are_means_over_seeds():
     assert training_figures({}, "runs") == []
 
 
-def test_two_protocols_are_both_described(results):
-    results.cross.protocols["winter"] |= {"name": "market", "unmatched": "zero"}
-    text = markdown(report(results))
+@pytest.fixture(scope="module")
+def several(results):
+    """The same results, of which those on winter follow another protocol."""
+    protocols = dict(results.cross.protocols)
+    protocols["winter"] = protocols["winter"] | {"name": "market", "unmatched": "zero"}
+    cross, tried = (replace(scores, protocols=protocols) for scores in (results.cross, results.ablation))
+    return replace(results, cross=cross, ablation=tried)
+
+
+@pytest.fixture(scope="module")
+def several_page(several):
+    """Their report."""
+    return report(several)
+
+
+def test_two_protocols_are_both_described(several_page):
+    text = markdown(several_page)
     assert "embedded (campus, station)" in text
     assert "market (winter)" in text
 
 
+@pytest.fixture(scope="module")
+def static(results):
+    """The static figure."""
+    return charts.svg(summary_chart(results), charts.STATIC)
+
+
 @pytest.mark.parametrize("name", ["vanilla", "full", "unreal"])
-def test_the_static_figure_names_every_model(results, name):
-    assert f">{name}<" in charts.svg(summary_chart(results), charts.STATIC)
+def test_the_static_figure_names_every_model(static, name):
+    assert f">{name}<" in static
 
 
-def test_what_other_parameters_made_is_left_out_and_said(results):
-    stale = replace(results, claims=None, domains=None, stale=["cnn"], fingerprint="p123456789")
-    page = report(stale)
+def test_what_other_parameters_made_is_left_out_and_said(results, page):
+    stale = report(replace(results, claims=None, domains=None, stale=["cnn"], fingerprint="p123456789"))
     said = [TEXT["left_out"].format(names=each) for each in (TEXT["effects"], TEXT["separability"], "cnn")]
-    assert set(said) <= set(blocks(page, str))
-    assert "p123456789" in markdown(page)
-    assert page.sections[0].title == "Verdicts"  # those of a publication are not this run's
-    usual = blocks(report(results), str)
+    assert set(said) <= set(blocks(stale, str))
+    assert "p123456789" in markdown(stale)
+    assert stale.sections[0].title == "Verdicts"  # those of a publication are not this run's
+    usual = blocks(page, str)
     assert not [text for text in usual if text.startswith(TEXT["left_out"].partition("{")[0])]
-    tables = {table.caption for table in blocks(report(results), Table)}
-    gone = tables - {table.caption for table in blocks(page, Table)}
+    tables = {table.caption for table in blocks(page, Table)}
+    gone = tables - {table.caption for table in blocks(stale, Table)}
     assert len(gone) == 3  # effects, verdicts of this run; domain shift
-    assert len(blocks(page, Table)) == len(blocks(report(results), Table)) - 3
+    assert len(blocks(stale, Table)) == len(blocks(page, Table)) - 3
 
 
-def test_the_figures_of_several_protocols_have_marks_for_each(results):
-    protocols = dict(results.cross.protocols)
-    protocols["winter"] = protocols["winter"] | {"name": "market"}
-    cross, tried = (replace(scores, protocols=protocols) for scores in (results.cross, results.ablation))
-    several = replace(results, cross=cross, ablation=tried)
-    page = report(several)
-    figures = {figure.title: figure for figure in blocks(page, Figure)}
+def test_the_figures_of_several_protocols_have_marks_for_each(several, several_page):
+    figures = {figure.title: figure for figure in blocks(several_page, Figure)}
     names = {row["name"] for row in figures["Settings"].chart.to_dict()["datasets"].popitem()[1]}
     assert {"in-domain (embedded)", "in-domain (market)"} <= names
     assert "in-domain" not in names
     columns = figures["Cumulative matching characteristic"].data.columns
     assert {"in-domain", "in-domain market"} <= set(columns)
-    assert TEXT["mixed"] in blocks(page, str)
+    assert TEXT["mixed"] in blocks(several_page, str)
     message = charts.svg(summary_chart(several), charts.STATIC)
     assert {"(embedded)", "(market)"} <= set(re.findall(r"\(\w+\)", message))
 
 
-def test_static_figures_have_intervals(results):
-    svg = charts.svg(summary_chart(results), charts.STATIC)
-    inside = re.findall(r">\[(\d+\.\d), (\d+\.\d)\]<", svg)
+def test_static_figures_have_intervals(results, static):
+    inside = re.findall(r">\[(\d+\.\d), (\d+\.\d)\]<", static)
     assert len(inside) == len(results.cross.targets) * 4  # every cell of the matrix
     assert all(float(low) <= float(high) for low, high in inside)
 
 
-def test_what_is_open_is_one_of_each_kind(results):
-    page = report(results)
+def test_what_is_open_is_one_of_each_kind(page):
     lists = blocks(page, RankedList)
     assert [each.open for each in lists] == [True, False, False]
     assert sum(each.open for each in blocks(page, Clips)) == 2
 
 
-def test_without_publications_the_page_says_so(results):
+def test_without_publications_the_page_says_so(results, page, whole):
     bare = report(replace(results, published_claims=[]))
     assert bare.sections[0].title == "Verdicts"
-    assert len(blocks(bare, Table)) == len(blocks(report(results), Table)) - 2
-    assert html(bare) != html(report(results))
+    assert len(blocks(bare, Table)) == len(blocks(page, Table)) - 2
+    assert html(bare) != whole
 
 
 def test_every_verdict_says_which_study_it_is_of(results):
@@ -265,6 +275,6 @@ def test_every_verdict_says_which_study_it_is_of(results):
         assert each.caption in text
 
 
-def test_the_columns_of_a_table_have_different_names(results):
-    for table in blocks(report(results), Table):
+def test_the_columns_of_a_table_have_different_names(page):
+    for table in blocks(page, Table):
         assert len(set(table.columns)) == len(table.columns), table.caption

@@ -28,6 +28,46 @@ def study():
 
 
 @pytest.fixture(scope="module")
+def results(study):
+    """What is found in it."""
+    return findings(study, CLAIMS)
+
+
+@pytest.fixture(scope="module")
+def page(study, results):
+    """Its page."""
+    return claims_page(study, results, CLAIMS)
+
+
+@pytest.fixture(scope="module")
+def bare(study):
+    """The same study without properties of queries and without attention, which most of a page is about."""
+    properties = ["visibility", "length", "viewpoint_change"]
+    every = [
+        replace(
+            run,
+            history=history([0.2]),
+            queries={name: table.drop(columns=properties) for name, table in run.queries.items()},
+        )
+        for group in study.variants.values()
+        for run in group
+    ]
+    return of_runs(every)
+
+
+@pytest.fixture(scope="module")
+def bare_results(bare):
+    """What is found in it."""
+    return findings(bare, CLAIMS)
+
+
+@pytest.fixture(scope="module")
+def bare_page(bare, bare_results):
+    """Its page."""
+    return claims_page(bare, bare_results, CLAIMS)
+
+
+@pytest.fixture(scope="module")
 def points():
     """Two variants with two numbers of identities; one point of "old" is underfit with one seed."""
     every = [
@@ -62,9 +102,7 @@ def rendered(page):
     return text
 
 
-def test_the_claims_page_has_a_row_for_every_finding(study):
-    results = findings(study, CLAIMS)
-    page = claims_page(study, results, CLAIMS)
+def test_the_claims_page_has_a_row_for_every_finding(results, page):
     (effects,) = blocks(page, Table, "Effects")
     assert [row[0] for row in effects.rows] == [each.contrast.question for each in results]
     assert all(str(each.verdict) in row[4].text for row, each in zip(effects.rows, results, strict=True))
@@ -73,12 +111,11 @@ def test_the_claims_page_has_a_row_for_every_finding(study):
     assert "new against old" in markdown(page)
 
 
-def test_the_verdicts_show_the_numbers_of_the_effects(study):
-    results = findings(study, CLAIMS)
+def test_the_verdicts_show_the_numbers_of_the_effects(bare, bare_results):
     for value in (0.00445, 0.004446, 0.490478, 0.06448):  # some would change if they were rounded twice
         ends = {"value": value, "low": value - 0.1, "high": value + 0.1}
-        moved = [replace(each, effect=each.effect and replace(each.effect, **ends)) for each in results]
-        page = claims_page(study, moved, CLAIMS)
+        moved = [replace(each, effect=each.effect and replace(each.effect, **ends)) for each in bare_results]
+        page = claims_page(bare, moved, CLAIMS)
         (effects,), (verdicts,) = (blocks(page, Table, name) for name in ("Effects", "Verdicts"))
         (shown,) = {row[7] for row in effects.rows if row[3] == "rank-1"} - {"-"}
         cells = [cell.text for row in verdicts.rows for cell in row if isinstance(cell, Cell)]
@@ -86,8 +123,7 @@ def test_the_verdicts_show_the_numbers_of_the_effects(study):
         assert found == shown == signed(**ends)
 
 
-def test_the_claims_page_compares_training_and_test_and_follows_attention(study):
-    page = claims_page(study, findings(study, CLAIMS), CLAIMS)
+def test_the_claims_page_compares_training_and_test_and_follows_attention(study, page):
     (variants,) = blocks(page, Table, "Variants and over-fitting")
     for row in variants.rows:
         rates = 100 * study.accuracy(row[0], ["home"], "rank1").seeds
@@ -98,8 +134,7 @@ def test_the_claims_page_compares_training_and_test_and_follows_attention(study)
     assert entropy.rows == [["new", "1.200 (10)", "1.200 (10)", "0.800 (20)", "0.80, 0.80, 0.80"]]
 
 
-def test_every_figure_of_claims_has_a_scope_and_is_drawn(study):
-    page = claims_page(study, findings(study, CLAIMS), CLAIMS)
+def test_every_figure_of_claims_has_a_scope_and_is_drawn(page):
     figures = blocks(page, Figure)
     tested = "Protocol embedded; seeds 0, 1, 2; queries: 86 home, 86 away."
     untested = "No test queries; seeds 0, 1, 2."
@@ -112,22 +147,10 @@ def test_every_figure_of_claims_has_a_scope_and_is_drawn(study):
     assert text.count("<svg") >= len(figures)
 
 
-def test_without_properties_and_attention_their_sections_are_left_out(study):
-    bare = [
-        replace(
-            run,
-            history=history([0.2]),
-            queries={
-                name: table.drop(columns=["visibility", "length", "viewpoint_change"])
-                for name, table in run.queries.items()
-            },
-        )
-        for group in study.variants.values()
-        for run in group
-    ]
-    titles = [s.title for s in claims_page(of_runs(bare), findings(of_runs(bare), CLAIMS), CLAIMS).sections]
-    assert "Variants and over-fitting" in titles
-    assert not {"Subgroups of queries", "Attention entropy in training"} & set(titles)
+def test_without_properties_and_attention_their_sections_are_left_out(page, bare_page):
+    titles, left = ([section.title for section in each.sections] for each in (page, bare_page))
+    assert "Variants and over-fitting" in left
+    assert set(titles) - set(left) == {"Subgroups of queries", "Attention entropy in training"}
 
 
 def test_a_missing_variant_has_a_row_without_numbers(study):
@@ -224,18 +247,19 @@ def test_pages_have_numbers_for_each_protocol(study, points):
     rendered(page)
 
 
-def test_a_study_that_trains_on_another_set_says_so(study):
-    large = replace(study, trained_on="park-large")
-    assert "park-large" in claims_page(large, findings(large, CLAIMS), CLAIMS).lead[0]
-    assert "park-large" not in claims_page(study, findings(study, CLAIMS), CLAIMS).lead[0]
-    made = [content(each, findings(each, CLAIMS), CLAIMS) for each in (large, study)]
+def test_a_study_that_trains_on_another_set_says_so(bare, bare_results, bare_page):
+    large = replace(bare, trained_on="park-large")
+    found = findings(large, CLAIMS)
+    assert "park-large" in claims_page(large, found, CLAIMS).lead[0]
+    assert "park-large" not in bare_page.lead[0]
+    made = [content(large, found, CLAIMS), content(bare, bare_results, CLAIMS)]
     assert [each.get("trained_on") for each in made] == ["park-large", None]
     assert made[0]["source"] == made[1]["source"]
 
 
-def test_steps_that_round_to_zero_have_no_minus(study):
-    finding = next(each for each in findings(study, CLAIMS) if each.measure == "steps" and each.effect)
+def test_steps_that_round_to_zero_have_no_minus(bare, results):
+    finding = next(each for each in results if each.measure == "steps" and each.effect)
     small = replace(finding, effect=replace(finding.effect, value=-0.3, low=-0.4, high=0.2))
-    page = claims_page(study, [small], CLAIMS)
+    page = claims_page(bare, [small], CLAIMS)
     (effects,) = blocks(page, Table, "Effects")
     assert effects.rows[0][effects.columns.index("effect")] == "+0 [0, 0]"

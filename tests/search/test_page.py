@@ -17,7 +17,7 @@ from sttreid.runtime.errors import InputError
 from sttreid.search import page
 from sttreid.search.answers import Answer, Answers
 from sttreid.search.page import html, write_page
-from tests.search.galleries import gallery_of
+from tests.search.galleries import gallery_of, strip
 from tests.search.results import CALIBRATION, Document, answers_of
 
 HOSTILE = (
@@ -332,9 +332,8 @@ def test_errors_name_the_rule_and_leave_the_previous_page(tmp_path: Path) -> Non
 
 def test_a_thousand_tracklets_stay_small_and_take_seconds() -> None:
     gallery = gallery_of(people=250, cameras=4)
-    strips = tuple(
-        bytes(gallery_of(people=1, strips=True).strips[0]) + bytes([i // 256, i % 256]) for i in range(1000)
-    )
+    picture = strip(0)
+    strips = tuple(picture + bytes([number // 256, number % 256]) for number in range(1000))
     gallery = replace(gallery, strips=strips)
     answers = answers_of(gallery, list(range(1000)), CALIBRATION)
     begin = time.process_time()
@@ -342,8 +341,9 @@ def test_a_thousand_tracklets_stay_small_and_take_seconds() -> None:
     assert time.process_time() - begin < 30
     pictures = sum(4 * -(-len(each) // 3) + 4 for each in strips)
     assert text.count("<li value=") == 10 * page.LISTED
-    assert len(list(Document(text).root.all())) < 50_000  # elements
-    waiting = waiting_of(Document(text))
+    document = Document(text)
+    assert len(list(document.root.all())) < 50_000  # elements
+    waiting = waiting_of(document)
     assert sum(map(len, waiting["answers"].values())) == 10 * (1000 - page.LISTED)
     assert (len(text.encode()) - pictures) / 10_000 < 400  # bytes of an answer, with its share of all else
     assert np.unique([len(each) for each in strips]).size == 1

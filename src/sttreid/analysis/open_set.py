@@ -63,36 +63,59 @@ def searches(dataset: str, tables: Sequence[pd.DataFrame]) -> Searches | None:
 
 
 def detection(found: Sequence[Searches], rate: float, resamples: int = RESAMPLES, seed: int = 0) -> Interval:
-    """DIR at a rate of false alarms: the mean over data sets, with its interval over identities and seeds.
+    """DIR at one rate; arguments as of :func:`detections`."""
+    (interval,) = detections(found, [rate], resamples, seed)
+    return interval
+
+
+def detections(
+    found: Sequence[Searches], rates: Sequence[float], resamples: int = RESAMPLES, seed: int = 0
+) -> list[Interval]:
+    """DIR at rates of false alarms: means over data sets, with their intervals over identities and seeds.
 
     Each resample of the identities has a threshold of its own: the largest that raises no more alarms than
     the rate allows.
 
     Args:
         found: of at least one data set, all with the same number of seeds.
-        rate: of false alarms, 0 to 1; with 1 the result is rank-1 of the people who are there.
+        rates: of false alarms, 0 to 1; with 1 the result is rank-1 of the people who are there.
         resamples: number of bootstrap resamples.
         seed: of the resampling.
     """
     count = len(found[0].stranger)
     weights = draws(resamples, count, seed) / count  # [R, S]
-    values, total = [], np.zeros(resamples)
+    values, totals = [], np.zeros((len(rates), resamples))
     for each in found:
         drawn = draws(resamples, each.identities, seed, each.dataset)
-        values.append(_rates(each, np.ones((1, each.identities)), rate).mean())
-        total += (_rates(each, drawn, rate) * weights).sum(axis=1)
-    return Interval(float(np.mean(values)), *percentiles(total / len(found)))
+        values.append([once.mean() for once in _rates(each, np.ones((1, each.identities)), rates)])
+        for total, resampled in zip(totals, _rates(each, drawn, rates), strict=True):
+            total += (resampled * weights).sum(axis=1)
+    return [
+        Interval(float(np.mean(means)), *percentiles(total / len(found)))
+        for means, total in zip(zip(*values, strict=True), totals, strict=True)
+    ]
 
 
-def _rates(each: Searches, drawn: Doubles, rate: float) -> Doubles:
-    """[R, S] DIR if the identities are drawn so often, [R, C]."""
-    weights = drawn[:, each.person]
-    total = weights.sum(axis=1)
-    allowed = np.floor(rate * total + 1e-9)  # alarms
-    columns = []
+def _rates(each: Searches, drawn: Doubles, rates: Sequence[float]) -> list[Doubles]:
+    """[R, S] DIR at each rate if the identities are drawn so often, [R, C]."""
+    weights = np.ascontiguousarray(drawn.T)  # [C, R]: sums over queries are then of whole rows
+    columns: list[list[Doubles]] = [[] for _ in rates]
     for stranger, correct in zip(each.stranger, each.correct, strict=True):
-        order = np.argsort(stranger)
-        alarms = weights[:, order].cumsum(axis=1) > allowed[:, None]
-        limit = np.where(alarms[:, -1], stranger[order][alarms.argmax(axis=1)], np.inf)
-        columns.append((weights * (correct < limit[:, None])).sum(axis=1) / total)
-    return np.stack(columns, axis=1)
+        limits, alarms = _running(stranger, each.person, weights)
+        answers, hits = _running(correct, each.person, weights)
+        total = alarms[-1]
+        for column, rate in zip(columns, rates, strict=True):
+            allowed = np.floor(rate * total + 1e-9)
+            # the first alarm too many is at the limit; without one, there is no limit
+            limit = np.append(limits, np.inf)[(alarms[1:] <= allowed).sum(axis=0)]
+            nearer = np.searchsorted(answers, limit)[None]
+            column.append(np.take_along_axis(hits, nearer, axis=0)[0] / total)
+    return [np.stack(column, axis=1) for column in columns]
+
+
+def _running(distances: Doubles, person: NDArray[np.int64], weights: Doubles) -> tuple[Doubles, Doubles]:
+    """[Q] distances in order, and [1 + Q, R] the weight of the nearest 0, 1, ..., Q queries."""
+    order = np.argsort(distances)
+    sums = np.zeros((1 + len(order), weights.shape[1]))
+    weights[person[order]].cumsum(axis=0, out=sums[1:])
+    return distances[order], sums

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from sttreid.analysis.open_set import ALL, RATES, Searches, detection, searches
+from sttreid.analysis.open_set import ALL, RATES, Searches, detections, searches
 from sttreid.analysis.phrases import bracket, percent, protocols_phrase, seeds_phrase, signed
 from sttreid.analysis.results import BASELINES, COUNTS, Content, Scores, VariantResult, drop
 from sttreid.analysis.results import Cell as Tested
@@ -132,7 +132,8 @@ def open_set_table(scores: Scores) -> Table:
     for name, cells in rows.items():
         found = [each for cell in cells if (each := by_cell.get(cell)) is not None]
         complete = cells and len(found) == len(cells)
-        lines.append([name, *(bracket(detection(found, rate)) if complete else NONE for rate in rates)])
+        shown = map(bracket, detections(found, rates)) if complete else [NONE] * len(rates)
+        lines.append([name, *shown])
     columns = [
         "model",
         "rank-1, half of the people",
