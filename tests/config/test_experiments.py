@@ -144,6 +144,7 @@ REFUSED = {
     "source": (["claim", "mine"], r"experiments/claim: no such study, there are claims, .*mean 'claims'"),
     "name": (["claims", "Mine"], "name must be lower-case .* got 'Mine'"),
     "taken": (["claims", "curves"], "experiments/curves: exists already"),
+    "folder": (["claims", "report"], "experiments/report: .* default run, got 'report'"),
     "key": (
         ["claims", "mine", "model.widht=3"],
         r"mine/params\.yaml: unknown key model\.widht.*mean 'width'",
@@ -346,3 +347,9 @@ def write_study(root: Path, name: str, text: str) -> None:
     path = root / "experiments" / name / "params.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
+
+
+def test_a_study_with_the_name_of_a_folder_of_the_default_run_is_refused(root: Path) -> None:
+    write_study(root, "plots", (root / "experiments" / "seeds" / "params.yaml").read_text())
+    with pytest.raises(InputError, match="got 'plots'"):
+        check_study(root, "plots")

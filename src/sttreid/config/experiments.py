@@ -27,6 +27,7 @@ EXPERIMENTS: Final = Path("experiments")
 RUN: Final = "run"  # folder of a study in which it runs
 CLAIMS: Final = "claims"  # the study with the paper's contrasts; its thresholds hold for all studies
 NAME: Final = re.compile("[a-z][a-z0-9_-]*")
+TAKEN: Final = ("plots", "report", "skipped")  # folders that the default run has in metrics/
 FREE: Final = (  # sections with names as keys, or with keys that no study needs to have
     ("ablation", "variants"),
     ("study",),
@@ -54,14 +55,21 @@ def overrides_path(root: Path, name: str) -> Path:
     """A study's parameter file.
 
     Raises:
-        InputError: there is no study of that name.
+        InputError: there is no study of that name, or it has the name of a folder of the default run.
     """
     names = study_names(root)
     if name not in names:
         raise InputError(
             f"{EXPERIMENTS / name}: no such study, there are {', '.join(names)}{hint(name, names)}"
         )
+    _check_free(name)
     return root / EXPERIMENTS / name / PARAMS
+
+
+def _check_free(name: str) -> None:
+    if name in TAKEN:
+        rule = f"a study publishes in metrics/NAME, and {', '.join(TAKEN)} belong to the default run"
+        raise InputError(f"{EXPERIMENTS / name}: {rule}, got {name!r}")
 
 
 def merged(root: Path, overrides: object, path: Path) -> dict[str, Any]:
@@ -150,6 +158,7 @@ def new_study(root: Path, name: str, source: str, overrides: Sequence[str]) -> l
     if not NAME.fullmatch(name):
         rule = "must be lower-case letters, digits, - and _, and start with a letter"
         raise InputError(f"the study's name {rule}, got {name!r}")
+    _check_free(name)
     if folder.exists():
         raise InputError(f"{EXPERIMENTS / name}: exists already")
     read_yaml(original)  # checks it
