@@ -42,6 +42,12 @@ def flip(path: Path) -> bytes:
     return before
 
 
+def repair(clone: Path) -> None:
+    """As the document says."""
+    for command in commands("Damaged data"):
+        call(clone, *command.split())
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -61,11 +67,26 @@ def test_a_flipped_byte_leaves_the_pin_and_the_documented_commands_bring_the_fil
     assert "dvc pull --force data.dvc" in output, output
     assert pin.read_bytes() == pinned
     assert file.read_bytes() != before
-    (command,) = commands("Damaged data")
-    call(clone, *command.split())
+    repair(clone)
     assert file.read_bytes() == before
     assert "up to date" in call(clone, "dvc", "status", "data.dvc")
     assert not call(clone, "git", "status", "--porcelain")
+
+
+def test_damage_that_dvc_pinned_unseen_is_refused_and_the_documented_commands_bring_the_file_back(
+    clone: Path,
+) -> None:
+    """No stage reads this set, so that `dvc repro` ends well and leaves the damage in the pin."""
+    pin, file = clone / "data.dvc", clone / "data" / "campus-v2" / "c1.mp4"
+    pinned, before = pin.read_bytes(), flip(file)
+    call(clone, "dvc", "repro", "resolve")
+    call(clone, "dvc", "commit", "--force", "data.dvc")  # as `dvc repro` of a stage that reads data/
+    assert pin.read_bytes() != pinned
+    for words in (["-m", "sttreid", "run-pipeline", "resolve"], ["tools/pull_data.py"]):
+        assert "git checkout data.dvc" in call(clone, "python", *words, ok=False)
+    repair(clone)
+    assert (pin.read_bytes(), file.read_bytes()) == (pinned, before)
+    call(clone, "python", "-m", "sttreid", "run-pipeline", "resolve")
 
 
 def test_the_first_step_of_make_repro_names_changed_data_and_repairs_locks(clone: Path) -> None:
@@ -75,7 +96,7 @@ def test_the_first_step_of_make_repro_names_changed_data_and_repairs_locks(clone
     output = call(clone, "python", "tools/pull_data.py", ok=False)
     assert str(rwlock.relative_to(clone)) in output
     assert "dvc pull --force data.dvc" in output
-    call(clone, *commands("Damaged data")[0].split())
+    repair(clone)
     assert file.read_bytes() == before
     call(clone, "python", "tools/pull_data.py")
 

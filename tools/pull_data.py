@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sttreid.runner import workplace
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.pins import advice
+from sttreid.runtime.pins import advice, differs_from_git
 
 PIN = Path("data.dvc")
 
@@ -15,10 +15,11 @@ def main() -> None:
     """Repair DVC's lock files, then pull.
 
     Raises:
-        InputError: files in data/ differ from the pin, or the remote lacks some.
+        InputError: files in data/ differ from the pin, this from the one in git, or the remote lacks some.
     """
     with workplace.hold(Path()):
-        if subprocess.run(["dvc", "pull", "-q", str(PIN)], check=False).returncode:
+        pull = ["dvc", "pull", "-q", str(PIN)]
+        if differs_from_git(PIN) or subprocess.run(pull, check=False).returncode:
             raise InputError(advice(PIN))
 
 

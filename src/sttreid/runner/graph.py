@@ -28,6 +28,7 @@ class Graph:
         altered: cell -> a .dvc file whose files it reads, and which differ from it or are missing.
         missing: cells with missing outputs.
         lacks: cell -> those whose missing outputs it reads.
+        pins: the .dvc files whose files cells read.
         locked: content of dvc.lock at that moment; empty without one.
     """
 
@@ -36,6 +37,7 @@ class Graph:
     altered: Mapping[str, Path] = field(default_factory=dict)
     missing: frozenset[str] = frozenset()
     lacks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    pins: tuple[Path, ...] = ()
     locked: bytes = b""
 
     def needed(self, targets: Iterable[str]) -> set[str]:
@@ -174,17 +176,21 @@ def read_graph(folder: Path, *, allow_missing: bool = False) -> Graph:
                 )
                 for stage, name in names.items()
             }
-            altered = {
-                names[stage]: Path(source.relpath)
+            readers = {
+                source: [names[stage] for stage in graph.predecessors(source) if stage in names]
                 for source in graph
                 if not isinstance(source, PipelineStage)
-                and any(out.workspace_status() for out in source.outs)
-                for stage in graph.predecessors(source)
-                if stage in names
             }
+            altered = {
+                name: Path(source.relpath)
+                for source, readers_of_it in readers.items()
+                if any(out.workspace_status() for out in source.outs)
+                for name in readers_of_it
+            }
+            pins = tuple(Path(source.relpath) for source, readers_of_it in readers.items() if readers_of_it)
     except DvcException as error:
         raise InputError(f"{folder / 'dvc.yaml'}: {' '.join(str(error).split())}") from error
-    return Graph({cell.name: cell for cell in cells}, changed, altered, missing, lacks, locked)
+    return Graph({cell.name: cell for cell in cells}, changed, altered, missing, lacks, pins, locked)
 
 
 def _name(stage: Any) -> str:

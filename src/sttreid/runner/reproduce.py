@@ -13,7 +13,7 @@ from sttreid.runner.executors import Executor
 from sttreid.runner.graph import Graph, read_graph
 from sttreid.runner.schedule import Job, Report, run_cells
 from sttreid.runtime.errors import InputError, StageError
-from sttreid.runtime.pins import advice
+from sttreid.runtime.pins import advice, differs_from_git
 
 ROUNDS: Final = 2  # a file that is edited while its cells run puts them out of date once more
 LINES: Final = 5  # of a failed cell's messages
@@ -72,13 +72,15 @@ class Runner:
             Whether anything was out of date.
 
         Raises:
-            InputError: a target or the pipeline is invalid, tracked data differ from their .dvc file, or DVC
-                runs in the folder already.
+            InputError: a target or the pipeline is invalid, tracked data differ from their .dvc file or this
+                from the one in git, or DVC runs in the folder already.
             StageError: cells failed, or inputs change again and again.
         """
         targets = list(targets)
         with workplace.hold(folder) as lease:
             graph = read_graph(folder, allow_missing=allow_missing)
+            if changed := [advice(pin) for pin in graph.pins if differs_from_git(pin)]:
+                raise InputError(*changed)
             first = graph.subset(graph.first(targets))
             if first:
                 _check_pins(graph, first)

@@ -2,7 +2,8 @@
 
 DVC (3.67) writes the checksums of changed files into the .dvc file before any stage has looked at the files,
 in ``dvc repro`` as in ``dvc exp run``; ``frozen: true`` does not keep it from that. A stage that refuses the
-files takes it back, so that damage never becomes the pin.
+files takes it back, and the runner refuses a pin that git does not have: where no stage reads the changed
+files, or none runs, only DVC has seen them.
 """
 
 import os
@@ -30,10 +31,15 @@ def take_back(pin: Path) -> bool:
         Whether it had another one. What git does not know stays as it is.
     """
     expected = _in_git(pin)
-    if expected is None or expected == pin.read_bytes():
+    if expected is None or not differs_from_git(pin):
         return False
     write_bytes(pin, expected)
     return True
+
+
+def differs_from_git(pin: Path) -> bool:
+    """Whether a .dvc file is not what git would commit. What git does not know differs from nothing."""
+    return _in_git(pin) not in (None, pin.read_bytes())
 
 
 def _in_git(pin: Path) -> bytes | None:
@@ -48,5 +54,8 @@ def _in_git(pin: Path) -> bytes | None:
 def advice(pin: Path) -> str:
     """How to get the pinned files back, and how to keep others."""
     files = pin.with_suffix("")
-    back, keep = f"`dvc pull --force {pin}` brings the pinned files back", f"`dvc add {files}` pins yours"
-    return f"{files}: is not as {pin} says; {back}, {keep}"
+    back, keep = f"`dvc pull --force {pin}` brings", f"`dvc add {files}` pins"
+    if _in_git(pin) is not None:
+        back = f"`git checkout {pin}` and `dvc pull --force {pin}` bring"
+        keep = f"`dvc add {files}` and `git add {pin}` pin"
+    return f"{files}: is not as {pin} in git says; {back} the pinned files back, {keep} yours"
