@@ -68,6 +68,10 @@ def test_per_query_results_without_a_column_are_refused(tmp_path: Path) -> None:
     path, table = tmp_path / "0.parquet", contents.cross_domain_queries([contents.cross_domain_content(0)])
     write_table(path, table)
     pd.testing.assert_frame_equal(read_queries(path, "sources"), table)
+    write_table(path, table.astype({"source": "category", "target": "category"}))
+    pd.testing.assert_frame_equal(read_queries(path, "sources"), table)
+    write_table(path, table.assign(source=table["source"].where(table.index > 0).astype("category")))
+    assert "source" in refusal(path, lambda path: read_queries(path, "sources"))
     for name in ("query", "identity", "first_hit", "ap", "inp", "seed", "source", "target"):
         write_table(path, table.drop(columns=name))
         assert name in refusal(path, lambda path: read_queries(path, "sources"))

@@ -58,3 +58,40 @@ def test_what_a_file_of_its_length_may_take_is_read(tmp_path: Path, monkeypatch:
     few = pd.DataFrame({"a": ["long text " * 1000] * 50, "b": 1})  # texts are measured
     write_table(tmp_path / "b.parquet", few)
     pd.testing.assert_frame_equal(read_table(tmp_path / "b.parquet"), few)
+
+
+def test_categories_count_as_the_texts_that_they_stand_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "ALWAYS", 2**24)
+    path = tmp_path / "a.parquet"
+    for number, copies in ((166, 1), (168, 1), (84, 2)):
+        texts = pa.array(["y" * 100_000] * number).dictionary_encode()
+        pq.write_table(pa.table({f"c{n}": texts for n in range(copies)}), path, compression="zstd")
+        if number == 166:
+            assert read_table(path)["c0"].str.len().eq(100_000).all()
+            continue
+        with pytest.raises(InputError, match=r"a\.parquet: must take at most 16,777,216 bytes of memory"):
+            read_table(path)
+
+
+def test_categories_are_read_as_their_values(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    plain = pd.DataFrame({"text": ["b", "a", None, "b"], "number": [3, 1, 3, 1], "other": [True] * 4})
+    write_table(path, plain.astype({"text": "category", "number": "category"}))
+    pd.testing.assert_frame_equal(read_table(path), plain)
+    pq.write_table(pq.read_table(path), path, row_group_size=1)  # each group has its own dictionary
+    pd.testing.assert_frame_equal(read_table(path), plain)
+
+
+@pytest.mark.parametrize("kind", ["list", "struct", "extension"])
+def test_categories_inside_of_another_kind_are_refused(tmp_path: Path, kind: str) -> None:
+    texts = pa.array(["y" * 100_000] * 1000).dictionary_encode()
+    columns = {
+        "list": lambda: pa.ListArray.from_arrays(pa.array([0, 1000], pa.int32()), texts),
+        "struct": lambda: pa.StructArray.from_arrays([texts], ["a"]),
+        "extension": lambda: pa.ExtensionArray.from_storage(pa.opaque(texts.type, "a", "b"), texts),
+    }
+    pq.write_table(pa.table({"c": columns[kind]()}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=rf"a\.parquet: 'c' .* plain values, got '{kind}"):
+        read_table(tmp_path / "a.parquet")

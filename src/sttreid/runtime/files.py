@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from sttreid.runtime.documents import JSON_BYTES, parse_json, read_bytes, read_text, read_whole
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.parquet import check_memory
+from sttreid.runtime.parquet import check_memory, without_categories
 
 TABLE_BYTES: Final = 2**34  # of a Parquet file, which is read whole
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -151,10 +151,10 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A table from a Parquet file.
+    """A table from a Parquet file; categories are read as the values that they stand for.
 
     Raises:
-        InputError: the file cannot be read, is not Parquet, takes too much memory
+        InputError: the file cannot be read, is not Parquet, takes too much memory or has categories in lists
             (:mod:`sttreid.runtime.parquet`), or has two columns of one name.
     """
     content = read_whole(path, TABLE_BYTES)
@@ -165,7 +165,7 @@ def read_table(path: Path) -> pd.DataFrame:
         for name, count in names.items():
             if count > 1:
                 raise InputError(f"{path}: the columns must have different names, got {name!r:.100} twice")
-        return pd.read_parquet(io.BytesIO(content))
+        return without_categories(pd.read_parquet(io.BytesIO(content)))
     except InputError:
         raise
     except Exception as error:  # pandas raises many types for damaged files, even KeyError

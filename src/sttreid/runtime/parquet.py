@@ -1,11 +1,15 @@
 """How much memory a Parquet file takes is checked first: a megabyte may stand for many gigabytes.
 
-Repeated values take next to no space in a file, but all of it in memory.
+Repeated values take next to no space in a file, but all of it in memory. Categories (dictionaries of Arrow)
+count as the texts that they stand for, and tables are read with those.
 """
 
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sttreid.runtime.errors import InputError
@@ -33,9 +37,14 @@ def check_memory(path: Path, file: pq.ParquetFile) -> None:
         file: the same, open.
 
     Raises:
-        InputError: they take more.
+        InputError: they take more, or a list, a structure or an extension holds categories.
         OSError, pyarrow.ArrowException: a text cannot be read.
     """
+    for field in file.schema_arrow:
+        # before a value is read: one row may hold all, and an extension of categories ends the process
+        if not pa.types.is_dictionary(field.type) and _holds_categories(field.type):
+            rule = f"{field.name!r:.100} must hold categories as plain values"
+            raise InputError(f"{path}: {rule}, got {str(field.type)!r:.100}")
     most, groups = most_memory(path), range(file.metadata.num_row_groups)
     if sum(file.metadata.row_group(number).total_byte_size for number in groups) > most:
         raise _too_large(path, most)
@@ -59,6 +68,23 @@ def check_memory(path: Path, file: pq.ParquetFile) -> None:
         raise _too_large(path, most)
 
 
+def without_categories(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with each column of categories as one of the values that they stand for."""
+    kinds = {
+        name: kind.categories.dtype
+        for name, kind in table.dtypes.items()
+        if isinstance(kind, pd.CategoricalDtype)
+    }
+    return table.astype(kinds) if kinds else table
+
+
+def _holds_categories(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _holds_categories(kind.storage_type)
+    inner = (kind.field(place).type for place in range(kind.num_fields))
+    return pa.types.is_dictionary(kind) or any(map(_holds_categories, inner))
+
+
 def _too_large(path: Path, most: int) -> InputError:
     return InputError(f"{path}: must take at most {most:,} bytes of memory, but its columns take more")
 
@@ -69,7 +95,15 @@ def _measure(file: pq.ParquetFile, columns: list[str], most: int) -> int:
     groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
     longest = max(group.total_byte_size for group in groups)  # a text is no longer
     for batch in file.iter_batches(min(ROWS, max(1, most // longest)), columns=columns, use_threads=False):
-        total += batch.nbytes
+        total += sum(map(_size, batch.columns))
         if total > most:
             break
     return total
+
+
+def _size(column: pa.Array) -> int:
+    """The bytes of a column; of categories, those of the content of the texts that they stand for."""
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    lengths = pc.binary_length(column.dictionary).cast(pa.int64()).take(column.indices)
+    return int(pc.sum(lengths).as_py() or 0)  # the caller has counted OF_TEXT of each
