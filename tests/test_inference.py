@@ -1,6 +1,8 @@
 """The public API: a model, one tracklet, a store."""
 
 import io
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 import sttreid
 from sttreid.embedding import embed_tracklets
@@ -155,6 +157,40 @@ def test_an_image_of_16_bits_is_refused_unless_8_hold_its_values(
 def test_what_is_no_image_is_named(images: list[Any], told: str, model: Network) -> None:
     with pytest.raises(sttreid.InputError, match=told):
         sttreid.embed(model, images)
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF"])  # the header tells what is in a file, not its name
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(
+    form: str, model: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sttreid.inference, "PIXELS", 6 * HEIGHT * WIDTH)
+    path = tmp_path / "large.png"
+    for height, fits in ((2 * HEIGHT, True), (2 * HEIGHT + 1, False)):
+        pixels = np.zeros((height, 3 * WIDTH, 3), np.uint8)
+        Image.fromarray(pixels).save(path, form)
+        if fits:
+            assert np.isfinite(sttreid.embed(model, [path, pixels, Image.fromarray(pixels)])).all()
+            continue
+        monkeypatch.setattr(ImageFile.ImageFile, "load", None)  # decoding would fail otherwise
+        with Image.open(path) as image:
+            for given in (path, pixels, image):
+                told = f"{3 * WIDTH} x {height}"
+                with pytest.raises(sttreid.InputError, match=f"pixels.*{told}"):
+                    sttreid.embed(model, [given])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [(60_000_000, 1), (13_000, 13_000), (20_000, 20_000)])
+def test_a_header_that_promises_a_huge_image_is_refused(
+    size: tuple[int, int], model: Network, tmp_path: Path
+) -> None:
+    content = io.BytesIO()
+    Image.new("L", (8, 8)).save(content, "PNG")
+    header = b"IHDR" + struct.pack(">II", *size) + content.getvalue()[24:29]
+    whole = content.getvalue()[:12] + header + struct.pack(">I", zlib.crc32(header)) + content.getvalue()[33:]
+    (tmp_path / "a.png").write_bytes(whole)
+    with pytest.raises(sttreid.InputError, match=r"a\.png"):
+        sttreid.embed(model, [tmp_path / "a.png"])
 
 
 def test_a_store_is_embedded_and_evaluated(model: Network, store_folder: Path) -> None:

@@ -5,8 +5,10 @@ The functions of the pipeline resize images, cut clips, normalise and average.
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -32,7 +34,9 @@ ImageLike = NDArray[np.uint8] | Image.Image | Path | str
 Features = NDArray[np.float32]
 
 BATCH = 32  # clips at once
+PIXELS: Final = 50_000_000  # of one image; decoding and resizing more takes gigabytes
 ORIENTATION = 0x0112  # Exif's tag
+FORMATS: Final = ("JPEG", "MPO", "PNG")  # that Pillow names; MPO: a JPEG of several pictures
 SUFFIXES = (".jpg", ".jpeg", ".png")  # of the images of a folder
 
 
@@ -110,8 +114,8 @@ def embed(
         features.
 
     Raises:
-        InputError: there is no image, an image is not RGB or cannot be decoded (the error names its number or
-            file), or the feature is not finite.
+        InputError: there is no image, an image is not RGB, has more than ``PIXELS`` pixels or cannot be
+            decoded (the error names its number or file), or the feature is not finite.
     """
     if isinstance(images, str | Path):
         images = images_of(Path(images))
@@ -194,7 +198,8 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     """A JPEG or PNG file as uint8 [height, width, 3], RGB, upright: phones store how they were held.
 
     Raises:
-        InputError: the file cannot be read or decoded, or has more than 8 bits a channel.
+        InputError: the file cannot be read or decoded, has more than 8 bits a channel, or more than
+            ``PIXELS`` pixels, which its header tells.
     """
     content = read_whole(path)
     try:
@@ -207,16 +212,29 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def _prepared(content: bytes) -> Image.Image | None:
-    """The picture of a file that was held askew, or may have more than 8 bits; None: the file is plain."""
+    """The picture of a file that was held askew, or may have more than 8 bits; None: the file is plain.
+
+    Only these are decoded. InputError if the header of the file tells of too many pixels.
+    """
     try:
-        with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
-            tells = image.format == "JPEG" or "exif" in image.info  # a PNG would be decoded to tell more
-            askew = tells and image.getexif().get(ORIENTATION, 1) != 1
-            return _upright(image) if askew or image.mode.startswith("I") else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the own bound is smaller
+            with Image.open(io.BytesIO(content)) as image:
+                _check_pixels("the image", *image.size)
+                if image.format not in FORMATS:
+                    return None
+                tells = image.format == "JPEG" or "exif" in image.info  # a PNG would be decoded to tell more
+                askew = tells and image.getexif().get(ORIENTATION, 1) != 1
+                return _upright(image) if askew or image.mode.startswith("I") else None
     except InputError:
         raise
     except Exception:  # Pillow raises many types for damaged files; the decoder says what is wrong
         return None
+
+
+def _check_pixels(name: str, width: int, height: int) -> None:
+    if width * height > PIXELS:
+        raise InputError(f"{name} must have at most {PIXELS:,} pixels, got {width} x {height}")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -250,8 +268,11 @@ def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[
     """One image, uint8 [height, width, 3]."""
     if isinstance(image, str | Path):
         return read_image(Path(image), height, width)
+    if isinstance(image, Image.Image):
+        _check_pixels(f"image {number}", *image.size)  # it may not be decoded yet
     pixels = np.asarray(_upright(image) if isinstance(image, Image.Image) else image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputError(f"image {number} must be uint8 [h, w, 3] (RGB), got {pixels.dtype} {pixels.shape}")
+    _check_pixels(f"image {number}", pixels.shape[1], pixels.shape[0])
     box = (0.0, 0.0, float(pixels.shape[1]), float(pixels.shape[0]))
     return crop(pixels, box, height, width)

@@ -1,5 +1,6 @@
 """Documents that ask for endless work are refused in a sentence, in little time and memory."""
 
+import re
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -73,6 +74,12 @@ def test_json_beyond_the_bounds_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(JSON[kind])
     assert refusal(lambda: read_json(path)).startswith(f"{path}: ")
+
+
+def test_a_json_number_of_many_digits_is_refused_by_the_rule_of_the_project() -> None:
+    told = refusal(lambda: parse_json(b"[" + b"9" * 10**6 + b"]", "a"))
+    assert re.search("at most 400 digits.*1,000,000", told)
+    assert "sys." not in told
 
 
 @pytest.mark.parametrize("kind", YAML)

@@ -2,6 +2,7 @@
 
 import errno
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,8 @@ from sttreid.runtime.failures import machine_failure
     ("error", "told"),
     [
         (OSError(errno.EROFS, "Read-only file system", "out/a.pt"), "out/a.pt: cannot be written"),
-        (OSError(errno.ENOSPC, "No space left on device"), "cannot be written"),
+        (OSError(errno.ENOSPC, "No space left on device"), "a file cannot be written"),
+        (OSError(errno.EISDIR, "Is a directory"), "Is a directory"),
         (PermissionError(errno.EACCES, "Permission denied", "a.txt"), "a.txt: cannot be opened"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "a" * 5000), "a: no such file or folder can be"),
         (OSError(errno.EISDIR, "Is a directory", ".a.tmp", None, "out/a.pt"), "out/a.pt: no such file"),
@@ -31,6 +33,7 @@ def test_what_is_missing_is_named(error: Exception, told: str) -> None:
     sentence = machine_failure(error) or ""
     assert told in sentence
     assert len(sentence) < 500
+    assert str(Path.cwd()) not in sentence  # the working directory is not at fault
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shape"), OSError(errno.EBADF, "Bad file"), KeyError("x")])

@@ -1,7 +1,10 @@
 """Outputs appear whole or not at all."""
 
+import errno
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +68,39 @@ def test_a_failing_rename_leaves_the_old_file_and_no_other(tmp_path, monkeypatch
     with pytest.raises(OSError, match="disk full"):
         write_text(path, "new")
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("x.txt", "old")]
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from sttreid.runtime.failures import machine_failure
+from sttreid.runtime.files import write_bytes
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_bytes(Path(sys.argv[1]), bytes(2000))
+except OSError as error:
+    print(machine_failure(error))
+"""
+
+
+def test_a_write_beyond_the_limit_names_the_file_and_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    command = [sys.executable, "-c", LIMITED, str(path)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert told.startswith(f"{path}: ")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_folder_where_nothing_can_be_written_names_the_file(tmp_path, monkeypatch):
+    def refuse(self, content):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(PermissionError) as told:
+        write_bytes(tmp_path / "a.bin", b"new")
+    assert told.value.filename == str(tmp_path / "a.bin")
 
 
 def test_the_file_has_the_usual_permissions(tmp_path):

@@ -122,6 +122,19 @@ def test_a_machine_that_has_not_enough_is_told_in_a_sentence(tmp_path, monkeypat
     assert told in str(end.value.code)
 
 
+def test_a_stage_tells_no_more_of_a_long_value_than_its_ends(tmp_path, monkeypatch):
+    written(tmp_path, {})
+    monkeypatch.chdir(tmp_path)
+
+    def main(clip: Clip) -> None:
+        raise DivergedError(f"step 1: {'9' * 10**6} is not finite")
+
+    with pytest.raises(SystemExit) as end:
+        run(main, [])
+    assert len(str(end.value.code)) < 3_000
+    assert str(end.value.code).endswith("is not finite")
+
+
 def test_an_interrupted_stage_ends_without_a_traceback(tmp_path, monkeypatch):
     written(tmp_path, {})
     monkeypatch.chdir(tmp_path)

@@ -14,7 +14,7 @@ from sttreid.cli import checkout, models, rendering, running, search
 from sttreid.cli.compare import compare
 from sttreid.cli.watch import watch
 from sttreid.cli.wording import as_written, examples, pairs
-from sttreid.runtime.errors import InputError, StageError
+from sttreid.runtime.errors import InputError, StageError, shortened
 
 EXTRAS = {  # package -> the extra that installs it
     "altair": "report",
@@ -89,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(sentence: str, status: int = 2) -> NoReturn:
-    print(f"error: {sentence}", file=sys.stderr)
+    print(f"error: {shortened(sentence)}", file=sys.stderr)
     sys.exit(status)
 
 

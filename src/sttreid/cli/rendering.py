@@ -50,6 +50,7 @@ def render(
     workers: Annotated[int | None, typer.Option(help="Processes; the bytes do not depend on them.")] = None,
 ) -> None:
     """Render camera videos, tracks and ground truth."""
+    from sttreid.runtime.files import writing
     from sttreid.simulate.commands import render
 
     scale = {
@@ -67,7 +68,8 @@ def render(
         "validation": validation,
     }
     given = {name: value for name, value in scale.items() if value is not None}
-    render(domain, folder, given, benchmark, workers)
+    with writing(folder):
+        render(domain, folder, given, benchmark, workers)
     print(f"{folder}: rendered")
 
 

@@ -18,7 +18,7 @@ from sttreid.config.track_format import TrackFormat
 from sttreid.data.shared_numbers import warn_of_shared_numbers
 from sttreid.inference import embed, images_of, load_model
 from sttreid.runtime.documents import read_text
-from sttreid.runtime.errors import InputError
+from sttreid.runtime.errors import InputError, shortened
 from sttreid.runtime.files import check_apart, check_writable
 from sttreid.search.answers import Answers, write_csv, write_json
 from sttreid.search.approximate import build_index
@@ -294,7 +294,7 @@ def _write(output: Path, found: Sequence[Answers], gallery: Gallery) -> None:
 
 
 def _tell(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
+    print(shortened(sentence), file=sys.stderr)
 
 
 def _with_calibration(gallery: Gallery, path: Path | None) -> Gallery:

@@ -22,7 +22,7 @@ RENAMED: Final = {"clothing.twins": "clothing.look_alikes"}  # former key of a d
 FIRST_DISTRACTOR: Final = 10_001  # identities count from 1, distractors from here
 
 Count = Annotated[int, Field(ge=1)]
-Even = Annotated[int, Field(ge=16, multiple_of=2)]
+Even = Annotated[int, Field(ge=16, le=8192, multiple_of=2)]
 Weight = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
@@ -210,13 +210,13 @@ class Scale:
     """Size of a data set."""
 
     identities: Annotated[int, Field(ge=6, lt=FIRST_DISTRACTOR)]
-    distractors: Annotated[int, Field(ge=0)]  # identities seen by one camera only, for the test gallery
-    cameras: Annotated[int, Field(ge=2)]
+    distractors: Annotated[int, Field(ge=0, le=100_000)]  # seen by one camera only, for the test gallery
+    cameras: Annotated[int, Field(ge=2, le=1000)]
     min_frames: Annotated[int, Field(ge=6)]  # of a tracklet
-    max_frames: Count  # of a tracklet
+    max_frames: Annotated[int, Field(ge=1, le=100_000)]  # of a tracklet
     width: Even  # of the videos, pixels; see VideoWriter for widths with reproducible bytes
     height: Even  # of the videos, pixels; the size of persons is proportional to it
-    fps: Count  # frames per second
+    fps: Annotated[int, Field(ge=1, le=1000)]  # frames per second
     seed: Annotated[int, Field(ge=0)]
     train: Share  # of the identities
     validation: Share  # of the identities; the rest is the test split

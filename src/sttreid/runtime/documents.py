@@ -40,7 +40,7 @@ def parse_json(content: bytes, where: object) -> Any:
     """
     try:
         _check_length(content, JSON_BYTES)
-        value = json.loads(content.decode())
+        value = json.loads(content.decode(), parse_int=_whole_number)
         _check(value)
     except _BoundError as error:
         raise InputError(f"{where}: {error}") from None
@@ -130,6 +130,13 @@ def read_text(path: Path, most: int = WHOLE_BYTES) -> str:
 def _check_length(content: bytes | str, most: int) -> None:
     if len(content) > most:
         raise _BoundError(f"must have at most {most:,} bytes, got more")
+
+
+def _whole_number(text: str) -> int:
+    """The number; Python converts no text of more than 4,300 digits."""
+    if len(text) > DIGITS:
+        raise _BoundError(f"a number must have at most {DIGITS} digits, got {len(text):,}")
+    return int(text)
 
 
 def _too_deep() -> str:

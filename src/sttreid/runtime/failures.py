@@ -2,7 +2,6 @@
 
 import errno
 from concurrent.futures import BrokenExecutor
-from pathlib import Path
 from typing import Final
 
 from sttreid.runtime.files import FULL
@@ -24,10 +23,12 @@ def machine_failure(error: BaseException) -> str | None:
         )
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         verb = "written" if error.errno in FULL else "opened"
-        return f"{error.filename or Path.cwd()}: cannot be {verb} ({error.strerror})"
+        place = "a file" if error.filename is None else f"{error.filename}:"  # a write may name no place
+        return f"{place} cannot be {verb} ({error.strerror})"
     if isinstance(error, OSError) and error.errno in IMPOSSIBLE:
-        path = error.filename2 or error.filename or Path.cwd()  # the second one is the target of a rename
-        return f"{path!s:.{SHOWN}}: no such file or folder can be here ({error.strerror})"
+        path = error.filename2 or error.filename  # the second one is the target of a rename
+        place = "" if path is None else f"{path!s:.{SHOWN}}: "
+        return f"{place}no such file or folder can be here ({error.strerror})"
     lacks_memory = isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
     if lacks_memory or (
         isinstance(error, RuntimeError) and any(word in reason.lower() for word in NO_MEMORY)

@@ -116,13 +116,17 @@ def write_bytes(path: Path, content: bytes) -> None:
     system. A failure leaves the previous file unchanged.
 
     Raises:
-        OSError: the folder cannot be created or written to.
+        OSError: the folder cannot be created or written to; the error names the file, not the hidden one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
     try:
         temporary.write_bytes(content)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary)):  # a full disk names no file
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -19,7 +19,7 @@ from sttreid.config.variants import resolve
 from sttreid.data.registry import check_datasets, protocol_name
 from sttreid.retrieval.protocol import protocol
 from sttreid.runtime import live
-from sttreid.runtime.errors import DivergedError, InputError
+from sttreid.runtime.errors import DivergedError, InputError, shortened
 from sttreid.runtime.failures import machine_failure
 from sttreid.runtime.files import read_json, write_json
 from sttreid.runtime.live import Curve
@@ -56,7 +56,7 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
         sentence = str(error) if expected else machine_failure(error)
         if sentence is None:  # a bug, whose traceback helps
             raise
-        sys.exit("\n".join([f"error: {sentence}", *_refused(given)]))
+        sys.exit("\n".join([f"error: {shortened(sentence)}", *_refused(given)]))
     name = " ".join((stage, *words))
     seconds = sum(os.times()[:4])  # of this process, its imports and its workers
     cost = f"{seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds, {_peak_memory():.0f} MB"
