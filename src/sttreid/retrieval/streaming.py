@@ -11,7 +11,7 @@ ahead, and twice the similarities of a chunk (QUERIES x TILE). Of the gallery, l
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -95,8 +95,7 @@ def _same_identity_similarities(
     first = candidates.same_column[start[paired]]  # equal for the queries of one identity, and only for them
     order = np.argsort(first, kind="stable")
     for members in np.split(paired[order], np.flatnonzero(np.diff(first[order])) + 1):
-        for top in range(0, len(members), PAIRS):
-            rows = members[top : top + PAIRS]
+        for rows in _parts(members, PAIRS):
             columns = candidates.same_column[start[rows[0]] : start[rows[0] + 1]]
             units = queries.unit64(rows)
             for left in range(0, len(columns), PAIRS):
@@ -122,9 +121,8 @@ def _stream(counter: Counter, held: Integers, threads: int) -> None:
         for number, columns in enumerate(tqdm(tiles, "rank", unit="tile", disable=None, leave=False)):
             right = ahead.popleft().result().T
             ahead.extend(pool.submit(read, later) for later in tiles[number + threads :][:1])
-            list(
-                pool.map(partial(_count, counter, memory, columns, right), chunks, left)
-            )  # raises their errors
+            count_tile = partial(_count, counter, memory, columns, right)
+            list(pool.map(count_tile, chunks, left))  # raises their errors
 
 
 def _parts(rows: Integers, most: int) -> list[Integers]:
@@ -168,18 +166,13 @@ def _process_settings(device: "torch.device | None") -> Iterator[int]:
     Both are process-wide settings, so concurrent calls run one at a time: otherwise each would restore what
     the other has set.
     """
-    with _ONE_CALL:
-        libraries = [info["num_threads"] for info in _blas().info()]
-        with _blas().limit(limits=1):
-            if device is None:
-                yield max(libraries, default=1)
-                return
+    with _ONE_CALL, ExitStack() as restored:
+        threads = max((library["num_threads"] for library in _blas().info()), default=1)
+        restored.enter_context(_blas().limit(limits=1))
+        if device is not None:
             import torch
 
             matmul = torch.backends.cuda.matmul
-            before = matmul.fp32_precision
+            restored.callback(setattr, matmul, "fp32_precision", matmul.fp32_precision)
             matmul.fp32_precision = "ieee"
-            try:
-                yield max(libraries, default=1)
-            finally:
-                matmul.fp32_precision = before
+        yield threads
