@@ -84,6 +84,8 @@ def test_a_row_stays_while_its_package_is_pinned_but_not_installed(
     assert lines == ["| one | 1 | MIT | `docs` |", "| two | 2 | MIT | `dev` |"]
 
 
-def test_every_exception_of_the_audit_has_a_reason() -> None:
+def test_every_exception_of_the_audit_has_a_reason_and_is_in_a_table_of_the_page(tool: ModuleType) -> None:
+    listed = "\n".join(line for line in tool.PAGE.read_text().splitlines() if line.startswith("| "))
     for line in (ROOT / "tools" / "vulnerabilities.txt").read_text().splitlines():
         assert re.match(r"#|[A-Z][A-Za-z0-9-]*: \S", line), line
+        assert line.startswith("#") or re.search(rf"\b{line.partition(':')[0]}\b", listed), line

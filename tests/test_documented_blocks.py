@@ -51,7 +51,7 @@ RUN = {"check-study", "embed", "evaluate", "export", "info", "link", "new-study"
 SLOW = {"onnx"}  # among the words of such a command: it is only parsed
 PYTHON = all_blocks("python")
 SHELLS = all_blocks(*SHELL)
-HARMLESS = {"cd", "export", "rm", "seq", "source"}  # of the shell: their words mean nothing to us
+HARMLESS = {"cd", "export", "mkdir", "rm", "seq", "source"}  # of the shell: their words mean nothing to us
 
 
 def refused(reason: str) -> str:
