@@ -7,6 +7,7 @@ and the temporal transformer must not learn to undo such changes.
 
 import math
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,9 @@ from sttreid.config.params import Augment
 MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # of ImageNet's pixels, RGB
 STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # grey of an RGB colour, ITU-R BT.601
+LOWEST, HIGHEST = (-MEAN / STD)[:, None], ((1 - MEAN) / STD)[:, None]  # of normalised colours
 LEVELS = [level / 255 for level in range(256)]
+BLOCK = 32768  # pixels whose colours are computed at once, in whole frames: they stay in the cache
 
 Floats = NDArray[np.float32]
 
@@ -134,17 +137,35 @@ def apply(clip: NDArray[np.uint8], change: Change, out: Floats) -> None:
     """
     if change.flip:
         clip = clip[:, :, ::-1]
-    levels = np.array([level**change.gamma for level in LEVELS], dtype=np.float32)
-    planes = levels.take(clip.transpose(3, 0, 1, 2)).reshape(3, -1)
-    matrix, offset = _colours(change, float((LUMA * planes.mean(axis=1)).sum()))
-    colours = np.empty_like(planes)
-    for row, colour in zip(matrix, colours, strict=True):
-        np.multiply(planes[0], row[0], out=colour)
-        colour += planes[1] * row[1]
-        colour += planes[2] * row[2]
+    frames, height, width = clip.shape[:3]
+    at_once = max(1, BLOCK // (height * width))
+    parts = [slice(start, start + at_once) for start in range(0, frames, at_once)]
+    levels = np.fromiter(map(pow, LEVELS, repeat(change.gamma)), np.float32, len(LEVELS))
+    planes = np.empty((3, frames, height, width), np.float32)
+    for part in parts:
+        for values, plane in zip(clip[part].transpose(3, 0, 1, 2), planes[:, part], strict=True):
+            levels.take(values, out=plane, mode="wrap")  # 256 levels: none wraps, and none is checked
+    means = planes.reshape(3, -1).sum(axis=1) / np.float32(planes[0].size)
+    matrix, offset = _colours(change, float((LUMA * means).sum()))
+    if change.down or change.right:
+        out.fill(0)
+    for part in parts:
+        _shift(_linear(planes[:, part], matrix, offset).transpose(1, 0, 2, 3), change, out[part])
+    top, bottom, left, right = change.hole
+    out[:, :, top:bottom, left:right] = 0
+
+
+def _linear(planes: Floats, matrix: Floats, offset: Floats) -> Floats:
+    """[3, t, H, W] colours times the matrix plus the offset, clipped to the normalised valid range."""
+    red, green, blue = planes.reshape(3, 1, -1)
+    first, second, third = matrix.T[:, :, None]
+    colours: Floats = red * first
+    product = green * second
+    colours += product
+    colours += np.multiply(blue, third, out=product)
     colours += offset[:, None]
-    np.clip(colours, (-MEAN / STD)[:, None], ((1 - MEAN) / STD)[:, None], out=colours)
-    _shift_and_erase(colours.reshape(3, *clip.shape[:3]).transpose(1, 0, 2, 3), change, out)
+    colours.clip(LOWEST, HIGHEST, out=colours)
+    return colours.reshape(planes.shape)
 
 
 def _factor(draw: float, spread: float) -> float:
@@ -178,16 +199,12 @@ def _colours(change: Change, grey: float) -> tuple[Floats, Floats]:
     return matrix.astype(np.float32), offset.astype(np.float32)
 
 
-def _shift_and_erase(colours: Floats, change: Change, out: Floats) -> None:
-    """[T, 3, H, W] -> [T, 3, H, W]; uncovered and erased pixels get the mean colour, 0."""
+def _shift(colours: Floats, change: Change, out: Floats) -> None:
+    """[t, 3, H, W] -> [t, 3, H, W]; uncovered pixels are left as they are."""
     height, width = out.shape[2:]
-    if change.down or change.right:
-        out.fill(0)
     rows, from_rows = _overlap(change.down, height)
     columns, from_columns = _overlap(change.right, width)
     out[:, :, rows, columns] = colours[:, :, from_rows, from_columns]
-    top, bottom, left, right = change.hole
-    out[:, :, top:bottom, left:right] = 0
 
 
 def _overlap(shift: int, size: int) -> tuple[slice, slice]:
