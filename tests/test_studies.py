@@ -48,7 +48,6 @@ RENDERING: dict[str, Any] = yaml.safe_load((ROOT / "experiments" / "sets_pipelin
 # they take many hours, and are published when they end
 UNFINISHED = {
     "sets",
-    "large-cnn",
     "large-curves",
     "large-synthetic",
     "large-synthetic-tuning",
