@@ -64,13 +64,13 @@ def forks(pythonpath: Path) -> Iterator[str]:
         pythonpath: folder of the package sttreid; all forks have this code.
 
     Yields:
-        A folder for the front of PATH, with programs ``python`` and ``dvc``.
+        A folder for the front of PATH, with programs ``python``, ``dvc`` and ``sttreid``.
     """
     with tempfile.TemporaryDirectory(prefix="forks") as folder:  # short: an address has at most 107 bytes
         address, client, program = (str(Path(folder) / name) for name in ("server", "client.py", "python"))
         text = CLIENT.format(python=sys.executable, address=address, program=program)
         Path(client).write_text(text, encoding="utf-8")
-        for name, prefix in (("python", ""), ("dvc", "-m dvc")):
+        for name, prefix in (("python", ""), ("dvc", "-m dvc"), ("sttreid", "-m sttreid")):
             path, values = Path(folder) / name, {"python": quote(sys.executable), "client": quote(client)}
             path.write_text(PROGRAM.format(**values, prefix=prefix), encoding="utf-8")
             path.chmod(0o755)

@@ -1,4 +1,7 @@
-"""The pipeline through DVC itself, in a playground: what `make playground` makes."""
+"""The pipeline through DVC itself, in a playground: what `make playground` makes.
+
+What README and docs do with a repository runs here as well (test_documented_blocks.py has the rest).
+"""
 
 import hashlib
 import json
@@ -13,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.documented_blocks import SHELL, Block, all_blocks, lines, needs_repository
+from tests.store_fixtures import write_coloured
 from tests.tiny import ROOT
 
 ENVIRONMENT = {
@@ -28,6 +33,16 @@ ENVIRONMENT = {
 
 
 COLUMNS = 120  # of a terminal
+BASH = ("bash", "-euo", "pipefail", "-c")
+MAKE_PLAYGROUND = "make playground"  # a line of the pages, which a fixture runs
+PEOPLE = 24  # as many as a calibration needs; a playground has two for validation
+INSTEAD = {  # of what the pages write
+    "cd playground": "cd ../playground",
+    "sttreid watch ": "sttreid watch --once ",  # else Ctrl-C ends it
+    "seq 10": "seq 2",
+    "REPOSITORY": "$PWD",
+    "--tracklets artifacts/tracklets/campus": "--tracklets ../people",
+}
 
 
 def call(folder: Path, *words: str, ok: bool = True) -> str:
@@ -80,9 +95,18 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(clone: Path) -> Path:
     """The playground: smaller than the profile smoke, with a run, committed."""
     folder = clone.parent / "playground"
-    call(clone, "python", "tools/playground.py", str(folder))
+    pretend_installed(clone)
+    call(clone, *MAKE_PLAYGROUND.split(), f"PLAYGROUND={folder}")
     assert not call(folder, "git", "status", "--porcelain")
+    pretend_installed(folder)
     return folder
+
+
+def pretend_installed(folder: Path) -> None:
+    """The programs of the tests in place of those that `make install` puts into .venv."""
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for name in ("bin/activate", ".installed"):
+        (folder / ".venv" / name).touch()
 
 
 def test_a_fork_has_the_streams_and_the_status_of_a_process(tmp_path: Path) -> None:
@@ -160,12 +184,6 @@ def test_the_pinned_data_are_whole(clone: Path) -> None:
             assert hashlib.sha256(video.read_bytes()).hexdigest() == camera["sha256_video"]
 
 
-def test_the_script_of_make_repro_says_when_there_is_nothing_to_do(finished: Path) -> None:
-    first, *table = call(finished, "python", "tools/repro.py").splitlines()
-    assert first == "Everything is up to date."
-    assert table, "the run beside the published seeds"
-
-
 def test_a_finished_pipeline_runs_nothing(finished: Path) -> None:
     assert not ran(call(finished, "dvc", "repro"))
     assert "up to date" in call(finished, "dvc", "status")  # of the whole repository, with its studies
@@ -213,7 +231,7 @@ def test_code_that_trains_makes_training_out_of_date(finished: Path) -> None:
 
 # a few steps at the usual rate move no query of so small a run: the rate makes the change visible
 CHANGED = ("-S", "loss.entropy=0.1", "-S", "finetune.lr=0.05", "-S", "finetune.backbone_lr=0.05")
-EXPERIMENT = ("dvc", "exp", "run", *CHANGED, "-n", "entropy", "cross_domain")
+EXPERIMENT = ("dvc", "exp", "run", *CHANGED, "cross_domain")
 TRAINED = {"pretrain@0", "finetune@campus-0", "finetune@winter-0"}
 
 
@@ -255,14 +273,6 @@ def test_a_targeted_experiment_runs_no_ablation_and_ends_in_a_metric(finished: P
     assert not call(finished, "git", "status", "--porcelain", "metrics")
 
 
-def test_what_ran_once_comes_from_the_run_cache(finished: Path) -> None:
-    words = (*EXPERIMENT[:-3], "-n", "again", EXPERIMENT[-1])
-    output = call(finished, *words)
-    assert set(restored(output)) == TRAINED | {"resolve", "evaluate@cross_domain-0"}
-    assert ran(output) == ["cross_domain"]  # its outputs are in git
-    restore(finished)
-
-
 def test_a_mistake_that_concerns_a_later_stage_stops_the_first_one(finished: Path) -> None:
     words = ("-S", "pretrain.lr=0.003", "-S", "ablation.source=camus")
     output = call(finished, "dvc", "exp", "run", *words, "cross_domain", ok=False)
@@ -270,18 +280,6 @@ def test_a_mistake_that_concerns_a_later_stage_stops_the_first_one(finished: Pat
     assert "ablation.source must be one of campus, winter, got 'camus'" in output
     assert len(ran(output)) == 1, output
     restore(finished)
-
-
-def test_experiments_can_be_queued(finished: Path) -> None:
-    crops = "compare.crops=10,12"
-    copied = ("-C", "artifacts/videos", "-C", "artifacts/tracklets")  # are made anew otherwise
-    call(finished, "dvc", "exp", "run", "--queue", *copied, "-n", "sweep", "-S", crops, "compare")
-    call(finished, "dvc", "exp", "run", "--run-all")
-    status = call(finished, "dvc", "queue", "status")
-    assert status.count("Success") == 2, status
-    logs = call(finished, "dvc", "queue", "logs", "sweep-1")
-    assert ran(logs) == ["compare"], logs
-    call(finished, "dvc", "queue", "stop", "--kill")
 
 
 def test_an_unknown_key_of_an_experiment_is_refused(finished: Path) -> None:
@@ -354,6 +352,87 @@ def test_the_remote_loses_the_run_alone_and_stays_as_it_is_if_an_object_is_missi
     assert {pinned, *files} <= names() < before
     assert not run & names()
     restore(finished)
+
+
+DOCUMENTED = [block for block in all_blocks(*SHELL) if needs_repository(block.runs)]
+DOCUMENTED.sort(key=lambda block: "compare lr-1" in block.runs)  # after the block that makes lr-1
+
+
+@pytest.mark.parametrize("block", DOCUMENTED, ids=str)
+def test_documented_commands_run(block: Block, documented: Path) -> None:
+    """As bash runs them: the first command that fails ends a block."""
+    script = "".join(f"{line}\n" for line in lines(block.runs) if not line.startswith(MAKE_PLAYGROUND))
+    for written, run in INSTEAD.items():
+        script = script.replace(written, run)
+    commit = call(documented, "git", "rev-parse", "HEAD").strip()
+    try:
+        output = call(documented, *BASH, script)
+        for part, check in FURTHER.items():
+            if part in script:
+                check(output, documented)
+    finally:
+        take_back(documented, commit, queued="--queue" in script)
+
+
+def make_repro_says_that_there_is_nothing_to_do(output: str, _: Path) -> None:
+    table = output.partition("Everything is up to date.\n")[2]
+    assert table.strip(), output  # the run beside the published seeds
+
+
+def what_ran_once_comes_from_the_run_cache(output: str, _: Path) -> None:
+    assert set(restored(output)) == TRAINED | {"resolve", "evaluate@cross_domain-0"}
+    assert ran(output) == ["cross_domain"]  # its outputs are in git
+
+
+def experiments_have_been_queued(_: str, folder: Path) -> None:
+    status = call(folder, "dvc", "queue", "status")
+    assert status.count("Success") == 2, status
+    logs = call(folder, "dvc", "queue", "logs", "lr-2")
+    assert set(ran(logs)) == TRAINED - {"pretrain@0"} | {"resolve", "evaluate@cross_domain-0", "cross_domain"}
+    call(folder, "dvc", "queue", "stop", "--kill")
+
+
+FURTHER = {  # part of a block -> what is true after it
+    "make repro  ": make_repro_says_that_there_is_nothing_to_do,
+    "-n entropy -S loss.entropy=0.1 cross_domain": what_ran_once_comes_from_the_run_cache,
+    "--run-all": experiments_have_been_queued,
+}
+
+
+def test_the_blocks_with_further_checks_are_there() -> None:
+    for part in FURTHER:
+        assert [block for block in DOCUMENTED if part in block.runs], part
+
+
+def test_a_block_ends_at_the_first_command_that_fails(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="sttreid info nothing"):
+        call(tmp_path, *BASH, "sttreid info nothing.pt\ntouch reached\n")
+    with pytest.raises(AssertionError):
+        call(tmp_path, *BASH, "false | true\ntouch reached\n")
+    assert not (tmp_path / "reached").exists()
+
+
+@pytest.fixture(scope="module")
+def documented(finished: Path) -> Path:
+    """The playground with the tag of the published model, beside a store of more people."""
+    call(finished, "git", "tag", "-a", "stt-v1@v1.0.0", "-m", "stt-v1")
+    crops = yaml.safe_load((finished / "params.yaml").read_text())["decode"]
+    people = {"validation": range(PEOPLE)}
+    write_coloured(finished.parent / "people", people, crops["height"], crops["width"])
+    return finished
+
+
+def take_back(folder: Path, commit: str, queued: bool) -> None:
+    """The committed state before a block; the experiments that it ran stay."""
+    if queued:
+        call(folder, "dvc", "queue", "remove", "--all")
+    head = call(folder, "git", "rev-parse", "HEAD").strip()
+    if (call(folder, "git", "status", "--porcelain", "--branch"), head) == ("## main\n", commit):
+        return
+    call(folder, "git", "switch", "-q", "--force", "main")
+    call(folder, "git", "reset", "-q", "--hard", commit)
+    call(folder, "git", "clean", "-fdq")
+    restore(folder)
 
 
 def restore(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Films of people made of plain colours on a still, textured ground, and a detector that knows them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,12 +40,12 @@ def ground(seed: int = 0) -> Frame:
     return np.repeat(np.kron(grey, np.ones((8, 8, 1), np.uint8)), 3, axis=2)
 
 
-def film(count: int, *walkers: Walker) -> list[Frame]:
+def film(count: int, *walkers: Walker, colours: Sequence[Sequence[int]] = COLOURS) -> list[Frame]:
     """Frames of walkers, each in a colour of his own; a later one hides an earlier one."""
     frames = []
     for number in range(count):
         frame = ground()
-        for walker, colour in zip(walkers, COLOURS, strict=False):
+        for walker, colour in zip(walkers, colours, strict=False):
             left = walker.left(number)
             if walker.first <= number <= walker.last and left + BODY[1] > 0:
                 frame[walker.top : walker.top + BODY[0], max(0, left) : left + BODY[1]] = colour
