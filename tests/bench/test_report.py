@@ -104,6 +104,24 @@ def test_one_part_is_measured_anew_and_a_failed_one_keeps_its_figures(
         main(["nothing"])
 
 
+def test_a_long_part_is_measured_only_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(report, "DOCUMENT", tmp_path / "page.md")
+    measured: list[str] = []
+
+    def anew(part: str) -> Record:
+        measured.append(part)
+        return record(part)
+
+    monkeypatch.setattr(report, "measure", anew)
+    assert main([]) == 0
+    assert set(measured) == set(PARTS) - set(report.LONG)
+    assert main(list(report.LONG)) == 0
+    assert set(measured) == set(PARTS)
+
+
 def test_the_published_page_is_that_of_the_published_figures(tmp_path: Path) -> None:
     report.write_document(ROOT / report.RESULTS, tmp_path / "page.md", TEMPLATE)
     assert (tmp_path / "page.md").read_text() == (ROOT / report.DOCUMENT).read_text()

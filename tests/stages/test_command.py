@@ -16,7 +16,7 @@ from sttreid.config.datasets import Dataset
 from sttreid.config.params import Clip, Loss, Model, Params, load
 from sttreid.runtime.errors import DivergedError, InputError
 from sttreid.runtime.pins import BASELINE
-from sttreid.stages.command import bind, run
+from sttreid.stages.command import COST, Cost, bind, run
 from tests.tiny import parameters
 
 
@@ -288,3 +288,30 @@ def test_the_protocol_is_checked_before_a_stage_runs(tmp_path, monkeypatch, valu
 
     with pytest.raises(SystemExit, match=f"params.yaml: {key}: .*market"):
         run(main, [])
+
+
+def test_a_stage_writes_what_it_took(tmp_path, monkeypatch, capsys):
+    written(tmp_path, {})
+    monkeypatch.chdir(tmp_path)
+
+    def main(name: str) -> None:
+        bytearray(50_000_000)
+
+    run(main, ["campus"])
+    (path,) = tmp_path.glob(f".scratch/*/{COST}")
+    cost = Cost(**json.loads(path.read_text()))
+    assert path.parent.name == f"{cost.stage}-campus"
+    assert cost.cpu > 0
+    assert cost.megabytes > 50
+    assert f"{cost.megabytes:.0f} MB" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_stage_ends_well_where_its_cost_cannot_be_written(tmp_path, monkeypatch):
+    written(tmp_path, {})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".scratch").touch()
+
+    def main() -> None: ...
+
+    run(main, [])
+    assert (tmp_path / ".scratch").is_file()

@@ -123,7 +123,7 @@ def visual(table: str) -> Path:
 
 
 def scratch(stage: str) -> Path:
-    """Checkpoints, log and post-mortems of a training stage: unknown to DVC and to git.
+    """Cost of a stage; checkpoints, log and post-mortems of a training: unknown to DVC and to git.
 
     ``STTREID_SCRATCH`` replaces ``.scratch``: an absolute path outlives the temporary folders in which DVC
     runs experiments.

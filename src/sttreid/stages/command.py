@@ -7,9 +7,10 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sttreid.config import consistency, fingerprint, paths
 from sttreid.config.conversion import parse
@@ -26,14 +27,33 @@ from sttreid.runtime.live import Curve
 from sttreid.runtime.pins import advice, pin_of, take_back
 from sttreid.runtime.provenance import machine
 
+COST: Final = "cost.json"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage took; of a resumed training, since it was resumed.
+
+    Attributes:
+        stage: without the words of its command line.
+        cpu: seconds, user and system, with imports and workers.
+        seconds: by the clock, without imports.
+        megabytes: peak memory (10^6 bytes) of the process that was largest.
+    """
+
+    stage: str
+    cpu: float
+    seconds: float
+    megabytes: float
+
 
 def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
     """Call a stage's ``main``: its parameters name sections of params.yaml or arguments of the command line.
 
     A parameter called ``params`` receives the whole of :class:`Params`. An input error, a full or read-only
     disk, a lack of memory and a killed worker end the process with status 1 and one sentence on stderr,
-    before any output is replaced. The last line on stderr is the run time and the peak memory of the largest
-    process. While a stage trains, its curve grows (:mod:`sttreid.runtime.live`).
+    before any output is replaced. The last line on stderr is the :class:`Cost`, which is also written to the
+    stage's scratch folder. While a stage trains, its curve grows (:mod:`sttreid.runtime.live`).
     """
     words, stage = list(sys.argv[1:] if arguments is None else arguments), Path(inspect.getfile(main)).stem
     start = time.monotonic()
@@ -57,10 +77,11 @@ def run(main: Callable[..., None], arguments: list[str] | None = None) -> None:
         if sentence is None:  # a bug, whose traceback helps
             raise
         sys.exit("\n".join([f"error: {shortened(sentence)}", *_refused(given)]))
-    name = " ".join((stage, *words))
-    seconds = sum(os.times()[:4])  # of this process, its imports and its workers
-    cost = f"{seconds:.0f} CPU seconds, {time.monotonic() - start:.0f} seconds, {_peak_memory():.0f} MB"
-    print(f"{name}: {cost}", file=sys.stderr)
+    cost = Cost(stage, sum(os.times()[:4]), time.monotonic() - start, _peak_memory())
+    figures = f"{cost.cpu:.0f} CPU seconds, {cost.seconds:.0f} seconds, {cost.megabytes:.0f} MB"
+    print(f"{' '.join((stage, *words))}: {figures}", file=sys.stderr)
+    with suppress(OSError):  # the outputs are complete, and this is not one of them
+        write_json(paths.scratch("-".join((stage, *words))) / COST, asdict(cost))
 
 
 def _peak_memory() -> float:
