@@ -216,3 +216,21 @@ def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"none")
     with pytest.raises(sttreid.InputError, match=r"model\.pt"):
         sttreid.load_model(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize("given", [3, b"model.pt", "x" * 6000, "folder/" * 1000])
+def test_what_is_no_path_is_refused(given: Any, model: Network) -> None:
+    def like(path: Any) -> Any:
+        return sttreid.load_model("model.pt", like=path)
+
+    def images(path: Any) -> Any:
+        return sttreid.embed(model, path)
+
+    for call in (sttreid.load_model, like, sttreid.open_store, images):
+        if call is images and isinstance(given, bytes):
+            continue  # a sequence, whose items are refused
+        with pytest.raises(sttreid.InputError) as problem:
+            call(given)
+        assert len(str(problem.value)) < 2100
+    with pytest.raises(sttreid.InputError):
+        sttreid.open_store(None)  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ from sttreid.retrieval import Protocol, Result, evaluate
 from sttreid.retrieval.scoring import labels_of
 from sttreid.runtime import numerics
 from sttreid.runtime.documents import read_whole
-from sttreid.runtime.errors import InputError
+from sttreid.runtime.errors import InputError, shortened
 from sttreid.tracklets.images import decode_image
 from sttreid.tracklets.store import TEST, Store
 
@@ -59,12 +59,15 @@ def load_model(
 
     Raises:
         InputError: the file is missing, damaged or not a model of this project; there is no checkout with
-            such a published model; or torch has no such device.
+            such a published model; no file can have such a path; or torch has no such device.
     """
     numerics.warn_if_too_late()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # of classifiers that a file lacks, as the sha256 of the weights covers them
-        network = foreign.restore(locate(model), None if like is None else locate(like))
+        file, architecture = (
+            each if each is None else _path(name, each) for name, each in (("model", model), ("like", like))
+        )
+        network = foreign.restore(locate(file), None if architecture is None else locate(architecture))
     try:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         network.to(place)
@@ -82,9 +85,10 @@ def open_store(folder: Path | str) -> Store:
     """Open a tracklet store; see :func:`sttreid.tracklets.store.open_store`.
 
     Raises:
-        InputError: as that function; or the index promises more than the store holds.
+        InputError: as that function; the index promises more than the store holds; or no folder can have
+            such a path.
     """
-    return foreign.open_checked_store(Path(folder))
+    return foreign.open_checked_store(_path("folder", folder))
 
 
 def embed(
@@ -118,7 +122,9 @@ def embed(
             decoded (the error names its number or file), or the feature is not finite.
     """
     if isinstance(images, str | Path):
-        images = images_of(Path(images))
+        images = images_of(_path("images", images))
+    if not isinstance(images, Sequence | np.ndarray):
+        raise InputError(f"images must be a sequence, an array or a folder, got {images!r}")
     if not len(images):
         raise InputError("a tracklet must hold at least 1 image, got 0")
     if batch < 1:
@@ -192,6 +198,21 @@ def evaluate_store(
     features = embed_store(model, store, table, batch=batch, precision=precision, flip=flip)
     query, gallery = (features[table[role].to_numpy(bool)] for role in ("query", "gallery"))
     return evaluate(query, gallery, *labels_of(table), protocol)
+
+
+def _path(name: str, given: object) -> Path:
+    """The path that an argument gives.
+
+    Raises:
+        InputError: it gives none, or one that no file can have, such as a name of more than 255 bytes.
+    """
+    if not isinstance(given, str | Path):
+        raise InputError(f"{name} must be a path, got {given!r}")
+    try:
+        Path(given).exists()
+    except OSError as error:
+        raise InputError(shortened(f"{name}: {given}: {error.strerror}")) from error
+    return Path(given)
 
 
 def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
