@@ -108,16 +108,13 @@ def counted_schedule(
     return first
 
 
-def identities_of(
-    study: Study, schedule: Counted, available: int, path: Path = Path("params.yaml")
-) -> dict[str, int]:
+def identities_of(study: Study, schedule: Counted, available: int) -> dict[str, int]:
     """Trial -> its number of training identities.
 
     Args:
         study: a learning curve; null stands for all identities.
         schedule: whose identities its trials set.
         available: identities of the training split.
-        path: file that errors name.
 
     Raises:
         InputError: two trials have the same number, because one of them names that of the whole split.
@@ -127,6 +124,6 @@ def identities_of(
         number = trial[schedule]["identities"] or available
         if number in names:
             rule = f"identities must differ from those of {names[number]}"
-            raise InputError(f"{path}: study.trials.{name}: {rule}, got {number} of {available}")
+            raise InputError(f"params.yaml: study.trials.{name}: {rule}, got {number} of {available}")
         names[number] = name
     return {name: number for number, name in names.items()}
