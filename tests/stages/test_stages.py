@@ -610,9 +610,9 @@ def test_diverged_training_names_step_and_term(workplace: Path) -> None:
     assert str(path) in message
 
 
-def test_a_finished_stage_leaves_its_log_and_no_checkpoint(finished: Path) -> None:
+def test_a_finished_stage_leaves_its_log_and_its_cost_and_no_checkpoint(finished: Path) -> None:
     for name in ("pretrain-0", "finetune-campus-0", "ablate-cnn-0"):
-        assert [path.name for path in (finished / ".scratch" / name).iterdir()] == ["log.tsv"]
+        assert {path.name for path in (finished / ".scratch" / name).iterdir()} == {"cost.json", "log.tsv"}
 
 
 def test_a_stage_that_cannot_write_its_outputs_does_not_train_again(
