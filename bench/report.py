@@ -29,7 +29,7 @@ PARTS: Final = (
     "decoding", "clips", "steps", "evaluation", "reranking", "gallery", "embedding", "packing", "simulator",
     "pipeline", "stages", "growth",
 )  # fmt: skip
-LONG: Final = ("stages",)  # an hour: measured only where it is named
+LONG: Final = ("stages",)  # 40 CPU minutes: measured only where it is named
 DOCUMENT: Final = Path("docs/performance.md")
 RESULTS: Final = Path("docs/performance")
 TEMPLATE: Final = "performance.md.jinja"

@@ -1,6 +1,7 @@
 """The public API: a model, one tracklet, a store."""
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -210,6 +211,12 @@ def test_a_store_of_another_image_size_is_refused(tmp_path: Path, store: Store) 
     network = Network(MODEL, 3, 2 * HEIGHT, 2 * WIDTH, 5)
     with pytest.raises(sttreid.InputError, match=f"{2 * HEIGHT}x{2 * WIDTH}.*{HEIGHT}x{WIDTH}"):
         sttreid.embed_store(network, store)
+
+
+def test_any_path_like_object_is_a_path(store_folder: Path) -> None:
+    with os.scandir(store_folder.parent) as entries:
+        (entry,) = (each for each in entries if each.name == store_folder.name)
+    assert len(sttreid.open_store(entry).frames) == len(sttreid.open_store(store_folder).frames)  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:

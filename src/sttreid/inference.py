@@ -6,7 +6,8 @@ The functions of the pipeline resize images, cut clips, normalise and average.
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
+from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -64,10 +65,8 @@ def load_model(
     numerics.warn_if_too_late()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # of classifiers that a file lacks, as the sha256 of the weights covers them
-        file, architecture = (
-            each if each is None else _path(name, each) for name, each in (("model", model), ("like", like))
-        )
-        network = foreign.restore(locate(file), None if architecture is None else locate(architecture))
+        file = locate(None if model is None else _path("model", model))
+        network = foreign.restore(file, None if like is None else locate(_path("like", like)))
     try:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         network.to(place)
@@ -123,7 +122,7 @@ def embed(
     """
     if isinstance(images, str | Path):
         images = images_of(_path("images", images))
-    if not isinstance(images, Sequence | np.ndarray):
+    if not isinstance(images, Sized):
         raise InputError(f"images must be a sequence, an array or a folder, got {images!r}")
     if not len(images):
         raise InputError("a tracklet must hold at least 1 image, got 0")
@@ -206,7 +205,7 @@ def _path(name: str, given: object) -> Path:
     Raises:
         InputError: it gives none, or one that no file can have, such as a name of more than 255 bytes.
     """
-    if not isinstance(given, str | Path):
+    if not isinstance(given, str | PathLike):
         raise InputError(f"{name} must be a path, got {given!r}")
     try:
         Path(given).exists()

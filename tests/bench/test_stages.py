@@ -32,3 +32,13 @@ def test_instances_of_a_stage_are_added(tmp_path, monkeypatch):
     assert found["the stage finetune, 2 together", "CPU-s"] == 50
     assert found["memory of the stage finetune", "MB"] == 800
     assert found["all stages", "CPU-s"] == 150
+
+
+def test_costs_lie_in_the_clone_whatever_the_environment_says(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setenv("STTREID_SCRATCH", str(tmp_path))
+    monkeypatch.setattr(stages.subprocess, "run", lambda *_, **options: seen.append(options.get("env")))
+    stages.run(tmp_path / "run")
+    environments = [each for each in seen if each]
+    assert len(environments) == len(stages.RUN)
+    assert not any("STTREID_SCRATCH" in each for each in environments)
