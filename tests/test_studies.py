@@ -50,7 +50,6 @@ UNFINISHED = {
     "sets",
     "large-curves",
     "large-synthetic",
-    "large-synthetic-tuning",
     "large-winter",
     "readings",
 }
