@@ -101,7 +101,7 @@ def parts(domain: Domain, simulate: Simulate) -> dict[str, float]:
     return {part: seconds[part] / total for part in sorted(seconds, key=lambda key: -seconds[key])}
 
 
-def figures(fraction: float = 0.4, rounds: int = 3) -> Iterator[Figure]:
+def figures(fraction: float = 1.0, rounds: int = 3) -> Iterator[Figure]:
     """What docs/performance.md quotes: the synthetic set with a fraction of its identities."""
     simulate = load().simulate
     domain = load_domain(simulate.domain)

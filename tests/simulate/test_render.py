@@ -92,16 +92,25 @@ def test_the_nearer_person_hides_the_farther_one(empty: Domain, scale: Scale) ->
     near.walk = replace(near.walk, matrices=matrices)
     poses = [recording._pose(actor) for actor in (far, near)]
     still = [replace(pose, motion=np.zeros(2)) for pose in poses]
-    result = recording._draw(still, recording.still.image.copy())
+    result = recording._draw(still)
     recording.clock += 1
     columns, rows_ = silhouette(recording, far)
     cover = {(int(x), int(y)) for x, y in zip(*silhouette(recording, near), strict=True)}
     recording.clock -= 1
     hidden = np.mean([(int(x), int(y)) in cover for x, y in zip(columns, rows_, strict=True)])
     assert 0.1 < hidden < 1
-    alone = recording._draw(still[1:], recording.still.image.copy())[0]
+    recording._remove_persons()
+    alone = recording._draw(still[1:])[0]
     assert result[1] == alone
     assert result[0] == (pytest.approx(1 - hidden, abs=0.08), "person")
+
+
+def test_no_person_stays_in_the_image_of_the_next_frame(domain: Domain, scale: Scale) -> None:
+    recording = module._Recording("crowd", domain, scale, 1, [1, 2, 3])
+    while recording.waiting or recording.actors:
+        recording.frame()
+        assert np.array_equal(recording._image, recording.still.image)
+        assert (recording._owner == raster.NOTHING).all()
 
 
 def test_exact_boxes_enclose_silhouettes(domain: Domain, scale: Scale) -> None:
@@ -154,7 +163,7 @@ def test_a_person_behind_a_pillar_has_the_visibility_that_geometry_gives(empty: 
     pillar["centre"], pillar["half"], pillar["unit"] = (*centre, 5.0), (radius, radius, 5.0), 1.0
     recording.scene = replace(recording.scene, solids=np.concatenate([recording.scene.solids[:1], pillar]))
     recording.still = backdrop(np.random.default_rng(0), recording.scene, scale)
-    result, occluder = recording._draw([pose], recording.still.image.copy())[0]
+    result, occluder = recording._draw([pose])[0]
 
     middle, away = np.arctan2(centre[0], centre[1]), np.hypot(*centre)
     edge = np.arcsin(radius / away)

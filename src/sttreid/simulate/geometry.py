@@ -1,11 +1,15 @@
 """Array types and small geometry: triangles, superellipsoids, vertex normals, rotations."""
 
+from functools import cache
+from typing import Final
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
+_UNIT: Final = np.eye(3)
 
 
 def band_faces(rows: int, columns: int, closed: bool) -> Ints:
@@ -51,13 +55,20 @@ def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
     return unit
 
 
-def turn(axis: ArrayLike, angle: ArrayLike) -> Doubles:
-    """Rotations [T, 3, 3] around the unit vector ``axis`` [3] by one angle or angles [T], radians."""
-    x, y, z = unit = np.asarray(axis, np.float64)
+def turn(axis: tuple[float, float, float], angle: ArrayLike) -> Doubles:
+    """Rotations [T, 3, 3] around the unit vector ``axis`` by one angle or angles [T], radians."""
     a = np.atleast_1d(np.asarray(angle, np.float64))[:, None, None]
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    turns: Doubles = np.cos(a) * np.eye(3) + np.sin(a) * cross + (1 - np.cos(a)) * np.outer(unit, unit)
+    cosine = np.cos(a)
+    cross, outer = _products(axis)
+    turns: Doubles = cosine * _UNIT + np.sin(a) * cross + (1 - cosine) * outer
     return turns
+
+
+@cache
+def _products(axis: tuple[float, float, float]) -> tuple[Doubles, Doubles]:
+    """The matrices [3, 3] of the cross product and of the outer product with ``axis``; there are few axes."""
+    x, y, z = axis
+    return np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]), np.outer(axis, axis)
 
 
 def compose(first: Doubles, second: Doubles) -> Doubles:

@@ -75,7 +75,7 @@ class VideoWriter:
 
     def write(self, planes: NDArray[np.uint8]) -> None:
         """Append one frame: yuv420p planes uint8 [H * 3 / 2, W]."""
-        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame = av.VideoFrame.from_numpy_buffer(planes, format="yuv420p")  # the encoder takes a copy
         frame.pts, frame.time_base = self._frames, self._time_base  # the muxer changes the stream's time base
         self._container.mux(self._stream.encode(frame))
         self._frames += 1

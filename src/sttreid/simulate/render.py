@@ -43,6 +43,8 @@ _HIDERS: Final = {  # name -> its index in the counts of ``raster.shade``
     kind.name.lower(): raster.HIDDEN + kind for kind in SolidKind if kind != SolidKind.OPEN
 }
 
+Window = tuple[slice, slice]
+
 
 @dataclass
 class _Actor:
@@ -125,7 +127,9 @@ class _Recording:
         self.boxes: list[Box] = []
         self.clock = 0
         self.detections = 0  # boxes in the last frame
-        self._owner = np.empty((scale.height, scale.width), np.int32)
+        self._image = self.still.image.copy()
+        self._owner = np.full((scale.height, scale.width), raster.NOTHING, np.int32)
+        self._changed: list[Window] = []  # where image and owner differ from the empty scene
         self._mask = np.zeros((scale.height, scale.width), np.uint8)
 
     def frame(self) -> NDArray[np.uint8]:
@@ -133,15 +137,22 @@ class _Recording:
         while self.waiting and self.waiting[0].start <= self.clock:
             self.actors.append(self._enter(self.waiting.pop(0)))
         poses = sorted((self._pose(actor) for actor in self.actors), key=lambda pose: -pose.depth)
-        image = self.still.image.copy()
         for pose in poses:
-            self._shadow(pose, image)
-        visible = self._draw(poses, image)
+            self._shadow(pose)
+        visible = self._draw(poses)
         self.detections = sum(self._detect(pose, *seen) for pose, seen in zip(poses, visible, strict=True))
         self.clock += 1
         for actor in [actor for actor in self.actors if actor.walk.visit.end <= self.clock]:
             self._leave(actor)
-        return self.sensor.expose(image)
+        planes = self.sensor.expose(self._image)
+        self._remove_persons()
+        return planes
+
+    def _remove_persons(self) -> None:
+        """Make the image that of the empty scene again; copying all of it would take longer."""
+        while self._changed:
+            window = self._changed.pop()
+            self._image[window], self._owner[window] = self.still.image[window], raster.NOTHING
 
     def _enter(self, visit: Visit) -> _Actor:
         scale, keys = self.scale, (visit.identity, self.camera, visit.attempt)
@@ -187,7 +198,7 @@ class _Recording:
         motion, depth = (end - start)[:2], float(start[2])
         return _Pose(actor, world, normals, screen, position, actor.feet[now], motion, depth, sun)
 
-    def _shadow(self, pose: _Pose, image: Floats) -> None:
+    def _shadow(self, pose: _Pose) -> None:
         scene, mesh, mask, foot = self.scene, pose.actor.walk.pedestrian, self._mask, pose.feet
         reach = 0.6 * float(scene.camera["focal"][0]) / max(float(foot[2]), 1.0)
         box = np.array([foot[0] - reach, foot[1] - reach, foot[0] + reach, foot[1] + reach]).astype(np.int64)
@@ -197,16 +208,19 @@ class _Recording:
             shadows.flatten(pose.world, light["direction"], flat)
             raster.project_points(flat, scene.camera, screen)
             shadows.stencil(screen, mesh.faces, mask, box)
-        shadows.darken(image, self.still.ground, mask, box, pose.position, scene.shadow)
+        shadows.darken(self._image, self.still.ground, mask, box, pose.position, scene.shadow)
+        self._changed.append(_window(*box.tolist()))
 
-    def _draw(self, poses: list[_Pose], image: Floats) -> list[tuple[float, str]]:
+    def _draw(self, poses: list[_Pose]) -> list[tuple[float, str]]:
         """Draw the poses from far to near; returns the visible share and the occluder of each person."""
-        self._owner[:] = raster.NOTHING
         covered, all_counts = np.zeros(len(poses), np.int64), []
         for number, pose in enumerate(poses):
             tile, left, top, counts = self._tile(pose)
             dx, dy = pose.motion
-            raster.composite(tile, left, top, dx, dy, image, self._owner, number, covered)
+            raster.composite(tile, left, top, dx, dy, self._image, self._owner, number, covered)
+            height, width = tile.shape[:2]
+            x, y = int(np.ceil(abs(dx) / 2)), int(np.ceil(abs(dy) / 2))
+            self._changed.append(_window(left - x, top - y, left + width + x - 1, top + height + y - 1))
             all_counts.append(counts)
         return [
             visible_share(counts, int(lost) * raster.SAMPLES**2)
@@ -263,6 +277,11 @@ class _Recording:
             return False
         actor.boxes.append(box)
         return True
+
+
+def _window(left: int, top: int, right: int, bottom: int) -> Window:
+    """The part of an image from the first to the last column and row, all included."""
+    return slice(max(top, 0), max(bottom + 1, 0)), slice(max(left, 0), max(right + 1, 0))
 
 
 @lru_cache(KEPT)
