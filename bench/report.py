@@ -26,8 +26,8 @@ from bench.figures import Figure, from_json, to_json
 from sttreid.runtime.provenance import machine
 
 PARTS: Final = (
-    "decoding", "clips", "steps", "evaluation", "reranking", "gallery", "embedding", "packing", "simulator",
-    "pipeline", "stages", "growth",
+    "decoding", "clips", "steps", "evaluation", "reranking", "gallery", "embedding", "result_page", "packing",
+    "simulator", "pipeline", "stages", "growth",
 )  # fmt: skip
 LONG: Final = ("stages",)  # 40 CPU minutes: measured only where it is named
 DOCUMENT: Final = Path("docs/performance.md")

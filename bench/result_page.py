@@ -6,20 +6,18 @@ Every tracklet is a query with ten answers. Seconds are those of the page's main
 layout), so that other work on the machine counts little; needs playwright and an installed Chromium.
 """
 
-import argparse
 import io
-import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
+from bench.figures import Figure, alone, command_line, missing, show
 from sttreid.search.calibration import Labelled, calibrate
 from sttreid.search.gallery import Gallery, ModelReference
 from sttreid.search.linking import link
@@ -65,8 +63,12 @@ def write(path: Path, tracklets: int) -> None:
     write_page(path, answers, gallery, link(gallery), calibration)
 
 
-def drive(path: Path) -> dict[str, Any]:
-    """Load the page, click filters, scroll, and read the browser's own counts."""
+def drive(path: Path) -> dict[str, float]:
+    """Load the page, click filters, and read the browser's own counts.
+
+    Raises:
+        StopIteration: no browser is installed.
+    """
     from playwright.sync_api import sync_playwright
 
     browser = next(filter(None, map(shutil.which, BROWSERS)))
@@ -92,27 +94,35 @@ def drive(path: Path) -> dict[str, Any]:
             page.locator(box).first.click()
             clicks.append(metrics()["TaskDuration"] - start)
         result = {
-            "nodes": page.evaluate("document.querySelectorAll('*').length"),
-            "load, seconds of the main thread": loaded["TaskDuration"] - before["TaskDuration"],
-            "filter, seconds of the main thread": float(np.median(clicks)),
-            "heap after loading, MB": loaded["JSHeapUsedSize"] / 2**20,
-            "browser": running.version,
+            "elements": float(page.evaluate("document.querySelectorAll('*').length")),
+            "load": loaded["TaskDuration"] - before["TaskDuration"],
+            "filter": float(np.median(clicks)),
         }
         running.close()
     return result
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--tracklets", type=int, default=1000)
-    options = parser.parse_args(arguments)
+def figures(tracklets: int = 1000, rounds: int = 3) -> Iterator[Figure]:
+    """What docs/performance.md quotes."""
+    what = f"page of {tracklets:,} queries with ten answers"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "result.html")
-        write(path, options.tracklets)
-        result = {"MB": path.stat().st_size / 1e6, **drive(path)}
-    print(json.dumps(result, indent=1))
+        write(path, tracklets)
+        yield alone(f"{what}: file", "MB", [path.stat().st_size / 1e6])
+        if not any(map(shutil.which, BROWSERS)):
+            yield missing(f"{what}, in a browser", "no Chromium")
+            return
+        runs = [drive(path) for _ in range(rounds)]
+    yield alone(f"{what}: elements", "", [run["elements"] for run in runs])
+    for name in ("load", "filter"):
+        yield alone(f"{what}: {name}", "s of the main thread", [run[name] for run in runs])
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measures and prints."""
+    parser = command_line("result_page", __doc__, figures)
+    parser.add_argument("--tracklets", type=int, default=1000)
+    show(figures(parser.parse_args(words).tracklets))
 
 
 if __name__ == "__main__":
