@@ -113,7 +113,7 @@ def figures(tracklets: int = 1000, rounds: int = 3) -> Iterator[Figure]:
             yield missing(f"{what}, in a browser", "no Chromium")
             return
         runs = [drive(path) for _ in range(rounds)]
-    yield alone(f"{what}: elements", "", [run["elements"] for run in runs])
+    yield alone(f"{what}: tree", "elements", [run["elements"] for run in runs])
     for name in ("load", "filter"):
         yield alone(f"{what}: {name}", "s of the main thread", [run[name] for run in runs])
 
