@@ -98,6 +98,18 @@ STORES: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.parametrize("share", [np.inf, -np.inf, -0.25, 1.5])
+def test_a_visibility_that_is_no_share_is_refused(store_folder: Path, tmp_path: Path, share: float) -> None:
+    folder = tmp_path / "store"
+    shutil.copytree(store_folder, folder)
+    for sound in (np.nan, 0.0, 1.0):
+        _rows(lambda rows, value=sound: rows.assign(visibility=value))(folder)  # type: ignore[misc]
+        open_store(folder)
+    _rows(lambda rows: rows.assign(visibility=rows["visibility"].where(rows.index != 3, share)))(folder)
+    with pytest.raises(InputError, match=rf"index\.parquet: row 3: visibility .*, got {share:g}$"):
+        open_store(folder)
+
+
 @pytest.mark.parametrize("kind", STORES)
 def test_an_odd_store_is_refused(store_folder: Path, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "store"

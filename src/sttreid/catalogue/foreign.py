@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sttreid.model import weight_files, weights
@@ -48,7 +49,7 @@ def open_checked_store(folder: Path) -> Store:
 
     Raises:
         InputError: as that function; the index has another number of rows than there are frames, leaves a
-            value open, or names bytes that its shards do not have.
+            value open, has a visibility that is no share, or names bytes that its shards do not have.
     """
     if (folder / PACKED).exists():
         _check_packed(folder)
@@ -143,6 +144,8 @@ def _check_index(path: Path, frames: int | None) -> int:
                 for name in names:
                     if name != "visibility" and batch[name].null_count:
                         raise InputError(f"{path}: {name} must be given in every row, got null")
+                if "visibility" in names and pa.types.is_floating(batch["visibility"].type):
+                    _check_visibility(path, start, batch["visibility"].to_numpy(zero_copy_only=False))
                 start += len(batch)
     except (OSError, KeyError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
@@ -150,6 +153,15 @@ def _check_index(path: Path, frames: int | None) -> int:
     if start != rows:
         raise InputError(f"{path}: must hold the {rows} rows that its metadata promise, got {start}")
     return rows
+
+
+def _check_visibility(path: Path, start: int, shares: NDArray[np.floating]) -> None:
+    """Check the visible shares of some rows; NaN and null say that one is unknown."""
+    wrong = (shares < 0) | (shares > 1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        rule = "visibility must be between 0 and 1, or NaN where it is unknown"
+        raise InputError(f"{path}: row {start + row}: {rule}, got {shares[row]:g}")
 
 
 def _check_names(path: Path, rows: int) -> None:
