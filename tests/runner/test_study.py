@@ -1,6 +1,8 @@
 """One runner for each study; the order of its cells; what a publication holds."""
 
+import errno
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -396,3 +398,15 @@ def test_variants_of_another_study_are_laid_beside_a_run(
         beside.check_sets_beside(checkout, params, "other", {"campus": "3"})
     assert beside.lay_beside(checkout, run, STUDY, Path("params.yaml")) == []
     assert not (run / "beside").exists()
+
+
+def test_a_full_disk_names_the_folder_of_the_code(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as of a write, which names no file
+
+    monkeypatch.setattr(study.ZipFile, "extractall", full)
+    run = run_folder(checkout, "mine")
+    with pytest.raises(InputError, match=f"^{run}: cannot be written"):
+        study.run_study(checkout, "mine", runner)

@@ -35,7 +35,7 @@ from sttreid.runner.remotes import copy_remote
 from sttreid.runner.reproduce import Runner
 from sttreid.runner.workplace import alone, hold, is_read, reading
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import read_json, write_json, write_text
+from sttreid.runtime.files import read_json, write_json, write_text, writing
 from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs, machine
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
@@ -261,9 +261,9 @@ def _build(root: Path, source: Path, run: Path, params: dict[str, Any], commit: 
 
 
 def _extract(root: Path, commit: str, paths: Iterable[Path | str], folder: Path) -> None:
-    """Write files of a commit to a folder."""
+    """Write files of a commit to a folder; InputError if its disk is full."""
     names = [str(path) for path in paths]
-    with ZipFile(BytesIO(_git(root, "archive", "--format=zip", commit, *names))) as archive:
+    with ZipFile(BytesIO(_git(root, "archive", "--format=zip", commit, *names))) as archive, writing(folder):
         archive.extractall(folder)
 
 
