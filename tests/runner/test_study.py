@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from sttreid.runner import beside, study
 from sttreid.runner.cells import Cell
@@ -410,3 +411,25 @@ def test_a_full_disk_names_the_folder_of_the_code(
     run = run_folder(checkout, "mine")
     with pytest.raises(InputError, match=f"^{run}: cannot be written"):
         study.run_study(checkout, "mine", runner)
+
+
+@pytest.mark.parametrize("left", [None, [], ["config"]])
+def test_a_kill_while_the_run_is_made_leaves_no_run_without_the_shared_cache(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch, left: list[str] | None
+) -> None:
+    run = checkout / "experiments" / "mine" / "run"
+    if left is not None:
+        (run / ".dvc").mkdir(parents=True)
+    for name in left or []:  # of what DVC makes
+        (run / ".dvc" / name).write_text("[core]\n    no_scm = True\n" if name == "config" else "")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "_make_sets", stop)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            study.run_study(checkout, "mine", runner)
+        with Repo(str(run)) as repo:
+            assert Path(repo.cache.local.path) == checkout / ".dvc" / "cache" / "files" / "md5"
+            assert repo.config["core"]["no_scm"]

@@ -248,7 +248,9 @@ def _build(root: Path, source: Path, run: Path, params: dict[str, Any], commit: 
     """
     if not (run / ".dvc").exists():
         subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
-        write_text(run / ".dvc" / "config", CONFIG + CACHE)
+    config = run / ".dvc" / "config"
+    if not config.exists() or CACHE not in config.read_text(encoding="utf-8"):  # a kill came before it
+        write_text(config, CONFIG + CACHE)
     with hold(run):
         shutil.copy(source / IGNORED, run / IGNORED)
         for folder in ("src", DOMAINS):
