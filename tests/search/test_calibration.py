@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -103,6 +105,17 @@ def test_no_more_pairs_than_the_rate_allows_pass_the_threshold(count: int, rate:
     threshold = threshold_of(distances, rate)
     assert 1 <= (distances <= threshold).sum() <= rate * count + 1e-6
     assert (distances <= np.nextafter(distances[distances > threshold].min(), 2)).sum() > rate * count - 1e-6
+
+
+@given(
+    st.lists(st.sampled_from([-1e-16, 0.0, 0.25, 0.5, 1.0]), min_size=20, max_size=60), st.floats(0.05, 0.9)
+)
+def test_equal_distances_do_not_raise_the_false_match_rate(values: list[float], rate: float) -> None:
+    distances = np.array(values)
+    threshold = threshold_of(distances, rate)
+    assert (distances <= threshold).sum() <= rate * len(distances) + 1e-6
+    farther = distances[distances > threshold]
+    assert (distances <= farther.min()).sum() > rate * len(distances) - 1e-6, "it is the largest such one"
 
 
 def test_the_fit_recovers_log_odds_that_are_linear() -> None:

@@ -54,7 +54,7 @@ class Calibration:
         intercept: log-odds that a pair of distance 0 is of one person, if both kinds are equally frequent.
         slope: by how much the log-odds fall per unit of distance.
         prior: share of pairs of one person among all pairs: that of the labelled tracklets.
-        rate: wanted false-match rate: share of pairs of two people that are nearer than the threshold.
+        rate: wanted false-match rate: at most this share of the pairs of two people passes the threshold.
         threshold: the distance that belongs to it.
         centre: [D'] mean embedding.
         spread: [D'] variance of each dimension.
@@ -218,9 +218,16 @@ def check_rate(rate: float) -> None:
 
 
 def threshold_of(different: NDArray[np.float64], rate: float) -> float:
-    """The largest of these distances that at most this share of them does not exceed; there are 1 / rate."""
+    """The largest of these distances that at most this share of them does not exceed; there are 1 / rate.
+
+    Just below the smallest if more than this share are equal to it.
+    """
     passing = int(np.floor(rate * len(different) + 1e-9))
-    return float(np.partition(different, passing - 1)[passing - 1])
+    threshold = np.partition(different, passing - 1)[passing - 1]
+    if (different <= threshold).sum() > passing:  # of equal ones all pass, or none
+        nearer = different[different < threshold]
+        threshold = nearer.max() if len(nearer) else np.nextafter(threshold, -np.inf)
+    return float(threshold)
 
 
 def pair_distances(labelled: Labelled) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
