@@ -1,7 +1,9 @@
 """Models and stores from elsewhere are refused before what they promise takes memory."""
 
+import hashlib
 import resource
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,28 @@ def test_a_device_as_a_file_is_refused_unread(tmp_path: Path, suffix: str) -> No
 def test_a_sound_model_loads(model: Path) -> None:
     assert load_model(model, "cpu").classes == small_network().classes
     assert load_model(model, "cpu", like=model).classes == small_network().classes
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("md5: {md5}, size: 1, hash: md5, path: model.pt", False),
+        ("md5: 0123456789abcdef0123456789abcdef, hash: md5, path: model.pt", True),
+        ("md5: 0123456789abcdef0123456789abcdef.dir, path: model.pt", False),  # a folder had the name
+        ("etag: abc, path: model.pt", False),
+    ],
+)
+def test_a_model_that_its_pointer_denies_is_told_and_loads(
+    model: Path, tmp_path: Path, named: str, told: bool
+) -> None:
+    path = tmp_path / "model.pt"
+    shutil.copy(model, path)
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    (tmp_path / "model.pt.dvc").write_text(f"outs:\n- {{{named.format(md5=md5)}}}\n")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        load_model(path)
+    assert [str(path) in str(each.message) and md5 in str(each.message) for each in found] == [True] * told
 
 
 def _rows(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], None]:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sttreid.catalogue.shelf import warn_if_changed
 from sttreid.model import weight_files, weights
 from sttreid.model.network import Network
 from sttreid.runtime.errors import InputError
@@ -31,7 +32,7 @@ NESTED: Final = 8  # mappings in each other that may hold tensors
 
 
 def restore(path: Path, like: Path | None = None) -> Network:
-    """As :func:`sttreid.model.weights.restore`, for any file.
+    """As :func:`sttreid.model.weights.restore`, for any file; a warning tells of one that its pointer denies.
 
     Raises:
         InputError: as that function; the architecture is larger than its file; a tensor is sparse, quantised
@@ -40,6 +41,7 @@ def restore(path: Path, like: Path | None = None) -> Network:
     for file in (path, *([like] if like else [])):
         _check_archive(file)
         _check_tensors(file, weight_files.read(file))
+        warn_if_changed(file)
     _check_architecture(like or path)
     return weights.restore(path, like)
 
