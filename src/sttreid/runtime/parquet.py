@@ -58,7 +58,9 @@ def check_memory(path: Path, file: pq.ParquetFile, source: IO[bytes] | None = No
         # opens all columns, where damage of their metadata raises: it would end the process below; reads no
         # row, as one may hold a list of any length (ParquetFile.iter_batches would refuse 0 rows)
         next(file.reader.iter_batches(0, [number], use_threads=False), None)
-    certain, possible, texts, listed = 0, 0, [], []
+    certain, possible = 0, 0
+    texts: list[str] = []
+    listed: list[str] = []
     fixed = [each for field in file.schema_arrow for each in _fixed_sizes(field.type)]
     for place in range(file.metadata.num_columns):
         column = file.metadata.schema.column(place)
