@@ -191,6 +191,18 @@ def test_a_data_set_of_few_people_does_not_spoil_the_others():
     assert both[1] > 100
 
 
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_one_identity_is_not_tested(seeds):
+    """Its variance is not known; the seeds alone would call any gain of this person significant."""
+    rng = np.random.default_rng(12)
+    ours, theirs = crossed(rng, seeds=seeds, identities=1, gain=0.3)
+    with pytest.raises(InputError, match=r"here: .* at least 2 .* got 1"):
+        paired([ours], [theirs])
+    large = [replace(side, dataset="large") for side in crossed(rng, seeds=seeds)]
+    with pytest.raises(InputError, match=r"here: .* at least 2 .* got 1"):
+        paired([large[0], ours], [large[1], theirs])
+
+
 def test_unlike_people_are_no_pair():
     ours, theirs = crossed(np.random.default_rng(12), identities=10)
     other = replace(theirs, identities=theirs.identities + 1)

@@ -81,6 +81,11 @@ def test_an_interval_covers_the_truth_about_as_often_as_it_says():
     assert 88 <= inside < 100
 
 
+def test_one_identity_says_nothing_about_others():
+    found = detection([searches("a", [table(people=1)]), searches("b", [table()])], ALL)
+    assert (found.low, found.high) == (0, 1)
+
+
 def test_without_searches_there_is_nothing():
     assert searches("a", [table().assign(stranger_distance=np.nan)]) is None
     assert searches("a", []) is None

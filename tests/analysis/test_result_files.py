@@ -79,6 +79,14 @@ def test_per_query_results_without_a_column_are_refused(tmp_path: Path) -> None:
         assert name in refusal(path, lambda path: read_queries(path, "sources"))
 
 
+@pytest.mark.parametrize("name", ["ap", "inp", "visibility"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("inf")])
+def test_per_query_results_beyond_their_range_are_refused(tmp_path: Path, name: str, value: float) -> None:
+    path, table = tmp_path / "0.parquet", contents.cross_domain_queries([contents.cross_domain_content(0)])
+    write_table(path, table.assign(**{name: table[name].where(table.index > 0, value)}))
+    assert name in refusal(path, lambda path: read_queries(path, "sources"))
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "step\n1\n", "step\tloss\ttrain_rank1\tvalidation_rank1\na\t1\t1\t1\n", "\0", "step\tloss\n1"],

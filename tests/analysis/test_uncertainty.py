@@ -291,9 +291,22 @@ def test_the_order_of_the_queries_changes_nothing():
     assert interval([sample("a", mixed, "rank5")]) == interval([sample("a", tables, "rank5")])
 
 
-def test_a_data_set_of_one_identity_has_no_width():
-    one = interval([sample("a", [queries_of(np.random.default_rng(0), 1)], "mAP")])
-    assert one.low == pytest.approx(one.value) == one.high
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_one_identity_says_nothing_about_others(seeds):
+    """All of its resamples are equal, which is no certainty."""
+    rng = np.random.default_rng(0)
+    many = uneven(rng, 30, seeds)
+    better, worse = ([table.assign(ap=ap) for table in many] for ap in (0.9, 0.1))
+    alone = [[table[table["identity"] == 3] for table in tables] for tables in (better, worse)]
+    one, other = (sample("a", tables, "mAP") for tables in alone)
+    whole = [sample("b", tables, "mAP") for tables in (better, worse)]
+    for ours, theirs in (([one], [other]), ([whole[0], one], [whole[1], other])):
+        found = interval(ours)
+        assert (found.value, found.low, found.high) == (pytest.approx(0.9), 0, 1)
+        gain = difference(ours, theirs)
+        assert (gain.value, gain.low, gain.high, gain.p) == (pytest.approx(0.8), -1, 1, 1)
+        assert gain.direction == "not significant"
+    assert difference(whole[:1], whole[1:]).direction == "above"
 
 
 def test_what_cannot_be_reduced_is_refused():

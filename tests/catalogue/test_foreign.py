@@ -1,7 +1,9 @@
 """Models and stores from elsewhere are refused before what they promise takes memory."""
 
+import hashlib
 import resource
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +76,28 @@ def test_a_sound_model_loads(model: Path) -> None:
     assert load_model(model, "cpu", like=model).classes == small_network().classes
 
 
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("md5: {md5}, size: 1, hash: md5, path: model.pt", False),
+        ("md5: 0123456789abcdef0123456789abcdef, hash: md5, path: model.pt", True),
+        ("md5: 0123456789abcdef0123456789abcdef.dir, path: model.pt", False),  # a folder had the name
+        ("etag: abc, path: model.pt", False),
+    ],
+)
+def test_a_model_that_its_pointer_denies_is_told_and_loads(
+    model: Path, tmp_path: Path, named: str, told: bool
+) -> None:
+    path = tmp_path / "model.pt"
+    shutil.copy(model, path)
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    (tmp_path / "model.pt.dvc").write_text(f"outs:\n- {{{named.format(md5=md5)}}}\n")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        load_model(path)
+    assert [str(path) in str(each.message) and md5 in str(each.message) for each in found] == [True] * told
+
+
 def _rows(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Path], None]:
     def write(folder: Path) -> None:
         table = pq.read_table(folder / "index.parquet")
@@ -96,6 +120,18 @@ STORES: dict[str, Callable[[Path], None]] = {
     "a negative shape": _header,
     "no array": lambda folder: (folder / "frames.npy").write_bytes(b"\x93NUMPY\x01\0\x09\0{'descr':"),
 }
+
+
+@pytest.mark.parametrize("share", [np.inf, -np.inf, -0.25, 1.5])
+def test_a_visibility_that_is_no_share_is_refused(store_folder: Path, tmp_path: Path, share: float) -> None:
+    folder = tmp_path / "store"
+    shutil.copytree(store_folder, folder)
+    for sound in (np.nan, 0.0, 1.0):
+        _rows(lambda rows, value=sound: rows.assign(visibility=value))(folder)  # type: ignore[misc]
+        open_store(folder)
+    _rows(lambda rows: rows.assign(visibility=rows["visibility"].where(rows.index != 3, share)))(folder)
+    with pytest.raises(InputError, match=rf"index\.parquet: row 3: visibility .*, got {share:g}$"):
+        open_store(folder)
 
 
 @pytest.mark.parametrize("kind", STORES)

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -219,3 +220,32 @@ def test_large_frames_pass(decoder: Decoder) -> None:
     output = [int(frame[-1, -1, -1]) for frame in process_frames(module, [(Path("a.mp4"), 9)])]
     assert output == list(range(9))
     assert np.uint8(8) == output[-1]
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (99, 99)); yield image(0)",
+        "    yield image(0); import signal; os.kill(os.getpid(), signal.SIGBUS)",
+    ],
+)
+def test_no_room_for_frames_is_told_with_its_place(
+    decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: bool, body: str
+) -> None:
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(InputError) as told:
+        list(process_frames(decoder(body), [(Path("a.mp4"), 2)]))
+    assert ("memory" in str(told.value)) is in_memory
+    assert (f"{tmp_path} " in str(told.value) and "TMPDIR" in str(told.value)) is not in_memory
+
+
+def test_a_folder_for_frames_that_cannot_be_written_is_told(
+    decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=rf"^{tmp_path}/nowhere: .*TMPDIR"):
+        list(process_frames(decoder("    yield image(0)"), [(Path("a.mp4"), 1)]))

@@ -33,6 +33,15 @@ def group(names: str, declared: dict[str, list[str]] | None = None) -> dict[str,
         ("cam1_0002 cam1_0001 cam2_0001", {"cam1": "cam1_0001 cam1_0002", "cam2": "cam2_0001"}),
         ("cam1_0010 cam1_0009", {"cam1": "cam1_0009 cam1_0010"}),
         ("192.168.1.101 192.168.1.102", {name: name for name in ("192.168.1.101", "192.168.1.102")}),
+        *(
+            (f"{name}101 {name}102", {f"{name}101": f"{name}101", f"{name}102": f"{name}102"})
+            for name in ("hall_192.168.1.", "hall-10.0.0.", "cam1_10.0.0.", "cam.10.0.0.", "192.168.001.")
+        ),
+        *(
+            (f"{name}.101 {name}.102", {name: f"{name}.101 {name}.102"})
+            for name in ("hall_256.1.1", "hall_1.999.1", "hall_2024.01.31", "1.2.3.4", "hall_1.2.3.4")
+        ),
+        ("hall_1.1.1.256 hall_1.1.1.257", {"hall_1.1.1": "hall_1.1.1.256 hall_1.1.1.257"}),
         ("10.0.0.101_0001 10.0.0.101_0002", {"10.0.0.101": "10.0.0.101_0001 10.0.0.101_0002"}),
         ("hall-001 hall-002 door-001", {"door": "door-001", "hall": "hall-001 hall-002"}),
         ("hall_part2 hall_part10 hall_part1", {"hall": "hall_part1 hall_part2 hall_part10"}),

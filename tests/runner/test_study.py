@@ -1,9 +1,12 @@
 """One runner for each study; the order of its cells; what a publication holds."""
 
+import errno
 import json
+import os
+import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from sttreid.runner import beside, study
+from sttreid.runner import record as recording
 from sttreid.runner.cells import Cell
 from sttreid.runner.executors import LocalExecutor
 from sttreid.runner.graph import Graph
@@ -396,3 +401,94 @@ def test_variants_of_another_study_are_laid_beside_a_run(
         beside.check_sets_beside(checkout, params, "other", {"campus": "3"})
     assert beside.lay_beside(checkout, run, STUDY, Path("params.yaml")) == []
     assert not (run / "beside").exists()
+
+
+def test_a_full_disk_names_the_folder_of_the_code(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as of a write, which names no file
+
+    monkeypatch.setattr(study.ZipFile, "extractall", full)
+    run = run_folder(checkout, "mine")
+    with pytest.raises(InputError, match=f"^{run}: cannot be written"):
+        study.run_study(checkout, "mine", runner)
+
+
+@pytest.mark.parametrize("left", [None, [], ["config"]])
+def test_a_kill_while_the_run_is_made_leaves_no_run_without_the_shared_cache(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch, left: list[str] | None
+) -> None:
+    run = checkout / "experiments" / "mine" / "run"
+    if left is not None:
+        (run / ".dvc").mkdir(parents=True)
+    for name in left or []:  # of what DVC makes
+        (run / ".dvc" / name).write_text("[core]\n    no_scm = True\n" if name == "config" else "")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "_make_sets", stop)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            study.run_study(checkout, "mine", runner)
+        with Repo(str(run)) as repo:
+            assert Path(repo.cache.local.path) == checkout / ".dvc" / "cache" / "files" / "md5"
+            assert repo.config["core"]["no_scm"]
+
+
+@pytest.mark.parametrize("begun", [None, "b" * 40])
+def test_a_kill_after_the_publication_leaves_a_record_that_the_next_run_removes(
+    checkout: Path, runner: Runner, monkeypatch: pytest.MonkeyPatch, begun: str | None
+) -> None:
+    record = checkout / "metrics" / "mine" / study.UNFINISHED
+    run_folder(checkout, "sets")
+    graph = Graph({"claims": Cell("claims")}, frozenset(), locked=b"schema: '2.0'\nstages: {}\n")
+    for module in (study, recording):
+        monkeypatch.setattr(module, "read_graph", lambda *_, **__: graph)
+    monkeypatch.setattr(study, "_reproduce", lambda *_: None)
+    monkeypatch.setattr(study, "_publish", lambda *words: words[2].mkdir())
+    discard = study.discard
+
+    def killed(folder: Path, commit: str | None = None) -> bool:
+        raise KeyboardInterrupt
+
+    if begun is not None:
+        write_json(record / recording.CELLS, {"commit": begun, "cells": {}})
+        write_text(record / recording.LOCK, "schema: '2.0'\nstages: {}\n")
+    monkeypatch.setattr(study, "discard", killed)
+    with pytest.raises(KeyboardInterrupt):
+        study.run_study(checkout, "mine", runner)
+    assert record.exists()
+    monkeypatch.setattr(study, "discard", discard)
+    target = study.run_study(checkout, "mine", runner)
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"is published already"):
+            study.run_study(checkout, "mine", runner)
+        write_json(record / recording.CELLS, {"commit": "c" * 40, "cells": {}})  # of a later run
+    assert record.exists()
+
+
+@pytest.mark.parametrize("moment", [0, 1, 2, 3])
+def test_a_kill_while_a_record_is_removed_leaves_none_that_is_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    folder, removals = tmp_path / study.UNFINISHED, 0
+    for path in (folder, tmp_path / f".{folder.name}.old"):
+        write_json(path / recording.CELLS, {"commit": "a" * 40, "cells": {}})
+    remove = shutil.rmtree
+
+    def killed(*words: Any, **options: Any) -> None:
+        nonlocal removals
+        removals += 1
+        if removals == moment:
+            raise KeyboardInterrupt
+        remove(*words, **options)
+
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", killed)
+        recording.discard(folder, "a" * 40)
+    if folder.exists():
+        assert recording.discard(folder, "a" * 40)
+    assert not {folder.name, f".{folder.name}.old"} & {path.name for path in tmp_path.iterdir()}

@@ -13,6 +13,7 @@ from sttreid.runtime.failures import machine_failure
     ("error", "told"),
     [
         (OSError(errno.EROFS, "Read-only file system", "out/a.pt"), "out/a.pt: cannot be written"),
+        (OSError(errno.ENOSPC, "No space left on device", "a.pt", None, "out/a.pt"), "out/a.pt: cannot be"),
         (OSError(errno.ENOSPC, "No space left on device"), "a file cannot be written"),
         (OSError(errno.EISDIR, "Is a directory"), "Is a directory"),
         (PermissionError(errno.EACCES, "Permission denied", "a.txt"), "a.txt: cannot be opened"),

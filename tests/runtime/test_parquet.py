@@ -1,6 +1,8 @@
 """A small Parquet file that would fill the memory is refused before it does."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +49,76 @@ def test_a_file_that_takes_too_much_memory_is_refused(
     with pytest.raises(InputError, match=r"^.*a\.parquet: must take at most 67,108,864 bytes of memory"):
         read_table(path)
     assert pa.default_memory_pool().max_memory() <= max(before, 2**27)
+
+
+def in_lists(values: pa.Array, depth: int) -> pa.Array:
+    """Each value in a list of its own, that in another one, and so on."""
+    for _ in range(depth):
+        values = pa.ListArray.from_arrays(pa.array(np.arange(len(values) + 1, dtype=np.int32)), values)
+    return values
+
+
+@pytest.mark.parametrize("kind", ["one row", "absent", "absent in a list", "nested", "short", "texts", "map"])
+def test_lists_are_counted_before_they_are_read(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {
+        "one row": lambda: pa.ListArray.from_arrays(pa.array([0, 2**24], pa.int32()), np.zeros(2**24, "f4")),
+        "absent": lambda: pa.array([None, None], pa.list_(pa.float32(), 2**23)),
+        "absent in a list": lambda: pa.array([[None, None]], pa.list_(pa.list_(pa.float32(), 2**23))),
+        "nested": lambda: in_lists(pa.array(np.zeros(2**18, np.int8)), 45),
+        "short": lambda: in_lists(pa.array(np.zeros(2**20, bool)), 1),
+        "texts": lambda: pa.array([["long text " * 1000] * 2**13], pa.list_(pa.string())),
+        "map": lambda: pa.array(
+            [[(b"\x00" * 10_000, 1) for _ in range(2**13)]], pa.map_(pa.binary(), pa.int32())
+        ),
+    }
+    column = columns[kind]()
+    pq.write_table(pa.table({"before": [0] * len(column), "c": column}), tmp_path / "a.parquet")
+    del column
+    assert (tmp_path / "a.parquet").stat().st_size < 60_000
+    monkeypatch.setattr(parquet, "ALWAYS", 41_943_040)
+    taken: list[int] = []
+    batches = pq.ParquetFile.iter_batches
+
+    def watched(*args: Any, **options: Any) -> Iterator[pa.RecordBatch]:
+        for batch in batches(*args, **options):
+            taken.append(batch.nbytes)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", watched)
+    monkeypatch.setattr(pd, "read_parquet", lambda source: taken.append(pq.read_table(source).nbytes))
+    with pytest.raises(InputError, match=r"a\.parquet: must take at most 41,943,040 bytes of memory"):
+        read_table(tmp_path / "a.parquet")
+    assert sum(taken) < 2**20
+
+
+def test_lists_that_fit_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "ALWAYS", 2**20)
+    values = np.random.default_rng(0).random((3000, 32), np.float32)
+    fixed = pa.FixedSizeListArray.from_arrays(values.ravel(), 32)
+    columns = {"fixed": fixed, "listed": fixed.cast(pa.list_(pa.float32()))}
+    columns["texts"] = columns["listed"].cast(pa.list_(pa.string()))
+    columns["structures"] = pa.StructArray.from_arrays([columns["texts"], fixed], ["a", "b"])
+    columns["maps"] = pa.array(
+        [[(str(n), [str(n), None])] for n in range(3000)], pa.map_("string", pa.list_(pa.string()))
+    )
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    table = read_table(tmp_path / "a.parquet")
+    assert np.array_equal(np.stack(table["fixed"]), values)
+    assert pa.Table.from_pandas(table, pa.schema({n: c.type for n, c in columns.items()})).equals(
+        pa.table(columns)
+    )
+
+
+def test_damage_of_a_column_of_lists_does_not_end_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"a": [[1.5, 2], [3.0]], "b": ["x", "yy"]}), path, row_group_size=1)
+    column = b"\x25\x02\x18\x01b"  # b may be absent
+    assert path.read_bytes().count(column) == 1
+    path.write_bytes(path.read_bytes().replace(column, b"\x25\x00\x18\x01b"))  # but its statistics say so
+    with pytest.raises(InputError, match=r"a\.parquet: must be a Parquet table"):
+        read_table(path)
 
 
 def test_what_a_file_of_its_length_may_take_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

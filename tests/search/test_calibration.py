@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -105,6 +107,17 @@ def test_no_more_pairs_than_the_rate_allows_pass_the_threshold(count: int, rate:
     assert (distances <= np.nextafter(distances[distances > threshold].min(), 2)).sum() > rate * count - 1e-6
 
 
+@given(
+    st.lists(st.sampled_from([-1e-16, 0.0, 0.25, 0.5, 1.0]), min_size=20, max_size=60), st.floats(0.05, 0.9)
+)
+def test_equal_distances_do_not_raise_the_false_match_rate(values: list[float], rate: float) -> None:
+    distances = np.array(values)
+    threshold = threshold_of(distances, rate)
+    assert (distances <= threshold).sum() <= rate * len(distances) + 1e-6
+    farther = distances[distances > threshold]
+    assert (distances <= farther.min()).sum() > rate * len(distances) - 1e-6, "it is the largest such one"
+
+
 def test_the_fit_recovers_log_odds_that_are_linear() -> None:
     """Two normal distributions of one width: the log-odds of a distance are linear, and known."""
     rng = np.random.default_rng(0)
@@ -117,6 +130,46 @@ def test_the_fit_recovers_log_odds_that_are_linear() -> None:
     found_intercept, found_slope = fit_log_odds(same, different)
     found, true = expit(found_intercept - found_slope * distance), expit(intercept - slope * distance)
     assert np.abs(found - true).max() < 0.02
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-6, 1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("kind", ["mixed", "apart", "far apart", "two points", "one outlier"])
+def test_the_fit_is_the_optimum_whatever_the_unit(kind: str, unit: float) -> None:
+    """At the optimum of a logistic regression chances add up to the targets, and so do their distances."""
+    rng = np.random.default_rng(0)
+    same, different = {
+        "mixed": (rng.normal(0.4, 0.1, 200), rng.normal(0.7, 0.1, 5_000)),
+        "apart": (np.linspace(0.3, 0.4, 100), np.linspace(0.41, 0.6, 5_000)),
+        "far apart": (rng.normal(0.1, 1e-4, 20), rng.normal(0.9, 1e-4, 20_000)),
+        "two points": (np.full(20, 0.1), np.full(5_000, 0.1001)),
+        "one outlier": (np.full(100, 0.01), np.append(np.full(5_000, 0.02), 2.0)),
+    }[kind]
+    intercept, slope = fit_log_odds(same * unit, different * unit)
+    distances = np.concatenate([same, different])
+    target = np.repeat(
+        [(len(same) + 1) / (len(same) + 2), 1 / (len(different) + 2)], [len(same), len(different)]
+    )
+    missing = target - expit(intercept - slope * unit * distances)
+    assert missing.sum() == pytest.approx(0, abs=1e-4)
+    assert missing @ (distances - distances.mean()) / distances.std() == pytest.approx(0, abs=1e-4)
+
+
+def test_a_fit_without_an_optimum_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    same, different = np.linspace(0.1, 0.5, 30), np.linspace(0.3, 0.9, 300)
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(InputError, match=r"finite, got .*(nan|inf)"):
+            fit_log_odds(np.append(same, wrong), different)
+    assert fit_log_odds(np.full(30, 0.5), np.full(300, 0.5))[1] == 0
+    monkeypatch.setattr(calibration, "STEPS", 2)
+    with pytest.raises(InputError, match=r"converge.*0\.1 to 0\.9"):
+        fit_log_odds(same, different)
+
+
+def test_equal_distances_of_all_pairs_are_refused() -> None:
+    gallery = gallery_of(people=30)
+    alike = replace(gallery, embeddings=np.repeat(gallery.embeddings[:1], len(gallery), axis=0))
+    with pytest.raises(InputError, match="nearer"):
+        calibrate([labelled(alike)], "m", "one look", rendered=True, rate=0.05)
 
 
 def test_probabilities_are_frequencies_on_new_people() -> None:

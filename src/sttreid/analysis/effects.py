@@ -93,7 +93,11 @@ class Quantity:
         return float(self.seeds.mean())
 
     def effect(self, resamples: int = RESAMPLES, seed: int = 0) -> Effect:
-        """Its mean, tested for being 0; ``resamples`` and ``seed`` are those of the bootstrap."""
+        """Its mean, tested for being 0; ``resamples`` and ``seed`` are those of the bootstrap.
+
+        Raises:
+            InputError: as :func:`identity_variance`.
+        """
         return t_test(self.seeds, *identity_variance(self.terms, resamples, seed))
 
 
@@ -150,7 +154,7 @@ def identity_variance(terms: Sequence[Term], resamples: int = RESAMPLES, seed: i
     variance of the bootstrap is (C - 1) / C of the true one for C identities, which is corrected here.
 
     Raises:
-        InputError: two terms have different identities or queries of a data set.
+        InputError: two terms have different identities or queries of a data set, or it has a single identity.
     """
     by_dataset: dict[str, list[tuple[float, Sample]]] = {}
     for weight, samples in terms:
@@ -159,12 +163,15 @@ def identity_variance(terms: Sequence[Term], resamples: int = RESAMPLES, seed: i
     total, squares = 0.0, 0.0
     for weighted in by_dataset.values():
         first = weighted[0][1]
+        if len(first.counts) < 2:
+            rule = "a test over identities needs at least 2 of them with queries that count"
+            raise InputError(f"{first.dataset}: {rule}, got {len(first.counts)}")
         draws = np.zeros(resamples)
         for weight, each in weighted:
             check_pair(first, each)
             mean = replace(each, sums=each.sums.mean(axis=0, keepdims=True))
             draws += weight * resampled([mean], resamples, seed)
-        freedom = max(1, len(first.counts) - 1)
+        freedom = len(first.counts) - 1
         variance = float(draws.var(ddof=1)) * len(first.counts) / freedom
         total, squares = total + variance, squares + variance**2 / freedom
     return total, max(1, int(total**2 / squares)) if squares else 1

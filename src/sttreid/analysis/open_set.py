@@ -90,8 +90,9 @@ def detections(
         values.append([once.mean() for once in _rates(each, np.ones((1, each.identities)), rates)])
         for total, resampled in zip(totals, _rates(each, drawn, rates), strict=True):
             total += (resampled * weights).sum(axis=1)
+    is_of_one = any(each.identities == 1 for each in found)  # who says nothing about others
     return [
-        Interval(float(np.mean(means)), *percentiles(total / len(found)))
+        Interval(float(np.mean(means)), *((0.0, 1.0) if is_of_one else percentiles(total / len(found))))
         for means, total in zip(zip(*values, strict=True), totals, strict=True)
     ]
 

@@ -152,7 +152,7 @@ def read_queries(path: Path, kind: Literal["sources", "variants"]) -> pd.DataFra
         values = table[name].to_numpy(np.float64)
         if not (np.isfinite(values) & (np.abs(values) < LARGEST) & (values == np.floor(values))).all():
             raise InputError(f"{path}: the column {name!r} must hold a whole number in every row")
-    for name in ("ap", "inp"):
+    for name in ("ap", "inp", *(["visibility"] if "visibility" in table else [])):
         if not table[name].dropna().between(0, 1).all():
             raise InputError(f"{path}: the column {name!r} must hold numbers between 0 and 1")
     if not table["ap"].isna().equals(table["inp"].isna()):

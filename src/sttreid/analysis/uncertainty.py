@@ -8,6 +8,9 @@ queries cancels.
 
 With one seed an interval covers the test identities only, not another training run. The bootstrap covers only
 (S - 1) / S of the variance of S seeds; :class:`Difference` describes the consequence.
+
+One identity alone says nothing about others, and its resamples are all equal. So where a data set has a
+single one, an interval of a metric is everything that the metric can be, and no difference is significant.
 """
 
 from collections.abc import Sequence
@@ -19,7 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from sttreid.retrieval.metrics import counted
+from sttreid.retrieval.metrics import METRICS, counted
 from sttreid.retrieval.metrics import metric as metric_named
 from sttreid.runtime.errors import InputError
 
@@ -152,6 +155,8 @@ def interval(samples: Sequence[Sample], resamples: int = RESAMPLES, seed: int = 
         InputError: there is no sample, the samples do not fit together, or an argument is too small.
     """
     low, high = percentiles(resampled(samples, resamples, seed))
+    if _is_of_one(samples):
+        low, high = 0.0, 1.0
     return Interval(float(np.mean([each.value for each in samples])), low, high)
 
 
@@ -170,9 +175,17 @@ def difference(
         check_pair(our, their)
     effects = (resampled(ours, resamples, seed) - resampled(theirs, resamples, seed)).round(DECIMALS)
     low, high = percentiles(effects)
+    if _is_of_one(ours):
+        low, high, effects = -1.0, 1.0, np.zeros(resamples)
     tail = (min(int((effects <= 0).sum()), int((effects >= 0).sum())) + 1) / (resamples + 1)
     value = float(np.mean([each.value for each in ours]) - np.mean([each.value for each in theirs]))
     return Difference(value, low, high, min(1.0, 2 * tail))
+
+
+def _is_of_one(samples: Sequence[Sample]) -> bool:
+    """Whether a metric, a fraction, is that of a single identity in a data set."""
+    is_metric = samples[0].metric in {each.name for each in METRICS}
+    return is_metric and any(len(each.identities) == 1 for each in samples)
 
 
 def check_pair(ours: Sample, theirs: Sample) -> None:

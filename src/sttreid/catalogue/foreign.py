@@ -13,8 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from sttreid.catalogue.shelf import warn_if_changed
 from sttreid.model import weight_files, weights
 from sttreid.model.network import Network
 from sttreid.runtime.errors import InputError
@@ -30,7 +32,7 @@ NESTED: Final = 8  # mappings in each other that may hold tensors
 
 
 def restore(path: Path, like: Path | None = None) -> Network:
-    """As :func:`sttreid.model.weights.restore`, for any file.
+    """As :func:`sttreid.model.weights.restore`, for any file; a warning tells of one that its pointer denies.
 
     Raises:
         InputError: as that function; the architecture is larger than its file; a tensor is sparse, quantised
@@ -39,6 +41,7 @@ def restore(path: Path, like: Path | None = None) -> Network:
     for file in (path, *([like] if like else [])):
         _check_archive(file)
         _check_tensors(file, weight_files.read(file))
+        warn_if_changed(file)
     _check_architecture(like or path)
     return weights.restore(path, like)
 
@@ -48,7 +51,7 @@ def open_checked_store(folder: Path) -> Store:
 
     Raises:
         InputError: as that function; the index has another number of rows than there are frames, leaves a
-            value open, or names bytes that its shards do not have.
+            value open, has a visibility that is no share, or names bytes that its shards do not have.
     """
     if (folder / PACKED).exists():
         _check_packed(folder)
@@ -143,6 +146,8 @@ def _check_index(path: Path, frames: int | None) -> int:
                 for name in names:
                     if name != "visibility" and batch[name].null_count:
                         raise InputError(f"{path}: {name} must be given in every row, got null")
+                if "visibility" in names and pa.types.is_floating(batch["visibility"].type):
+                    _check_visibility(path, start, batch["visibility"].to_numpy(zero_copy_only=False))
                 start += len(batch)
     except (OSError, KeyError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:200]
@@ -150,6 +155,15 @@ def _check_index(path: Path, frames: int | None) -> int:
     if start != rows:
         raise InputError(f"{path}: must hold the {rows} rows that its metadata promise, got {start}")
     return rows
+
+
+def _check_visibility(path: Path, start: int, shares: NDArray[np.floating]) -> None:
+    """Check the visible shares of some rows; NaN and null say that one is unknown."""
+    wrong = (shares < 0) | (shares > 1)
+    if wrong.any():
+        row = int(wrong.argmax())
+        rule = "visibility must be between 0 and 1, or NaN where it is unknown"
+        raise InputError(f"{path}: row {start + row}: {rule}, got {shares[row]:g}")
 
 
 def _check_names(path: Path, rows: int) -> None:

@@ -5,6 +5,7 @@ the MD5 of the weights. The remote's objects lie inside the repository: neither 
 """
 
 import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -100,6 +101,27 @@ def published_name(model: Path) -> str | None:
         return None
     files = {(root / path).resolve(): name for name, path in published(root).items()}
     return files.get(model.resolve())
+
+
+def warn_if_changed(model: Path) -> None:
+    """Warn where a model's file is not the one that DVC's pointer beside it names.
+
+    It is used nevertheless: who trains a model again has such a file until `dvc commit`. A pointer without
+    the MD5 of a file is left alone.
+    """
+    pointer = model.with_name(f"{model.name}.dvc")
+    if not (pointer.is_file() and model.is_file()):
+        return
+    try:
+        wanted = parse(_Pointer, read_yaml(pointer), str(pointer)).outs[0].md5
+    except InputError:
+        return
+    with model.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if found != wanted:
+        rule = f"must have the MD5 that {pointer.name} names, {wanted}, got {found}"
+        advice = f"`dvc checkout {pointer}` gives it back, `dvc commit {pointer}` names the present one"
+        warnings.warn(f"{model}: {rule}; {advice}", stacklevel=4)
 
 
 def check_inside(where: str, path: str) -> None:

@@ -19,7 +19,6 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import weakref
 from collections import deque
@@ -32,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sttreid.runtime.errors import DecodeError, InputError, PlaceError
+from sttreid.runtime.unnamed import ADVICE, folder_of, unnamed_file
 
 Frame = NDArray[np.uint8]
 
@@ -54,9 +54,9 @@ def process_frames(module: str, films: Iterable[tuple[Path, int]]) -> Iterator[F
     Raises:
         DecodeError: a frame cannot be decoded, or the process ended or made no progress.
         PlaceError: the video breaks another rule of the decoder.
-        InputError: the decoder is not installed.
+        InputError: the decoder is not installed, or there is no room for decoded frames.
     """
-    pool = os.memfd_create("sttreid-frames") if hasattr(os, "memfd_create") else _unnamed_file()
+    pool = os.memfd_create("sttreid-frames") if _in_memory() else _unnamed_file()
     try:
         process = _Process(module, pool)
         try:
@@ -68,9 +68,18 @@ def process_frames(module: str, films: Iterable[tuple[Path, int]]) -> Iterator[F
         os.close(pool)
 
 
+def _in_memory() -> bool:
+    return hasattr(os, "memfd_create")
+
+
 def _unnamed_file() -> int:
-    with tempfile.TemporaryFile(prefix="sttreid-frames-") as file:
+    with unnamed_file() as file:
         return os.dup(file.fileno())
+
+
+def _room() -> tuple[str, str]:
+    """Where decoded frames are, and how to make room there."""
+    return ("the memory of this machine", "free some of it") if _in_memory() else (folder_of(None), ADVICE)
 
 
 class _Pool:
@@ -167,6 +176,9 @@ class _Process:
             raise PlaceError(message["place"], message["reason"])
         if "error" in message:
             raise InputError(message["error"])
+        if "no room" in message:
+            place, advice = _room()
+            raise InputError(f"decoded frames cannot be kept in {place} ({message['no room']}): {advice}")
 
     def _line(self) -> bytes:
         """The next message; a process that is silent for too long, or ended without one, is an error."""
@@ -202,6 +214,9 @@ class _Process:
         end = (
             f"was ended by the signal {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         )
+        if code == -signal.SIGBUS:  # the kernel's way to say that a mapped file cannot grow
+            place, advice = _room()
+            end = f"{end}, perhaps because {place} has no room for decoded frames: {advice}"
         return f"the process of the decoder {end}"
 
     def _bytes_read(self) -> int:

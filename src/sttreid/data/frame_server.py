@@ -47,7 +47,7 @@ def serve(module: str, pool: int, messages: int) -> None:
     except InputError as error:
         slots.tell({"error": str(error)})
     except OSError as error:
-        slots.tell({"error": f"decoded frames cannot be kept ({error.strerror or error})"})
+        slots.tell({"no room": error.strerror or str(error)})
 
 
 def _decode(decoder: Any, path: Path, expected: int, orders: "_Orders", slots: "_Slots") -> None:

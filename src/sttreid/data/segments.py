@@ -4,7 +4,8 @@
 camera and a segment at its end, which is a time stamp (``cam1_20240131_120000``), a word with a number
 (``hall-part2``), or a number of at least three digits (``cam1_0001``). Such a number is a segment if the
 camera's name ends in a digit, or if several cameras have segments; else (``cam_001``, ``cam_002``) it is the
-number of the camera. The address of a network camera (``192.168.1.101``) is a name without segments.
+number of the camera. A name that is or ends with the address of a network camera (``192.168.1.101``,
+``hall_192.168.1.101``) has no segment.
 """
 
 import re
@@ -23,9 +24,9 @@ _SURE: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _COUNTED: Final = re.compile(r"(?P<camera>.+?)[ _.\-]+\d{3,}", re.ASCII)
-_ADDRESS: Final = re.compile(
-    r"(?:.*\D)?(?:\d{1,3}\.){3}\d{1,3}", re.ASCII
-)  # of a network camera: 192.168.1.101
+_BYTE: Final = r"(?:25[0-5]|2[0-4]\d|[01]?\d?\d)"
+# of a network camera, alone or behind a text (hall_192.168.1.101), but no part of a longer number (1.2.3.4.5)
+_ADDRESS: Final = re.compile(rf"(?:.*(?<!\d)(?<!\d\.))?(?:{_BYTE}\.){{3}}{_BYTE}", re.ASCII)
 
 Cameras = dict[str, list[Recording]]
 

@@ -100,6 +100,29 @@ def restore(folder: Path, run: Path) -> str | None:
     return _commit(folder / CELLS)
 
 
+def discard(folder: Path, commit: str | None = None) -> bool:
+    """Remove the record of a published study; a kill leaves all of it, or nothing that is read.
+
+    Args:
+        folder: of the record.
+        commit: whose record is removed; None: that of any.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        InputError: its commit cannot be read.
+    """
+    if not folder.exists() or commit not in (None, _commit(folder / CELLS)):
+        return False
+    temporary = folder.with_name(f".{folder.name}.partial")
+    for left in (temporary, folder.with_name(f".{folder.name}.old")):  # restore would take the second
+        shutil.rmtree(left, ignore_errors=True)
+    folder.rename(temporary)
+    shutil.rmtree(temporary, ignore_errors=True)
+    return True
+
+
 def publish_seeds(run: Path, stages: Mapping[str, Any], folder: Path) -> None:
     """Write what the cells of a study of claims found to its publication, for readers and other studies.
 

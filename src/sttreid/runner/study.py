@@ -30,13 +30,13 @@ from sttreid.config.params import PARAMS
 from sttreid.config.study import BESIDE
 from sttreid.runner.beside import check_sets_beside, lay_beside
 from sttreid.runner.graph import Graph, read_graph
-from sttreid.runner.record import MACHINES, MODELS, UNFINISHED, publish_seeds, restore, write_record
+from sttreid.runner.record import MACHINES, MODELS, UNFINISHED, discard, publish_seeds, restore, write_record
 from sttreid.runner.remotes import copy_remote
 from sttreid.runner.reproduce import Runner
 from sttreid.runner.workplace import alone, hold, is_read, reading
 from sttreid.runtime.errors import InputError
-from sttreid.runtime.files import read_json, write_json, write_text
-from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs, machine
+from sttreid.runtime.files import read_json, write_json, write_text, writing
+from sttreid.runtime.provenance import Machine, Provenance, checksums, locked_outputs, locked_stores, machine
 
 PIPELINE = EXPERIMENTS / "pipeline.yaml"
 SETS_PIPELINE = EXPERIMENTS / "sets_pipeline.yaml"  # of the analysis sets
@@ -79,11 +79,15 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
     path = overrides_path(source, name)
     params = merged(source, read_yaml(path), path.relative_to(source))
     target = root / "metrics" / name / commit[:10]
-    _check_new(target, root)
+    record = target.with_name(UNFINISHED)
+    if not record.exists():  # else a kill may have come between the publication and its removal
+        _check_new(target, root)
     run, analysis = root / EXPERIMENTS / name / RUN, params["study"]["analysis"]
     run.mkdir(parents=True, exist_ok=True)
     # from the first change in the folder until the publication
     with alone(run / LOCK, run), ExitStack() as held:
+        if target.exists() and discard(record, commit):
+            return target
         _check_new(target, root)  # by a run that has just ended
         _build(root, source, run, params, commit)
         remarks = lay_beside(root, run, params, path.relative_to(source))
@@ -91,8 +95,7 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
             copy_remote(root, run, runner.remote)
         home = _make_sets(root, source, run, params, commit, runner, held)
         if (beside := params["study"].get("beside")) is not None:
-            check_sets_beside(root, params, beside["study"], _stores(home))
-        record = target.with_name(UNFINISHED)
+            check_sets_beside(root, params, beside["study"], locked_stores(home))
         if (begun := restore(record, run)) not in (None, commit):
             print(
                 f"{record.relative_to(root)}: begun at commit {begun}; cells whose code, parameters or data "
@@ -113,12 +116,14 @@ def _run(root: Path, name: str, runner: Runner, source: Path, commit: str) -> Pa
 
         try:
             _reproduce(run, home, _seed_by_seed(read_graph(run), params["seeds"], analysis), runner, keep)
-        finally:
+        except BaseException:
             if ended or begun in (None, commit):  # else the record of another commit, which may be continued
                 write()  # the last cells, if they could not be written
+            raise
+        write()  # of this commit, so that a run after a kill can tell that it has been published
         cells = read_graph(run, allow_missing=True).needed([analysis])
         _publish(home, run, target, commit, params, cells, remarks)
-        shutil.rmtree(record, ignore_errors=True)
+        discard(record)
     return target
 
 
@@ -248,7 +253,9 @@ def _build(root: Path, source: Path, run: Path, params: dict[str, Any], commit: 
     """
     if not (run / ".dvc").exists():
         subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=run, check=True)
-        write_text(run / ".dvc" / "config", CONFIG + CACHE)
+    config = run / ".dvc" / "config"
+    if not config.exists() or CACHE not in config.read_text(encoding="utf-8"):  # a kill came before it
+        write_text(config, CONFIG + CACHE)
     with hold(run):
         shutil.copy(source / IGNORED, run / IGNORED)
         for folder in ("src", DOMAINS):
@@ -261,9 +268,9 @@ def _build(root: Path, source: Path, run: Path, params: dict[str, Any], commit: 
 
 
 def _extract(root: Path, commit: str, paths: Iterable[Path | str], folder: Path) -> None:
-    """Write files of a commit to a folder."""
+    """Write files of a commit to a folder; InputError if its disk is full."""
     names = [str(path) for path in paths]
-    with ZipFile(BytesIO(_git(root, "archive", "--format=zip", commit, *names))) as archive:
+    with ZipFile(BytesIO(_git(root, "archive", "--format=zip", commit, *names))) as archive, writing(folder):
         archive.extractall(folder)
 
 
@@ -284,16 +291,6 @@ def _pipeline(source: Path, params: dict[str, Any]) -> str:
     return str(yaml.safe_dump(content, sort_keys=False))
 
 
-def _stores(home: Path) -> dict[str, str]:
-    """Data set -> MD5 of its tracklet store in a folder where some have been decoded."""
-    return {
-        Path(out["path"]).name: out["md5"]
-        for name, stage in read_yaml(home / "dvc.lock")["stages"].items()
-        for out in stage["outs"]
-        if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
-    }
-
-
 def _publish(
     home: Path,
     run: Path,
@@ -307,7 +304,7 @@ def _publish(
 
     The stores lie in ``home``.
     """
-    stores = _stores(home)
+    stores = locked_stores(home)
     used = [params["simulate"]["domain"], *params["targets"], params["ablation"]["source"]]
     used += [params["start"]["dataset"]] if params.get("start") else []
     used = list(params["datasets"] if params["study"]["analysis"] == "sets" else dict.fromkeys(used))

@@ -23,7 +23,8 @@ def machine_failure(error: BaseException) -> str | None:
         )
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         verb = "written" if error.errno in FULL else "opened"
-        place = "a file" if error.filename is None else f"{error.filename}:"  # a write may name no place
+        path = error.filename if error.errno not in FULL else error.filename2 or error.filename  # of a copy
+        place = "a file" if path is None else f"{path}:"  # a write may name no place
         return f"{place} cannot be {verb} ({error.strerror})"
     if isinstance(error, OSError) and error.errno in IMPOSSIBLE:
         path = error.filename2 or error.filename  # the second one is the target of a rename

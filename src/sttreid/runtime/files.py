@@ -163,8 +163,8 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     content = read_whole(path, TABLE_BYTES)
     try:
-        with pq.ParquetFile(io.BytesIO(content)) as file:
-            check_memory(path, file)
+        with pq.ParquetFile(source := io.BytesIO(content)) as file:
+            check_memory(path, file, source)
             names = Counter(file.schema_arrow.names)
         for name, count in names.items():
             if count > 1:

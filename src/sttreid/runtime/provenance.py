@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sttreid.runtime import numerics
+from sttreid.runtime.documents import YAML_BYTES, parse_yaml, read_bytes
 from sttreid.runtime.errors import InputError
 
 NATIVE: Final = "native"  # kernels as the libraries choose them for the processor
@@ -155,6 +156,17 @@ def locked_outputs(stages: Mapping[str, Any], folder: str) -> dict[str, str]:
     outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
     prefix = f"{folder}/"
     return {path.removeprefix(prefix): outs[path] for path in sorted(outs) if path.startswith(prefix)}
+
+
+def locked_stores(home: Path) -> dict[str, str]:
+    """Data set -> MD5 of its tracklet store in a folder where some have been decoded."""
+    lock = parse_yaml(read_bytes(home / "dvc.lock", YAML_BYTES), home / "dvc.lock")
+    return {
+        Path(out["path"]).name: out["md5"]
+        for name, stage in lock["stages"].items()
+        for out in stage["outs"]
+        if name.startswith("decode@") and out["path"].startswith("artifacts/tracklets/")
+    }
 
 
 def _version(package: str) -> str | None:

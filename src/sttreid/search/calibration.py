@@ -17,7 +17,6 @@ from typing import Annotated, Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, TypeAdapter
-from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
 from sttreid.config.conversion import dump, parse
@@ -32,6 +31,10 @@ MOST: Final = 20_000  # tracklets; the distances of all pairs of so many take 1.
 FLOOR: Final = 1e-6  # of a variance
 BLOCK: Final = 512  # tracklets compared with all others at once
 CHUNK: Final = 2**20  # distances whose log-odds are held at once
+STEPS: Final = 200  # of a fit; most need about ten
+NEAR: Final = 1e-10  # squared standard errors from the optimum at which a fit ends
+FLAT: Final = 1e-12  # least second derivative
+ROUNDING: Final = 1e-12  # of a sum of log-odds
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -54,7 +57,7 @@ class Calibration:
         intercept: log-odds that a pair of distance 0 is of one person, if both kinds are equally frequent.
         slope: by how much the log-odds fall per unit of distance.
         prior: share of pairs of one person among all pairs: that of the labelled tracklets.
-        rate: wanted false-match rate: share of pairs of two people that are nearer than the threshold.
+        rate: wanted false-match rate: at most this share of the pairs of two people passes the threshold.
         threshold: the distance that belongs to it.
         centre: [D'] mean embedding.
         spread: [D'] variance of each dimension.
@@ -168,7 +171,8 @@ def calibrate(
 
     Raises:
         InputError: the rate is not in its range; there are more than ``MOST`` tracklets, or too few pairs of
-            either kind for the fit or the rate; or pairs of one person are not nearer than others.
+            either kind for the fit or the rate; pairs of one person are not nearer than others; or the fit
+            does not converge.
     """
     check_rate(rate)
     if (count := sum(len(one.embeddings) for one in sets)) > MOST:
@@ -218,9 +222,16 @@ def check_rate(rate: float) -> None:
 
 
 def threshold_of(different: NDArray[np.float64], rate: float) -> float:
-    """The largest of these distances that at most this share of them does not exceed; there are 1 / rate."""
+    """The largest of these distances that at most this share of them does not exceed; there are 1 / rate.
+
+    Just below the smallest if more than this share are equal to it.
+    """
     passing = int(np.floor(rate * len(different) + 1e-9))
-    return float(np.partition(different, passing - 1)[passing - 1])
+    threshold = np.partition(different, passing - 1)[passing - 1]
+    if (different <= threshold).sum() > passing:  # of equal ones all pass, or none
+        nearer = different[different < threshold]
+        threshold = nearer.max() if len(nearer) else np.nextafter(threshold, -np.inf)
+    return float(threshold)
 
 
 def pair_distances(labelled: Labelled) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -264,6 +275,13 @@ def fit_log_odds(same: NDArray[np.float64], different: NDArray[np.float64]) -> t
     """Intercept and slope of the log-odds, from the distances of pairs of one person and of two.
 
     The intercept holds for the proportion of the given pairs; the log-odds are intercept - slope * distance.
+    The slope is 0 if all distances are equal.
+
+    Newton's method ends at the same place whatever the unit of the distances is, and tells how far it is from
+    there. It is damped (Levenberg and Marquardt), as it is too bold where the two kinds are far apart.
+
+    Raises:
+        InputError: a distance is not finite, or the fit does not converge.
     """
     count = len(same) + len(different)
     sides = [
@@ -275,15 +293,42 @@ def fit_log_odds(same: NDArray[np.float64], different: NDArray[np.float64]) -> t
         for distances, target in sides
         for start in range(0, len(distances), CHUNK)
     ]
+    span = f"{min(same.min(), different.min()):g} to {max(same.max(), different.max()):g}"
+    centre = sum(float(distances.sum()) for distances, _ in chunks) / count
+    if not np.isfinite(centre):
+        raise InputError(f"the distances of a calibration must be finite, got {span}")
+    scale = (sum(float(np.square(distances - centre).sum()) for distances, _ in chunks) / count) ** 0.5
+    values = np.array([logit(sum(len(distances) * target for distances, target in sides) / count), 0.0])
+    if scale == 0:
+        return float(values[0]), 0.0
 
-    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        total, gradient = 0.0, np.zeros(2)
+    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """The negative log-likelihood of all pairs, its gradient and its second derivatives."""
+        total, gradient, curvature = 0.0, np.zeros(2), np.zeros((2, 2))
         for distances, target in chunks:
-            odds = values[0] - values[1] * distances
-            total -= float((target * log_expit(odds) + (1 - target) * log_expit(-odds)).sum()) / count
-            error = (expit(odds) - target) / count
-            gradient += [error.sum(), -(error * distances).sum()]
-        return total, gradient
+            offsets = (distances - centre) / -scale
+            odds = values[0] + values[1] * offsets
+            total -= float((target * log_expit(odds) + (1 - target) * log_expit(-odds)).sum())
+            chance = expit(odds)
+            error, weight = chance - target, chance * expit(-odds)
+            gradient += [error.sum(), error @ offsets]
+            weighted = weight @ offsets
+            curvature += [[weight.sum(), weighted], [weighted, (weight * offsets) @ offsets]]
+        return total, gradient, curvature
 
-    found = minimize(loss, np.array([0.0, 1.0]), jac=True, method="BFGS", options={"gtol": 1e-7})
-    return float(found.x[0]), float(found.x[1])
+    total, gradient, curvature = loss(values)
+    damping = float(np.trace(curvature))
+    for _ in range(STEPS):
+        roots, axes = np.linalg.eigh(curvature)
+        along = axes.T @ gradient
+        if float((along**2 / np.maximum(roots, FLAT)).sum()) < NEAR:
+            slope = float(values[1]) / scale
+            return float(values[0]) + slope * centre, slope
+        step = along / (np.maximum(roots, 0) + damping)
+        expected = float(along @ step - roots @ step**2 / 2)
+        found = loss(values - axes @ step)
+        fell = total - found[0] + ROUNDING * total
+        damping *= 0.1 if fell > expected / 2 else 4
+        if fell > 0:
+            values, (total, gradient, curvature) = values - axes @ step, found
+    raise InputError(f"the fit of a calibration must converge, but does not for distances of {span}")

@@ -1,5 +1,9 @@
 """What is on the disk is what was put there, whatever is asked for."""
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 
 from sttreid.data.published import disk_buffer
 from sttreid.data.published.disk_buffer import DiskBuffer, blocks, folder_blocks
+from sttreid.runtime.errors import InputError
 
 NAMES = st.lists(st.lists(st.text(max_size=4), max_size=5), max_size=4)
 
@@ -38,8 +43,34 @@ def test_nothing_of_it_can_be_seen_in_the_folder(tmp_path: Path) -> None:
     output.append(pa.array(["a.jpg"]), {"frame": np.array([7])})
     assert list(tmp_path.iterdir()) == []
     assert output.names(np.array([0]), np.array([1])).to_pylist() == ["a.jpg"]
-    with pytest.raises(OSError, match="nowhere"):
+    with pytest.raises(InputError, match=r"nowhere: .*No such file"):
         DiskBuffer(["frame"], tmp_path / "nowhere")
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+import pyarrow as pa
+from sttreid.data.published.disk_buffer import DiskBuffer
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    output = DiskBuffer(["frame"], *map(Path, sys.argv[1:]))
+    output.append(pa.array(["a"] * 999), {"frame": np.arange(999)})
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_full_disk_is_told_with_the_folder_of_the_files(tmp_path: Path, given: bool) -> None:
+    words = [str(tmp_path)] if given else []
+    command, environment = [sys.executable, "-c", LIMITED, *words], os.environ | {"TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{tmp_path}: ")
+    assert os.strerror(errno.EFBIG) in done.stdout
+    assert ("TMPDIR" in done.stdout) is not given
+    assert not done.stderr  # nor while the files are closed
 
 
 @given(st.lists(st.integers(0, 5), max_size=12))

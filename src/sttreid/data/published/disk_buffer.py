@@ -6,9 +6,9 @@ They are read with plain reads, because the pages of a memory map count as memor
 """
 
 import os
-import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sttreid.data.published.file_names import Ints
+from sttreid.runtime.unnamed import unnamed_file, writing_unnamed
 
 BLOCK: Final = 1 << 14  # images in memory at once, or those of one tracklet or folder if these are more
 _WIDTH: Final = 8  # bytes of a number
@@ -40,13 +41,15 @@ class DiskBuffer:
                 in memory and which the environment variable TMPDIR changes.
 
         Raises:
-            OSError: the folder cannot be written to.
+            InputError: the folder cannot be written to, or its disk is full.
         """
         self.fields = tuple(fields)
+        self._folder = folder
         self._count, self._bytes = 0, 0
         self._texts, self._ends = _temporary_file(self, folder), _temporary_file(self, folder)
         self._numbers = {field: _temporary_file(self, folder) for field in fields}
-        _write(self._ends, bytes(_WIDTH))  # the first name begins at 0
+        with writing_unnamed(folder):
+            _write(self._ends, bytes(_WIDTH))  # the first name begins at 0
 
     def __len__(self) -> int:
         """F."""
@@ -58,15 +61,19 @@ class DiskBuffer:
         Args:
             names: string [N].
             fields: whole numbers or truth values, [N] each; at least the fields of the buffer.
+
+        Raises:
+            InputError: the disk is full; nothing can be appended any more.
         """
         if not len(names):
             return
         _, ends, texts = names.buffers()
         edges = np.frombuffer(ends, np.int32)[names.offset : names.offset + len(names) + 1]
-        _write(self._texts, memoryview(texts)[edges[0] : edges[-1]])
-        _write(self._ends, (edges[1:] - np.int64(edges[0]) + self._bytes).tobytes())
-        for field, file in self._numbers.items():
-            _write(file, fields[field].astype(np.int64).tobytes())
+        with writing_unnamed(self._folder):
+            _write(self._texts, memoryview(texts)[edges[0] : edges[-1]])
+            _write(self._ends, (edges[1:] - np.int64(edges[0]) + self._bytes).tobytes())
+            for field, file in self._numbers.items():
+                _write(file, fields[field].astype(np.int64).tobytes())
         self._count += len(names)
         self._bytes += int(edges[-1] - edges[0])
 
@@ -89,9 +96,14 @@ class DiskBuffer:
 
 
 def _temporary_file(owner: DiskBuffer, folder: Path | None) -> IO[bytes]:
-    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-    weakref.finalize(owner, file.close)
+    file = unnamed_file(folder)
+    weakref.finalize(owner, _close, file)
     return file
+
+
+def _close(file: IO[bytes]) -> None:
+    with suppress(OSError):  # what a full disk did not take is still in Python's buffer
+        file.close()
 
 
 def _write(file: IO[bytes], content: bytes | memoryview) -> None:
