@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, TypeAdapter
+from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
 from sttreid.config.conversion import dump, parse
@@ -31,10 +32,8 @@ MOST: Final = 20_000  # tracklets; the distances of all pairs of so many take 1.
 FLOOR: Final = 1e-6  # of a variance
 BLOCK: Final = 512  # tracklets compared with all others at once
 CHUNK: Final = 2**20  # distances whose log-odds are held at once
-STEPS: Final = 200  # of a fit; most need about ten
-NEAR: Final = 1e-10  # squared standard errors from the optimum at which a fit ends
-FLAT: Final = 1e-12  # least second derivative
-ROUNDING: Final = 1e-12  # of a sum of log-odds
+STEPS: Final = 500  # of a fit; most need about ten
+GRADIENT: Final = 1e-5  # pairs by which the chances of all pairs may miss their number at the end of a fit
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -277,8 +276,7 @@ def fit_log_odds(same: NDArray[np.float64], different: NDArray[np.float64]) -> t
     The intercept holds for the proportion of the given pairs; the log-odds are intercept - slope * distance.
     The slope is 0 if all distances are equal.
 
-    Newton's method ends at the same place whatever the unit of the distances is, and tells how far it is from
-    there. It is damped (Levenberg and Marquardt), as it is too bold where the two kinds are far apart.
+    Distances are fitted in units of their standard deviation: the result does not depend on their own unit.
 
     Raises:
         InputError: a distance is not finite, or the fit does not converge.
@@ -298,37 +296,34 @@ def fit_log_odds(same: NDArray[np.float64], different: NDArray[np.float64]) -> t
     if not np.isfinite(centre):
         raise InputError(f"the distances of a calibration must be finite, got {span}")
     scale = (sum(float(np.square(distances - centre).sum()) for distances, _ in chunks) / count) ** 0.5
-    values = np.array([logit(sum(len(distances) * target for distances, target in sides) / count), 0.0])
+    begin = np.array([logit(sum(len(distances) * target for distances, target in sides) / count), 0.0])
     if scale == 0:
-        return float(values[0]), 0.0
+        return float(begin[0]), 0.0
 
-    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """The negative log-likelihood of all pairs, its gradient and its second derivatives."""
-        total, gradient, curvature = 0.0, np.zeros(2), np.zeros((2, 2))
+    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """The negative log-likelihood of all pairs, and its gradient."""
+        total, gradient = 0.0, np.zeros(2)
         for distances, target in chunks:
-            offsets = (distances - centre) / -scale
-            odds = values[0] + values[1] * offsets
+            nearness = (centre - distances) / scale
+            odds = values[0] + values[1] * nearness
             total -= float((target * log_expit(odds) + (1 - target) * log_expit(-odds)).sum())
-            chance = expit(odds)
-            error, weight = chance - target, chance * expit(-odds)
-            gradient += [error.sum(), error @ offsets]
-            weighted = weight @ offsets
-            curvature += [[weight.sum(), weighted], [weighted, (weight * offsets) @ offsets]]
-        return total, gradient, curvature
+            error = expit(odds) - target
+            gradient += [error.sum(), error @ nearness]
+        return total, gradient
 
-    total, gradient, curvature = loss(values)
-    damping = float(np.trace(curvature))
-    for _ in range(STEPS):
-        roots, axes = np.linalg.eigh(curvature)
-        along = axes.T @ gradient
-        if float((along**2 / np.maximum(roots, FLAT)).sum()) < NEAR:
-            slope = float(values[1]) / scale
-            return float(values[0]) + slope * centre, slope
-        step = along / (np.maximum(roots, 0) + damping)
-        expected = float(along @ step - roots @ step**2 / 2)
-        found = loss(values - axes @ step)
-        fell = total - found[0] + ROUNDING * total
-        damping *= 0.1 if fell > expected / 2 else 4
-        if fell > 0:
-            values, (total, gradient, curvature) = values - axes @ step, found
-    raise InputError(f"the fit of a calibration must converge, but does not for distances of {span}")
+    def curvature(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = np.zeros((2, 2))
+        for distances, _ in chunks:
+            nearness = (centre - distances) / scale
+            odds = values[0] + values[1] * nearness
+            weight = expit(odds) * expit(-odds)
+            mixed = weight @ nearness
+            total += [[weight.sum(), mixed], [mixed, (weight * nearness) @ nearness]]
+        return total
+
+    options = {"gtol": GRADIENT, "maxiter": STEPS}
+    found = minimize(loss, begin, jac=True, hess=curvature, method="trust-exact", options=options)
+    if not found.success:
+        raise InputError(f"the fit of a calibration must converge, but does not for distances of {span}")
+    slope = float(found.x[1]) / scale
+    return float(found.x[0]) + slope * centre, slope
