@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import sttreid
+from tests.tool_modules import tool
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
@@ -47,6 +48,19 @@ def test_the_site_holds_what_its_pages_link_to_and_describes_every_public_name()
 def test_tables_of_the_readme_are_those_of_the_publications() -> None:
     command = [sys.executable, ROOT / "tools/readme_tables.py", "--check"]
     assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_stale_figures_in_sentences_of_the_readme_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables, page = tool("readme_tables"), tmp_path / "README.md"
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(tables, "PAGE", page)
+    monkeypatch.setattr(sys, "argv", ["readme_tables.py", "--check"])
+    for words, *_ in tables.QUOTED:
+        page.write_text(re.sub(rf"[\d.]+(?={words})", "7", text), encoding="utf-8")
+        with pytest.raises(SystemExit, match="readme_tables"):
+            tables.main()
 
 
 def test_paths_that_the_readme_names_exist() -> None:
