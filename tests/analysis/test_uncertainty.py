@@ -219,7 +219,7 @@ def test_the_seeds_follow_the_seed_of_the_draws():
     first, again, other = (resampled([one], 200, seed) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    uneven = identities_of_one_query(np.random.default_rng(0).random((6, 1)))
+    uneven = identities_of_one_query(np.random.default_rng(0).random((6, 9)))
     assert interval([uneven], seed=3) == interval([uneven], seed=3)
     assert interval([uneven], seed=3) != interval([uneven], seed=4)
 
