@@ -252,3 +252,20 @@ def test_what_is_visualised_is_a_variant_or_the_reference(tmp_path):
     ]
     with pytest.raises(InputError, match=r"visualise.variants.1 must be one of .*, full, got 'none'"):
         load(written(tmp_path, {"visualise.variants": ["cnn", "none"]}))
+
+
+@pytest.mark.parametrize(
+    "key", ["simulate.seed", "augment.pad", "pretrain.identities", "pretrain.max_grad_norm"]
+)
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_no_number(tmp_path, key, value):
+    """In YAML "on" and "off" are such: "off" would be the limit 0, where it means none."""
+    section, name = key.split(".")
+    content = parameters({})[section]
+    with pytest.raises(InputError, match=rf"params\.yaml: {key} .*got {value}"):
+        load(written(tmp_path, {section: content | {name: value}}))
+
+
+def test_a_truth_value_in_a_list_is_no_number(tmp_path):
+    with pytest.raises(InputError, match=r"params\.yaml: seeds\.1 must be a number, got True"):
+        load(written(tmp_path, {"seeds": [0, True]}))
