@@ -160,6 +160,52 @@ def test_what_is_no_image_is_named(images: list[Any], told: str, model: Network)
         sttreid.embed(model, images)
 
 
+@pytest.mark.parametrize("form", ["file", "image"])
+@pytest.mark.parametrize("low", [0.0, -1, 300])
+def test_an_image_of_other_values_than_8_bits_is_refused(
+    low: float, form: str, model: Network, tmp_path: Path
+) -> None:
+    """Pillow would show it black or white: an image of fractions is mostly one from 0 to 1."""
+    values = np.full((HEIGHT, WIDTH), low, np.float32 if isinstance(low, float) else np.int32)
+    values[0] = 1
+    image = Image.fromarray(values)
+    image.save(tmp_path / "a.png", "TIFF")
+    place, given = (r"a\.png", tmp_path / "a.png") if form == "file" else ("image 0", image)
+    with pytest.raises(sttreid.InputError, match=f"{place}: .*8 bits"):
+        sttreid.embed(model, [given])
+
+
+def test_an_image_that_pillow_cannot_decode_is_named(model: Network, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    closed = Image.new("RGB", (4, 4))
+    closed.close()
+    premultiplied = Image.new("LA", (4, 4)).convert("La")
+    with Image.open(path) as cut:
+        for image in (cut, closed, premultiplied):
+            with pytest.raises(sttreid.InputError, match=r"image 0: .*decoded"):
+                sttreid.embed(model, [image])
+
+
+@pytest.mark.parametrize("images", [{"a.png"}, frozenset({"a.png"}), {"a.png": 1}])
+def test_images_without_an_order_are_refused(images: Any, model: Network) -> None:
+    with pytest.raises(sttreid.InputError, match=r"images must be a sequence.*a\.png"):
+        sttreid.embed(model, images)
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch": 0}, {"batch": 2.5}, {"batch": True}, {"batch": "8"}, {"precision": "fp16"}]
+)
+def test_options_of_an_embedding_are_checked(
+    options: dict[str, Any], model: Network, store_folder: Path
+) -> None:
+    name, value = next(iter(options.items()))
+    with pytest.raises(sttreid.InputError, match=f"{name} must .*got {value!r}"):
+        sttreid.embed_store(model, sttreid.open_store(store_folder), **options)
+
+
 @pytest.mark.parametrize("form", ["PNG", "GIF"])  # the header tells what is in a file, not its name
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded(
     form: str, model: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
