@@ -47,6 +47,18 @@ def test_weights_alone_take_their_architecture_from_another_model(model: Network
     )
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_a_model_whose_weights_are_not_finite_is_refused(
+    value: float, model: Network, tmp_path: Path
+) -> None:
+    name = "backbone.conv1.weight"
+    with torch.no_grad():
+        model.state_dict()[name][1, 0, 0] = value
+    save(model, MODEL, tmp_path / "broken.pt")
+    with pytest.raises(sttreid.InputError, match=rf"broken\.pt: .*'{name}' must be finite, got {value}"):
+        sttreid.load_model(tmp_path / "broken.pt")
+
+
 def tracklet(store: Store, number: int) -> NDArray[np.uint8]:
     row = store.tracklets.iloc[number]
     return store.frames[row["start"] : row["start"] + row["length"]]

@@ -60,14 +60,16 @@ def load_model(
         The network. It has T (``frames``) and the size of its images as attributes.
 
     Raises:
-        InputError: the file is missing, damaged or not a model of this project; there is no checkout with
-            such a published model; no file can have such a path; or torch has no such device.
+        InputError: the file is missing, damaged or not a model of this project; weights are not finite;
+            there is no checkout with such a published model; no file can have such a path; or torch has no
+            such device.
     """
     numerics.warn_if_too_late()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # of classifiers that a file lacks, as the sha256 of the weights covers them
         file = locate(None if model is None else _path("model", model))
         network = foreign.restore(file, None if like is None else locate(_path("like", like)))
+    _check_weights(file, network)
     try:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         network.to(place)
@@ -79,6 +81,14 @@ def load_model(
     if place.type == "meta":
         raise InputError(f"device must be one that computes, such as cpu, got {device!r}")
     return network.eval()
+
+
+def _check_weights(file: Path, network: Network) -> None:
+    """Raise InputError if weights are not finite; the error about features would name a tracklet."""
+    for name, values in network.state_dict().items():
+        if values.is_floating_point() and not (finite := values.isfinite()).all():
+            got = values[~finite].flatten()[0].item()
+            raise InputError(f"{file}: the tensor {name!r} must be finite, got {got}")
 
 
 def open_store(folder: Path | str) -> Store:
