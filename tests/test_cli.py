@@ -123,6 +123,10 @@ def test_without_words_the_command_prints_its_help_and_the_module_is_the_same_co
         (["evaluate", "--protocol", "market", "--query", "q.npz", "--tie", "some"], "--tie"),
         (["describe", "marz", "."], "marz"),
         (["describe", "mars", ".", "-o", "split"], "'split'"),
+        (
+            ["describe", "mars", ".", "-o", "split=1", "-o", "test=0.5", "-o", "split=2"],
+            "split=1 and split=2",
+        ),
         (["simulate", "sheet", "out"], "path"),
         (["simulate", "render", "nowhere.yaml", "out"], "nowhere.yaml"),
         (["bench", "nothing"], "nothing"),

@@ -47,6 +47,18 @@ def test_weights_alone_take_their_architecture_from_another_model(model: Network
     )
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_a_model_whose_weights_are_not_finite_is_refused(
+    value: float, model: Network, tmp_path: Path
+) -> None:
+    name = "backbone.conv1.weight"
+    with torch.no_grad():
+        model.state_dict()[name][1, 0, 0] = value
+    save(model, MODEL, tmp_path / "broken.pt")
+    with pytest.raises(sttreid.InputError, match=rf"broken\.pt: .*'{name}' must be finite, got {value}"):
+        sttreid.load_model(tmp_path / "broken.pt")
+
+
 def tracklet(store: Store, number: int) -> NDArray[np.uint8]:
     row = store.tracklets.iloc[number]
     return store.frames[row["start"] : row["start"] + row["length"]]
@@ -158,6 +170,52 @@ def test_an_image_of_16_bits_is_refused_unless_8_hold_its_values(
 def test_what_is_no_image_is_named(images: list[Any], told: str, model: Network) -> None:
     with pytest.raises(sttreid.InputError, match=told):
         sttreid.embed(model, images)
+
+
+@pytest.mark.parametrize("form", ["file", "image"])
+@pytest.mark.parametrize("low", [0.0, -1, 300])
+def test_an_image_of_other_values_than_8_bits_is_refused(
+    low: float, form: str, model: Network, tmp_path: Path
+) -> None:
+    """Pillow would show it black or white: an image of fractions is mostly one from 0 to 1."""
+    values = np.full((HEIGHT, WIDTH), low, np.float32 if isinstance(low, float) else np.int32)
+    values[0] = 1
+    image = Image.fromarray(values)
+    image.save(tmp_path / "a.png", "TIFF")
+    place, given = (r"a\.png", tmp_path / "a.png") if form == "file" else ("image 0", image)
+    with pytest.raises(sttreid.InputError, match=f"{place}: .*8 bits"):
+        sttreid.embed(model, [given])
+
+
+def test_an_image_that_pillow_cannot_decode_is_named(model: Network, tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    closed = Image.new("RGB", (4, 4))
+    closed.close()
+    premultiplied = Image.new("LA", (4, 4)).convert("La")
+    with Image.open(path) as cut:
+        for image in (cut, closed, premultiplied):
+            with pytest.raises(sttreid.InputError, match=r"image 0: .*decoded"):
+                sttreid.embed(model, [image])
+
+
+@pytest.mark.parametrize("images", [{"a.png"}, frozenset({"a.png"}), {"a.png": 1}])
+def test_images_without_an_order_are_refused(images: Any, model: Network) -> None:
+    with pytest.raises(sttreid.InputError, match=r"images must be a sequence.*a\.png"):
+        sttreid.embed(model, images)
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch": 0}, {"batch": 2.5}, {"batch": True}, {"batch": "8"}, {"precision": "fp16"}]
+)
+def test_options_of_an_embedding_are_checked(
+    options: dict[str, Any], model: Network, store_folder: Path
+) -> None:
+    name, value = next(iter(options.items()))
+    with pytest.raises(sttreid.InputError, match=f"{name} must .*got {value!r}"):
+        sttreid.embed_store(model, sttreid.open_store(store_folder), **options)
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF"])  # the header tells what is in a file, not its name

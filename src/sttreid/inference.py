@@ -6,10 +6,10 @@ The functions of the pipeline resize images, cut clips, normalise and average.
 import io
 import re
 import warnings
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Set, Sized
 from os import PathLike
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from sttreid.retrieval.scoring import labels_of
 from sttreid.runtime import numerics
 from sttreid.runtime.documents import read_whole
 from sttreid.runtime.errors import InputError, shortened
-from sttreid.tracklets.images import decode_image
+from sttreid.tracklets.images import DECODE_ERRORS, decode_image, describe_error
 from sttreid.tracklets.store import TEST, Store
 
 ImageLike = NDArray[np.uint8] | Image.Image | Path | str
@@ -38,6 +38,7 @@ BATCH = 32  # clips at once
 PIXELS: Final = 50_000_000  # of one image; decoding and resizing more takes gigabytes
 ORIENTATION = 0x0112  # Exif's tag
 FORMATS: Final = ("JPEG", "MPO", "PNG")  # that Pillow names; MPO: a JPEG of several pictures
+DEEP: Final = ("I", "F")  # modes of Pillow with more than 8 bits begin so
 SUFFIXES = (".jpg", ".jpeg", ".png")  # of the images of a folder
 
 
@@ -59,14 +60,16 @@ def load_model(
         The network. It has T (``frames``) and the size of its images as attributes.
 
     Raises:
-        InputError: the file is missing, damaged or not a model of this project; there is no checkout with
-            such a published model; no file can have such a path; or torch has no such device.
+        InputError: the file is missing, damaged or not a model of this project; weights are not finite;
+            there is no checkout with such a published model; no file can have such a path; or torch has no
+            such device.
     """
     numerics.warn_if_too_late()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # of classifiers that a file lacks, as the sha256 of the weights covers them
         file = locate(None if model is None else _path("model", model))
         network = foreign.restore(file, None if like is None else locate(_path("like", like)))
+    _check_weights(file, network)
     try:
         place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         network.to(place)
@@ -78,6 +81,14 @@ def load_model(
     if place.type == "meta":
         raise InputError(f"device must be one that computes, such as cpu, got {device!r}")
     return network.eval()
+
+
+def _check_weights(file: Path, network: Network) -> None:
+    """Raise InputError if weights are not finite; the error about features would name a tracklet."""
+    for name, values in network.state_dict().items():
+        if values.is_floating_point() and not (finite := values.isfinite()).all():
+            got = values[~finite].flatten()[0].item()
+            raise InputError(f"{file}: the tensor {name!r} must be finite, got {got}")
 
 
 def open_store(folder: Path | str) -> Store:
@@ -122,12 +133,10 @@ def embed(
     """
     if isinstance(images, str | Path):
         images = images_of(_path("images", images))
-    if not isinstance(images, Sized):
-        raise InputError(f"images must be a sequence, an array or a folder, got {images!r}")
+    if not isinstance(images, Sized) or isinstance(images, Set | Mapping):  # the order in time counts
+        raise InputError(f"images must be a sequence, an array or a folder, got {images!r:.100}")
     if not len(images):
         raise InputError("a tracklet must hold at least 1 image, got 0")
-    if batch < 1:
-        raise InputError(f"batch must be at least 1, got {batch}")
     height, width = model.image_size
     frames = np.stack([_resized(image, number, height, width) for number, image in enumerate(images)])
     row = {"tracklet": 0, "identity": 0, "camera": 0, "split": TEST, "start": 0, "length": len(frames)}
@@ -159,9 +168,13 @@ def embed_store(
         [N, D'] float32 L2-normalised rows, in the order of the rows.
 
     Raises:
-        InputError: the size of the store's images differs from the model's, there is no tracklet, or a
-            feature is not finite (the error names its tracklet).
+        InputError: the size of the store's images differs from the model's, there is no tracklet, an option
+            has another value, or a feature is not finite (the error names its tracklet).
     """
+    if not isinstance(batch, int | np.integer) or isinstance(batch, bool) or batch < 1:
+        raise InputError(f"batch must be a whole number of at least 1, got {batch!r:.100}")
+    if precision not in get_args(Precision):
+        raise InputError(f"precision must be {' or '.join(get_args(Precision))}, got {precision!r:.100}")
     size = tuple(store.frames.shape[1:3])
     if size != tuple(model.image_size):
         expected, got = ("x".join(map(str, pair)) for pair in (model.image_size, size))
@@ -241,11 +254,12 @@ def _prepared(content: bytes) -> Image.Image | None:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the own bound is smaller
             with Image.open(io.BytesIO(content)) as image:
                 _check_pixels("the image", *image.size)
+                deep = image.mode.startswith(DEEP)
                 if image.format not in FORMATS:
-                    return None
+                    return _upright(image) if deep else None
                 tells = image.format == "JPEG" or "exif" in image.info  # a PNG would be decoded to tell more
                 askew = tells and image.getexif().get(ORIENTATION, 1) != 1
-                return _upright(image) if askew or image.mode.startswith("I") else None
+                return _upright(image) if askew or deep else None
     except InputError:
         raise
     except Exception:  # Pillow raises many types for damaged files; the decoder says what is wrong
@@ -258,11 +272,15 @@ def _check_pixels(name: str, width: int, height: int) -> None:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The picture in RGB; InputError if it has values that Pillow would all show white."""
+    """The picture in RGB; InputError if it has values that Pillow would all show white or black."""
     turned = ImageOps.exif_transpose(image)
-    if turned.mode.startswith("I") and (brightest := int(np.asarray(turned).max())) > BRIGHTEST:
-        rule = f"the image must have 8 bits a channel, values up to {BRIGHTEST}"
-        raise InputError(f"{rule}, got {brightest}")
+    rule = f"the image must have 8 bits a channel, values up to {BRIGHTEST}"
+    if turned.mode == "F":  # often from 0 to 1
+        raise InputError(f"{rule}, got those of 32 bits with fractions")
+    if turned.mode.startswith("I"):
+        values = np.asarray(turned)
+        if (brightest := int(values.max())) > BRIGHTEST or (darkest := int(values.min())) < 0:
+            raise InputError(f"{rule}, got {brightest if brightest > BRIGHTEST else darkest}")
     return turned.convert("RGB")
 
 
@@ -290,7 +308,14 @@ def _resized(image: ImageLike, number: int, height: int, width: int) -> NDArray[
         return read_image(Path(image), height, width)
     if isinstance(image, Image.Image):
         _check_pixels(f"image {number}", *image.size)  # it may not be decoded yet
-    pixels = np.asarray(_upright(image) if isinstance(image, Image.Image) else image)
+        try:
+            image = _upright(image)
+        except InputError as error:
+            raise InputError(f"image {number}: {error}") from error
+        except DECODE_ERRORS as error:  # of a damaged file, a closed one, or a mode that has no RGB
+            reason = describe_error(error)
+            raise InputError(f"image {number}: the image cannot be decoded ({reason})") from error
+    pixels = np.asarray(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputError(f"image {number} must be uint8 [h, w, 3] (RGB), got {pixels.dtype} {pixels.shape}")
     _check_pixels(f"image {number}", pixels.shape[1], pixels.shape[0])

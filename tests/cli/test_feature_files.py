@@ -87,6 +87,29 @@ def test_other_files_with_the_name_of_an_archive_are_refused(tmp_path: Path) -> 
         read_array(path, "features")
 
 
+def test_arrays_behind_the_first_are_not_ignored(tmp_path: Path) -> None:
+    """`numpy.save` called again for an open file writes behind what is there."""
+    path = tmp_path / "a.npy"
+    with path.open("wb") as file:
+        for rows in (2, 3):
+            np.save(file, np.ones((rows, 4)))
+    with pytest.raises(InputError, match=r"a\.npy: .*one array"):
+        read_array(path, "features")
+    path.write_bytes(saved(np.ones((2, 4), np.float16, "F")))
+    assert read_array(path, "features").shape == (2, 4)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("second", ["features.npy", "features"])
+def test_two_arrays_of_one_name_are_refused(tmp_path: Path, second: str) -> None:
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, rows in (("features.npy", 2), (second, 3)):
+            archive.writestr(name, saved(np.ones((rows, 4))))
+    with pytest.raises(InputError, match=r"a\.npz: .*'features' 2 times"):
+        read_array(path, "features")
+
+
 def write_sides(folder: Path, **columns: object) -> None:
     """Features and labels of four queries, of eight gallery tracklets of theirs and of one of another."""
     rng = np.random.default_rng(0)

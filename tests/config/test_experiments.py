@@ -154,6 +154,10 @@ REFUSED = {
     "value": (["claims", "mine", "model.width=x"], r"experiments/mine/params\.yaml: model\.width .* got 'x'"),
     "rule": (["claims", "mine", "ablation.min_train_rank1=3"], r"ablation\.min_train_rank1 .* got 3"),
     "yaml": (["claims", "mine", "seeds=["], r"seeds=\[: is not valid YAML"),
+    "repeated": (
+        ["claims", "mine", "model.width=8", "model.heads=2", "model.width=16"],
+        r"model\.width: .*2 val",
+    ),
     "word": (["claims", "mine", "seeds"], "seeds: must be key=value"),
     "seeds": (
         ["claims", "mine", "seeds=[]"],

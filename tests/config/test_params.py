@@ -252,3 +252,48 @@ def test_what_is_visualised_is_a_variant_or_the_reference(tmp_path):
     ]
     with pytest.raises(InputError, match=r"visualise.variants.1 must be one of .*, full, got 'none'"):
         load(written(tmp_path, {"visualise.variants": ["cnn", "none"]}))
+
+
+@pytest.mark.parametrize(
+    "key", ["simulate.seed", "augment.pad", "pretrain.identities", "pretrain.max_grad_norm"]
+)
+@pytest.mark.parametrize("value", [True, False])
+def test_a_truth_value_is_no_number(tmp_path, key, value):
+    """In YAML "on" and "off" are such: "off" would be the limit 0, where it means none."""
+    section, name = key.split(".")
+    content = parameters({})[section]
+    with pytest.raises(InputError, match=rf"params\.yaml: {key} .*got {value}"):
+        load(written(tmp_path, {section: content | {name: value}}))
+
+
+def test_a_truth_value_in_a_list_is_no_number(tmp_path):
+    with pytest.raises(InputError, match=r"params\.yaml: seeds\.1 must be a number, got True"):
+        load(written(tmp_path, {"seeds": [0, True]}))
+
+
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [
+        ("decode.height", 8192),
+        ("decode.width", 8192),
+        ("clip.frames", 4096),
+        ("compute.threads", 4096),
+        ("compute.embed_batch", 2**31 - 1),
+        ("model.parts", 512),
+        ("compare.seed", 2**32 - 1),
+        ("visualise.seed", 2**32 - 1),  # beyond it, t-SNE raises after all models are trained
+        ("visualise.height", 8192),
+        ("pretrain.steps", 2**31 - 1),
+    ],
+)
+def test_a_number_that_no_library_takes_is_refused(tmp_path, key, most):
+    section, name = key.split(".")
+    content = parameters({})[section]
+    with pytest.raises(InputError, match=rf"params\.yaml: {key} .*{most}, got {most + 1}"):
+        load(written(tmp_path, {section: content | {name: most + 1}}))
+
+
+def test_a_seed_beyond_32_bits_is_refused(tmp_path):
+    assert load(written(tmp_path, {"seeds": [2**32 - 1]})).seeds == [2**32 - 1]
+    with pytest.raises(InputError, match=r"params\.yaml: seeds\.0 .*got 4294967296"):
+        load(written(tmp_path, {"seeds": [2**32]}))

@@ -89,6 +89,37 @@ def test_yaml_beyond_the_bounds_is_refused(tmp_path: Path, kind: str) -> None:
     assert refusal(lambda: read_yaml(path)).startswith(f"{path}: ")
 
 
+@pytest.mark.parametrize("text", ['{"a": 1, "b": 2, "a": 3}', '[{"c": {"a": 1, "\\u0061": 1}}]'])
+def test_a_key_that_is_given_twice_is_refused(text: str) -> None:
+    for read in (parse_json, parse_yaml):
+        with pytest.raises(InputError, match=r"^here: .*once.*'a' 2 times"):
+            read(text.encode(), "here")
+
+
+def test_a_merged_key_may_be_given_again() -> None:
+    text = "x: &x {a: 1, b: 1}\ny: {<<: *x, a: 2}\nz: {'1': a, 1: b}\n"
+    assert parse_yaml(text, "a") == {"x": {"a": 1, "b": 1}, "y": {"a": 2, "b": 1}, "z": {"1": "a", 1: "b"}}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_in_json_is_refused(number: str) -> None:
+    with pytest.raises(InputError, match=f"^here: .*finite, got {number}"):
+        parse_json(b'{"a": [%s]}' % number.encode(), "here")
+
+
+@pytest.mark.parametrize("number", ["010", "-07", "0_7", "1:30", "1:30.5", "!!int 010"])
+def test_a_number_that_yaml_1_1_and_1_2_read_differently_is_refused(number: str) -> None:
+    with pytest.raises(InputError, match=rf"^here: a number .*got {number.split()[-1]}"):
+        parse_yaml(f"a: {number}", "here")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("0", 0), ("-0", 0), ("0.5", 0.5), ("0x1f", 31), ('"010"', "010"), ("1_000", 1000)]
+)
+def test_a_number_with_one_reading_is_read(text: str, value: object) -> None:
+    assert parse_yaml(f"a: {text}", "here") == {"a": value}
+
+
 def test_what_is_within_the_bounds_is_read() -> None:
     nested = "[" * DEPTH + "1" + "]" * DEPTH
     assert str(parse_json(nested.encode(), "a")) == str(parse_yaml(nested, "a")) == nested

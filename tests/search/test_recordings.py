@@ -109,3 +109,16 @@ def test_two_videos_share_neither_tracks_nor_unasked_a_camera(tmp_path: Path) ->
     labels.mkdir()
     other = videos[0].rename(tmp_path / "lobby.mp4")
     assert [one.tracks for one in pair_up([videos[1], other], [labels] * 2)] == [labels] * 2
+
+
+@pytest.mark.parametrize("video", ["", ".", "/", "..", "a/.."])
+def test_a_video_without_a_name_is_refused(video: str) -> None:
+    with pytest.raises(InputError, match="a video must have a name"):
+        pair_up([Path(video)])
+
+
+def test_a_camera_without_a_name_is_refused(tmp_path: Path) -> None:
+    for name in ("hall.mp4", "hall.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match="a camera must have a name"):
+        pair_up([tmp_path / "hall.mp4"], cameras=[""])

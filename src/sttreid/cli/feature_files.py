@@ -5,6 +5,7 @@ Arrays are ``.npy`` or ``.npz``; labels are columns of a CSV or Parquet file, or
 
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -181,6 +182,10 @@ def read_array(path: Path, name: str) -> NDArray[Any]:
         InputError: the file cannot be read, has no such array, or the array is not a matrix of numbers.
     """
     array = _arrays(path, (name,))[name] if path.suffix == ".npz" else _load(path)
+    if isinstance(array, np.memmap) and (end := array.offset + array.nbytes) != path.stat().st_size:
+        raise InputError(
+            f"{path}: must hold one array and nothing behind it, got {end:,} of {path.stat().st_size:,} bytes"
+        )
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
         got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "another kind of file"
         raise InputError(f"{path}: {name} must be a matrix of numbers, got {got}")
@@ -237,6 +242,9 @@ def _arrays(path: Path, needed: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     if not isinstance(loaded, np.lib.npyio.NpzFile):
         raise InputError(f"{path}: must hold several arrays, as numpy.savez writes them, got one")
     with loaded as archive:
+        name, count = Counter(archive.files).most_common(1)[0] if archive.files else ("", 0)
+        if count > 1:
+            raise InputError(f"{path}: the arrays must have different names, got {name!r:.100} {count} times")
         missing = [name for name in needed if name not in archive]
         if missing:
             raise InputError(f"{path}: must hold {' and '.join(needed)}, got {', '.join(archive.files)}")

@@ -30,11 +30,17 @@ def columns(values: dict[str, Any]) -> list[str]:
 
 
 def pairs(words: list[str], option: str) -> dict[str, str]:
-    """Words KEY=VALUE as a mapping."""
-    pairs = {}
+    """Words KEY=VALUE as a mapping.
+
+    Raises:
+        InputError: a word is none, or gives a key again.
+    """
+    pairs: dict[str, str] = {}
     for word in words:
         key, sign, value = word.partition("=")
         if not sign or not key:
             raise InputError(f"{option}: must be KEY=VALUE, got {word!r}")
+        if key in pairs:
+            raise InputError(f"{option}: a key must be given once, got {key}={pairs[key]} and {word}")
         pairs[key] = value
     return pairs

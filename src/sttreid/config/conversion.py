@@ -1,7 +1,7 @@
 """Plain YAML or JSON content <-> typed sections; errors are sentences that name the key."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -50,9 +50,26 @@ def parse(section: type[T], content: object, where: str, renamed: Mapping[str, s
         InputError: a key is unknown or missing, or a value breaks its field's rule.
     """
     try:
-        return TypeAdapter(section).validate_python(content)
+        parsed = TypeAdapter(section).validate_python(content)
     except ValidationError as error:
         raise InputError(f"{where}: {'; '.join(_sentences(section, error, renamed or {}))}") from error
+    if truths := [f"{key} must be a number, got {value}" for key, value in _as_numbers(content, parsed)]:
+        raise InputError(f"{where}: {'; '.join(truths)}")
+    return parsed
+
+
+def _as_numbers(content: object, parsed: object, key: str = "") -> Iterator[tuple[str, bool]]:
+    """The truth values that pydantic took for 0 and 1: "off" may mean no limit, and would be the limit 0."""
+    if isinstance(content, bool):
+        if isinstance(parsed, int | float) and not isinstance(parsed, bool):
+            yield key.lstrip(".") or "the value", content
+    elif isinstance(content, Mapping):
+        for name, value in content.items():
+            part = parsed.get(name) if isinstance(parsed, Mapping) else getattr(parsed, str(name), None)
+            yield from _as_numbers(value, part, f"{key}.{name}")
+    elif isinstance(content, list) and isinstance(parsed, list | tuple) and len(content) == len(parsed):
+        for number, (value, part) in enumerate(zip(content, parsed, strict=True)):
+            yield from _as_numbers(value, part, f"{key}.{number}")
 
 
 def dump(section: object) -> Any:

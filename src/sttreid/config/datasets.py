@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
+from sttreid.config.bounds import LARGEST, Count, Seed, Side
 from sttreid.runtime.errors import InputError
 
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -96,7 +97,7 @@ class Validation:
     """How validation identities are drawn from the training split of a set without validation split."""
 
     share: Annotated[float, Field(gt=0, lt=1)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Seed
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -113,8 +114,8 @@ class Decode:
         decoder: of videos.
     """
 
-    height: Annotated[int, Field(ge=1)]
-    width: Annotated[int, Field(ge=1)]
+    height: Side
+    width: Side
     strict: bool
     on_error: OnError
     check: Literal["structure", "pixels"]
@@ -126,6 +127,6 @@ class Decode:
 class Compare:
     """The classifier that separates the crops of two data sets: crops per camera, folds, seed."""
 
-    crops: Annotated[int, Field(ge=1)]
-    folds: Annotated[int, Field(ge=2)]
-    seed: Annotated[int, Field(ge=0)]
+    crops: Count
+    folds: Annotated[int, Field(ge=2, le=LARGEST)]
+    seed: Seed

@@ -7,6 +7,7 @@ starts.
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -163,6 +164,9 @@ def new_study(root: Path, name: str, source: str, overrides: Sequence[str]) -> l
         raise InputError(f"{EXPERIMENTS / name}: exists already")
     read_yaml(original)  # checks it
     content = _editor().load(original)
+    for key, count in Counter(assignment.partition("=")[0] for assignment in overrides).items():
+        if count > 1:
+            raise InputError(f"{key}: must be given once, got {count} values")
     for assignment in overrides:
         _assign(content, assignment, _layered(root, content, path), path)
     notes = _check(root, content, path)

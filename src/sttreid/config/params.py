@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from sttreid.config.bounds import LARGEST, Count, Frames, Layers, Seed, Threads, Whole
 from sttreid.config.claims import Claims
 from sttreid.config.conversion import dump, hint, parse, read_mapping, read_yaml
 from sttreid.config.datasets import Compare, Dataset, Decode, check_root_variables
@@ -27,8 +28,6 @@ PARAMS = Path("params.yaml")
 CLAIMS = Path("experiments/claims/params.yaml")
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-Count = Annotated[int, Field(ge=1)]
-Whole = Annotated[int, Field(ge=0)]
 Weight = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -46,7 +45,7 @@ class Simulate(Scale):
 class Clip:
     """Number of frames that the network sees at once (T)."""
 
-    frames: Count
+    frames: Frames
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -70,8 +69,8 @@ class Augment:
 class Batch:
     """P identities x K clips per step."""
 
-    identities: Annotated[int, Field(ge=2)]
-    clips: Annotated[int, Field(ge=2)]
+    identities: Annotated[int, Field(ge=2, le=LARGEST)]
+    clips: Annotated[int, Field(ge=2, le=LARGEST)]
 
 
 @dataclass(frozen=True, config=CONFIG)
@@ -79,9 +78,9 @@ class Backbone:
     """ResNet up to its third stage; ResNet-50 has width 64 and 3, 4 and 6 blocks."""
 
     width: Count
-    layer1: Count
-    layer2: Count
-    layer3: Count
+    layer1: Layers
+    layer2: Layers
+    layer3: Layers
     last_stride: Literal[1, 2]
     weights: Annotated[str, Field(min_length=1)] | None
 
@@ -99,12 +98,12 @@ class Model:
     backbone: Backbone
     width: Count = 128
     heads: Count = 4
-    spatial_layers: Count = 1
-    temporal_layers: Count = 1
-    global_layers: Count = 1
+    spatial_layers: Layers = 1
+    temporal_layers: Layers = 1
+    global_layers: Layers = 1
     mlp_ratio: Positive = 2.0
     dropout: Share = 0.0
-    parts: Count = 4
+    parts: Layers = 4
     no_positions: bool = Field(default=False, exclude_if=lambda on: not on)
 
 
@@ -179,7 +178,7 @@ class Compute:
     """Machine settings that change the last bits of results and are therefore tracked."""
 
     numerics: NumericPath
-    threads: Count
+    threads: Threads
     embed_batch: Count
     precision: Literal["fp32", "bf16"]
     sync_batch_norm: bool
@@ -235,7 +234,7 @@ class Params:
     compute: Compute
     ablation: Ablation
     visualise: Visualise
-    seeds: list[Whole]
+    seeds: list[Seed]
     targets: list[Name]
     claims: Claims | None = None
     study: Study | None = None

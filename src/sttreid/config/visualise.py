@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from sttreid.config.bounds import LARGEST, Count, Seed, Side
+
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-Count = Annotated[int, Field(ge=1)]
-Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
 
@@ -38,7 +38,7 @@ class Visualise:
     samples: Count
     top_k: Count
     frames: Count
-    height: Count
-    points: Annotated[int, Field(ge=4)]
+    height: Side
+    points: Annotated[int, Field(ge=4, le=LARGEST)]
     perplexity: Positive
-    seed: Whole
+    seed: Seed

@@ -1,11 +1,15 @@
 """JSON and YAML that users write: bounded in depth, in numbers and in what aliases repeat; paths in them.
 
 A few bytes may ask for endless work: lists in lists without end, a number of a million digits, aliases of
-aliases that stand for 9^9 values. Each of them is an error before it takes time and memory.
+aliases that stand for 9^9 values. Each of them is an error before it takes time and memory. So is what two
+programs read differently: a key that is given twice, NaN in JSON, and numbers such as 010, which is 8 in
+YAML 1.1 (PyYAML) and 10 in YAML 1.2 (DVC, which records the parameters).
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Final
 
@@ -22,6 +26,7 @@ DEPTH: Final = 64  # lists and mappings in each other
 VALUES: Final = 1_000_000  # of a YAML document whose aliases are written out
 DIGITS: Final = 400  # of a number, at least as many as a float can have
 NUMBERS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+AMBIGUOUS: Final = re.compile(r"[-+]?0[0-7_]+|.*:.*")  # base 8 or 60 in YAML 1.1, another value in YAML 1.2
 CONTAINERS: Final = (dict, list, tuple, set)
 BITS: Final = 128  # of a whole number: a universally unique identifier has so many
 NAME_BYTES: Final = 255  # of a file or folder, on Linux and macOS
@@ -29,18 +34,20 @@ PATH_BYTES: Final = 4095  # of a path, on Linux
 
 
 class _BoundError(Exception):
-    """A bound is broken; the message is the end of a sentence."""
+    """A bound is broken, or a value has two readings; the message is the end of a sentence."""
 
 
 def parse_json(content: bytes, where: object) -> Any:
     """The content of a JSON document.
 
     Raises:
-        InputError: it is no JSON in UTF-8, or breaks a bound.
+        InputError: it is no JSON in UTF-8, breaks a bound, or gives a key twice.
     """
     try:
         _check_length(content, JSON_BYTES)
-        value = json.loads(content.decode(), parse_int=_whole_number)
+        value = json.loads(
+            content.decode(), parse_int=_whole_number, parse_constant=_constant, object_pairs_hook=_object
+        )
         _check(value)
     except _BoundError as error:
         raise InputError(f"{where}: {error}") from None
@@ -55,7 +62,7 @@ def parse_yaml(content: bytes | str, where: object) -> Any:
     """The content of a YAML 1.1 document.
 
     Raises:
-        InputError: it is no YAML, or breaks a bound.
+        InputError: it is no YAML, breaks a bound, gives a key twice, or has a number in base 8 or 60.
     """
     try:
         _check_length(content, YAML_BYTES)
@@ -139,6 +146,24 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
+def _constant(text: str) -> float:
+    raise _BoundError(f"a number must be finite, got {text}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        _check_keys(key for key, _ in pairs)
+    return content
+
+
+def _check_keys(keys: Iterable[Hashable]) -> None:
+    """Readers differ in which value of a repeated key counts, and none says so."""
+    for key, count in Counter(keys).items():
+        if count > 1:
+            raise _BoundError(f"a key must be given once in a mapping, got {key!r:.100} {count} times")
+
+
 def _too_deep() -> str:
     return f"lists and mappings must be nested at most {DEPTH} times, got more"
 
@@ -187,9 +212,20 @@ class _Loader(yaml.SafeLoader):
         self._depth -= 1
         return node
 
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        """As PyYAML; a key that is merged may be given again, as it is replaced."""
+        node = super().compose_mapping_node(anchor)
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(set(keys)) < len(keys):
+            _check_keys(value for _, value in keys)
+        return node
+
     def construct_scalar(self, node: Any) -> Any:
-        """As PyYAML; a number must have few digits."""
+        """As PyYAML; a number must have few digits, and one reading."""
         value = super().construct_scalar(node)
         if node.tag in NUMBERS and len(value) > DIGITS:
             raise _BoundError(f"a number must have at most {DIGITS} digits, got {len(value):,}")
+        if node.tag in NUMBERS and AMBIGUOUS.fullmatch(value):
+            rule = "a number must have no leading 0 and no colon, or stand in quotation marks as a text"
+            raise _BoundError(f"{rule}, got {value}")
         return value

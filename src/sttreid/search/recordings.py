@@ -80,6 +80,11 @@ def pair_up(
     for name, given in (("tracks files", tracks), ("names of cameras", cameras)):
         if given and len(given) != len(videos):
             raise InputError(f"{len(videos)} videos need as many {name}, or none, got {len(given)}")
+    for video in videos:
+        if video.name in ("", ".."):
+            raise InputError(f"{video}: a video must have a name, which its tracks and queries use")
+    if "" in cameras:
+        raise InputError("a camera must have a name, got ''")
     _check_different(videos, [video.name for video in videos], "the names", "queries use them")
     found = tracks or [_beside(video) for video in videos]
     for video, file in zip(videos, found, strict=True):
