@@ -334,3 +334,10 @@ def test_text_is_no_film(tmp_path: Path) -> None:
     path.write_text("1,2,3,4,5,6\n" * 500)
     with pytest.raises(PlaceError, match=r"a\.txt: cannot be opened as a video"):
         examine(path)
+
+
+def test_a_list_of_films_is_no_film(film: Callable[..., Path], tmp_path: Path) -> None:
+    film("one.mp4")
+    (tmp_path / "hall.mp4").write_text("ffconcat version 1.0\nfile one.mp4\n")
+    with pytest.raises(PlaceError, match=r"hall\.mp4: .*list of other files"):
+        examine(tmp_path / "hall.mp4")

@@ -120,9 +120,14 @@ def _read_sequence_image(folder: Path, path: Path | None, number: int) -> Frame 
         return PlaceError(folder, f"the image of frame {number} is missing")
     try:
         with Image.open(path) as image:
-            if image.mode.startswith("I") and (brightest := int(np.asarray(image).max())) > BRIGHTEST:
-                rule = f"the image must have 8 bits a channel, values up to {BRIGHTEST}"
-                return PlaceError(path, f"{rule}, got {brightest}")
+            rule = f"the image must have 8 bits a channel, values from 0 to {BRIGHTEST}"
+            if image.mode == "F":
+                return PlaceError(path, f"{rule}, got those of 32 bits with fractions")
+            if image.mode.startswith("I"):
+                values = np.asarray(image)
+                for value in (int(values.min()), int(values.max())):
+                    if not 0 <= value <= BRIGHTEST:
+                        return PlaceError(path, f"{rule}, got {value}")
             return np.array(upright(image).convert("RGB"))
     except DECODE_ERRORS as error:
         return PlaceError(path, f"the image cannot be decoded ({describe_error(error)})")

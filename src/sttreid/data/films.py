@@ -28,6 +28,7 @@ from sttreid.runtime.errors import PlaceError
 
 UNREADABLE: Final = "cannot be opened as a video"
 NOT_VIDEO: Final = frozenset({"ansi", "bintext", "idf", "xbin"})  # FFmpeg's picture of a text file
+LIST: Final = "concat"  # FFmpeg's name of a text that names films: no checksum would cover them
 VP8: Final = frozenset({"vp8", "libvpx"})
 REORDERED: Final = 16  # frames that a decoder may hold back at most, to bring them into order
 UNTIMED: Final = -(2**63)  # FFmpeg's AV_NOPTS_VALUE
@@ -89,6 +90,8 @@ def _examine(path: Path, length: int, changed: int) -> Film:  # noqa: ARG001
     av = import_av()
     try:
         with open_film(path) as (container, stream):
+            if container.format.name == LIST:
+                raise PlaceError(path, "the video must hold its frames, but is a list of other files")
             if stream is None or stream.codec_context is None or stream.codec_context.name in NOT_VIDEO:
                 raise PlaceError(path, f"{UNREADABLE} (it holds no film, or one of an unknown codec)")
             packets = _read_packets(av, path, container, stream)

@@ -227,6 +227,19 @@ def test_images_of_16_bits_are_told_rather_than_shown_white(tmp_path: Path) -> N
     assert shown(store) == store.index["frame"].tolist() == [*range(1, FRAMES)] * 2
 
 
+@pytest.mark.parametrize(("level", "kind", "got"), [(0.5, np.float32, "fractions"), (-3, np.int32, "-3")])
+def test_images_of_fractions_and_below_0_are_told_rather_than_shown_black(
+    tmp_path: Path, level: float, kind: type, got: str
+) -> None:
+    (tmp_path / "a" / "hall").mkdir(parents=True)
+    (tmp_path / "a" / "hall.txt").write_text(lines())
+    levels = Image.fromarray(np.full((SIZE[1], SIZE[0]), level, kind))
+    for number in range(1, FRAMES + 1):
+        levels.save(tmp_path / "a" / "hall" / f"{number:06d}.png", "TIFF")
+    with pytest.raises(InputError, match=rf"000001\.png: the image must have 8 bits .* got .*{got}"):
+        decoded(read(tmp_path / "a"), tmp_path / "store")
+
+
 def test_images_from_0_with_an_empty_last_frame_must_be_declared(tmp_path: Path) -> None:
     images(tmp_path / "a" / "hall", 0, "frame_{:06d}.png")
     (tmp_path / "a" / "hall.txt").write_text(lines(first=0, skip=1))
