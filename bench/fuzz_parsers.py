@@ -104,7 +104,7 @@ def _read_params(folder: Path) -> object:
 def _study(folder: Path) -> None:
     write_text(folder / "params.yaml", yaml.safe_dump(parameters({}), sort_keys=False))
     study = {"variants": ["vanilla", "spatial"], "analysis": "claims", "trials": {}}
-    content = {"study": study, "claims": CLAIMS, "seeds": [0, 1]}
+    content = {"study": study, "claims": CLAIMS, "seeds": [0, 1], "ablation": {"reference": None}}
     write_text(folder / "experiments" / "claims" / "params.yaml", yaml.safe_dump(content, sort_keys=False))
 
 

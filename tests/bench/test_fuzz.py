@@ -26,6 +26,12 @@ def refusal(parser: Parser, data: Path) -> str:
     return ""
 
 
+@pytest.mark.parametrize("parser", PARSERS, ids=lambda one: one.name)
+def test_what_is_mutated_is_valid(tmp_path: Path, parser: Parser) -> None:
+    parser.write(tmp_path)
+    parser.read(tmp_path)
+
+
 @pytest.mark.parametrize("parser", [one for one in PARSERS if one.name in CHEAP], ids=lambda one: one.name)
 def test_mutations_are_accepted_or_refused_in_a_sentence(tmp_path: Path, parser: Parser) -> None:
     data, traps = tmp_path / "data", Traps(tmp_path / "outside" / "canary.txt", tmp_path / "made")
