@@ -59,6 +59,16 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_the_domains_of_the_study_s_checkout_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the working directory is, which may be another checkout."""
+    monkeypatch.chdir(ROOT)
+    (root / "domains").mkdir()
+    with pytest.raises(InputError, match=re.escape(str(root / "domains"))):
+        check_study(root, "claims")
+    shutil.rmtree(root / "domains")
+    check_study(root, "claims")
+
+
 def params_of(root: Path, name: str) -> dict[str, Any]:
     path = root / "experiments" / name / "params.yaml"
     return merged(root, read_yaml(path), path)

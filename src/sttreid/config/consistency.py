@@ -25,8 +25,13 @@ REPRODUCIBLE: Final = 128  # x264 gives equal bytes for widths that are multiple
 ANY_WIDTH: Final = ("ultrafast", "superfast")  # presets of x264 with equal bytes for all widths
 
 
-def check(params: Params, path: Path = PARAMS) -> None:
+def check(params: Params, path: Path = PARAMS, domains: Path = DOMAINS) -> None:
     """Check the default run and every variant of the ablation as a whole.
+
+    Args:
+        params: of the default run or of a study.
+        path: of their file, for errors.
+        domains: folder of the domain files; rendered sets are checked where it exists.
 
     Raises:
         InputError: an override of a variant is wrong; the network does not fit the crops; no loss term is on;
@@ -49,13 +54,13 @@ def check(params: Params, path: Path = PARAMS) -> None:
         shown = variants if reference is None else {**variants, reference: default}
         for problem in _not_shown(params.visualise.variants, shown):
             raise InputError(f"{path}: visualise.variants: {problem}")
-    if DOMAINS.is_dir():
+    if domains.is_dir():
         base = dump(params.simulate)
         sets = {
             f"rendered.{name}": rendered_set(params.rendered, base, name, path) for name in params.rendered
         }
         for key, scale in {"simulate": params.simulate, **sets}.items():
-            check_encoding(load_domain(scale.domain), scale, f"{path}: {key}.width")
+            check_encoding(load_domain(scale.domain, domains), scale, f"{path}: {key}.width")
 
 
 def check_encoding(domain: Domain, scale: Scale, place: str) -> None:

@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from sttreid.config import consistency, contrasts
 from sttreid.config.conversion import dump, hint, parse, read_mapping, read_yaml
+from sttreid.config.domain import DOMAINS
 from sttreid.config.params import PARAMS, Params, build
 from sttreid.config.study import DEFAULT_HOME, Beside, Study, counted_schedule, trial_name
 from sttreid.config.trials import with_trials
@@ -249,7 +250,7 @@ def _check(root: Path, overrides: object, path: Path) -> list[str]:
     params = build(content, path)
     study = params.study
     assert study is not None, "merged() requires the section"
-    consistency.check(params, path)
+    consistency.check(params, path, root / DOMAINS)
     if study.analysis != "sets":
         consistency.check_stores(content, *_home_params(root, study, path))
     resolved = {name: resolve(params, name, params.seeds[0], path) for name in params.ablation.variants}
